@@ -1,0 +1,15 @@
+/* clock.h - durations by the monotonic clock, dates by the wall clock. */
+
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+int64_t clock_now_ns(void); /* monotonic; only differences mean something */
+int64_t clock_now_ms(void); /* monotonic */
+void clock_sleep_ms(int64_t ms);
+
+/* The date as 2026-11-21T12:34:56Z and a NUL. */
+void clock_date(char text[21]);
+
+#endif

@@ -1,0 +1,48 @@
+/* disk_index.h - from a 32-byte digest to a number, on disk.
+ *
+ * A corpus of ten million texts has ten million digests; in memory they would
+ * grow with it. This is a hash table in a file, read and written one 4 KiB
+ * bucket at a time, so that only the kernel's page cache grows, and gives way.
+ *
+ *     struct disk_index index;
+ *     disk_index_open(&index, path, memory, err);
+ *     disk_index_find(&index, digest, &found, &value, err);
+ *     disk_index_put(&index, digest, value, err);    // digest not in it yet
+ *     disk_index_close(&index);                      // and the file is gone
+ *
+ * It is scratch: opening begins an empty one, closing removes the file, and
+ * what must survive is kept elsewhere and put in again. One thread.
+ */
+
+#ifndef BASE_DISK_INDEX_H
+#define BASE_DISK_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+enum { DISK_INDEX_KEY_BYTES = 32 };
+
+struct disk_index {
+    struct memory *memory; /* borrowed */
+    char *path;            /* owned */
+    int fd;                /* -1: closed */
+    uint64_t buckets;      /* a power of two */
+    uint64_t count;
+    void *bucket; /* one bucket's bytes, owned */
+};
+
+bool disk_index_open(struct disk_index *index, const char *path,
+                     struct memory *memory, struct error *err);
+bool disk_index_find(struct disk_index *index,
+                     const uint8_t key[DISK_INDEX_KEY_BYTES], bool *found,
+                     uint64_t *value, struct error *err);
+/* KEY must not be in the table yet. */
+bool disk_index_put(struct disk_index *index,
+                    const uint8_t key[DISK_INDEX_KEY_BYTES], uint64_t value,
+                    struct error *err);
+void disk_index_close(struct disk_index *index); /* {.fd = -1} is fine */
+
+#endif

@@ -1,0 +1,66 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Drop a UTF-8 sequence that the end of the buffer cut in two. */
+static void cut_clean(char *text, size_t capacity) {
+    size_t end = strnlen(text, capacity);
+    if (end + 1 < capacity)
+        return;
+    size_t start = end;
+    while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start > 0 && (unsigned char)text[start - 1] >= 0xC0)
+        text[start - 1] = '\0';
+}
+
+bool error_vset(struct error *err, enum error_code code, const char *format,
+                va_list arguments) {
+    if (!err)
+        return false;
+    /* The arguments may point into the message that is being replaced. */
+    char message[sizeof err->message];
+    vsnprintf(message, sizeof message, format, arguments);
+    cut_clean(message, sizeof message);
+    err->code = code;
+    memcpy(err->message, message, sizeof message);
+    return false;
+}
+
+bool error_set(struct error *err, enum error_code code, const char *format,
+               ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    error_vset(err, code, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool error_errno(struct error *err, const char *format, ...) {
+    int cause = errno;
+    char what[900];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    if (cause == ENOSPC || cause == EDQUOT)
+        return error_set(err, ERROR_FULL,
+                         "cannot %s: no space left; free some and run the "
+                         "same command again, it goes on where it stopped",
+                         what);
+    if (cause == ENOMEM)
+        return error_set(err, ERROR_MEMORY, "cannot %s: out of memory", what);
+    return error_set(err, cause == ENOENT ? ERROR_MISSING : ERROR_IO,
+                     "cannot %s: %s", what, strerror(cause));
+}
+
+const char *error_name(enum error_code code) {
+    static const char *const names[] = {
+#define ERROR_NAME(code, name) name,
+        ERROR_CODES(ERROR_NAME)
+#undef ERROR_NAME
+    };
+    return names[code];
+}

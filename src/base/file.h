@@ -1,0 +1,88 @@
+/* file.h - files that are whole or not there.
+ *
+ * An artefact is written under PATH.part and gets its name only when it is
+ * complete: flush, fsync, rename, fsync of the folder. A process that dies
+ * leaves at most a .part file, which the next one writes over.
+ *
+ *     struct file_writer writer;
+ *     if (!file_writer_open(&writer, path, memory, err)) ...
+ *     bool fine = file_writer_add(&writer, bytes, size, err) && ...
+ *     fine = fine && file_writer_commit(&writer, err);
+ *     file_writer_close(&writer);   // drops what was not committed
+ */
+
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/str.h"
+
+/* A file mapped to read. An empty file has data "" and size 0. */
+struct file_map {
+    const char *data;
+    size_t size;
+};
+bool file_map_open(struct file_map *map, const char *path, struct error *err);
+void file_map_close(struct file_map *map); /* {0} is fine */
+/* Tell the kernel that [offset, offset + size) is not needed any more: it
+ * stops counting as ours. The bytes stay readable. */
+void file_map_forget(const struct file_map *map, size_t offset, size_t size);
+
+/* A whole small file, at most MAX_BYTES, appended to OUT. */
+bool file_read(const char *path, size_t max_bytes, struct strbuf *out,
+               struct error *err);
+
+struct file_writer {
+    struct memory *memory; /* borrowed */
+    int fd;                /* -1: closed */
+    char *path;            /* owned; the name it will have */
+    char *part;            /* owned; the name it has until then */
+    char *buffer;          /* owned */
+    size_t buffered;
+    uint64_t written; /* bytes added so far */
+};
+bool file_writer_open(struct file_writer *writer, const char *path,
+                      struct memory *memory, struct error *err);
+bool file_writer_add(struct file_writer *writer, const void *data, size_t size,
+                     struct error *err);
+/* Overwrite bytes at OFFSET that were added before (a header's counts). */
+bool file_writer_patch(struct file_writer *writer, uint64_t offset,
+                       const void *data, size_t size, struct error *err);
+bool file_writer_commit(struct file_writer *writer, struct error *err);
+/* Without a commit before it, nothing is left. {.fd = -1} is fine. */
+void file_writer_close(struct file_writer *writer);
+
+/* TEXT as the whole content of PATH, by a file_writer. */
+bool file_write(const char *path, struct str text, struct memory *memory,
+                struct error *err);
+
+/* All SIZE bytes at OFFSET or an error; PATH is for the message. A file that
+ * ends before them is ERROR_INPUT. */
+bool file_pread(int fd, void *data, size_t size, uint64_t offset,
+                const char *path, struct error *err);
+bool file_pwrite(int fd, const void *data, size_t size, uint64_t offset,
+                 const char *path, struct error *err);
+
+bool file_exists(const char *path); /* a regular file, links followed */
+bool folder_exists(const char *path);
+bool file_size(const char *path, uint64_t *bytes, struct error *err);
+bool file_remove(const char *path, struct error *err); /* absent is fine */
+bool file_rename(const char *from, const char *to, struct error *err);
+/* Make PATH and what is missing above it. */
+bool folder_make(const char *path, struct error *err);
+/* fsync of a folder, so that a rename in it survives a power failure. */
+bool folder_sync(const char *path, struct error *err);
+/* PATH and everything in it; links are removed, not followed. Absent is fine.
+ */
+bool folder_remove(const char *path, struct error *err);
+/* Bytes that this user may still write on the disk that holds PATH (or its
+ * nearest folder that exists). */
+bool disk_free(const char *path, uint64_t *bytes, struct error *err);
+
+#endif

@@ -1,0 +1,101 @@
+#include "base/hash.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+const uint8_t UUID_DNS[16] = {0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1,
+                              0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
+
+uint64_t hash_bytes(const void *data, size_t size) {
+    return XXH3_64bits(data, size);
+}
+
+void hash_sha256(struct str data, uint8_t digest[SHA256_BYTES]) {
+    SHA256((const unsigned char *)data.data, data.size, digest);
+}
+
+void hash_sha1(struct str data, uint8_t digest[SHA1_BYTES]) {
+    SHA1((const unsigned char *)data.data, data.size, digest);
+}
+
+/* The library's own context: its type is incomplete, ours is only its name. */
+struct sha256 *sha256_begin(void) {
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1) {
+        EVP_MD_CTX_free(context);
+        context = NULL;
+    }
+    return (struct sha256 *)context;
+}
+
+void sha256_add(struct sha256 *sha, const void *data, size_t size) {
+    EVP_DigestUpdate((EVP_MD_CTX *)sha, data, size);
+}
+
+void sha256_end(struct sha256 *sha, uint8_t digest[SHA256_BYTES]) {
+    EVP_DigestFinal_ex((EVP_MD_CTX *)sha, digest, NULL);
+    EVP_MD_CTX_free((EVP_MD_CTX *)sha);
+}
+
+bool hash_file_sha256(const char *path, uint8_t digest[SHA256_BYTES],
+                      struct error *err) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, "open %s", path);
+    struct sha256 *sha = sha256_begin();
+    if (!sha) {
+        close(fd);
+        return error_set(err, ERROR_MEMORY, "no memory for SHA-256");
+    }
+    static _Thread_local char piece[256 * 1024];
+    ssize_t got;
+    while ((got = read(fd, piece, sizeof piece)) > 0)
+        sha256_add(sha, piece, (size_t)got);
+    bool fine = got == 0 || error_errno(err, "read %s", path);
+    sha256_end(sha, digest);
+    close(fd);
+    return fine;
+}
+
+void hash_hex(const uint8_t *bytes, size_t count, char *text) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    text[2 * count] = '\0';
+}
+
+void uuid5(const uint8_t space[16], struct str name, uint8_t uuid[16]) {
+    uint8_t digest[SHA1_BYTES];
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_DigestInit_ex(context, EVP_sha1(), NULL);
+    EVP_DigestUpdate(context, space, 16);
+    EVP_DigestUpdate(context, name.data, name.size);
+    EVP_DigestFinal_ex(context, digest, NULL);
+    EVP_MD_CTX_free(context);
+    memcpy(uuid, digest, 16);
+    uuid[6] = (uint8_t)((uuid[6] & 0x0F) | 0x50);
+    uuid[8] = (uint8_t)((uuid[8] & 0x3F) | 0x80);
+}
+
+void uuid_text(const uint8_t uuid[16], char text[37]) {
+    char hex[33];
+    hash_hex(uuid, 16, hex);
+    static const int group_ends[] = {8, 12, 16, 20, 32};
+    size_t at = 0, group = 0;
+    for (int i = 0; i < 32; i++) {
+        if (i == group_ends[group]) {
+            text[at++] = '-';
+            group++;
+        }
+        text[at++] = hex[i];
+    }
+    text[at] = '\0';
+}

@@ -1,0 +1,35 @@
+/* json.h - jansson with our errors: for model files, configuration and
+ * reports, never for chunks (jansson changes numbers; see data/json_scan.h).
+ */
+
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+/* A document; NULL and ERROR_INPUT with NAME, line and column if TEXT is none.
+ * A leading BOM is skipped. The caller owns a reference. */
+json_t *json_parse(struct str text, const char *name, struct error *err);
+
+/* The same from a file of at most MAX_BYTES. */
+json_t *json_read_file(const char *path, size_t max_bytes, struct error *err);
+
+/* Members of an object. A missing member (or null) leaves *OUT alone and is
+ * fine; one of another type is ERROR_INPUT with NAME and KEY. Borrowed from
+ * the document. */
+bool json_member_string(const json_t *object, const char *key, const char *name,
+                        const char **out, struct error *err);
+bool json_member_size(const json_t *object, const char *key, const char *name,
+                      size_t *out, struct error *err); /* >= 0 */
+bool json_member_real(const json_t *object, const char *key, const char *name,
+                      double *out, struct error *err);
+bool json_member_bool(const json_t *object, const char *key, const char *name,
+                      bool *out, struct error *err);
+
+#endif

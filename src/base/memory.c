@@ -1,0 +1,129 @@
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+/* Stands before each block, one alignment unit long. */
+struct header {
+    size_t bytes;
+};
+
+_Static_assert(sizeof(struct header) <= ALIGNMENT, "header fits its slot");
+
+static struct header *header_of(void *block) {
+    return (struct header *)((char *)block - ALIGNMENT);
+}
+
+static void raise_peak(struct memory *memory, uint64_t live) {
+    uint64_t peak = atomic_load_explicit(&memory->peak, memory_order_relaxed);
+    while (live > peak && !atomic_compare_exchange_weak_explicit(
+                              &memory->peak, &peak, live, memory_order_relaxed,
+                              memory_order_relaxed)) {
+    }
+}
+
+/* Count BYTES as live, unless that would pass the ceiling. */
+static bool reserve(struct memory *memory, size_t bytes, struct error *err) {
+    uint64_t live = atomic_load_explicit(&memory->live, memory_order_relaxed);
+    do {
+        if (memory->ceiling &&
+            (bytes > memory->ceiling || live > memory->ceiling - bytes))
+            return error_set(err, ERROR_MEMORY,
+                             "memory ceiling: %" PRIu64 " of %" PRIu64
+                             " bytes are in use and %zu more are needed; "
+                             "raise --ceiling or lower the budget",
+                             live, memory->ceiling, bytes);
+    } while (!atomic_compare_exchange_weak_explicit(
+        &memory->live, &live, live + bytes, memory_order_relaxed,
+        memory_order_relaxed));
+    raise_peak(memory, live + bytes);
+    return true;
+}
+
+static void release(struct memory *memory, size_t bytes) {
+    atomic_fetch_sub_explicit(&memory->live, bytes, memory_order_relaxed);
+}
+
+void *memory_alloc(struct memory *memory, size_t count, size_t size,
+                   struct error *err) {
+    size_t bytes;
+    if (!size_multiply(count, size, &bytes) ||
+        bytes > SIZE_MAX - 2 * (size_t)ALIGNMENT) {
+        error_set(err, ERROR_MEMORY, "%zu x %zu bytes cannot be addressed",
+                  count, size);
+        return NULL;
+    }
+    /* aligned_alloc wants a multiple of the alignment. */
+    size_t whole =
+        (bytes + 2 * (size_t)ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (!reserve(memory, whole, err))
+        return NULL;
+    char *base = aligned_alloc(ALIGNMENT, whole);
+    if (!base) {
+        release(memory, whole);
+        error_set(err, ERROR_MEMORY, "the system has no %zu bytes left", whole);
+        return NULL;
+    }
+    atomic_fetch_add_explicit(&memory->allocations, 1, memory_order_relaxed);
+    ((struct header *)base)->bytes = whole;
+    return base + ALIGNMENT;
+}
+
+void *memory_zalloc(struct memory *memory, size_t count, size_t size,
+                    struct error *err) {
+    void *block = memory_alloc(memory, count, size, err);
+    if (block)
+        memset(block, 0, count * size);
+    return block;
+}
+
+void *memory_resize(struct memory *memory, void *block, size_t count,
+                    size_t size, struct error *err) {
+    void *bigger = memory_alloc(memory, count, size, err);
+    if (!bigger || !block)
+        return bigger;
+    size_t old = header_of(block)->bytes - ALIGNMENT;
+    memcpy(bigger, block, old < count * size ? old : count * size);
+    memory_free(memory, block);
+    return bigger;
+}
+
+void memory_free(struct memory *memory, void *block) {
+    if (!block)
+        return;
+    release(memory, header_of(block)->bytes);
+    free(header_of(block));
+}
+
+uint64_t memory_live(const struct memory *memory) {
+    return atomic_load_explicit(&memory->live, memory_order_relaxed);
+}
+
+uint64_t memory_peak(const struct memory *memory) {
+    return atomic_load_explicit(&memory->peak, memory_order_relaxed);
+}
+
+struct process_memory process_memory_now(void) {
+    struct process_memory now = {0};
+    FILE *status = fopen("/proc/self/status", "re");
+    if (!status)
+        return now;
+    char line[256];
+    while (fgets(line, sizeof line, status)) {
+        uint64_t kib;
+        if (sscanf(line, "VmHWM: %" SCNu64, &kib) == 1)
+            now.resident_peak = kib * 1024;
+        else if (sscanf(line, "VmRSS: %" SCNu64, &kib) == 1)
+            now.resident = kib * 1024;
+        else if (sscanf(line, "RssAnon: %" SCNu64, &kib) == 1)
+            now.anonymous = kib * 1024;
+        else if (sscanf(line, "RssFile: %" SCNu64, &kib) == 1)
+            now.file = kib * 1024;
+    }
+    fclose(status);
+    return now;
+}

@@ -1,0 +1,161 @@
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+struct worker {
+    struct pool *pool;
+    pthread_t thread;
+    unsigned number;
+};
+
+struct pool {
+    struct memory *memory;
+    unsigned threads; /* the caller included */
+    unsigned started; /* workers that exist: threads - 1 */
+    struct worker *workers;
+
+    pthread_mutex_t mutex; /* guards all below */
+    pthread_cond_t wake;   /* a new round, or the end */
+    pthread_cond_t done;   /* running fell to 0 */
+    uint64_t round;
+    unsigned running;
+    bool closing;
+    void (*task)(void *context, unsigned thread);
+    void *context;
+};
+
+static void *work(void *argument) {
+    struct worker *worker = argument;
+    struct pool *pool = worker->pool;
+    uint64_t seen = 0;
+    pthread_mutex_lock(&pool->mutex);
+    for (;;) {
+        while (pool->round == seen && !pool->closing)
+            pthread_cond_wait(&pool->wake, &pool->mutex);
+        if (pool->closing)
+            break;
+        seen = pool->round;
+        pthread_mutex_unlock(&pool->mutex);
+        pool->task(pool->context, worker->number);
+        pthread_mutex_lock(&pool->mutex);
+        if (--pool->running == 0)
+            pthread_cond_signal(&pool->done);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+/* Signals belong to the program's own thread: workers block them all. */
+static bool start(struct pool *pool, struct error *err) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = 0;
+    for (unsigned i = 1; i < pool->threads && !failure; i++) {
+        struct worker *worker = &pool->workers[i];
+        *worker = (struct worker){.pool = pool, .number = i};
+        failure = pthread_create(&worker->thread, NULL, work, worker);
+        if (!failure)
+            pool->started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure)
+        return error_set(err, ERROR_IO, "cannot start thread %u of %u: %s",
+                         pool->started + 2, pool->threads, strerror(failure));
+    return true;
+}
+
+struct pool *pool_create(struct memory *memory, unsigned threads,
+                         struct error *err) {
+    struct pool *pool = memory_zalloc(memory, 1, sizeof *pool, err);
+    if (!pool)
+        return NULL;
+    pool->memory = memory;
+    pool->threads = threads ? threads : 1;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    pool->workers =
+        memory_zalloc(memory, pool->threads, sizeof *pool->workers, err);
+    if (!pool->workers || !start(pool, err)) {
+        pool_free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+void pool_free(struct pool *pool) {
+    if (!pool)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->closing = true;
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+    for (unsigned i = 1; i <= pool->started; i++)
+        pthread_join(pool->workers[i].thread, NULL);
+    pthread_mutex_destroy(&pool->mutex);
+    pthread_cond_destroy(&pool->wake);
+    pthread_cond_destroy(&pool->done);
+    memory_free(pool->memory, pool->workers);
+    memory_free(pool->memory, pool);
+}
+
+unsigned pool_threads(const struct pool *pool) {
+    return pool->threads;
+}
+
+void pool_run(struct pool *pool, void (*task)(void *context, unsigned thread),
+              void *context) {
+    if (pool->started) {
+        pthread_mutex_lock(&pool->mutex);
+        pool->task = task;
+        pool->context = context;
+        pool->running = pool->started;
+        pool->round++;
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    task(context, 0);
+    if (pool->started) {
+        pthread_mutex_lock(&pool->mutex);
+        while (pool->running)
+            pthread_cond_wait(&pool->done, &pool->mutex);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+}
+
+struct pieces {
+    _Atomic size_t next;
+    size_t count;
+    size_t grain;
+    void (*task)(void *context, size_t begin, size_t end, unsigned thread);
+    void *context;
+};
+
+static void take_pieces(void *context, unsigned thread) {
+    struct pieces *pieces = context;
+    for (;;) {
+        size_t begin = atomic_fetch_add(&pieces->next, pieces->grain);
+        if (begin >= pieces->count)
+            return;
+        size_t left = pieces->count - begin;
+        size_t size = left < pieces->grain ? left : pieces->grain;
+        pieces->task(pieces->context, begin, begin + size, thread);
+    }
+}
+
+void pool_each(struct pool *pool, size_t count, size_t grain,
+               void (*task)(void *context, size_t begin, size_t end,
+                            unsigned thread),
+               void *context) {
+    struct pieces pieces = {.count = count,
+                            .grain = grain ? grain : 1,
+                            .task = task,
+                            .context = context};
+    if (count)
+        pool_run(pool, take_pieces, &pieces);
+}

@@ -1,0 +1,25 @@
+/* utf8.h - between bytes and code points. */
+
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+enum { UTF8_REPLACEMENT = 0xFFFD, UTF8_MAX_BYTES = 4 };
+
+/* The code point at TEXT[*at], and *at moved behind it. Bytes that are not
+ * UTF-8 (overlong, surrogate, cut off) give U+FFFD and move one byte. The
+ * caller makes sure that *at < text.size. */
+uint32_t utf8_next(struct str text, size_t *at);
+
+/* CODE as 1 to 4 bytes into OUT, the count returned. */
+size_t utf8_put(uint32_t code, char out[UTF8_MAX_BYTES]);
+
+/* Bytes of the longest valid prefix: text.size when all of it is valid. */
+size_t utf8_valid_prefix(struct str text);
+
+#endif

@@ -1,0 +1,84 @@
+/* store.h - the rows of one model's pass over one collection, on disk as they
+ * are made, keyed by the SHA-256 of the text.
+ *
+ * A run that dies goes on here. Rows are appended a batch at a time: the row
+ * data, then the digests, then one journal record with a checksum over both.
+ * What the journal does not vouch for is cut off at the next opening, so a
+ * torn write costs a batch and never gives a wrong row.
+ *
+ *     FOLDER/store.json   format version, fingerprint, width, isa
+ *     FOLDER/rows.f32     [rows, width], absent while retired
+ *     FOLDER/digests      [rows, 32]
+ *     FOLDER/journal      one fixed-size record a batch
+ *
+ *     struct store *s = store_open(memory, folder, &want, err);
+ *     store_find(s, digest, &found, &row, err);
+ *     store_append(s, digests, rows, count, err);
+ *     store_read(s, row, vector, err);
+ *     store_close(s);
+ *
+ * When the artefacts are complete and one of them holds the rows at their own
+ * width, the row data is a second copy: store_retire lets it go and keeps
+ * digest -> row of that array. A later opening finds the array again, checks
+ * it and takes the rows from it.
+ *
+ * The fingerprint says what made the rows. A store of another fingerprint is
+ * refused with what differs. One process and one thread at a time; a second
+ * process gets ERROR_BUSY (flock on FOLDER/lock, which dies with its holder).
+ */
+
+#ifndef DATA_STORE_H
+#define DATA_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/error.h"
+#include "base/event.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
+struct store;
+
+struct store_request {
+    const char *folder; /* OUT/COLLECTION/.ensembed/KEY/HEAD; made if absent */
+    const json_t *fingerprint; /* flat object of strings, numbers, booleans;
+                                  borrowed */
+    const char *isa; /* recorded with the rows, not part of the fingerprint */
+    size_t width;    /* floats a row */
+    bool restart;    /* forget what is there */
+    const struct sink *sink; /* warnings: an array that changed since ... */
+};
+
+/* NULL and ERROR_CONFLICT when the folder holds rows of another fingerprint:
+ * the message lists each member that differs with both values, and the ways
+ * out (--restart, another --out, :name=). */
+struct store *store_open(struct memory *memory,
+                         const struct store_request *request,
+                         struct error *err);
+void store_close(struct store *store); /* NULL is fine */
+
+uint64_t store_rows(const struct store *store);
+bool store_find(struct store *store, const uint8_t digest[SHA256_BYTES],
+                bool *found, uint64_t *row, struct error *err);
+
+/* COUNT rows [count, width] for COUNT digests [count, 32], none of them in the
+ * store. When it returns, they survive this process. store_sync, called every
+ * few seconds and at the end of a pass, makes them survive the machine. */
+bool store_append(struct store *store, const uint8_t *digests,
+                  const float *rows, size_t count, struct error *err);
+bool store_sync(struct store *store, struct error *err);
+
+bool store_read(struct store *store, uint64_t row, float *out,
+                struct error *err);
+
+/* ARRAY (path of a complete .npy, f32 [points, width]) holds our rows: row i
+ * belongs to the text DIGESTS[i] ([points, 32], read from the file at path
+ * DIGESTS_PATH, which the store takes over). Drops the row data. */
+bool store_retire(struct store *store, const char *array,
+                  const char *digests_path, struct error *err);
+
+#endif

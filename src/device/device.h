@@ -1,0 +1,241 @@
+/* device.h - what a model needs from the place where it computes.
+ *
+ * One const table of verbs a kind of device. The model is written over these
+ * verbs and knows no device; a device knows no model. A verb is asynchronous
+ * where the device is (a stream), so it returns nothing: device_finish says
+ * whether all of them worked.
+ *
+ * A lane is an independent sequence of verbs with its own rows. The CPU has
+ * one a thread: a thread takes whole texts through all layers and meets no
+ * barrier. Lane 0 of the CPU can also be made wide: all threads then share
+ * each verb by rows or columns (one query, few texts). Which of the two is
+ * chosen, how many rows or texts go together, and how many threads there are
+ * never changes a bit of a text's vector on the CPU: every output element is
+ * one sum in one fixed order.
+ *
+ *     struct device *d = device_open("cpu", &options, err);
+ *     struct lane *lane = device_lane(d, 0);
+ *     device_linear(lane, &w->qkv, x, rows, ACTIVATION_NONE, NULL, qkv);
+ *     if (!device_finish(lane, err)) ...
+ *
+ * Shapes are row-major. `tokens` are the rows of a packed batch: the texts
+ * one after another without padding; starts[t] is the row where text t begins,
+ * starts[texts] is the number of rows.
+ *
+ * float pointers named with (device) live where the device computes; on the
+ * CPU that is ordinary memory.
+ */
+
+#ifndef DEVICE_DEVICE_H
+#define DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/str.h"
+
+struct device;
+struct lane;
+
+struct device_options {
+    struct memory *memory; /* borrowed: host memory is counted here */
+    struct pool *pool;     /* borrowed: the CPU's threads */
+    const char *isa;       /* NULL: the best that this machine has */
+};
+
+enum activation {
+    ACTIVATION_NONE,
+    ACTIVATION_GELU,      /* x * (1 + erf(x / sqrt 2)) / 2 */
+    ACTIVATION_GELU_TANH, /* the tanh form */
+    ACTIVATION_RELU,
+    ACTIVATION_SILU,
+    ACTIVATION_TANH,
+    ACTIVATION_SIGMOID,
+};
+
+enum pooling {
+    POOLING_CLS,           /* first row */
+    POOLING_LAST,          /* last row */
+    POOLING_MEAN,          /* sum / count */
+    POOLING_MEAN_SQRT,     /* sum / sqrt(count) */
+    POOLING_WEIGHTED_MEAN, /* row i (from 0) weighs i + 1 */
+    POOLING_MAX,
+};
+
+/* y = x W^T + b. Made by device_linear_place, immutable afterwards. */
+struct linear {
+    size_t in, out;
+    const void *weights; /* (device) packed as the device likes it */
+    const float *bias;   /* (device) [out], NULL: none */
+};
+
+/* (x - mean) / sqrt(variance + epsilon) * scale + shift, row by row. */
+struct norm {
+    size_t width;
+    const float *scale; /* (device) [width] */
+    const float *shift; /* (device) [width], NULL: none */
+    float epsilon;
+};
+
+/* Sum of up to three tables' rows. */
+struct embedding {
+    size_t width;
+    size_t vocab, positions;
+    const float *words;    /* (device) [vocab, width] */
+    const float *position; /* (device) [positions, width], NULL: none */
+    const float *type;     /* (device) [width]: the row of type 0; NULL: none */
+    size_t position_first; /* the position id of a text's first token */
+};
+
+struct attention {
+    size_t heads, head_dim;
+    float scale; /* on the scores, usually 1 / sqrt(head_dim) */
+};
+
+/* A packed batch, or a piece of one. Host memory. */
+struct sequences {
+    size_t texts;
+    const uint32_t *starts; /* [texts + 1]; starts[0] is 0 */
+};
+
+static inline size_t sequences_rows(const struct sequences *s) {
+    return s->starts[s->texts];
+}
+
+/* What the device can tell of itself, for reports. */
+struct device_facts {
+    const char *name;  /* "cpu" */
+    const char *model; /* "AMD EPYC 9B45" */
+    const char *isa;   /* "avx512" */
+    unsigned threads;
+    uint64_t bytes_total; /* the memory there is, cgroup limits counted */
+    uint64_t bytes_free;  /* what could be taken now */
+};
+
+struct device_verbs {
+    const char *kind;
+    void (*close)(struct device *device);
+    bool (*facts)(struct device *device, struct device_facts *facts,
+                  struct error *err);
+    struct lane *(*lane)(struct device *device, unsigned number);
+    void (*widen)(struct lane *lane, bool wide);
+    /* weights */
+    size_t (*linear_bytes)(const struct device *device, size_t in, size_t out);
+    void (*linear_pack)(struct device *device, const float *weights, size_t in,
+                        size_t out, size_t row_begin, size_t row_count,
+                        void *packed);
+    /* verbs on rows */
+    size_t (*attention_bytes)(const struct device *device,
+                              const struct attention *attention,
+                              size_t longest);
+    void (*embed)(struct lane *lane, const struct embedding *embedding,
+                  const uint32_t *ids, const struct sequences *sequences,
+                  float *y);
+    void (*norm)(struct lane *lane, const struct norm *norm, const float *x,
+                 size_t rows, float *y);
+    void (*linear)(struct lane *lane, const struct linear *linear,
+                   const float *x, size_t rows, enum activation activation,
+                   const float *residual, float *y);
+    void (*attention)(struct lane *lane, const struct attention *attention,
+                      const struct sequences *sequences, const float *qkv,
+                      void *scratch, float *context);
+    void (*pool)(struct lane *lane, enum pooling pooling,
+                 const struct sequences *sequences, const float *x,
+                 size_t width, float *y, size_t stride);
+    void (*normalize)(struct lane *lane, float *x, size_t rows, size_t width);
+    bool (*finish)(struct lane *lane, struct error *err);
+};
+
+/* Every device begins with this. */
+struct device {
+    const struct device_verbs *verbs;
+    unsigned lanes;
+};
+
+/* Every lane begins with this. */
+struct lane {
+    struct device *device;
+    unsigned number;
+};
+
+/* NAME is "cpu". NULL and ERROR_USAGE for another one or for an instruction
+ * set that this machine lacks (the message lists those it has). */
+struct device *device_open(const char *name,
+                           const struct device_options *options,
+                           struct error *err);
+void device_close(struct device *device); /* NULL is fine */
+
+/* The instruction sets that this machine can run, best first, NULL at the end:
+ * "avx512", "avx2", "generic". */
+const char *const *device_isas(void);
+
+bool device_facts(struct device *device, struct device_facts *facts,
+                  struct error *err);
+
+/* NUMBER < device->lanes. Borrowed from the device. A lane is used by one
+ * thread at a time. */
+struct lane *device_lane(struct device *device, unsigned number);
+
+/* Let all threads of the pool share each verb of lane 0, or stop doing so.
+ * While it is wide no other lane may be used, and the caller must not be
+ * inside a task of the pool. */
+void lane_widen(struct lane *lane, bool wide);
+
+/* Bytes of a packed [out, in] matrix. */
+size_t device_linear_bytes(const struct device *device, size_t in, size_t out);
+
+/* Pack rows [row_begin, row_begin + row_count) of an [out, in] matrix, whose
+ * plain rows are at WEIGHTS (host), into PACKED (device, 64-byte aligned).
+ * Several matrices of the same `in` may so become one (Q, K and V). All rows
+ * must have been packed before the matrix is used. */
+void device_linear_pack(struct device *device, const float *weights, size_t in,
+                        size_t out, size_t row_begin, size_t row_count,
+                        void *packed);
+
+/* Scratch that device_attention needs for texts of at most LONGEST rows. */
+size_t device_attention_bytes(const struct device *device,
+                              const struct attention *attention,
+                              size_t longest);
+
+/* y[row] = words[ids[row]] + position[first + row in its text] + type.
+ * ids [tokens] is host memory, each < vocab (the caller checked). */
+void device_embed(struct lane *lane, const struct embedding *embedding,
+                  const uint32_t *ids, const struct sequences *sequences,
+                  float *y /* (device) [tokens, width] */);
+
+/* y may be x. */
+void device_norm(struct lane *lane, const struct norm *norm, const float *x,
+                 size_t rows, float *y);
+
+/* y = activation(x W^T + b) + residual. RESIDUAL is [rows, out] or NULL and
+ * may be y; x may not overlap y. */
+void device_linear(struct lane *lane, const struct linear *linear,
+                   const float *x /* [rows, in] */, size_t rows,
+                   enum activation activation, const float *residual,
+                   float *y /* [rows, out] */);
+
+/* Softmax(Q K^T * scale) V for each head of each text, all tokens of a text
+ * seeing all of it. QKV is [tokens, 3, heads, head_dim], CONTEXT [tokens,
+ * heads, head_dim], SCRATCH device_attention_bytes. */
+void device_attention(struct lane *lane, const struct attention *attention,
+                      const struct sequences *sequences, const float *qkv,
+                      void *scratch, float *context);
+
+/* One row a text: y[t * stride .. + width). The rows of text t in x are
+ * [starts[t], starts[t + 1]); a text has at least one. */
+void device_pool(struct lane *lane, enum pooling pooling,
+                 const struct sequences *sequences, const float *x,
+                 size_t width, float *y, size_t stride);
+
+/* Each row divided by its Euclidean norm, which is taken as at least 1e-12
+ * (as torch.nn.functional.normalize does). */
+void device_normalize(struct lane *lane, float *x, size_t rows, size_t width);
+
+/* Wait until all verbs of the lane are done. */
+bool device_finish(struct lane *lane, struct error *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* registry.h - the short names of models, and what we know of them beyond
+ * their own files (ORIGINAL 2.1 of the system that this replaces). */
+
+#ifndef HUB_REGISTRY_H
+#define HUB_REGISTRY_H
+
+#include <stddef.h>
+
+enum registry_kind { REGISTRY_DENSE, REGISTRY_SPARSE, REGISTRY_RERANK };
+
+struct registry_entry {
+    const char *key;
+    const char *id;         /* the hub id that we run */
+    const char *stands_for; /* an id without safetensors that ID replaces, or
+                               NULL */
+    enum registry_kind kind;
+    size_t width; /* the model's own; 0: not a dense one */
+    size_t max_tokens;
+    size_t matryoshka[8]; /* declared widths, 0-terminated */
+    const char *family;   /* "bert": what it takes to run it */
+};
+
+/* NULL after the last. */
+const struct registry_entry *registry_at(size_t i);
+/* By key or hub id, letters of any case; NULL if there is none. */
+const struct registry_entry *registry_find(const char *name);
+
+#endif

@@ -1,0 +1,279 @@
+/* test_base.c - the parts of base/ that have a right answer to compare with. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/disk_index.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/layout.h"
+#include "base/map.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/str.h"
+#include "base/utf8.h"
+
+static void memory_keeps_its_ceiling(void **state) {
+    (void)state;
+    struct memory memory = {.ceiling = 10000};
+    struct error err = {0};
+    void *a = memory_alloc(&memory, 50, 100, &err);
+    assert_non_null(a);
+    assert_int_equal((uintptr_t)a % 64, 0);
+    uint64_t live = memory_live(&memory);
+    assert_true(live >= 5000);
+    assert_null(memory_alloc(&memory, 50, 100, &err));
+    assert_int_equal(err.code, ERROR_MEMORY);
+    assert_int_equal(memory_live(&memory), live);
+    assert_null(memory_alloc(&memory, SIZE_MAX / 2, 3, &err));
+    a = memory_resize(&memory, a, 10, 10, &err);
+    assert_non_null(a);
+    memory_free(&memory, a);
+    assert_int_equal(memory_live(&memory), 0);
+    assert_true(memory_peak(&memory) <= memory.ceiling);
+}
+
+static void layout_measures_what_it_places(void **state) {
+    (void)state;
+    struct layout measure = {0};
+    assert_null(layout_take(&measure, 3, 5));
+    assert_null(layout_take(&measure, 100, 4));
+    assert_int_equal(measure.bytes, 64 + 448);
+    struct memory memory = {0};
+    struct layout real = {.base =
+                              memory_alloc(&memory, measure.bytes, 1, NULL)};
+    char *first = layout_take(&real, 3, 5);
+    char *second = layout_take(&real, 100, 4);
+    assert_ptr_equal(first + 64, second);
+    assert_int_equal(real.bytes, measure.bytes);
+    memory_free(&memory, real.base);
+    struct layout absurd = {0};
+    layout_take(&absurd, SIZE_MAX / 2, 3);
+    assert_true(absurd.overflow);
+}
+
+static void errors_are_cut_between_characters(void **state) {
+    (void)state;
+    char text[3000];
+    for (size_t i = 0; i + 2 < sizeof text; i += 2)
+        memcpy(text + i, "\xC3\xA9", 3);
+    struct error err = {0};
+    assert_false(error_set(&err, ERROR_INPUT, "x%s", text));
+    struct str message = str_from(err.message);
+    assert_int_equal(utf8_valid_prefix(message), message.size);
+    assert_false(error_set(NULL, ERROR_INPUT, "nobody listens"));
+}
+
+static void strbuf_writes_json_strings(void **state) {
+    (void)state;
+    struct memory memory = {0};
+    struct strbuf buf = strbuf_make(&memory);
+    strbuf_add_json(&buf, (struct str){"a\"\\\n\x01\xC3\xA9\0z", 9});
+    assert_string_equal(buf.data, "\"a\\\"\\\\\\n\\u0001\xC3\xA9\\u0000z\"");
+    strbuf_free(&buf);
+
+    struct memory tight = {.ceiling = 1000};
+    buf = strbuf_make(&tight);
+    for (int i = 0; i < 1000; i++)
+        strbuf_add(&buf, STR("0123456789"));
+    struct error err = {0};
+    assert_false(strbuf_ok(&buf, &err));
+    assert_int_equal(err.code, ERROR_MEMORY);
+    strbuf_free(&buf);
+    assert_int_equal(memory_live(&tight), 0);
+}
+
+static void map_finds_what_was_put(void **state) {
+    (void)state;
+    struct memory memory = {0};
+    struct arena arena = arena_make(&memory);
+    struct map map = map_make(&memory);
+    uint64_t value = 0;
+    assert_false(map_get(&map, STR("absent"), &value));
+    for (uint64_t i = 0; i < 5000; i++) {
+        char *key = arena_printf(&arena, NULL, "key %d", (int)i);
+        assert_true(map_put(&map, str_from(key), i, NULL));
+    }
+    assert_true(map_put(&map, STR(""), 77, NULL));
+    assert_true(map_put(&map, STR("key 7"), 70, NULL));
+    assert_int_equal(map.count, 5001);
+    for (uint64_t i = 0; i < 5000; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "key %d", (int)i);
+        assert_true(map_get(&map, str_from(key), &value));
+        assert_int_equal(value, i == 7 ? 70 : i);
+    }
+    assert_true(map_get(&map, STR(""), &value));
+    assert_int_equal(value, 77);
+    map_free(&map);
+    arena_free(&arena);
+    assert_int_equal(memory_live(&memory), 0);
+}
+
+/* RFC 9562 appendix A.4 and the vectors of FIPS 180. */
+static void digests_match_their_standards(void **state) {
+    (void)state;
+    uint8_t digest[32], uuid[16];
+    char hex[65], text[37];
+    hash_sha256(STR("abc"), digest);
+    hash_hex(digest, 32, hex);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb"
+                             "410ff61f20015ad");
+    hash_sha1(STR("abc"), digest);
+    hash_hex(digest, 20, hex);
+    assert_string_equal(hex, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    uuid5(UUID_DNS, STR("www.example.com"), uuid);
+    uuid_text(uuid, text);
+    assert_string_equal(text, "2ed6657d-e927-568b-95e1-2665a8aea6a2");
+}
+
+static void utf8_follows_the_table_of_well_formed_sequences(void **state) {
+    (void)state;
+    for (uint32_t code = 0; code < 0x110000; code++) {
+        char bytes[4];
+        size_t size = utf8_put(code, bytes);
+        size_t at = 0;
+        uint32_t back = utf8_next((struct str){bytes, size}, &at);
+        bool surrogate = code >= 0xD800 && code < 0xE000;
+        assert_int_equal(back, surrogate ? UTF8_REPLACEMENT : code);
+        assert_int_equal(at, surrogate ? 1 : size);
+    }
+    static const char *const bad[] = {"\xC0\x80",
+                                      "\xC1\xBF",
+                                      "\xE0\x9F\xBF",
+                                      "\xF0\x8F\xBF\xBF",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF8\x88\x80\x80",
+                                      "\x80",
+                                      "\xE2\x82"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(utf8_valid_prefix(str_from(bad[i])), 0);
+    assert_int_equal(utf8_valid_prefix(STR("12345678\xC3\xA9\xFF")), 10);
+}
+
+static void disk_index_grows_and_finds(void **state) {
+    (void)state;
+    struct memory memory = {0};
+    struct disk_index index;
+    struct error err = {0};
+    char path[] = "/tmp/ensembed_index_XXXXXX";
+    close(mkstemp(path));
+    assert_true(disk_index_open(&index, path, &memory, &err));
+    enum { COUNT = 40000 };
+    for (uint64_t i = 0; i < COUNT; i++) {
+        uint8_t key[32];
+        hash_sha256((struct str){(char *)&i, sizeof i}, key);
+        if (i % 3 == 0)
+            memset(key, 0, 8); /* all at home in one bucket */
+        assert_true((i % 3 == 0 && i > 3000) ||
+                    disk_index_put(&index, key, i, &err));
+    }
+    for (uint64_t i = 0; i < COUNT; i++) {
+        uint8_t key[32];
+        hash_sha256((struct str){(char *)&i, sizeof i}, key);
+        if (i % 3 == 0)
+            memset(key, 0, 8);
+        bool found;
+        uint64_t value = 0;
+        assert_true(disk_index_find(&index, key, &found, &value, &err));
+        assert_int_equal(found, i % 3 != 0 || i <= 3000);
+        assert_true(!found || value == i);
+    }
+    disk_index_close(&index);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(memory_live(&memory), 0);
+}
+
+struct counts {
+    _Atomic size_t sum;
+    _Atomic unsigned threads;
+};
+
+static void add_up(void *context, size_t begin, size_t end, unsigned thread) {
+    struct counts *counts = context;
+    counts->threads |= 1u << thread;
+    for (size_t i = begin; i < end; i++)
+        counts->sum += i;
+}
+
+static void pool_does_each_item_once(void **state) {
+    (void)state;
+    struct memory memory = {0};
+    struct pool *pool = pool_create(&memory, 3, NULL);
+    assert_non_null(pool);
+    for (size_t round = 0; round < 200; round++) {
+        struct counts counts = {0};
+        pool_each(pool, round, 7, add_up, &counts);
+        assert_int_equal(counts.sum, round ? round * (round - 1) / 2 : 0);
+    }
+    pool_free(pool);
+    assert_int_equal(memory_live(&memory), 0);
+}
+
+static void a_file_is_whole_or_not_there(void **state) {
+    (void)state;
+    struct memory memory = {0};
+    struct error err = {0};
+    char folder[] = "/tmp/ensembed_file_XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char path[128], part[140], deep[140];
+    snprintf(path, sizeof path, "%s/artefact", folder);
+    snprintf(part, sizeof part, "%s.part", path);
+    struct file_writer writer;
+    assert_true(file_writer_open(&writer, path, &memory, &err));
+    assert_true(file_writer_add(&writer, "0123456789", 10, &err));
+    assert_false(file_exists(path));
+    file_writer_close(&writer);
+    assert_false(file_exists(path));
+    assert_false(file_exists(part));
+
+    assert_true(file_writer_open(&writer, path, &memory, &err));
+    for (int i = 0; i < 100000; i++)
+        assert_true(file_writer_add(&writer, "0123456789", 10, &err));
+    assert_true(file_writer_patch(&writer, 3, "abc", 3, &err));
+    assert_true(file_writer_add(&writer, "end", 3, &err));
+    assert_true(file_writer_commit(&writer, &err));
+    file_writer_close(&writer);
+    struct file_map map;
+    assert_true(file_map_open(&map, path, &err));
+    assert_int_equal(map.size, 1000003);
+    assert_memory_equal(map.data, "012abc6789012", 13);
+    assert_memory_equal(map.data + 1000000, "end", 3);
+    file_map_close(&map);
+
+    snprintf(deep, sizeof deep, "%s/a/b/c", folder);
+    assert_true(folder_make(deep, &err));
+    assert_false(folder_make(path, &err));
+    uint64_t bytes = 0;
+    strcat(deep, "/none/yet");
+    assert_true(disk_free(deep, &bytes, &err));
+    assert_true(bytes > 0);
+    assert_true(folder_remove(folder, &err));
+    assert_false(folder_exists(folder));
+    assert_int_equal(memory_live(&memory), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_keeps_its_ceiling),
+        cmocka_unit_test(layout_measures_what_it_places),
+        cmocka_unit_test(errors_are_cut_between_characters),
+        cmocka_unit_test(strbuf_writes_json_strings),
+        cmocka_unit_test(map_finds_what_was_put),
+        cmocka_unit_test(digests_match_their_standards),
+        cmocka_unit_test(utf8_follows_the_table_of_well_formed_sequences),
+        cmocka_unit_test(disk_index_grows_and_finds),
+        cmocka_unit_test(pool_does_each_item_once),
+        cmocka_unit_test(a_file_is_whole_or_not_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

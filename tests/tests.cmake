@@ -1,0 +1,19 @@
+# A test binary a file: tests/LAYER/test_X.c is linked with LAYER and what is
+# below it. Names in ctest: LAYER/X.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+foreach(layer IN LISTS ENS_LAYERS)
+  file(GLOB tests CONFIGURE_DEPENDS tests/${layer}/test_*.c)
+  foreach(test IN LISTS tests)
+    get_filename_component(name ${test} NAME_WE)
+    string(REPLACE "test_" "" short ${name})
+    add_executable(test_${layer}_${short} ${test} ${ENS_OBJECTS_${layer}})
+    target_include_directories(test_${layer}_${short} PRIVATE tests)
+    target_link_libraries(test_${layer}_${short} PRIVATE ens_flags PkgConfig::CMOCKA)
+    add_test(NAME ${layer}/${short} COMMAND test_${layer}_${short}
+             WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${layer}/${short} PROPERTIES TIMEOUT 600
+                         SKIP_REGULAR_EXPRESSION "^skip: all")
+  endforeach()
+endforeach()
+include(tests/fuzz/fuzz.cmake OPTIONAL)
+include(tests/cli/cli.cmake OPTIONAL)

@@ -1,0 +1,232 @@
+#include "cli/option_table.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+enum {
+    RUN = COMMAND_BIT(COMMAND_RUN),
+    EMBED = COMMAND_BIT(COMMAND_EMBED),
+    TOKENIZE = COMMAND_BIT(COMMAND_TOKENIZE),
+    PLAN = COMMAND_BIT(COMMAND_PLAN),
+    SEARCH = COMMAND_BIT(COMMAND_SEARCH),
+    MODELS = COMMAND_BIT(COMMAND_MODELS),
+    DOCTOR = COMMAND_BIT(COMMAND_DOCTOR),
+    BENCH = COMMAND_BIT(COMMAND_BENCH),
+    HELP = COMMAND_BIT(COMMAND_HELP),
+    INTAKE = RUN | PLAN,
+    COMPUTE = RUN | PLAN | EMBED | SEARCH | BENCH,
+    ALL = (1u << COMMAND_COUNT) - 1,
+};
+
+/* In the order of their enums. */
+static const char *const devices[] = {"cpu", NULL};
+static const char *const isas[] = {"avx512", "avx2", "generic", NULL};
+static const char *const fusions[] = {"mean", "concat", NULL};
+static const char *const exports[] = {"npy", "points", "texts", "metadata",
+                                      NULL};
+static const char *const shells[] = {"bash", "zsh", "fish", NULL};
+
+#define AT(member) .target = offsetof(struct options, member)
+
+const struct option_row option_rows[] = {
+    {"model", 'm', OPTION_MODEL, "MODEL",
+     RUN | PLAN | EMBED | TOKENIZE | BENCH, RUN | PLAN | EMBED | TOKENIZE,
+     AT(models),
+     .help = "Model to embed with: a folder, a short name of `ensembed models` "
+             "or a hub id, as MODEL[@REVISION][:key=value,...] with the keys "
+             "weight, dim, prompt, name and budget (most tokens in a batch); "
+             "several models are fused, the first is the primary"},
+    {"out", 'o', OPTION_PATH, "DIR", INTAKE, RUN, AT(out),
+     .help = "Folder for the vectors; the same command goes on there where it "
+             "was interrupted"},
+    {"device", 0, OPTION_CHOICE, "DEVICE", COMPUTE, 0, AT(device),
+     .choices = devices, .initial = "cpu", .help = "Where to compute"},
+    {"ceiling", 0, OPTION_CEILING, "DEVICE=BYTES", COMPUTE, 0, AT(ceilings),
+     .otherwise = "80 % of what is free for the cpu",
+     .help = "Most memory to take on a device, such as cpu=2GiB"},
+    {"threads", 't', OPTION_NUMBER, "N", COMPUTE | TOKENIZE, 0, AT(threads),
+     .least = 1, .most = 1024, .otherwise = "all processors it may use",
+     .help = "Threads to compute with; the vectors do not depend on it"},
+    {"isa", 0, OPTION_CHOICE, "ISA", COMPUTE, 0, AT(isa), .choices = isas,
+     .otherwise = "the best that this machine has",
+     .help = "Instruction set of the CPU to use"},
+    {"dim", 0, OPTION_NUMBER, "N", RUN | PLAN | EMBED, 0, AT(dim), .least = 1,
+     .most = 65536, .otherwise = "each model's own width",
+     .help = "Cut every model's vectors to this width and normalise them "
+             "again"},
+    {"fuse", 0, OPTION_ENUM, "HOW", INTAKE, 0, AT(fuse), .choices = fusions,
+     .initial = "mean",
+     .help = "One vector from several models: their weighted mean, or all of "
+             "them one behind the other"},
+    {"prompt", 0, OPTION_TEXT, "NAME", RUN | PLAN | EMBED, 0, AT(prompt),
+     .otherwise = "what the model declares for documents; for embed, its "
+                  "default prompt",
+     .help = "Name of the model's prompt that goes before each text"},
+    {"prompt-text", 0, OPTION_TEXT, "TEXT", RUN | PLAN | EMBED, 0,
+     AT(prompt_text), .otherwise = "none",
+     .help = "Prompt that goes before each text, instead of one of the "
+             "model's"},
+    {"collection", 'c', OPTION_TEXTS, "NAME", RUN | PLAN | SEARCH, 0,
+     AT(collections), .otherwise = "all",
+     .help = "Take only this collection; may be said several times"},
+    {"as", 0, OPTION_TEXT, "NAME", INTAKE, 0, AT(as),
+     .otherwise = "the folders' names",
+     .help = "Make one collection of this name of everything"},
+    {"collapse-whitespace", 0, OPTION_FLAG, NULL, INTAKE, 0,
+     AT(collapse_whitespace),
+     .help = "Make one space of each run of white space before embedding"},
+    {"trim-chars", 0, OPTION_NUMBER, "N", INTAKE, 0, AT(trim_chars),
+     .least = 4, .most = UINT32_MAX, .otherwise = "off",
+     .help = "Cut texts to N characters, the last three of them dots"},
+    {"restart", 0, OPTION_FLAG, NULL, RUN, 0, AT(restart),
+     .help = "Forget the rows that are there and compute all of them again"},
+    {"skip-existing", 0, OPTION_FLAG, NULL, RUN, 0, AT(skip_existing),
+     .help = "Leave collections alone whose files are complete"},
+    {"export", 0, OPTION_SET, "LIST", INTAKE, 0, AT(exports),
+     .choices = exports, .initial = "npy,points,texts,metadata",
+     .help = "Files to write, separated by commas"},
+    {"text-field", 0, OPTION_TEXT, "FIELD", INTAKE, 0, AT(text_field),
+     .initial = "text", .help = "Name of the text in the points' payload"},
+    {"summary", 0, OPTION_PATH, "FILE", RUN, 0, AT(summary),
+     .otherwise = "DIR/summary.json", .help = "Where to write the summary"},
+    {"npy", 0, OPTION_PATH, "FILE", EMBED, 0, AT(npy),
+     .otherwise = "JSON arrays on standard output",
+     .help = "Write the vectors to a NumPy file"},
+    {"top", 'k', OPTION_NUMBER, "N", SEARCH, 0, AT(top), .least = 1,
+     .most = 1000000, .initial = "10", .help = "How many chunks to show"},
+    {"json", 0, OPTION_FLAG, NULL,
+     RUN | PLAN | SEARCH | MODELS | DOCTOR | BENCH, 0, AT(json),
+     .help = "Answer in JSON on standard output"},
+    {"config", 0, OPTION_PATH, "FILE", ALL & ~HELP, 0, AT(config),
+     .otherwise = "none",
+     .help = "JSON object with any of these options under their long names"},
+    {"progress", 0, OPTION_FLAG, NULL, ALL & ~HELP, 0, AT(progress),
+     .initial = "1", .help = "Show no progress on standard error"},
+    {"quiet", 'q', OPTION_LEVEL, NULL, ALL & ~HELP, 0, AT(verbosity),
+     .least = VERBOSITY_QUIET,
+     .help = "Say nothing but warnings and errors"},
+    {"verbose", 'v', OPTION_LEVEL, NULL, ALL & ~HELP, 0, AT(verbosity),
+     .least = VERBOSITY_VERBOSE, .help = "Say more"},
+    {"man", 0, OPTION_FLAG, NULL, HELP, 0, AT(man), .line_only = true,
+     .help = "Print the man page"},
+    {"completion", 0, OPTION_CHOICE, "SHELL", HELP, 0, AT(completion),
+     .choices = shells, .line_only = true,
+     .help = "Print the completion script for a shell"},
+    {"help", 'h', OPTION_FLAG, NULL, ALL, 0, AT(help), .line_only = true,
+     .help = "Show this help"},
+    {"version", 0, OPTION_FLAG, NULL, ALL, 0, AT(version), .line_only = true,
+     .help = "Show the version"},
+    {NULL},
+};
+
+const struct command_row command_rows[COMMAND_COUNT] = {
+    [COMMAND_RUN] =
+        {"run", "CHUNKS", 1, 1,
+         "say which chunks to embed: a folder, a file, or - for standard input",
+         "Embed collections of chunks and write the vectors",
+         "CHUNKS is a folder of chunk files (*_chunks.json and other JSON, at "
+         "any depth), a single JSON or JSON Lines file, or - for JSON Lines on "
+         "standard input. A folder that directly holds a chunk file is one "
+         "collection, else each folder in it is one. Each collection gets a "
+         "folder of its own in the output folder, which also gets "
+         "summary.json. An interrupted run goes on when the same command is "
+         "given again; changed or new chunks are computed, the others are "
+         "reused.",
+         "ensembed run Chunked --model sentence-transformers/all-MiniLM-L6-v2 "
+         "--out vectors"},
+    [COMMAND_EMBED] =
+        {"embed", "[TEXT...]", 0, SIZE_MAX, "",
+         "Print the vectors of a few texts",
+         "Texts come from the arguments or, without any, as JSON Lines from "
+         "standard input (strings, or objects with \"text\"). Each vector is "
+         "one line, a JSON array. With several models the vectors are those of "
+         "one model after the other.",
+         "ensembed embed --model all-miniLM-l6 --prompt query 'what is a "
+         "chunk?'"},
+    [COMMAND_TOKENIZE] =
+        {"tokenize", "[TEXT...]", 0, SIZE_MAX, "",
+         "Show what a model sees of a text",
+         "Texts come from the arguments or, without any, as JSON Lines from "
+         "standard input. Each gives one line: {\"ids\", \"tokens\", "
+         "\"truncated\"}, where truncated is the number of tokens that did not "
+         "fit.",
+         "ensembed tokenize --model all-miniLM-l6 'what is a chunk?'"},
+    [COMMAND_PLAN] =
+        {"plan", "CHUNKS", 1, 1,
+         "say which chunks to plan for: a folder, a file, or - for standard "
+         "input",
+         "Show what a run would take, before anything is loaded",
+         "Reads the chunks and the models' files, and shows the bytes of "
+         "memory and disk that `ensembed run` with the same options takes.",
+         "ensembed plan Chunked --model all-miniLM-l6 --out vectors"},
+    [COMMAND_SEARCH] =
+        {"search", "DIR QUESTION", 2, 2,
+         "say the folder of a finished run and the question (in quotes)",
+         "Answer a question from the files of a run",
+         "Encodes the question with the models that made the vectors in DIR "
+         "and shows the nearest chunks of all its collections, best first. "
+         "Needs no server.",
+         "ensembed search vectors 'how does a run resume?' -k 3"},
+    [COMMAND_MODELS] = {"models", "", 0, 0, "",
+                        "Show the models known by a short name, and which are "
+                        "on this machine",
+                        "A model is usable when all its files are in the "
+                        "Hugging Face cache (HF_HUB_CACHE, or HF_HOME/hub) and "
+                        "its architecture is one that this release computes.",
+                        "ensembed models"},
+    [COMMAND_DOCTOR] = {"doctor", "", 0, 0, "",
+                        "Show what this machine offers, and what is missing",
+                        "Processors, instruction sets, memory and its limits, "
+                        "disk, and the model cache.",
+                        "ensembed doctor"},
+    [COMMAND_BENCH] =
+        {"bench", "", 0, 0, "",
+         "Measure tokens a second against this machine's own ceiling",
+         "Times the matrix product in the shapes of a model and the whole "
+         "model in the same run.",
+         "ensembed bench --model all-miniLM-l6"},
+    [COMMAND_HELP] = {"help", "[COMMAND]", 0, 1, "",
+                      "Show help, the man page or a completion script", "",
+                      "ensembed help run"},
+};
+
+const struct option_row *option_find(struct str name) {
+    for (const struct option_row *row = option_rows; row->name; row++)
+        if (str_equal(str_from(row->name), name))
+            return row;
+    return NULL;
+}
+
+const struct option_row *option_find_letter(char letter) {
+    for (const struct option_row *row = option_rows; row->name; row++)
+        if (letter && row->letter == letter)
+            return row;
+    return NULL;
+}
+
+enum command command_find(const char *name) {
+    unsigned i = 0;
+    while (i < COMMAND_COUNT && strcmp(command_rows[i].name, name) != 0)
+        i++;
+    return (enum command)i;
+}
+
+bool option_is_list(const struct option_row *row) {
+    return row->type == OPTION_TEXTS || row->type == OPTION_MODEL ||
+           row->type == OPTION_CEILING;
+}
+
+bool option_is_flag(const struct option_row *row) {
+    return row->type == OPTION_FLAG || row->type == OPTION_LEVEL;
+}
+
+bool option_is_on(const struct option_row *row) {
+    return row->type == OPTION_FLAG && row->initial;
+}
+
+void option_environment_name(const struct option_row *row,
+                             char name[OPTION_NAME_MAX]) {
+    snprintf(name, OPTION_NAME_MAX, "ENSEMBED_%s", row->name);
+    for (char *c = name; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+}

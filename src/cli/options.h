@@ -1,0 +1,146 @@
+/* options.h - everything that a user can say to ensembed, in one plain struct.
+ *
+ *     struct options options;
+ *     if (!options_parse(argc, argv, environ, &memory, &options, &err))
+ *         ... print err.message, exit(exit_status(err.code)) ...
+ *     if (options.help) return help_print(stdout, &options) ...
+ *     options_free(&options);
+ *
+ * The rows of option_table.c say which options there are; help, man page,
+ * completion, environment names and the JSON config file come from the same
+ * rows. The command line beats the environment (ENSEMBED_MODEL and so on,
+ * HF_HUB_CACHE and its relatives), which beats --config FILE, which beats the
+ * default. A list that is given on a higher level replaces the whole list of a
+ * lower one. Nothing else in the program reads the environment.
+ *
+ * Every value has been checked for form and range when parsing succeeds, and
+ * what a command requires is there. Whether a model or a folder exists is not
+ * looked at here.
+ */
+
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "data/fuse.h"
+
+enum command {
+    COMMAND_RUN,
+    COMMAND_EMBED,
+    COMMAND_TOKENIZE,
+    COMMAND_PLAN,
+    COMMAND_SEARCH,
+    COMMAND_MODELS,
+    COMMAND_DOCTOR,
+    COMMAND_BENCH,
+    COMMAND_HELP,
+    COMMAND_COUNT,
+};
+
+/* One --model: MODEL[@REVISION][:key=value,...]. */
+struct model_option {
+    const char *reference; /* folder, registry key or hub id; never empty */
+    const char *revision;  /* NULL: not said */
+    const char *prompt;    /* NULL: not said */
+    const char *name;      /* [A-Za-z0-9._-]+, NULL: not said */
+    double weight;         /* finite, > 0; 1 if not said */
+    size_t dim;            /* 0: not said */
+    size_t budget;         /* most tokens in a batch; 0: not said */
+};
+
+struct ceiling_option {
+    const char *device; /* "cpu" */
+    uint64_t bytes;     /* > 0 */
+};
+
+/* Each list ends with what `count` says and is NULL while empty. */
+struct model_list {
+    struct model_option *items;
+    size_t count;
+};
+struct ceiling_list {
+    struct ceiling_option *items;
+    size_t count;
+};
+struct text_list {
+    const char **items;
+    size_t count;
+};
+
+/* Bits of options.exports. */
+enum option_export {
+    OPTION_EXPORT_NPY = 1,
+    OPTION_EXPORT_POINTS = 2,
+    OPTION_EXPORT_TEXTS = 4,
+    OPTION_EXPORT_METADATA = 8,
+};
+
+enum verbosity { VERBOSITY_QUIET, VERBOSITY_NORMAL, VERBOSITY_VERBOSE };
+
+struct options {
+    enum command command;
+    bool help;        /* --help, or no command: show help, do nothing else */
+    bool version;     /* --version: show it, do nothing else */
+    const char *topic; /* `help TOPIC`: a command's name, or NULL */
+    bool man;          /* `help --man` */
+    const char *completion; /* `help --completion SHELL`, or NULL */
+
+    struct text_list words; /* run, plan: CHUNKS; search: DIR, question; embed,
+                               tokenize: texts, none: standard input */
+    struct model_list models; /* the first is the primary */
+    const char *out;          /* folder for what a run makes, NULL: not said */
+    const char *device;       /* "cpu" */
+    struct ceiling_list ceilings;
+    size_t threads;  /* 0: as many as this process may use */
+    const char *isa; /* NULL: the best that the machine has */
+    size_t dim;      /* 0: each model's own width */
+    enum fuse_method fuse;
+    const char *prompt;      /* a prompt's name, or NULL */
+    const char *prompt_text; /* the prompt itself, or NULL */
+    struct text_list collections; /* empty: all */
+    const char *as;               /* one name for everything, or NULL */
+    bool collapse_whitespace;
+    size_t trim_chars; /* 0: off */
+    bool restart;
+    bool skip_existing;
+    unsigned exports; /* enum option_export bits */
+    const char *text_field;
+    const char *summary; /* path of summary.json, NULL: OUT/summary.json */
+    const char *npy;     /* embed: file for the vectors, NULL: JSON lines */
+    size_t top;          /* search: results, -k */
+    const char *config;  /* the config file that was read, or NULL */
+    bool json;           /* answer in JSON on standard output */
+
+    enum verbosity verbosity;
+    bool progress;
+    bool color; /* NO_COLOR is not set and TERM is not dumb */
+    bool utf8;  /* the locale's characters are UTF-8 */
+    bool dumb;  /* TERM is "dumb": no cursor to move */
+
+    const char *hub_cache; /* where hub models lie; it may not exist */
+
+    struct text_list warnings; /* sentences for the user, to be logged */
+    struct arena arena;        /* owner of everything above */
+};
+
+/* ENVIRONMENT is `environ`: "NAME=value" strings, NULL at the end. OPTIONS
+ * must be freed whether or not this succeeds; some strings are borrowed from
+ * ARGV and ENVIRONMENT. ERROR_USAGE names the option, where it was said and,
+ * if it is misspelt, the nearest one. */
+bool options_parse(int argc, char *const *argv, char *const *environment,
+                   struct memory *memory, struct options *options,
+                   struct error *err);
+void options_free(struct options *options);
+
+/* The process's exit status for a failure: 2 what was asked for cannot be
+ * (usage, refused fingerprint), 75 try the same command again later
+ * (interrupted, busy, disk full, device lost), 1 all else, 0 ERROR_NONE. */
+int exit_status(enum error_code code);
+
+#endif

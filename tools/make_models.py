@@ -1,0 +1,385 @@
+#!/usr/bin/env python3
+"""Make the small models of tests/fixtures/models and what they must answer.
+
+    tools/make_models.py            write every folder anew
+    tools/make_models.py cls max    only these
+    tools/make_models.py --check    make them elsewhere and compare
+
+Each folder is a model as its makers would publish it: a BERT with random
+weights, a WordPiece tokenizer, and the files by which sentence-transformers
+learns about pooling, prompts and limits. reference.json beside them holds
+what sentence-transformers itself makes of the texts in texts.json, in float32.
+tests/fixtures/README.md says which folder stands for what.
+
+Needs: torch, sentence-transformers 6, safetensors, numpy.
+"""
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything reads it
+
+import numpy
+import tokenizers
+import torch
+from safetensors.torch import save_file
+from sentence_transformers import SentenceTransformer
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MODELS = ROOT / "tests" / "fixtures" / "models"
+TEXTS_NAME = "texts.json"
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+OLD = "sentence_transformers.models."
+BASE = "sentence_transformers.base.modules."
+DENSE = "sentence_transformers.sentence_transformer.modules."
+
+WORDS = """
+the of and to in is that for it as with on be by this are or from at which an
+not have was one you all we can more has if will but so use new time what
+there how when some them other than then its only over make first after most
+text model vector chunk token search query file data name path line code word
+return int void char const size if else while def self import class struct
+static error true false none null print function value key list string
+""".split()
+PIECES = """
+s ed ing er es ly ion tion al en ment able est ness ous ity ic ive ful less
+an in on re at st nd th he or ar te le se de me ne ch sh ck ll ss
+un pro con com ex dis pre sub inter
+""".split()
+FOREIGN = "äöüßéèñçøåабвгдежзиклмнопрстуαβγδελμνορστω中文字符日本語한국어العربية"
+
+TEXTS = [
+    "a",
+    ".",
+    "7",
+    "\u200b",
+    "Hello, world!",
+    "the quick brown fox jumps over the lazy dog",
+    "The Quick Brown Fox JUMPS over the LAZY dog.",
+    "A model turns a text into a vector.",
+    "What is the time?",
+    "search query: how to use the new model",
+    "naïve café, Ångström, coöperate, piñata, façade",
+    "e\u0301 is e with a combining accent, and so is \u00e9",
+    "Größe, Straße, Übermut und Fußgänger",
+    "абв где жзи: привет из города на море",
+    "αβγδ ελλ μν: ο λόγος του κόσμου",
+    "中文字符 and 日本語 in one line",
+    "한국어 문자",
+    "العربية: نص قصير",
+    "👩‍👩‍👧‍👦 🚀 emoji with joiners ✨",
+    "tabs\tand\nnew lines\r\nand\u00a0spaces\u3000of kinds",
+    "control \x01 and \x7f and \ufffd characters",
+    "[CLS] special [MASK] tokens [SEP] in the text [UNK]",
+    "[cls] the same [mask] in small letters",
+    "1234567890 3.14159 -1e10 0xDEADBEEF 1,000,000",
+    "int main(void) { return 0; }",
+    "def f(self, x):\n    return [self.key[i] for i in x if i is not None]",
+    "static const char *name = \"text\\n\"; /* a comment */",
+    "for (size_t i = 0; i < size; i++) sum += value[i] * value[i];",
+    "SELECT name, size FROM data WHERE key = 'value' AND size > 10;",
+    "<p class=\"text\">a &amp; b &lt; c</p>",
+    "{\"key\": [1, 2, {\"list\": null}], \"value\": true}",
+    "https://example.org/path/to/file.html?query=text&name=new#first",
+    "supercalifragilisticexpialidocious",
+    "x" * 99 + " " + "y" * 101,
+    "!?!?!? ... --- *** ((( ))) ### $$$ %%% ^^^ &&& ~~~ ``` |||",
+    "one two three four five six seven eight nine ten eleven twelve thirteen "
+    "fourteen fifteen sixteen seventeen eighteen nineteen twenty",
+    "the text that is too long for the model " * 8,
+    " ".join(f"word{i}" for i in range(120)),
+    "if (error) return false; " * 30,
+    "the end of the list",
+]
+
+
+def vocabulary(cased):
+    """Token to id: special tokens, characters, pieces, words."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    if cased:
+        letters += [c.upper() for c in letters]
+    digits = list("0123456789")
+    punctuation = [chr(c) for c in range(33, 127) if not chr(c).isalnum()]
+    foreign = list(dict.fromkeys(FOREIGN))
+    tokens = SPECIAL + punctuation + digits + letters + foreign
+    tokens += ["##" + c for c in digits + letters + foreign]
+    tokens += ["##" + p for p in PIECES] + WORDS
+    return {t: i for i, t in enumerate(dict.fromkeys(tokens))}
+
+
+def tokenizer(cased, left_limit):
+    """A tokenizer.json; LEFT_LIMIT is a truncation that nobody may obey."""
+    vocab = vocabulary(cased)
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordPiece(
+            vocab, unk_token="[UNK]", max_input_chars_per_word=100))
+    made.normalizer = tokenizers.normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=None,
+        lowercase=not cased)
+    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[(t, vocab[t]) for t in ("[CLS]", "[SEP]")])
+    made.decoder = tokenizers.decoders.WordPiece(prefix="##")
+    made.add_special_tokens(SPECIAL)
+    if left_limit:
+        made.enable_truncation(left_limit)
+        made.enable_padding(length=left_limit, pad_id=0, pad_token="[PAD]")
+    return made
+
+
+class Weights:
+    """Random tensors by name; the same seed gives the same bytes for ever
+    (numpy promises that of RandomState)."""
+
+    def __init__(self, seed):
+        self.random = numpy.random.RandomState(seed)
+        self.tensors = {}
+
+    def add(self, name, *shape, scale, around=0.0):
+        values = around + scale * self.random.standard_normal(shape)
+        self.tensors[name] = torch.from_numpy(values.astype(numpy.float32))
+
+    def linear(self, name, inner, outer):
+        self.add(name + ".weight", outer, inner, scale=1.5 / math.sqrt(inner))
+        self.add(name + ".bias", outer, scale=0.2)
+
+    def norm(self, name, width):
+        self.add(name + ".weight", width, scale=0.2, around=1.0)
+        self.add(name + ".bias", width, scale=0.2)
+
+
+def bert_weights(config, seed, prefix=""):
+    """The tensors of transformers' BertModel without its pooler."""
+    w = Weights(seed)
+    hidden, inter = config["hidden_size"], config["intermediate_size"]
+    e = prefix + "embeddings."
+    w.add(e + "word_embeddings.weight", config["vocab_size"], hidden, scale=0.5)
+    w.add(e + "position_embeddings.weight", config["max_position_embeddings"],
+          hidden, scale=0.3)
+    w.add(e + "token_type_embeddings.weight", config["type_vocab_size"], hidden,
+          scale=0.3)
+    w.norm(e + "LayerNorm", hidden)
+    for i in range(config["num_hidden_layers"]):
+        p = f"{prefix}encoder.layer.{i}."
+        for part in ("query", "key", "value"):
+            w.linear(p + "attention.self." + part, hidden, hidden)
+        w.linear(p + "attention.output.dense", hidden, hidden)
+        w.norm(p + "attention.output.LayerNorm", hidden)
+        w.linear(p + "intermediate.dense", hidden, inter)
+        w.linear(p + "output.dense", inter, hidden)
+        w.norm(p + "output.LayerNorm", hidden)
+    return w
+
+
+def bert_config(hidden=16, heads=4, inter=32, layers=2, cased=False, **other):
+    return {
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "vocab_size": len(vocabulary(cased)),
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": inter,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "max_position_embeddings": 64,
+        "type_vocab_size": 2,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+        "position_embedding_type": "absolute",
+        **other,
+    }
+
+
+def write_json(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_tokenizer(folder, cased=False, model_max_length=64, left_limit=0):
+    tokenizer(cased, left_limit).save(str(folder / "tokenizer.json"))
+    config = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": not cased,
+        "strip_accents": None,
+        "tokenize_chinese_chars": True,
+        "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]",
+        "cls_token": "[CLS]", "mask_token": "[MASK]",
+    }
+    if model_max_length:
+        config["model_max_length"] = model_max_length
+    write_json(folder / "tokenizer_config.json", config)
+
+
+def write_weights(folder, tensors, dtype=torch.float32,
+                  name="model.safetensors"):
+    path = folder / name
+    save_file({n: t.to(dtype).contiguous() for n, t in tensors.items()},
+              str(path), metadata={"format": "pt"})
+    path.chmod(0o644)
+
+
+def write_modules(folder, *modules):
+    """MODULES: (path, dotted class)."""
+    write_json(folder / "modules.json",
+               [{"idx": i, "name": str(i), "path": path, "type": kind}
+                for i, (path, kind) in enumerate(modules)])
+
+
+def old_pooling(folder, width, *modes, **other):
+    """1_Pooling as everyone wrote it before version 6."""
+    names = ["cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens",
+             "weightedmean_tokens", "lasttoken"]
+    assert all(m in names for m in modes)
+    write_json(folder / "1_Pooling" / "config.json", {
+        "word_embedding_dimension": width,
+        **{"pooling_mode_" + n: n in modes for n in names},
+        **other,
+    })
+
+
+def bert(folder, seed, modes=("mean_tokens",), normalize=False, max_seq=64,
+         cased=False, model_max_length=64, left_limit=0, pooling={},
+         dtype=torch.float32, bert_options={}, lower=False):
+    """The files that most folders share, in the old spelling."""
+    config = bert_config(cased=cased, **bert_options)
+    write_json(folder / "config.json", config)
+    write_tokenizer(folder, cased, model_max_length, left_limit)
+    write_weights(folder, bert_weights(config, seed).tensors, dtype)
+    if max_seq:
+        write_json(folder / "sentence_bert_config.json",
+                   {"max_seq_length": max_seq, "do_lower_case": lower})
+    old_pooling(folder, config["hidden_size"], *modes, **pooling)
+    modules = [("", OLD + "Transformer"), ("1_Pooling", OLD + "Pooling")]
+    if normalize:
+        modules.append(("2_Normalize", OLD + "Normalize"))
+    write_modules(folder, *modules)
+    return config
+
+
+def st_config(folder, **content):
+    write_json(folder / "config_sentence_transformers.json", {
+        "__version__": {"sentence_transformers": "5.0.0",
+                        "transformers": "4.50.0", "pytorch": "2.6.0"},
+        **content,
+    })
+
+
+def dense_layer(folder, name, inner, outer, activation, seed, bias=True):
+    w = Weights(seed)
+    w.add("linear.weight", outer, inner, scale=1.5 / math.sqrt(inner))
+    if bias:
+        w.add("linear.bias", outer, scale=0.2)
+    write_json(folder / name / "config.json", {
+        "in_features": inner, "out_features": outer, "bias": bias,
+        "activation_function": activation})
+    write_weights(folder / name, w.tensors)
+
+
+# One function a folder. Its name is the folder's.
+
+def mean(folder):
+    bert(folder, 1, normalize=True, max_seq=48, left_limit=20,
+         bert_options={"hidden": 32, "inter": 64})
+    st_config(folder)
+
+
+def dense(folder):
+    bert(folder, 2, max_seq=None, bert_options={"hidden": 32, "inter": 64})
+    dense_layer(folder, "2_Dense", 32, 20, "torch.nn.modules.activation.Tanh",
+                102)
+    write_json(folder / "1_Pooling" / "config.json", {
+        "embedding_dimension": 32, "pooling_mode": "mean",
+        "include_prompt": True})
+    write_json(folder / "sentence_bert_config.json", {
+        "transformer_task": "feature-extraction",
+        "modality_config": {"text": {"method": "forward",
+                                     "method_output_name": "last_hidden_state"}},
+        "module_output_name": "token_embeddings"})
+    st_config(folder, model_type="SentenceTransformer",
+              prompts={"query": "", "document": ""}, default_prompt_name=None,
+              similarity_fn_name="dot")
+    write_modules(folder, ("", BASE + "transformer.Transformer"),
+                  ("1_Pooling", DENSE + "pooling.Pooling"),
+                  ("2_Dense", BASE + "dense.Dense"),
+                  ("3_Normalize", BASE + "normalize.Normalize"))
+
+
+FOLDERS = [mean, dense]
+
+
+def encode(folder, kind):
+    """What sentence-transformers answers, one text at a time: no padding."""
+    model = SentenceTransformer(str(folder), device="cpu",
+                                model_kwargs={"dtype": torch.float32})
+    limit = model.max_seq_length
+    call = {"": model.encode, "query": model.encode_query,
+            "document": model.encode_document}[kind]
+    vectors = call(TEXTS, batch_size=1, show_progress_bar=False)
+    assert vectors.dtype == numpy.float32 and numpy.isfinite(vectors).all()
+    return model, limit, vectors
+
+
+def first_prompt(model, kind):
+    """The prompt that ENCODE_... picked, for the reader of the file."""
+    if kind:
+        return model.prompts[kind]
+    return model.prompts.get(model.default_prompt_name) or ""
+
+
+def write_reference(folder, kind, name):
+    model, limit, vectors = encode(folder, kind)
+    prompt = first_prompt(model, kind)
+    ids = [model.tokenizer([prompt + t], truncation=True)["input_ids"][0]
+           for t in TEXTS]
+    head = {"texts_file": "tests/fixtures/models/" + TEXTS_NAME,
+            "encoded_as": kind, "prompt": prompt, "max_length": limit,
+            "width": int(vectors.shape[1])}
+    lines = [json.dumps(head)[:-1] + ',\n "ids": [\n']
+    lines.append(",\n".join(json.dumps(i) for i in ids) + '],\n "vectors": [\n')
+    lines.append(",\n".join("[" + ", ".join("%.9g" % x for x in v) + "]"
+                            for v in vectors) + "]}\n")
+    (folder / name).write_text("".join(lines))
+
+
+def references(make):
+    """(kind, file name) of each reference of a folder."""
+    return getattr(make, "references", [("document", "reference.json")])
+
+
+def write_all(target, names):
+    target.mkdir(parents=True, exist_ok=True)
+    (target / TEXTS_NAME).write_text(
+        "[\n" + ",\n".join(json.dumps(t, ensure_ascii=False) for t in TEXTS)
+        + "\n]\n")
+    for make in FOLDERS:
+        if names and make.__name__ not in names:
+            continue
+        folder = target / make.__name__
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        make(folder)
+        for kind, name in references(make):
+            write_reference(folder, kind, name)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    write_all(MODELS, arguments.names)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+/* weights.h - a model's weights, checked by name, type and exact shape against
+ * the table that its config derives, and laid out for a device.
+ *
+ * Big tables (word embeddings) stay in the mapped file where they can; what a
+ * GEMM reads is packed into one block, and the file's pages are let go.
+ *
+ *     struct weights_need need;
+ *     weights_measure(spec, device, &need);            // before anything
+ *     struct weights *w = weights_load(memory, spec, files, device, err);
+ *     weights_free(w);
+ *
+ * Immutable after loading, shared by lanes.
+ */
+
+#ifndef MODEL_WEIGHTS_H
+#define MODEL_WEIGHTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "device/device.h"
+#include "hub/model_files.h"
+#include "hub/safetensors.h"
+
+struct model_spec;
+
+struct layer_weights {
+    struct linear qkv; /* [3 * hidden, hidden]: Q, K, V one behind the other */
+    struct linear attention_out; /* [hidden, hidden] */
+    struct norm attention_norm;
+    struct linear up;   /* [inter, hidden] */
+    struct linear down; /* [hidden, inter] */
+    struct norm output_norm;
+};
+
+struct weights {
+    struct memory *memory; /* borrowed */
+    struct embedding embedding;
+    struct norm embedding_norm;
+    struct layer_weights *layers;   /* [layers], in the block */
+    struct linear dense[DENSE_MAX]; /* the sentence modules behind pooling */
+    void *block;                    /* one block for all of it, owned */
+    struct safetensors *file;       /* the mapping that tables point into */
+};
+
+struct weights_need {
+    uint64_t block_bytes;  /* private memory */
+    uint64_t mapped_bytes; /* of the files, at most, while loaded */
+};
+
+/* What weights_load will take. False if the sizes overflow. */
+bool weights_measure(const struct model_spec *spec,
+                     const struct model_files *files,
+                     const struct device *device, struct weights_need *need,
+                     struct error *err);
+
+/* NULL and ERROR_INPUT (names every tensor that is missing, unexpected or of
+ * the wrong shape) or ERROR_UNSUPPORTED (a type). The caller frees. */
+struct weights *weights_load(struct memory *memory,
+                             const struct model_spec *spec,
+                             const struct model_files *files,
+                             struct device *device, struct error *err);
+void weights_free(struct weights *weights); /* NULL is fine */
+
+#endif

@@ -29,9 +29,8 @@ static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 #define AT(member) .target = offsetof(struct options, member)
 
 const struct option_row option_rows[] = {
-    {"model", 'm', OPTION_MODEL, "MODEL",
-     RUN | PLAN | EMBED | TOKENIZE | BENCH, RUN | PLAN | EMBED | TOKENIZE,
-     AT(models),
+    {"model", 'm', OPTION_MODEL, "MODEL", RUN | PLAN | EMBED | TOKENIZE | BENCH,
+     RUN | PLAN | EMBED | TOKENIZE, AT(models),
      .help = "Model to embed with: a folder, a short name of `ensembed models` "
              "or a hub id, as MODEL[@REVISION][:key=value,...] with the keys "
              "weight, dim, prompt, name and budget (most tokens in a batch); "
@@ -75,8 +74,8 @@ const struct option_row option_rows[] = {
     {"collapse-whitespace", 0, OPTION_FLAG, NULL, INTAKE, 0,
      AT(collapse_whitespace),
      .help = "Make one space of each run of white space before embedding"},
-    {"trim-chars", 0, OPTION_NUMBER, "N", INTAKE, 0, AT(trim_chars),
-     .least = 4, .most = UINT32_MAX, .otherwise = "off",
+    {"trim-chars", 0, OPTION_NUMBER, "N", INTAKE, 0, AT(trim_chars), .least = 4,
+     .most = UINT32_MAX, .otherwise = "off",
      .help = "Cut texts to N characters, the last three of them dots"},
     {"restart", 0, OPTION_FLAG, NULL, RUN, 0, AT(restart),
      .help = "Forget the rows that are there and compute all of them again"},
@@ -103,8 +102,7 @@ const struct option_row option_rows[] = {
     {"progress", 0, OPTION_FLAG, NULL, ALL & ~HELP, 0, AT(progress),
      .initial = "1", .help = "Show no progress on standard error"},
     {"quiet", 'q', OPTION_LEVEL, NULL, ALL & ~HELP, 0, AT(verbosity),
-     .least = VERBOSITY_QUIET,
-     .help = "Say nothing but warnings and errors"},
+     .least = VERBOSITY_QUIET, .help = "Say nothing but warnings and errors"},
     {"verbose", 'v', OPTION_LEVEL, NULL, ALL & ~HELP, 0, AT(verbosity),
      .least = VERBOSITY_VERBOSE, .help = "Say more"},
     {"man", 0, OPTION_FLAG, NULL, HELP, 0, AT(man), .line_only = true,
@@ -116,7 +114,7 @@ const struct option_row option_rows[] = {
      .help = "Show this help"},
     {"version", 0, OPTION_FLAG, NULL, ALL, 0, AT(version), .line_only = true,
      .help = "Show the version"},
-    {NULL},
+    {.name = NULL},
 };
 
 const struct command_row command_rows[COMMAND_COUNT] = {

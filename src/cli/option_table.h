@@ -36,16 +36,16 @@ struct option_row {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
     enum option_type type;
-    const char *argument; /* as help shows it; NULL: takes none */
-    unsigned commands;    /* COMMAND_BITs that take it */
-    unsigned required;    /* COMMAND_BITs that cannot do without */
-    size_t target;        /* offset in struct options */
-    uint64_t least, most; /* of a number */
+    const char *argument;       /* as help shows it; NULL: takes none */
+    unsigned commands;          /* COMMAND_BITs that take it */
+    unsigned required;          /* COMMAND_BITs that cannot do without */
+    size_t target;              /* offset in struct options */
+    uint64_t least, most;       /* of a number */
     const char *const *choices; /* NULL at the end */
     const char *initial;        /* default, parsed like a value; or NULL */
     const char *otherwise;      /* default in words, where initial is NULL */
     const char *help;           /* one sentence without a full stop */
-    bool line_only; /* not in the environment or the config file */
+    bool line_only;             /* not in the environment or the config file */
 };
 
 struct command_row {

@@ -85,8 +85,8 @@ enum verbosity { VERBOSITY_QUIET, VERBOSITY_NORMAL, VERBOSITY_VERBOSE };
 
 struct options {
     enum command command;
-    bool help;        /* --help, or no command: show help, do nothing else */
-    bool version;     /* --version: show it, do nothing else */
+    bool help;         /* --help, or no command: show help, do nothing else */
+    bool version;      /* --version: show it, do nothing else */
     const char *topic; /* `help TOPIC`: a command's name, or NULL */
     bool man;          /* `help --man` */
     const char *completion; /* `help --completion SHELL`, or NULL */
@@ -101,8 +101,8 @@ struct options {
     const char *isa; /* NULL: the best that the machine has */
     size_t dim;      /* 0: each model's own width */
     enum fuse_method fuse;
-    const char *prompt;      /* a prompt's name, or NULL */
-    const char *prompt_text; /* the prompt itself, or NULL */
+    const char *prompt;           /* a prompt's name, or NULL */
+    const char *prompt_text;      /* the prompt itself, or NULL */
     struct text_list collections; /* empty: all */
     const char *as;               /* one name for everything, or NULL */
     bool collapse_whitespace;

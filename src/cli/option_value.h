@@ -1,0 +1,49 @@
+/* option_value.h - from the text of a value to a checked member of struct
+ * options.
+ *
+ * WHERE is what the message calls the place: "--threads", "ENSEMBED_THREADS"
+ * or "settings.json: \"threads\"". All failures are ERROR_USAGE (or
+ * ERROR_MEMORY) and one sentence that says what a right value looks like.
+ */
+
+#ifndef CLI_OPTION_VALUE_H
+#define CLI_OPTION_VALUE_H
+
+#include "cli/option_table.h"
+
+/* Set the row's member from VALUE; a list grows by one. Strings are borrowed
+ * from VALUE or taken from the arena of OPTIONS. */
+bool option_value_set(struct options *options, const struct option_row *row,
+                      const char *value, const char *where, struct error *err);
+
+/* Empty the row's list. */
+void option_value_clear(struct options *options, const struct option_row *row);
+
+/* How many items the row's list has. */
+size_t option_value_count(const struct options *options,
+                          const struct option_row *row);
+
+/* Append TEXT to a list of the arena. */
+bool text_list_add(struct text_list *list, const char *text,
+                   struct arena *arena, struct error *err);
+
+/* A whole number in [least, most], digits only. */
+bool value_number(const char *text, uint64_t least, uint64_t most,
+                  const char *where, uint64_t *number, struct error *err);
+
+/* Bytes: "1073741824", "1.5GiB", "12GB", "512 MiB". Units are B, KB, MB, GB,
+ * TB (powers of 1,000) and KiB, MiB, GiB, TiB (of 1,024) in any case; at most
+ * three decimals; not 0. */
+bool value_bytes(const char *text, const char *where, uint64_t *bytes,
+                 struct error *err);
+
+/* 1, true, yes, on or 0, false, no, off in any case. */
+bool value_bool(const char *text, const char *where, bool *flag,
+                struct error *err);
+
+/* MODEL[@REVISION][:key=value,...]. A reference that is an existing folder as
+ * a whole has no revision, whatever stands in its name. */
+bool value_model(const char *text, const char *where, struct arena *arena,
+                 struct model_option *model, struct error *err);
+
+#endif

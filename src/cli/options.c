@@ -1,0 +1,567 @@
+/* options.c - the four levels at which an option can be said, merged. */
+
+#include "cli/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "cli/option_table.h"
+#include "cli/option_value.h"
+#include "cli/places.h"
+#include "cli/suggest.h"
+
+enum { ROWS_MAX = 64, CONFIG_BYTES_MAX = 1 << 20, WHERE_MAX = 256 };
+
+enum level { LEVEL_DEFAULT, LEVEL_CONFIG, LEVEL_ENVIRONMENT, LEVEL_LINE };
+
+/* One option of the command line, kept until the lower levels are in. */
+struct saying {
+    const struct option_row *row;
+    const char *value;
+    const char *where; /* "--threads" or "-t" */
+    struct saying *next;
+};
+
+struct parser {
+    struct options *options;
+    struct arena *arena;
+    struct error *err;
+    struct saying *first, **last;
+    enum level said[ROWS_MAX]; /* by row: the level that its value is from */
+};
+
+static size_t row_index(const struct option_row *row) {
+    return (size_t)(row - option_rows);
+}
+
+static bool row_applies(const struct option_row *row, enum command command) {
+    return (row->commands & COMMAND_BIT(command)) != 0;
+}
+
+/* Set a value said on LEVEL. The first item of a list on a higher level drops
+ * what lower levels put there. */
+static bool assign(struct parser *parser, const struct option_row *row,
+                   const char *value, enum level level, const char *where) {
+    enum level *said = &parser->said[row_index(row)];
+    if (option_is_list(row) && *said != level)
+        option_value_clear(parser->options, row);
+    *said = level;
+    return option_value_set(parser->options, row, value, where, parser->err);
+}
+
+static bool defaults(struct parser *parser) {
+    parser->options->verbosity = VERBOSITY_NORMAL;
+    for (const struct option_row *row = option_rows; row->name; row++)
+        if (row->initial &&
+            !assign(parser, row, row->initial, LEVEL_DEFAULT, row->name))
+            return false;
+    return true;
+}
+
+/* ---- the command line ---------------------------------------------------- */
+
+static bool unknown_command(const char *word, struct error *err) {
+    const char *names[COMMAND_COUNT + 1] = {NULL};
+    char all[256] = "";
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        size_t used = strlen(all);
+        names[i] = command_rows[i].name;
+        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "",
+                 names[i]);
+    }
+    const char *near = word ? suggest(word, names) : NULL;
+    if (!word)
+        return error_set(err, ERROR_USAGE,
+                         "say a command (%s); `ensembed help` explains them",
+                         all);
+    if (near)
+        return error_set(err, ERROR_USAGE,
+                         "unknown command '%s'; did you mean '%s'?", word,
+                         near);
+    return error_set(err, ERROR_USAGE, "unknown command '%s'; there are %s",
+                     word, all);
+}
+
+/* The nearest option name for COMMAND; "no-..." too if WORD begins so. */
+static const char *near_option(const char *word, enum command command,
+                               char name[OPTION_NAME_MAX]) {
+    const char *names[ROWS_MAX] = {NULL};
+    size_t count = 0;
+    bool negated = strncmp(word, "no-", 3) == 0;
+    for (const struct option_row *row = option_rows; row->name; row++)
+        if (row_applies(row, command) && (!negated || option_is_flag(row)))
+            names[count++] = row->name;
+    const char *near = suggest(word + (negated ? 3 : 0), names);
+    if (!near)
+        return NULL;
+    snprintf(name, OPTION_NAME_MAX, "%s%s", negated ? "no-" : "", near);
+    return name;
+}
+
+static bool unknown_option(const char *word, enum command command,
+                           struct error *err) {
+    char buffer[OPTION_NAME_MAX];
+    const char *of = command_rows[command].name;
+    const char *near = near_option(word, command, buffer);
+    if (near)
+        return error_set(err, ERROR_USAGE,
+                         "unknown option --%s; did you mean --%s?", word, near);
+    return error_set(err, ERROR_USAGE,
+                     "unknown option --%s; `ensembed help %s` lists them", word,
+                     of);
+}
+
+static bool wrong_command(const struct option_row *row, enum command command,
+                          struct error *err) {
+    char all[256] = "";
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        size_t used = strlen(all);
+        if (row_applies(row, (enum command)i))
+            snprintf(all + used, sizeof all - used, "%s%s", used ? ", " : "",
+                     command_rows[i].name);
+    }
+    return error_set(err, ERROR_USAGE,
+                     "`ensembed %s` takes no --%s; it is an option of: %s",
+                     command_rows[command].name, row->name, all);
+}
+
+static bool say(struct parser *parser, const struct option_row *row,
+                const char *value, const char *where) {
+    struct saying *saying =
+        arena_alloc(parser->arena, 1, sizeof *saying, parser->err);
+    if (!saying)
+        return false;
+    *saying = (struct saying){row, value, where, NULL};
+    *parser->last = saying;
+    parser->last = &saying->next;
+    return true;
+}
+
+/* A value that is itself an option was more likely forgotten than meant. */
+static bool value_is_option(const char *value) {
+    size_t size = strcspn(value, "=");
+    return strncmp(value, "--", 2) == 0 &&
+           option_find((struct str){value + 2, size - 2});
+}
+
+/* argv[*at] is the option; its value is GLUED to it, or the next argument. */
+static bool take_value(struct parser *parser, const struct option_row *row,
+                       const char *glued, int argc, char *const *argv, int *at,
+                       const char *where) {
+    if (option_is_flag(row) && glued)
+        return error_set(parser->err, ERROR_USAGE,
+                         "%s takes no value ('%s' was given)", where, glued);
+    if (option_is_flag(row))
+        return say(parser, row, "1", where);
+    if (!glued && (*at + 1 >= argc || value_is_option(argv[*at + 1])))
+        return error_set(parser->err, ERROR_USAGE, "%s needs a value: %s %s",
+                         where, where, row->argument);
+    return say(parser, row, glued ? glued : argv[++*at], where);
+}
+
+static bool parse_long(struct parser *parser, int argc, char *const *argv,
+                       int *at) {
+    enum command command = parser->options->command;
+    const char *word = argv[*at] + 2;
+    const char *equals = strchr(word, '=');
+    struct str name = {word, equals ? (size_t)(equals - word) : strlen(word)};
+    char *where =
+        arena_printf(parser->arena, parser->err, "--%.*s", STR_ARG(name));
+    if (!where)
+        return false;
+
+    const struct option_row *row = option_find(name);
+    bool negated = !row && str_starts(name, STR("no-"));
+    if (negated)
+        row = option_find((struct str){name.data + 3, name.size - 3});
+    if (!row || (negated && !option_is_flag(row)))
+        return unknown_option(where + 2, command, parser->err);
+    if (!row_applies(row, command))
+        return wrong_command(row, command, parser->err);
+    if (negated && !equals)
+        return say(parser, row, "0", where);
+    return take_value(parser, row, equals ? equals + 1 : NULL, argc, argv, at,
+                      where);
+}
+
+/* "-k3", "-k 3", "-qk3": letters of flags may be followed by more letters. */
+static bool parse_letters(struct parser *parser, int argc, char *const *argv,
+                          int *at) {
+    enum command command = parser->options->command;
+    for (const char *c = argv[*at] + 1; *c; c++) {
+        const struct option_row *row = option_find_letter(*c);
+        if (!row)
+            return error_set(parser->err, ERROR_USAGE,
+                             "unknown option -%c; `ensembed help %s` lists "
+                             "them",
+                             *c, command_rows[command].name);
+        if (!row_applies(row, command))
+            return wrong_command(row, command, parser->err);
+        char *where = arena_printf(parser->arena, parser->err, "-%c", *c);
+        if (!where)
+            return false;
+        if (!option_is_flag(row))
+            return take_value(parser, row, c[1] ? c + 1 : NULL, argc, argv, at,
+                              where);
+        if (!say(parser, row, "1", where))
+            return false;
+    }
+    return true;
+}
+
+static bool parse_line(struct parser *parser, int argc, char *const *argv,
+                       int at) {
+    bool words_only = false;
+    for (; at < argc; at++) {
+        const char *word = argv[at];
+        bool fine;
+        if (!words_only && strcmp(word, "--") == 0) {
+            words_only = true;
+            continue;
+        }
+        if (words_only || word[0] != '-' || !word[1])
+            fine = text_list_add(&parser->options->words, word, parser->arena,
+                                 parser->err);
+        else if (word[1] == '-')
+            fine = parse_long(parser, argc, argv, &at);
+        else
+            fine = parse_letters(parser, argc, argv, &at);
+        if (!fine)
+            return false;
+    }
+    return true;
+}
+
+/* --help and --version are answered whatever else the line says. */
+static bool asks_help(struct options *options, int argc, char *const *argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        options->help |=
+            strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+        options->version |= strcmp(argv[i], "--version") == 0;
+    }
+    return options->help || options->version;
+}
+
+static bool parse_command(struct options *options, int argc, char *const *argv,
+                          struct error *err) {
+    const char *word = argc > 1 ? argv[1] : NULL;
+    bool asks = asks_help(options, argc, argv);
+    options->command = word ? command_find(word) : COMMAND_COUNT;
+    if (options->command != COMMAND_COUNT)
+        return true;
+    if (asks && word[0] == '-') {
+        options->command = COMMAND_HELP;
+        return true;
+    }
+    if (word && word[0] == '-' && word[1])
+        return error_set(err, ERROR_USAGE,
+                         "'%s' stands before the command; write `ensembed "
+                         "COMMAND %s ...`",
+                         word, word);
+    return unknown_command(word, err);
+}
+
+/* ---- the environment ----------------------------------------------------- */
+
+/* Is a comma before AT inside of one model, before another key=value? */
+static bool is_model_key(const char *at) {
+    size_t letters = strspn(at, "abcdefghijklmnopqrstuvwxyz");
+    return letters > 0 && at[letters] == '=';
+}
+
+/* Lists are split at newlines or, where there is none, at commas. */
+static bool assign_list(struct parser *parser, const struct option_row *row,
+                        const char *value, const char *where) {
+    char *rest = arena_copy(parser->arena, str_from(value), parser->err);
+    char separator = strchr(value, '\n') ? '\n' : ',';
+    while (rest) {
+        char *end = strchr(rest, separator);
+        while (end && separator == ',' && row->type == OPTION_MODEL &&
+               is_model_key(end + 1))
+            end = strchr(end + 1, separator);
+        char *next = end ? end + 1 : NULL;
+        if (end)
+            *end = '\0';
+        if (*rest && !assign(parser, row, rest, LEVEL_ENVIRONMENT, where))
+            return false;
+        rest = next;
+        if (!rest)
+            return true;
+    }
+    return false;
+}
+
+static bool apply_environment(struct parser *parser, char *const *environment) {
+    for (const struct option_row *row = option_rows; row->name; row++) {
+        char name[OPTION_NAME_MAX];
+        option_environment_name(row, name);
+        const char *value = environment_get(environment, name);
+        if (!value || row->line_only ||
+            !row_applies(row, parser->options->command))
+            continue;
+        bool fine = option_is_list(row)
+                        ? assign_list(parser, row, value, name)
+                        : assign(parser, row, value, LEVEL_ENVIRONMENT, name);
+        if (!fine)
+            return false;
+    }
+    return true;
+}
+
+static bool known_variable(const char *name, size_t size) {
+    for (const struct option_row *row = option_rows; row->name; row++) {
+        char known[OPTION_NAME_MAX];
+        option_environment_name(row, known);
+        if (!row->line_only && strlen(known) == size &&
+            memcmp(known, name, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A misspelt variable changes nothing and says nothing: worth a sentence. */
+static bool warn_unknown(struct parser *parser, char *const *environment) {
+    for (; environment && *environment; environment++) {
+        size_t size = strcspn(*environment, "=");
+        if (strncmp(*environment, "ENSEMBED_", 9) != 0 ||
+            known_variable(*environment, size))
+            continue;
+        char *text = arena_printf(parser->arena, parser->err,
+                                  "%.*s in the environment is no option of "
+                                  "ensembed and has no effect",
+                                  (int)size, *environment);
+        if (!text || !text_list_add(&parser->options->warnings, text,
+                                    parser->arena, parser->err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the config file ----------------------------------------------------- */
+
+/* A JSON scalar as the text that the command line would have; NULL: another
+ * type. */
+static const char *json_text(struct parser *parser, const json_t *value) {
+    if (json_is_string(value))
+        return arena_copy(parser->arena, str_from(json_string_value(value)),
+                          parser->err);
+    if (json_is_integer(value))
+        return arena_printf(parser->arena, parser->err, "%" JSON_INTEGER_FORMAT,
+                            json_integer_value(value));
+    if (json_is_real(value))
+        return arena_printf(parser->arena, parser->err, "%.17g",
+                            json_real_value(value));
+    if (json_is_boolean(value))
+        return json_is_true(value) ? "true" : "false";
+    return NULL;
+}
+
+static bool bad_type(struct parser *parser, const struct option_row *row,
+                     const char *where) {
+    return error_set(parser->err, ERROR_USAGE, "%s must be %s", where,
+                     option_is_list(row)   ? "a string or an array of strings"
+                     : option_is_flag(row) ? "true or false"
+                                           : "a string or a number");
+}
+
+static bool config_member(struct parser *parser, const struct option_row *row,
+                          const json_t *value, const char *where) {
+    if (!json_is_array(value)) {
+        const char *text = json_text(parser, value);
+        return text ? assign(parser, row, text, LEVEL_CONFIG, where)
+                    : bad_type(parser, row, where);
+    }
+    struct strbuf joined = strbuf_make(parser->arena->memory);
+    bool fine = option_is_list(row) || row->type == OPTION_SET;
+    for (size_t i = 0; fine && i < json_array_size(value); i++) {
+        const char *text = json_text(parser, json_array_get(value, i));
+        fine = text != NULL;
+        if (fine && option_is_list(row) &&
+            !assign(parser, row, text, LEVEL_CONFIG, where)) {
+            strbuf_free(&joined);
+            return false;
+        }
+        strbuf_printf(&joined, "%s%s", i ? "," : "", text ? text : "");
+    }
+    if (!fine) {
+        strbuf_free(&joined);
+        return bad_type(parser, row, where);
+    }
+    if (row->type == OPTION_SET) {
+        const char *text =
+            arena_copy(parser->arena, strbuf_str(&joined), parser->err);
+        fine = text && assign(parser, row, text, LEVEL_CONFIG, where);
+    }
+    strbuf_free(&joined);
+    return fine;
+}
+
+static bool unknown_member(const char *key, const char *path,
+                           enum command command, struct error *err) {
+    char buffer[OPTION_NAME_MAX];
+    const char *near = near_option(key, command, buffer);
+    if (near)
+        return error_set(err, ERROR_USAGE,
+                         "%s: \"%s\" is no option; did you mean \"%s\"?", path,
+                         key, near);
+    return error_set(err, ERROR_USAGE,
+                     "%s: \"%s\" is no option; members are the long names that "
+                     "`ensembed help %s` lists, without the dashes",
+                     path, key, command_rows[command].name);
+}
+
+/* One file serves all commands: an option of another command is passed over. */
+static bool apply_config_object(struct parser *parser, json_t *object,
+                                const char *path) {
+    enum command command = parser->options->command;
+    const char *key;
+    json_t *value;
+    json_object_foreach(object, key, value) {
+        char where[WHERE_MAX];
+        const struct option_row *row = option_find(str_from(key));
+        if (!row || row->line_only || strcmp(key, "config") == 0)
+            return unknown_member(key, path, command, parser->err);
+        if (json_is_null(value) || !row_applies(row, command))
+            continue;
+        snprintf(where, sizeof where, "%s: \"%s\"", path, key);
+        if (!config_member(parser, row, value, where))
+            return false;
+    }
+    return true;
+}
+
+static bool apply_config(struct parser *parser, const char *path) {
+    struct error cause = {0};
+    json_t *object = json_read_file(path, CONFIG_BYTES_MAX, &cause);
+    if (!object)
+        return error_set(parser->err,
+                         cause.code == ERROR_MEMORY ? ERROR_MEMORY
+                                                    : ERROR_USAGE,
+                         "--config: %s", cause.message);
+    bool fine = json_is_object(object)
+                    ? apply_config_object(parser, object, path)
+                    : error_set(parser->err, ERROR_USAGE,
+                                "--config: %s holds no JSON object", path);
+    json_decref(object);
+    return fine;
+}
+
+/* ---- all levels ---------------------------------------------------------- */
+
+static const char *config_path(const struct parser *parser,
+                               char *const *environment) {
+    const char *path = environment_get(environment, "ENSEMBED_CONFIG");
+    for (const struct saying *s = parser->first; s; s = s->next)
+        if (strcmp(s->row->name, "config") == 0)
+            path = s->value;
+    return path;
+}
+
+static bool merge(struct parser *parser, char *const *environment) {
+    const char *path = config_path(parser, environment);
+    bool reads = parser->options->command != COMMAND_HELP;
+    if (reads && path && !apply_config(parser, path))
+        return false;
+    if (reads && (!apply_environment(parser, environment) ||
+                  !warn_unknown(parser, environment)))
+        return false;
+    for (const struct saying *s = parser->first; s; s = s->next)
+        if (!assign(parser, s->row, s->value, LEVEL_LINE, s->where))
+            return false;
+    return true;
+}
+
+/* Two options that exclude each other: the one said on the higher level
+ * stands, on the same level they are refused. True: DROP the other. */
+static bool exclude(struct parser *parser, const char *a, const char *b,
+                    bool both, const char **drop) {
+    const struct option_row *row_a = option_find(str_from(a));
+    const struct option_row *row_b = option_find(str_from(b));
+    enum level level_a = parser->said[row_index(row_a)];
+    enum level level_b = parser->said[row_index(row_b)];
+    *drop = !both ? NULL : level_a < level_b ? a : b;
+    if (both && level_a == level_b)
+        return error_set(parser->err, ERROR_USAGE,
+                         "--%s and --%s exclude each other; say one of them", a,
+                         b);
+    return true;
+}
+
+static bool check_exclusive(struct parser *parser) {
+    struct options *o = parser->options;
+    const char *drop = NULL;
+    if (!exclude(parser, "prompt", "prompt-text", o->prompt && o->prompt_text,
+                 &drop))
+        return false;
+    if (drop)
+        *(strcmp(drop, "prompt") == 0 ? &o->prompt : &o->prompt_text) = NULL;
+    if (!exclude(parser, "restart", "skip-existing",
+                 o->restart && o->skip_existing, &drop))
+        return false;
+    if (drop)
+        *(strcmp(drop, "restart") == 0 ? &o->restart : &o->skip_existing) =
+            false;
+    return true;
+}
+
+static bool check_words(const struct options *options, struct error *err) {
+    const struct command_row *command = &command_rows[options->command];
+    if (options->words.count < command->least)
+        return error_set(err, ERROR_USAGE, "ensembed %s %s: %s", command->name,
+                         command->words, command->missing);
+    if (options->words.count > command->most)
+        return error_set(err, ERROR_USAGE,
+                         "'%s' is one word too many for `ensembed %s%s%s`; "
+                         "text with spaces stands in quotes",
+                         options->words.items[command->most], command->name,
+                         *command->words ? " " : "", command->words);
+    return true;
+}
+
+static bool check_required(const struct parser *parser) {
+    const struct options *options = parser->options;
+    for (const struct option_row *row = option_rows; row->name; row++)
+        if ((row->required & COMMAND_BIT(options->command)) &&
+            parser->said[row_index(row)] == LEVEL_DEFAULT)
+            return error_set(
+                parser->err, ERROR_USAGE, "`ensembed %s` needs --%s %s",
+                command_rows[options->command].name, row->name, row->argument);
+    if (options->command == COMMAND_TOKENIZE && options->models.count > 1)
+        return error_set(parser->err, ERROR_USAGE,
+                         "`ensembed tokenize` takes one --model, not %zu",
+                         options->models.count);
+    return true;
+}
+
+static bool help_topic(struct options *options, struct error *err) {
+    if (options->command != COMMAND_HELP || !options->words.count)
+        return true;
+    options->topic = options->words.items[0];
+    return command_find(options->topic) != COMMAND_COUNT ||
+           unknown_command(options->topic, err);
+}
+
+bool options_parse(int argc, char *const *argv, char *const *environment,
+                   struct memory *memory, struct options *options,
+                   struct error *err) {
+    *options = (struct options){.arena = arena_make(memory)};
+    struct parser parser = {
+        .options = options, .arena = &options->arena, .err = err};
+    parser.last = &parser.first;
+    terminal_traits(environment, options);
+    if (!defaults(&parser) || !parse_command(options, argc, argv, err))
+        return false;
+    if (options->help || options->version)
+        return true;
+    options->hub_cache = hub_cache_path(environment, &options->arena, err);
+    return options->hub_cache && parse_line(&parser, argc, argv, 2) &&
+           merge(&parser, environment) && check_words(options, err) &&
+           check_required(&parser) && check_exclusive(&parser) &&
+           help_topic(options, err);
+}
+
+void options_free(struct options *options) {
+    arena_free(&options->arena);
+    *options = (struct options){0};
+}

@@ -1,7 +1,7 @@
 # A test binary a file: tests/LAYER/test_X.c is linked with LAYER and what is
 # below it. Names in ctest: LAYER/X.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
-foreach(layer IN LISTS ENS_LAYERS)
+foreach(layer IN LISTS ENS_LAYERS ITEMS cli)
   file(GLOB tests CONFIGURE_DEPENDS tests/${layer}/test_*.c)
   foreach(test IN LISTS tests)
     get_filename_component(name ${test} NAME_WE)

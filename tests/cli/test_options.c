@@ -1,0 +1,459 @@
+/* test_options.c - what the command line, the environment and a config file
+ * make of struct options, and what a user is told about a mistake. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "cli/option_table.h"
+#include "cli/option_value.h"
+#include "cli/options.h"
+#include "cli/suggest.h"
+
+enum { WORDS_MAX = 64 };
+
+static struct memory memory;
+static struct options options;
+static struct error err;
+
+/* Parse LINE, whose words are separated by '|', in ENVIRONMENT (the same). */
+static bool parse_in(const char *environment, const char *line) {
+    static char line_copy[2048], environment_copy[2048];
+    char *argv[WORDS_MAX] = {NULL}, *environ_[WORDS_MAX] = {NULL};
+    int argc = 0, count = 0;
+    snprintf(line_copy, sizeof line_copy, "%s", line);
+    snprintf(environment_copy, sizeof environment_copy, "%s", environment);
+    for (char *rest = line_copy, *w; (w = strsep(&rest, "|"));)
+        argv[argc++] = w;
+    for (char *rest = environment_copy, *w;
+         *environment && (w = strsep(&rest, "|"));)
+        environ_[count++] = w;
+    err = (struct error){0};
+    options_free(&options);
+    bool fine = options_parse(argc, argv, environ_, &memory, &options, &err);
+    assert_int_equal(fine, err.code == ERROR_NONE);
+    return fine;
+}
+
+static bool parse(const char *line) {
+    return parse_in("", line);
+}
+
+/* LINE is refused, and the message holds PART. */
+static void refused_in(const char *environment, const char *line,
+                       const char *part) {
+    bool fine = parse_in(environment, line);
+    if (fine || !strstr(err.message, part))
+        fail_msg("'%s' gave '%s', not '%s'", line,
+                 fine ? "success" : err.message, part);
+    assert_int_equal(err.code, ERROR_USAGE);
+}
+
+static void refused(const char *line, const char *part) {
+    refused_in("", line, part);
+}
+
+#define RUN "ensembed|run|chunks|--model|m|--out|o"
+
+static void a_full_command_line(void **state) {
+    (void)state;
+    assert_true(parse(
+        "ensembed|run|-|--model|BAAI/bge-small@v1:weight=2.5,dim=128,"
+        "prompt=doc,name=a.b-c,budget=4096|-m|x|-oOUT|--ceiling=cpu=1.5GiB|"
+        "--threads|3|--isa|avx2|--dim=64|--fuse|concat|--prompt|document|"
+        "--collection|A|-c|B|--as|all|--collapse-whitespace|--trim-chars|99|"
+        "--restart|--export|npy,texts|--text-field|body|--summary|s.json|"
+        "--json|--no-progress|-q"));
+    assert_int_equal(options.command, COMMAND_RUN);
+    assert_int_equal(options.words.count, 1);
+    assert_string_equal(options.words.items[0], "-");
+    assert_int_equal(options.models.count, 2);
+    const struct model_option *m = options.models.items;
+    assert_string_equal(m->reference, "BAAI/bge-small");
+    assert_string_equal(m->revision, "v1");
+    assert_true(m->weight == 2.5);
+    assert_int_equal(m->dim, 128);
+    assert_string_equal(m->prompt, "doc");
+    assert_string_equal(m->name, "a.b-c");
+    assert_int_equal(m->budget, 4096);
+    assert_string_equal(m[1].reference, "x");
+    assert_null(m[1].revision);
+    assert_true(m[1].weight == 1);
+    assert_string_equal(options.out, "OUT");
+    assert_string_equal(options.device, "cpu");
+    assert_int_equal(options.ceilings.count, 1);
+    assert_string_equal(options.ceilings.items[0].device, "cpu");
+    assert_int_equal(options.ceilings.items[0].bytes, 1610612736);
+    assert_int_equal(options.threads, 3);
+    assert_string_equal(options.isa, "avx2");
+    assert_int_equal(options.dim, 64);
+    assert_int_equal(options.fuse, FUSE_CONCAT);
+    assert_string_equal(options.prompt, "document");
+    assert_int_equal(options.collections.count, 2);
+    assert_string_equal(options.collections.items[1], "B");
+    assert_string_equal(options.as, "all");
+    assert_true(options.collapse_whitespace && options.restart);
+    assert_int_equal(options.trim_chars, 99);
+    assert_int_equal(options.exports, OPTION_EXPORT_NPY | OPTION_EXPORT_TEXTS);
+    assert_string_equal(options.text_field, "body");
+    assert_string_equal(options.summary, "s.json");
+    assert_true(options.json && !options.progress && !options.skip_existing);
+    assert_int_equal(options.verbosity, VERBOSITY_QUIET);
+}
+
+static void defaults_are_those_of_the_table(void **state) {
+    (void)state;
+    assert_true(parse(RUN));
+    assert_string_equal(options.device, "cpu");
+    assert_int_equal(options.fuse, FUSE_MEAN);
+    assert_int_equal(options.exports, 15);
+    assert_string_equal(options.text_field, "text");
+    assert_int_equal(options.verbosity, VERBOSITY_NORMAL);
+    assert_true(options.progress && !options.restart && !options.json);
+    assert_int_equal(options.dim + options.threads + options.trim_chars, 0);
+    assert_null(options.prompt);
+    assert_true(parse("ensembed|search|dir|what is it?"));
+    assert_int_equal(options.top, 10);
+    assert_string_equal(options.words.items[1], "what is it?");
+}
+
+static void words_after_two_dashes_are_words(void **state) {
+    (void)state;
+    assert_true(parse("ensembed|embed|--model|m|one|--|--json|-k"));
+    assert_int_equal(options.words.count, 3);
+    assert_string_equal(options.words.items[1], "--json");
+    assert_true(parse("ensembed|embed|--model|m|--|--help"));
+    assert_false(options.help);
+}
+
+static void misspelt_names_get_a_suggestion(void **state) {
+    (void)state;
+    refused("ensembed|run|c|--modle|m",
+            "unknown option --modle; did you mean --model?");
+    refused("ensembed|run|c|--no-progess",
+            "unknown option --no-progess; did you mean --no-progress?");
+    refused("ensembed|run|c|--frobnicate", "`ensembed help run` lists them");
+    refused("ensembed|serach|d|q",
+            "unknown command 'serach'; did you mean 'search'?");
+    refused("ensembed|frobnicate", "there are run, embed, tokenize");
+    refused("ensembed", "say a command (run,");
+    refused("ensembed|--quiet|run", "before the command");
+    refused("ensembed|search|d|q|--model|m",
+            "`ensembed search` takes no --model; it is an option of: run, "
+            "embed, tokenize, plan, bench");
+    refused("ensembed|run|c|-Z", "unknown option -Z");
+    refused("ensembed|help|serch", "did you mean 'search'?");
+}
+
+static void suggestions_are_near_or_none(void **state) {
+    (void)state;
+    static const char *const names[] = {"restart", "model", "out", "as", NULL};
+    assert_string_equal(suggest("modle", names), "model");
+    assert_string_equal(suggest("rstart", names), "restart");
+    assert_string_equal(suggest("uot", names), "out");
+    assert_null(suggest("zzzzz", names));
+    assert_null(suggest("x", names));
+    assert_null(suggest("", names));
+    char huge[300];
+    memset(huge, 'm', sizeof huge);
+    huge[299] = '\0';
+    assert_null(suggest(huge, names));
+}
+
+static void numbers_are_strict(void **state) {
+    (void)state;
+    static const char *const bad[] = {
+        "0",   "-1",  "+1",  " 1",   "1 ",
+        "0x1", "1.0", "ten", "1025", "18446744073709551616"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char line[128];
+        snprintf(line, sizeof line, RUN "|--threads|%s", bad[i]);
+        refused(line, "is not a whole number from 1 to 1024");
+    }
+    refused(RUN "|--threads=", "--threads: N is empty");
+    assert_true(parse(RUN "|--threads|1024"));
+    refused("ensembed|search|d|q|-k|0", "-k: '0'");
+}
+
+static void bytes_are_checked(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {{"1", 1},
+                {"1KB", 1000},
+                {"1kib", 1024},
+                {"12GiB", 12884901888u},
+                {"1.5MB", 1500000},
+                {"0.125KiB", 128},
+                {"512 MiB", 536870912},
+                {"2TiB", 2199023255552u},
+                {"18446744073709551615", UINT64_MAX}};
+    static const char *const bad[] = {
+        "",           "0",    "-1",   "1Gi", "1.GB",  "1.2345GB",
+        "GiB",        "1 0B", "0KiB", "1e9", "1GiBs", "18446744073709551616",
+        "16777216TiB"};
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_true(value_bytes(good[i].text, "x", &bytes, NULL));
+        assert_true(bytes == good[i].bytes);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (value_bytes(bad[i], "x", &bytes, NULL))
+            fail_msg("'%s' was taken for bytes", bad[i]);
+    refused(RUN "|--ceiling|2GiB", "is not DEVICE=BYTES");
+    refused(RUN "|--ceiling|cuda:0=2GiB", "no device 'cuda:0'");
+}
+
+static void models_are_taken_apart(void **state) {
+    (void)state;
+    refused(RUN "|--model|m:wieght=2", "'wieght' is no key of a model");
+    refused(RUN "|--model|m:weight=0", "weight '0' is not a number above 0");
+    refused(RUN "|--model|m:weight=nan", "weight 'nan'");
+    refused(RUN "|--model|m:weight=1e999", "weight '1e999'");
+    refused(RUN "|--model|m:weight=1,", "is not key=value");
+    refused(RUN "|--model|m:dim=", "is not key=value");
+    refused(RUN "|--model|m:dim=0", "whole number from 1");
+    refused(RUN "|--model|m:name=a/b", "name 'a/b'");
+    refused(RUN "|--model|m:name=..", "name '..'");
+    refused(RUN "|--model|@v", "names no model");
+    refused(RUN "|--model|m@", "names no model");
+    assert_true(parse("ensembed|plan|c|--model|C:/x@refs/pr/1"));
+    assert_string_equal(options.models.items[0].reference, "C:/x");
+    assert_string_equal(options.models.items[0].revision, "refs/pr/1");
+    char folder[] = "/tmp/ens@XXXXXX", line[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(line, sizeof line, "ensembed|plan|c|--model|%s:dim=8", folder);
+    assert_true(parse(line));
+    assert_string_equal(options.models.items[0].reference, folder);
+    assert_null(options.models.items[0].revision);
+    assert_int_equal(options.models.items[0].dim, 8);
+    rmdir(folder);
+}
+
+static void what_is_required_is_asked_for(void **state) {
+    (void)state;
+    refused("ensembed|run|c|--out|o", "`ensembed run` needs --model MODEL");
+    refused("ensembed|run|c|--model|m", "`ensembed run` needs --out DIR");
+    assert_true(parse("ensembed|plan|c|--model|m"));
+    refused("ensembed|run|--model|m|--out|o", "which chunks to embed");
+    refused("ensembed|run|a|b|--model|m|--out|o", "one word too many");
+    refused("ensembed|search|dir", "the question");
+    refused("ensembed|models|x", "one word too many");
+    refused("ensembed|run|c|--model|m|--out", "--out needs a value");
+    refused("ensembed|run|c|--out|--model|m", "--out needs a value");
+    refused(RUN "|--json=yes", "--json takes no value");
+    refused(RUN "|--export|npy,points,numpy", "'numpy' is none of: npy,");
+    refused(RUN "|--export|npy,", "'' is none of");
+    refused(RUN "|--device|cuda:0", "'cuda:0' is none of: cpu");
+    refused(RUN "|--prompt|a|--prompt-text|b", "exclude each other");
+    refused(RUN "|--restart|--skip-existing", "exclude each other");
+    refused("ensembed|tokenize|--model|a|--model|b", "takes one --model");
+}
+
+static void help_beats_mistakes(void **state) {
+    (void)state;
+    assert_true(parse("ensembed|run|--frobnicate|--help"));
+    assert_true(options.help && options.command == COMMAND_RUN);
+    assert_true(parse("ensembed|--help"));
+    assert_true(options.help && options.command == COMMAND_HELP);
+    assert_true(parse("ensembed|--version"));
+    assert_true(options.version);
+    assert_true(parse("ensembed|help|run"));
+    assert_string_equal(options.topic, "run");
+    assert_true(parse("ensembed|help|--completion|zsh"));
+    assert_string_equal(options.completion, "zsh");
+}
+
+/* ---- levels -------------------------------------------------------------- */
+
+static char config_file[] = "/tmp/ens-config-XXXXXX";
+
+static void write_config(const char *text) {
+    assert_true(file_write(config_file, str_from(text), &memory, NULL));
+}
+
+static void line_beats_environment_beats_file(void **state) {
+    (void)state;
+    char environment[512];
+    write_config("{\"threads\": 2, \"dim\": 32, \"as\": \"file\","
+                 " \"model\": [\"f1\", \"f2:weight=3\"], \"json\": true,"
+                 " \"export\": [\"npy\", \"texts\"], \"top\": 5,"
+                 " \"prompt\": null}");
+    snprintf(environment, sizeof environment,
+             "ENSEMBED_CONFIG=%s|ENSEMBED_DIM=48|ENSEMBED_AS=environment|"
+             "ENSEMBED_RESTART=yes|ENSEMBED_OUT=",
+             config_file);
+    assert_true(parse_in(environment, "ensembed|run|c|-o|o|--as|line|"
+                                      "--no-restart"));
+    assert_int_equal(options.threads, 2);
+    assert_int_equal(options.dim, 48);
+    assert_string_equal(options.as, "line");
+    assert_false(options.restart);
+    assert_true(options.json);
+    assert_int_equal(options.exports, OPTION_EXPORT_NPY | OPTION_EXPORT_TEXTS);
+    assert_int_equal(options.models.count, 2);
+    assert_string_equal(options.models.items[1].reference, "f2");
+    assert_true(options.models.items[1].weight == 3);
+    assert_string_equal(options.config, config_file);
+
+    assert_true(parse_in(environment, RUN));
+    assert_int_equal(options.models.count, 1);
+    assert_string_equal(options.models.items[0].reference, "m");
+    assert_true(options.restart);
+}
+
+static void lists_of_the_environment(void **state) {
+    (void)state;
+    assert_true(parse_in("ENSEMBED_MODEL=a:weight=2,dim=3,b,c:name=x|"
+                         "ENSEMBED_COLLECTION=one\ntwo, three\n",
+                         "ensembed|run|c|-o|o"));
+    assert_int_equal(options.models.count, 3);
+    assert_int_equal(options.models.items[0].dim, 3);
+    assert_string_equal(options.models.items[1].reference, "b");
+    assert_string_equal(options.models.items[2].name, "x");
+    assert_int_equal(options.collections.count, 2);
+    assert_string_equal(options.collections.items[1], "two, three");
+    assert_true(parse_in("ENSEMBED_COLLECTION=a,b", RUN "|-c|z"));
+    assert_int_equal(options.collections.count, 1);
+    refused_in("ENSEMBED_THREADS=none", RUN, "ENSEMBED_THREADS: 'none'");
+    refused_in("ENSEMBED_RESTART=maybe", RUN, "ENSEMBED_RESTART: 'maybe'");
+    assert_true(parse_in("ENSEMBED_THREADS=none", "ensembed|models"));
+    assert_int_equal(options.warnings.count, 0);
+    assert_true(parse_in("ENSEMBED_THREDS=4", RUN));
+    assert_int_equal(options.warnings.count, 1);
+    assert_non_null(strstr(options.warnings.items[0], "ENSEMBED_THREDS"));
+}
+
+static void exclusive_options_of_two_levels(void **state) {
+    (void)state;
+    assert_true(parse_in("ENSEMBED_PROMPT=doc", RUN "|--prompt-text|x: "));
+    assert_null(options.prompt);
+    assert_string_equal(options.prompt_text, "x: ");
+    assert_true(parse_in("ENSEMBED_RESTART=1", RUN "|--skip-existing"));
+    assert_true(options.skip_existing && !options.restart);
+}
+
+static void broken_config_files(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *part;
+    } cases[] = {{"{", config_file},
+                 {"[]", "holds no JSON object"},
+                 {"{\"modle\": 1}", "did you mean \"model\"?"},
+                 {"{\"help\": true}", "is no option"},
+                 {"{\"config\": \"x\"}", "is no option"},
+                 {"{\"threads\": 2.5}", "\"threads\": '2.5'"},
+                 {"{\"threads\": [1]}", "must be a string or a number"},
+                 {"{\"json\": {}}", "must be true or false"},
+                 {"{\"model\": [[]]}", "must be a string or an array"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[256];
+        write_config(cases[i].text);
+        snprintf(line, sizeof line, RUN "|--config|%s", config_file);
+        refused(line, cases[i].part);
+    }
+    refused(RUN "|--config|/nowhere/x.json", "/nowhere/x.json");
+}
+
+/* ---- the rest of the environment ----------------------------------------- */
+
+static void the_hub_cache_is_found(void **state) {
+    (void)state;
+    static const struct {
+        const char *environment, *cache;
+    } cases[] = {
+        {"HOME=/h", "/h/.cache/huggingface/hub"},
+        {"HOME=/h|XDG_CACHE_HOME=/x/", "/x/huggingface/hub"},
+        {"HOME=/h|XDG_CACHE_HOME=/x|HF_HOME=~/hf", "/h/hf/hub"},
+        {"HOME=/h|HF_HOME=/hf|HUGGINGFACE_HUB_CACHE=$HOME/c", "/h/c"},
+        {"HOME=/h|HF_HUB_CACHE=${HOME}/a/$NO/${b|HUGGINGFACE_HUB_CACHE=/c",
+         "/h/a/$NO/${b"},
+        {"HOME=/h|HF_HUB_CACHE=|HF_HOME=~", "/h/hub"},
+        {"HOME=/h|HF_HUB_CACHE=~other/x", "~other/x"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_true(parse_in(cases[i].environment, "ensembed|models"));
+        assert_string_equal(options.hub_cache, cases[i].cache);
+    }
+}
+
+static void the_terminal_is_described(void **state) {
+    (void)state;
+    assert_true(parse_in("TERM=xterm|LANG=en_US.UTF-8", "ensembed|models"));
+    assert_true(options.color && options.utf8 && !options.dumb);
+    assert_true(parse_in("TERM=xterm|LANG=de_DE.utf8|NO_COLOR=1|LC_ALL=C",
+                         "ensembed|models"));
+    assert_true(!options.color && !options.utf8);
+    assert_true(parse_in("TERM=dumb", "ensembed|models"));
+    assert_true(!options.color && options.dumb);
+}
+
+static void exit_statuses(void **state) {
+    (void)state;
+    static const int want[] = {
+        [ERROR_NONE] = 0,  [ERROR_USAGE] = 2,        [ERROR_CONFLICT] = 2,
+        [ERROR_INPUT] = 1, [ERROR_MISSING] = 1,      [ERROR_UNSUPPORTED] = 1,
+        [ERROR_IO] = 1,    [ERROR_FULL] = 75,        [ERROR_MEMORY] = 1,
+        [ERROR_BUSY] = 75, [ERROR_INTERRUPTED] = 75, [ERROR_DEVICE] = 75,
+        [ERROR_VECTOR] = 1};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        assert_int_equal(exit_status((enum error_code)i), want[i]);
+}
+
+/* Two rows that say the same would hide each other. */
+static void the_table_is_sound(void **state) {
+    (void)state;
+    for (const struct option_row *a = option_rows; a->name; a++) {
+        assert_non_null(a->help);
+        assert_true(a->commands);
+        assert_true(option_is_flag(a) == !a->argument);
+        assert_true(!a->required || a->argument);
+        for (const struct option_row *b = option_rows; b < a; b++) {
+            assert_string_not_equal(a->name, b->name);
+            assert_true(!a->letter || a->letter != b->letter);
+        }
+    }
+}
+
+static void nothing_leaks(void **state) {
+    (void)state;
+    options_free(&options);
+    assert_int_equal(memory_live(&memory), 0);
+}
+
+int main(void) {
+    close(mkstemp(config_file));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_command_line),
+        cmocka_unit_test(defaults_are_those_of_the_table),
+        cmocka_unit_test(words_after_two_dashes_are_words),
+        cmocka_unit_test(misspelt_names_get_a_suggestion),
+        cmocka_unit_test(suggestions_are_near_or_none),
+        cmocka_unit_test(numbers_are_strict),
+        cmocka_unit_test(bytes_are_checked),
+        cmocka_unit_test(models_are_taken_apart),
+        cmocka_unit_test(what_is_required_is_asked_for),
+        cmocka_unit_test(help_beats_mistakes),
+        cmocka_unit_test(line_beats_environment_beats_file),
+        cmocka_unit_test(lists_of_the_environment),
+        cmocka_unit_test(exclusive_options_of_two_levels),
+        cmocka_unit_test(broken_config_files),
+        cmocka_unit_test(the_hub_cache_is_found),
+        cmocka_unit_test(the_terminal_is_described),
+        cmocka_unit_test(exit_statuses),
+        cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(nothing_leaks),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(config_file);
+    return failed;
+}

@@ -181,6 +181,27 @@ bool file_write(const char *path, struct str text, struct memory *memory,
     return fine;
 }
 
+bool file_copy(const char *from, const char *to, struct memory *memory,
+               struct error *err) {
+    int fd = open(from, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, "open %s", from);
+    struct file_writer writer;
+    char *piece = memory_alloc(memory, BUFFER_BYTES, 1, err);
+    bool fine = file_writer_open(&writer, to, memory, piece ? err : NULL);
+    ssize_t got = 1;
+    while (fine && piece && got > 0) {
+        got = read(fd, piece, BUFFER_BYTES);
+        fine = got >= 0 ? file_writer_add(&writer, piece, (size_t)got, err)
+                        : error_errno(err, "read %s", from);
+    }
+    fine = fine && piece && file_writer_commit(&writer, err);
+    file_writer_close(&writer);
+    memory_free(memory, piece);
+    close(fd);
+    return fine;
+}
+
 bool file_pread(int fd, void *data, size_t size, uint64_t offset,
                 const char *path, struct error *err) {
     char *at = data;

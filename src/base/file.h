@@ -62,6 +62,10 @@ void file_writer_close(struct file_writer *writer);
 bool file_write(const char *path, struct str text, struct memory *memory,
                 struct error *err);
 
+/* A copy of FROM under the name TO, by a file_writer. */
+bool file_copy(const char *from, const char *to, struct memory *memory,
+               struct error *err);
+
 /* All SIZE bytes at OFFSET or an error; PATH is for the message. A file that
  * ends before them is ERROR_INPUT. */
 bool file_pread(int fd, void *data, size_t size, uint64_t offset,

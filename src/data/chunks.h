@@ -33,12 +33,15 @@ struct chunk_options {
     const char *const *collections; /* names to take; NULL: all */
     size_t collections_count;
     bool collapse_whitespace; /* each run of whitespace is one space */
-    size_t trim_chars;        /* 0: off; longer texts end in "..." */
+    size_t trim_chars;        /* 0: off; a longer text is its first trim_chars
+                                 characters and "..." */
+    size_t read_bytes;        /* of the read buffer; 0: 256 KiB (for tests) */
 };
 
 struct chunk_file {
     const char *path;     /* to open */
-    const char *relative; /* below the collection's root, with '/' */
+    const char *relative; /* below the collection's root, with '/', as UTF-8;
+                             in messages and in chunk ids */
     bool lines;           /* JSON Lines: .jsonl, .ndjson, standard input */
 };
 
@@ -151,7 +154,7 @@ enum chunk_step chunk_reader_next(struct chunk_reader *reader, bool unique_only,
 
 /* Only the digest of the next point, without decoding it. */
 enum chunk_step chunk_reader_digest(struct chunk_reader *reader,
-                                    uint64_t *point,
+                                    bool unique_only, uint64_t *point,
                                     uint8_t digest[SHA256_BYTES],
                                     struct error *err);
 /* Decode the point that chunk_reader_digest gave last. */

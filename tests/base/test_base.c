@@ -250,6 +250,11 @@ static void a_file_is_whole_or_not_there(void **state) {
     assert_memory_equal(map.data + 1000000, "end", 3);
     file_map_close(&map);
 
+    assert_true(file_copy(path, part, &memory, &err));
+    uint64_t copied = 0;
+    assert_true(file_size(part, &copied, &err));
+    assert_int_equal(copied, 1000003);
+
     snprintf(deep, sizeof deep, "%s/a/b/c", folder);
     assert_true(folder_make(deep, &err));
     assert_false(folder_make(path, &err));

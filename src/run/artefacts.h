@@ -1,0 +1,55 @@
+/* artefacts.h - the files that a collection ends with (DESIGN 8): arrays, line
+ * files, stats.json, each complete or not there, and byte for byte the same
+ * from run to run.
+ *
+ * What the files were made from is written down last, in
+ * .ensembed/complete.json; a run that would make the same files from the same
+ * things leaves them alone.
+ */
+
+#ifndef RUN_ARTEFACTS_H
+#define RUN_ARTEFACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "data/chunks.h"
+#include "data/store.h"
+#include "run/roster.h"
+#include "run/session.h"
+
+struct artefacts {
+    struct session *session;
+    const struct sink *sink;
+    const struct roster *roster;
+    const struct intake *intake;
+    struct store **stores; /* [roster->count], NULL: that member failed */
+    const char *folder;    /* OUT/COLLECTION */
+    uint64_t failed_texts; /* texts that some store lacks */
+    /* out */
+    uint64_t points;         /* rows of every array, lines of every line file */
+    uint64_t left_out;       /* points without a vector in some model */
+    json_t *files;           /* {"embeddings.npy": path, ...} */
+    json_t *left_out_chunks; /* ids of the first FAILED_LISTED */
+};
+
+/* Are all files there that would be made from this roster and intake? Then
+ * `files` and `points` are filled. Any doubt is a no. */
+bool artefacts_complete(struct artefacts *artefacts);
+
+/* Is there a complete set at all, whatever it was made from? */
+bool artefacts_exist(const char *folder, struct memory *memory);
+
+/* Write them. Afterwards stores whose rows stand in an array at their own
+ * width have let go of their copy. */
+bool artefacts_write(struct artefacts *artefacts, struct error *err);
+void artefacts_free(struct artefacts *artefacts); /* the out members */
+
+/* Bytes that artefacts_write will need on disk, estimated from the mean bytes
+ * of a line. */
+uint64_t artefacts_bytes(const struct roster *roster, uint64_t points,
+                         uint64_t text_bytes, unsigned exports);
+
+#endif

@@ -1,0 +1,225 @@
+#include "run/engine.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+
+static bool load_tokenizer(struct engine *engine, struct error *err) {
+    struct memory *memory = &engine->session->memory;
+    const char *path = engine->member->files->tokenizer_path;
+    uint64_t before = memory_live(memory);
+    struct file_map map;
+    if (!file_map_open(&map, path, err))
+        return false;
+    engine->tokenizer =
+        tokenizer_create(memory, (struct str){map.data, map.size}, path, err);
+    file_map_close(&map);
+    if (!engine->tokenizer)
+        return false;
+    unsigned threads = pool_threads(engine->session->pool);
+    engine->scratch =
+        memory_zalloc(memory, threads, sizeof *engine->scratch, err);
+    for (unsigned i = 0; engine->scratch && i < threads; i++) {
+        engine->scratch[i] =
+            tokenizer_scratch_create(engine->tokenizer, memory, err);
+        if (!engine->scratch[i])
+            return false;
+    }
+    engine->tokenizer_bytes = memory_live(memory) - before;
+    return engine->scratch != NULL;
+}
+
+static bool load_weights(struct engine *engine, size_t batch_tokens,
+                         struct error *err) {
+    struct session *session = engine->session;
+    const struct member *member = engine->member;
+    engine->budget =
+        encoder_budget_default(&member->spec, session->device, batch_tokens);
+    if (!weights_measure(&member->spec, member->files, session->device,
+                         &engine->need, err) ||
+        !encoder_workspace_bytes(&member->spec, session->device,
+                                 &engine->budget, &engine->workspace_bytes,
+                                 err))
+        return false;
+    engine->weights = weights_load(&session->memory, &member->spec,
+                                   member->files, session->device, err);
+    if (engine->weights)
+        engine->encoder = encoder_create(&session->memory, &member->spec,
+                                         engine->weights, session->device,
+                                         session->pool, &engine->budget, err);
+    return engine->encoder != NULL;
+}
+
+/* Tokens that the prompt takes at the start of each text, as
+ * sentence-transformers 6 counts them: with the opening special token, without
+ * the closing one. */
+static bool measure_prompt(struct engine *engine, struct error *err) {
+    const struct member *member = engine->member;
+    if (!member->prompt || member->spec.pooling_include_prompt)
+        return true;
+    struct tokens tokens = tokens_make(&engine->session->memory);
+    struct tokenized what;
+    bool fine = tokenizer_encode(
+        engine->tokenizer, engine->scratch[0], str_from(member->prompt),
+        member->spec.max_length, TOKENIZER_CUT, &tokens, &what, err);
+    if (fine)
+        engine->prompt_tokens =
+            tokens.count -
+            (tokenizer_special_count(engine->tokenizer) > 1 ? 1 : 0);
+    tokens_free(&tokens);
+    return fine;
+}
+
+static struct engine *load(struct session *session, const struct member *member,
+                           size_t batch_tokens, bool weights,
+                           struct error *err) {
+    int64_t begin = clock_now_ns();
+    struct engine *engine =
+        memory_zalloc(&session->memory, 1, sizeof *engine, err);
+    if (!engine)
+        return NULL;
+    engine->session = session;
+    engine->member = member;
+    if (!load_tokenizer(engine, err) || !measure_prompt(engine, err) ||
+        (weights && !load_weights(engine, batch_tokens, err))) {
+        engine_free(engine);
+        return NULL;
+    }
+    engine->load_ms = (double)(clock_now_ns() - begin) / 1e6;
+    return engine;
+}
+
+struct engine *engine_load(struct session *session, const struct member *member,
+                           size_t batch_tokens, struct error *err) {
+    return load(session, member, batch_tokens, true, err);
+}
+
+struct engine *engine_load_tokenizer(struct session *session,
+                                     const struct member *member,
+                                     struct error *err) {
+    return load(session, member, 0, false, err);
+}
+
+void engine_free(struct engine *engine) {
+    if (!engine)
+        return;
+    struct memory *memory = &engine->session->memory;
+    unsigned threads = pool_threads(engine->session->pool);
+    encoder_free(engine->encoder);
+    weights_free(engine->weights);
+    for (unsigned i = 0; engine->scratch && i < threads; i++)
+        tokenizer_scratch_free(engine->scratch[i]);
+    memory_free(memory, engine->scratch);
+    tokenizer_free(engine->tokenizer);
+    memory_free(memory, engine);
+}
+
+/* Copies of TEXTS with the prompt before each. */
+static struct str *prompted(struct engine *engine, const struct str *texts,
+                            size_t count, struct strbuf *buf,
+                            struct error *err) {
+    struct str prompt = str_from(engine->member->prompt);
+    struct str *out =
+        memory_alloc(&engine->session->memory, count, sizeof *out, err);
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        strbuf_add(buf, prompt);
+        strbuf_add(buf, texts[i]);
+    }
+    if (!strbuf_ok(buf, err)) {
+        memory_free(&engine->session->memory, out);
+        return NULL;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (struct str){buf->data + at, prompt.size + texts[i].size};
+        at += out[i].size;
+    }
+    return out;
+}
+
+bool engine_tokenize(struct engine *engine, const struct str *texts,
+                     size_t count, enum tokenizer_count counting,
+                     struct tokens *out, size_t *starts, size_t *cut,
+                     struct error *err) {
+    struct strbuf buf = strbuf_make(&engine->session->memory);
+    struct str *copies = NULL;
+    if (engine->member->prompt) {
+        copies = prompted(engine, texts, count, &buf, err);
+        if (!copies) {
+            strbuf_free(&buf);
+            return false;
+        }
+    }
+    bool fine = tokenizer_encode_batch(
+        engine->tokenizer, engine->scratch, engine->session->pool,
+        copies ? copies : texts, count, engine->member->spec.max_length,
+        counting, out, starts, cut, err);
+    memory_free(&engine->session->memory, copies);
+    strbuf_free(&buf);
+    return fine;
+}
+
+bool engine_encode(struct engine *engine, const uint32_t *ids,
+                   const uint32_t *starts, size_t texts, float *vectors,
+                   struct error *err) {
+    size_t vocab = engine->member->spec.vocab;
+    for (size_t i = 0; i < starts[texts]; i++)
+        if (ids[i] >= vocab)
+            return error_set(err, ERROR_INPUT,
+                             "%s: its tokenizer gives id %u, but the model has "
+                             "only %zu; they do not belong together",
+                             engine->member->files->folder, ids[i], vocab);
+    struct encoder_batch batch = {.ids = ids,
+                                  .starts = starts,
+                                  .texts = texts,
+                                  .prompt_tokens = engine->prompt_tokens};
+    return encoder_encode(engine->encoder, &batch, vectors, err);
+}
+
+bool vector_is_sound(const struct member *member, const float *vector,
+                     const char **reason) {
+    double sum = 0;
+    for (size_t i = 0; i < member->spec.width; i++)
+        sum += (double)vector[i] * vector[i];
+    if (!isfinite(sum))
+        *reason = "it is not finite";
+    else if (sum == 0)
+        *reason = "it is zero";
+    else if (member->spec.normalize && fabs(sqrt(sum) - 1) > 1e-3)
+        *reason = "its length is not 1, though the model normalises";
+    else
+        return true;
+    return false;
+}
+
+bool engine_embed_text(struct engine *engine, struct str text, float *vector,
+                       struct error *err) {
+    const struct member *member = engine->member;
+    struct memory *memory = &engine->session->memory;
+    struct tokens tokens = tokens_make(memory);
+    size_t starts[2];
+    float *own = memory_alloc(memory, member->spec.width, sizeof *own, err);
+    bool fine = own && engine_tokenize(engine, &text, 1, TOKENIZER_CUT, &tokens,
+                                       starts, NULL, err);
+    if (fine) {
+        uint32_t packed[2] = {0, (uint32_t)tokens.count};
+        fine = tokens.count > 0
+                   ? engine_encode(engine, tokens.ids, packed, 1, own, err)
+                   : error_set(err, ERROR_INPUT, "an empty text has no vector");
+    }
+    const char *reason;
+    if (fine && !vector_is_sound(member, own, &reason))
+        fine = error_set(err, ERROR_VECTOR, "%s: the text's vector is bad: %s",
+                         member->key, reason);
+    if (fine) {
+        member_cut(member, own);
+        memcpy(vector, own, member->width * sizeof *vector);
+    }
+    tokens_free(&tokens);
+    memory_free(memory, own);
+    return fine;
+}

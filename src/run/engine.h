@@ -1,0 +1,72 @@
+/* engine.h - a model in memory, ready to turn texts into vectors.
+ *
+ *     struct engine *e = engine_load(session, member, 0, err);
+ *     engine_tokenize(e, texts, count, ...);
+ *     engine_encode(e, ...);
+ *     engine_free(e);
+ *
+ * One thread drives an engine; it spreads the work over the session's pool.
+ */
+
+#ifndef RUN_ENGINE_H
+#define RUN_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "model/encoder.h"
+#include "model/weights.h"
+#include "run/roster.h"
+#include "run/session.h"
+#include "text/tokenizer.h"
+
+struct engine {
+    struct session *session;     /* borrowed */
+    const struct member *member; /* borrowed */
+    struct tokenizer *tokenizer;
+    struct tokenizer_scratch **scratch; /* [threads] */
+    struct weights *weights;
+    struct encoder *encoder;
+    struct encoder_budget budget;
+    size_t prompt_tokens; /* to keep out of pooling; 0: none */
+    struct weights_need need;
+    uint64_t tokenizer_bytes, workspace_bytes;
+    double load_ms;
+};
+
+/* BATCH_TOKENS 0: the default budget. Members that are not usable must not
+ * come here. */
+struct engine *engine_load(struct session *session, const struct member *member,
+                           size_t batch_tokens, struct error *err);
+/* Only its tokenizer: encoding is not possible. */
+struct engine *engine_load_tokenizer(struct session *session,
+                                     const struct member *member,
+                                     struct error *err);
+void engine_free(struct engine *engine); /* NULL is fine */
+
+/* COUNT texts, the prompt put before each, at the model's length limit. See
+ * tokenizer_encode_batch for the rest. */
+bool engine_tokenize(struct engine *engine, const struct str *texts,
+                     size_t count, enum tokenizer_count counting,
+                     struct tokens *out, size_t *starts, size_t *cut,
+                     struct error *err);
+
+/* A packed batch into VECTORS [texts, spec.width]. False and ERROR_INPUT if an
+ * id is none of the model's. */
+bool engine_encode(struct engine *engine, const uint32_t *ids,
+                   const uint32_t *starts, size_t texts, float *vectors,
+                   struct error *err);
+
+/* One text from end to end: what `search` does with a question. VECTOR
+ * [member.width], cut and checked. */
+bool engine_embed_text(struct engine *engine, struct str text, float *vector,
+                       struct error *err);
+
+/* Finite, not zero, and of length 1 where the model normalises. The reason in
+ * REASON (a literal) if not. */
+bool vector_is_sound(const struct member *member, const float *vector,
+                     const char **reason);
+
+#endif

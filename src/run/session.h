@@ -1,0 +1,85 @@
+/* session.h - what every part of a run shares: the options, the memory, the
+ * threads, the device and the sink.
+ *
+ *     struct session session;
+ *     if (!session_open(&session, &options, sink, err)) ...
+ *     session_close(&session);
+ */
+
+#ifndef RUN_SESSION_H
+#define RUN_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/event.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "data/chunks.h"
+#include "data/fuse.h"
+#include "device/device.h"
+#include "hub/model_files.h"
+
+/* One model as the user named it. Strings are borrowed from the caller. */
+struct model_request {
+    const char *reference; /* folder, registry key or hub id */
+    const char *revision;  /* NULL: main */
+    const char *name;      /* KEY, or NULL for the model's own */
+    const char *prompt;    /* name of a prompt, or NULL */
+    double weight;         /* in the fused vector; > 0 */
+    size_t dim;            /* width to cut its vectors to; 0: not said */
+    size_t budget;         /* most tokens in a batch; 0: default */
+};
+
+enum export_bits {
+    EXPORT_NPY = 1,
+    EXPORT_POINTS = 2,
+    EXPORT_TEXTS = 4,
+    EXPORT_METADATA = 8,
+    EXPORT_ALL = 15,
+};
+
+struct run_options {
+    const char *command; /* for the summary, or NULL */
+    const char *chunks;  /* folder, file or "-" */
+    int input_fd;        /* what "-" reads */
+    struct chunk_options chunk;
+    const char *out;
+    const char *scratch; /* folder for scratch files where there is no `out` */
+    const struct model_request *models; /* the first is the primary */
+    size_t models_count;
+    struct hub_places places;
+    const char *isa;  /* NULL: best */
+    unsigned threads; /* 0: as many as this process may use */
+    uint64_t ceiling; /* bytes of CPU memory; 0: default */
+    size_t dim;       /* 0: not said */
+    enum fuse_method fuse;
+    const char *prompt;      /* name of a prompt for all models, or NULL */
+    const char *prompt_text; /* the prompt itself, or NULL */
+    bool restart;
+    bool skip_existing;
+    unsigned exports;         /* export_bits; 0: all */
+    const char *text_field;   /* NULL: "text" */
+    const char *summary_path; /* NULL: OUT/summary.json */
+};
+
+struct session {
+    const struct run_options *options; /* borrowed */
+    const struct sink *sink;           /* borrowed */
+    struct memory memory;
+    struct pool *pool;
+    struct device *device;
+    struct device_facts facts;  /* as of the opening */
+    struct process_memory base; /* of the process, at the opening */
+};
+
+bool session_open(struct session *session, const struct run_options *options,
+                  const struct sink *sink, struct error *err);
+void session_close(struct session *session); /* {0} is fine */
+
+/* Threads that this process may use: its affinity, and the cgroup's quota
+ * rounded up. */
+unsigned session_threads_default(void);
+
+#endif

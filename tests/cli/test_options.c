@@ -157,6 +157,7 @@ static void suggestions_are_near_or_none(void **state) {
     (void)state;
     static const char *const names[] = {"restart", "model", "out", "as", NULL};
     assert_string_equal(suggest("modle", names), "model");
+    assert_string_equal(suggest("omdle", names), "model"); /* two swaps */
     assert_string_equal(suggest("rstart", names), "restart");
     assert_string_equal(suggest("uot", names), "out");
     assert_null(suggest("zzzzz", names));

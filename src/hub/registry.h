@@ -22,7 +22,12 @@ struct registry_entry {
 
 /* NULL after the last. */
 const struct registry_entry *registry_at(size_t i);
-/* By key or hub id, letters of any case; NULL if there is none. */
+/* By key, id or the id that is stood for, in this order, letters of any case;
+ * NULL if there is none. */
 const struct registry_entry *registry_find(const char *name);
+/* By key only. */
+const struct registry_entry *registry_find_key(const char *key);
+/* The entry whose id is run instead of ID. */
+const struct registry_entry *registry_find_replaced(const char *id);
 
 #endif

@@ -51,6 +51,12 @@ struct safetensors *safetensors_open(struct memory *memory,
                                      struct error *err);
 void safetensors_close(struct safetensors *st); /* NULL is fine */
 
+/* The same from the bytes of one file, borrowed until it is closed. For the
+ * tests: a model's weights are too large to be read instead of mapped. */
+struct safetensors *safetensors_open_bytes(struct memory *memory,
+                                           const char *name, const void *data,
+                                           size_t size, struct error *err);
+
 size_t safetensors_count(const struct safetensors *st);
 const struct tensor *safetensors_at(const struct safetensors *st, size_t i);
 /* NULL if there is none. */

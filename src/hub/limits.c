@@ -1,0 +1,246 @@
+/* limits.c - how long a text may be, and whether it is lower-cased first.
+ *
+ * sentence-transformers gives the tokenizer the limit of
+ * sentence_bert_config.json; without one the tokenizer's own, but not more
+ * than the model has positions. The limit inside tokenizer.json counts for
+ * nothing. */
+
+#include "hub/reading.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+
+enum { TOKENIZER_CONFIG_BYTES_MAX = 64 << 20, BERT_POSITIONS = 512 };
+
+/* From here on transformers takes a limit for "none". */
+static const double NO_LIMIT = 1e20;
+
+/* The library looks for them in this order; the first that says anything is
+ * read. */
+static const char *const NAMES[] = {
+    "sentence_bert_config.json",       "sentence_roberta_config.json",
+    "sentence_distilbert_config.json", "sentence_camembert_config.json",
+    "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+};
+enum { NAMES_COUNT = sizeof NAMES / sizeof *NAMES };
+
+bool limits_need(struct reading *r, struct error *err) {
+    const char *dir = modules_transformer(r);
+    const char *tokenizer = reading_join(r, dir, "tokenizer.json", err);
+    const char *vocab = reading_join(r, dir, "vocab.txt", err);
+    const char *config = reading_join(r, dir, "tokenizer_config.json", err);
+    const char *limits = reading_join(r, dir, NAMES[0], err);
+    if (!tokenizer || !vocab || !config || !limits)
+        return false;
+    if (!whole_known(&r->whole, tokenizer) && whole_known(&r->whole, vocab))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s has its tokenizer as %s, and only tokenizer.json "
+                         "is read: save it with a newer transformers",
+                         r->files.folder, vocab);
+    whole_need(&r->whole, tokenizer);
+    whole_maybe(&r->whole, config);
+    if (r->has_modules)
+        whole_maybe(&r->whole, limits);
+    r->files.tokenizer_path = reading_path(r, dir, "tokenizer.json", err);
+    return r->files.tokenizer_path != NULL;
+}
+
+/* Settings of version 6 that change what a model does in ways that have no
+ * code here. Null, false and empty ones are as good as missing. */
+static bool is_empty(const json_t *value) {
+    return !value || json_is_null(value) || json_is_false(value) ||
+           (json_is_object(value) && json_object_size(value) == 0);
+}
+
+static bool refuse_setting(const char *name, const char *key,
+                           struct error *err) {
+    return error_set(err, ERROR_UNSUPPORTED,
+                     "%s: the setting %s cannot be run here", name, key);
+}
+
+/* What the file may hand to the constructors: keys that change no vector. */
+static bool check_arguments(const json_t *config, const char *key,
+                            const char *name, struct error *err) {
+    static const char *const HARMLESS[] = {
+        "trust_remote_code", "dtype",        "torch_dtype",
+        "use_safetensors",   "use_fast",     "attn_implementation",
+        "add_pooling_layer", "padding_side", "model_max_length",
+        "low_cpu_mem_usage",
+    };
+    const char *argument;
+    json_t *value;
+    json_object_foreach(json_object_get(config, key), argument, value) {
+        bool harmless = is_empty(value);
+        for (size_t i = 0; i < sizeof HARMLESS / sizeof *HARMLESS; i++)
+            harmless = harmless || strcmp(argument, HARMLESS[i]) == 0;
+        if (!harmless)
+            return refuse_setting(name, argument, err);
+    }
+    return true;
+}
+
+static bool refuse_settings(const json_t *config, const char *name,
+                            struct error *err) {
+    static const char *const REFUSED[] = {
+        "processing_kwargs", "query_length",           "document_length",
+        "query_expansion",   "tokenizer_name_or_path",
+    };
+    static const char *const ARGUMENTS[] = {
+        "model_args",       "model_kwargs", "tokenizer_args",
+        "processor_kwargs", "config_args",  "config_kwargs",
+    };
+    for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
+        if (!is_empty(json_object_get(config, REFUSED[i])))
+            return refuse_setting(name, REFUSED[i], err);
+    for (size_t i = 0; i < sizeof ARGUMENTS / sizeof *ARGUMENTS; i++)
+        if (!check_arguments(config, ARGUMENTS[i], name, err))
+            return false;
+    return true;
+}
+
+static bool string_is(const json_t *value, const char *text) {
+    return !value || json_is_null(value) ||
+           (json_is_string(value) &&
+            strcmp(json_string_value(value), text) == 0);
+}
+
+/* Text in, one vector a token out. */
+static bool check_modality(const json_t *config, const char *name,
+                           struct error *err) {
+    const json_t *modalities = json_object_get(config, "modality_config");
+    const json_t *text = json_object_get(modalities, "text");
+    if (!string_is(json_object_get(config, "transformer_task"),
+                   "feature-extraction"))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: transformer_task is not feature-extraction, and "
+                         "nothing else can be run here",
+                         name);
+    bool fine = string_is(json_object_get(config, "module_output_name"),
+                          "token_embeddings");
+    if (modalities && !json_is_null(modalities))
+        fine = fine && text && !json_object_get(modalities, "message") &&
+               string_is(json_object_get(text, "method"), "forward") &&
+               string_is(json_object_get(text, "method_output_name"),
+                         "last_hidden_state");
+    return fine || error_set(err, ERROR_UNSUPPORTED,
+                             "%s: modality_config is not plain text in, token "
+                             "vectors out, and nothing else can be run here",
+                             name);
+}
+
+/* The limit in OBJECT's KEY: a number, integer or not; null says nothing. */
+static bool read_limit(const json_t *object, const char *key, const char *name,
+                       double *limit, struct error *err) {
+    const json_t *value = json_object_get(object, key);
+    if (!value || json_is_null(value))
+        return true;
+    double number = json_number_value(value);
+    if (!json_is_number(value) || !(number >= 1))
+        return error_set(err, ERROR_INPUT, "%s: %s is not a number of tokens",
+                         name, key);
+    *limit = number;
+    return true;
+}
+
+/* What the library would give the tokenizer's constructor as its limit. */
+static bool explicit_limit(const json_t *config, const char *name,
+                           double *limit, struct error *err) {
+    const json_t *kwargs = json_object_get(config, "tokenizer_args");
+    if (!kwargs)
+        kwargs = json_object_get(config, "processor_kwargs");
+    return read_limit(config, "max_seq_length", name, limit, err) &&
+           read_limit(kwargs, "model_max_length", name, limit, err);
+}
+
+static bool read_sentence_config(struct reading *r, double *limit,
+                                 struct error *err) {
+    json_t *config = NULL;
+    const char *name = NULL;
+    for (size_t i = 0; i < NAMES_COUNT && json_object_size(config) == 0; i++) {
+        json_decref(config);
+        if (!reading_object(r, modules_transformer(r), NAMES[i], &config, &name,
+                            err))
+            return false;
+    }
+    bool fine = explicit_limit(config, name, limit, err) &&
+                json_member_bool(config, "do_lower_case", name,
+                                 &r->files.do_lower_case, err) &&
+                refuse_settings(config, name, err) &&
+                check_modality(config, name, err);
+    json_decref(config);
+    return fine;
+}
+
+/* The usual value for "no limit" is 1e30 written as an integer, which is too
+ * large for one: all numbers are read as real ones. */
+static json_t *read_loose(const char *path, struct error *err) {
+    struct file_map map;
+    json_error_t cause;
+    if (!file_map_open(&map, path, err))
+        return NULL;
+    json_t *object = NULL;
+    if (map.size > TOKENIZER_CONFIG_BYTES_MAX)
+        error_set(err, ERROR_INPUT, "%s: %zu bytes, expected at most %d", path,
+                  map.size, TOKENIZER_CONFIG_BYTES_MAX);
+    else if (!(object = json_loadb(map.data, map.size,
+                                   JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL,
+                                   &cause)))
+        error_set(err, ERROR_INPUT,
+                  "%s: not valid JSON at line %d column %d: %s", path,
+                  cause.line, cause.column, cause.text);
+    file_map_close(&map);
+    return object;
+}
+
+static bool tokenizer_limit(struct reading *r, double *limit,
+                            struct error *err) {
+    const char *path =
+        reading_path(r, modules_transformer(r), "tokenizer_config.json", err);
+    if (!path || !file_exists(path))
+        return path != NULL;
+    json_t *config = read_loose(path, err);
+    const char *key = json_object_get(config, "model_max_length")
+                          ? "model_max_length"
+                          : "max_len";
+    bool fine = config && read_limit(config, key, path, limit, err);
+    json_decref(config);
+    return fine;
+}
+
+/* Positions that the model has a row for, or NO_LIMIT. */
+static bool read_positions(const struct reading *r, double *positions,
+                           struct error *err) {
+    const json_t *value = json_object_get(r->config, "max_position_embeddings");
+    const char *type =
+        json_string_value(json_object_get(r->config, "model_type"));
+    if (!value && type && strcmp(type, "bert") == 0)
+        *positions = BERT_POSITIONS;
+    if (json_is_integer(value) && json_integer_value(value) == -1)
+        return true; /* XLNet's word for none */
+    return read_limit(r->config, "max_position_embeddings",
+                      r->files.config_path, positions, err);
+}
+
+/* BERT looks positions up in a table, and no library can go past its end. */
+static bool positions_are_rows(const struct reading *r) {
+    const json_t *kind = json_object_get(r->config, "position_embedding_type");
+    return string_is(json_object_get(r->config, "model_type"), "bert") &&
+           string_is(kind, "absolute");
+}
+
+bool limits_read(struct reading *r, struct error *err) {
+    double limit = NAN, own = NO_LIMIT, positions = NO_LIMIT;
+    if ((r->has_modules && !read_sentence_config(r, &limit, err)) ||
+        !tokenizer_limit(r, &own, err) || !read_positions(r, &positions, err))
+        return false;
+    if (isnan(limit))
+        limit = fmin(own, positions);
+    else if (positions_are_rows(r))
+        limit = fmin(limit, positions);
+    r->files.max_length = limit < NO_LIMIT ? (size_t)fmin(limit, 0x1p53) : 0;
+    return true;
+}

@@ -1,0 +1,316 @@
+/* model_files.c - see model_files.h. Finds the folder and has its parts read;
+ * what each part says is in modules.c, weights.c, limits.c and prompts.c. */
+
+#include "hub/model_files.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "hub/reading.h"
+#include "hub/registry.h"
+
+/* Helpers of all parts. */
+
+const char *reading_join(struct reading *r, const char *dir, const char *name,
+                         struct error *err) {
+    size_t size = strlen(dir);
+    const char *slash = size == 0 || dir[size - 1] == '/' ? "" : "/";
+    return arena_printf(&r->arena, err, "%s%s%s", dir, slash, name);
+}
+
+const char *reading_path(struct reading *r, const char *dir, const char *name,
+                         struct error *err) {
+    const char *inner = reading_join(r, dir, name, err);
+    return inner ? arena_printf(&r->arena, err, "%s/%s", r->files.folder, inner)
+                 : NULL;
+}
+
+bool reading_object(struct reading *r, const char *dir, const char *name,
+                    json_t **object, const char **path, struct error *err) {
+    *object = NULL;
+    *path = reading_path(r, dir, name, err);
+    if (!*path || !file_exists(*path))
+        return *path != NULL;
+    *object = json_read_file(*path, CONFIG_BYTES_MAX, err);
+    if (!*object || json_is_object(*object))
+        return *object != NULL;
+    json_decref(*object);
+    *object = NULL;
+    return error_set(err, ERROR_INPUT, "%s: expected a JSON object", *path);
+}
+
+bool reading_keep(struct reading *r, const char *text, const char **kept,
+                  struct error *err) {
+    *kept = text ? arena_copy(&r->arena, str_from(text), err) : NULL;
+    return !text || *kept;
+}
+
+/* Where the model lies. */
+
+static bool is_model_folder(const char *path) {
+    char file[PATH_MAX];
+    static const char *const NAMES[] = {"config.json", "modules.json"};
+    for (size_t i = 0; i < 2; i++) {
+        int size = snprintf(file, sizeof file, "%s/%s", path, NAMES[i]);
+        if (size > 0 && (size_t)size < sizeof file && file_exists(file))
+            return true;
+    }
+    return false;
+}
+
+/* Last component of PATH, slashes at its end left out. */
+static struct str base_name(const char *path) {
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    return (struct str){path + begin, end - begin};
+}
+
+static bool open_folder(struct reading *r, const char *reference,
+                        struct error *err) {
+    char *real = realpath(reference, NULL);
+    if (!real)
+        return error_errno(err, "open %s", reference);
+    bool fine = reading_keep(r, real, &r->files.folder, err);
+    free(real);
+    if (!fine ||
+        !snapshot_recognise(&r->arena, r->files.folder, &r->snapshot, err))
+        return false;
+    r->files.id = r->snapshot.id;
+    r->files.commit = r->snapshot.commit;
+    return true;
+}
+
+static bool open_cached(struct reading *r, const char *id, const char *revision,
+                        const struct hub_places *places, struct error *err) {
+    const char *cache = places ? places->cache : NULL;
+    char *real = cache ? realpath(cache, NULL) : NULL;
+    bool fine = snapshot_find(&r->arena, real ? real : cache, id, revision,
+                              &r->snapshot, err);
+    free(real);
+    r->files.id = r->snapshot.id;
+    r->files.commit = r->snapshot.commit;
+    r->files.folder = r->snapshot.folder;
+    return fine;
+}
+
+/* The key: characters that a file name or a vector name may have. */
+static bool set_key(struct reading *r, struct str name, struct error *err) {
+    char *key = arena_copy(&r->arena, name, err);
+    for (char *c = key; c && *c; c++)
+        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                    "0123456789._-",
+                    *c))
+            *c = '-';
+    r->files.key = key;
+    return key != NULL;
+}
+
+static bool name_folder(struct reading *r, const char *reference,
+                        struct error *err) {
+    struct str base = base_name(reference);
+    const char *id = r->files.id;
+    const struct registry_entry *entry = id ? registry_find(id) : NULL;
+    if (entry)
+        return set_key(r, str_from(entry->key), err);
+    if (str_equal(base, STR(".")) || str_equal(base, STR("..")) ||
+        str_equal(base, STR("/")))
+        base = base_name(r->files.folder);
+    if (id && base.size == COMMIT_DIGITS)
+        base = str_from(id);
+    return set_key(r, base, err);
+}
+
+static void use_entry(struct reading *r, const struct registry_entry *entry) {
+    size_t count = 0;
+    while (count < 8 && entry->matryoshka[count])
+        count++;
+    r->files.matryoshka = count ? entry->matryoshka : NULL;
+    r->files.matryoshka_count = count;
+}
+
+/* An id that is not in the cache and would be of no use there. */
+static bool suggest_replacement(const char *id, struct error *err) {
+    const struct registry_entry *entry = registry_find_replaced(id);
+    return entry ? error_set(err, ERROR_UNSUPPORTED,
+                             "%s has its weights as ONNX, and only safetensors "
+                             "are read so far: use %s",
+                             id, entry->id)
+                 : false;
+}
+
+static bool locate_id(struct reading *r, const char *reference,
+                      const struct hub_places *places, struct error *err) {
+    const struct registry_entry *entry = registry_find_key(reference);
+    if (!entry && !hub_id_valid(reference))
+        return error_set(err, ERROR_MISSING,
+                         "%s: not a folder with config.json or modules.json, "
+                         "and neither a model's key nor a hub id (ORG/NAME)",
+                         reference);
+    if (!open_cached(r, entry ? entry->id : reference, r->files.revision,
+                     places, err))
+        return suggest_replacement(reference, err);
+    if (!entry)
+        entry = registry_find(r->files.id);
+    if (entry && registry_find_replaced(r->files.id) == entry)
+        entry = NULL; /* it names what to use instead of this id */
+    if (entry)
+        use_entry(r, entry);
+    return set_key(r, str_from(entry ? entry->key : r->files.id), err);
+}
+
+static bool locate(struct reading *r, const char *reference,
+                   const char *revision, const struct hub_places *places,
+                   struct error *err) {
+    if (!reading_keep(r, revision ? revision : "main", &r->files.revision, err))
+        return false;
+    if (!is_model_folder(reference))
+        return locate_id(r, reference, places, err);
+    if (!open_folder(r, reference, err) || !name_folder(r, reference, err))
+        return false;
+    const struct registry_entry *entry =
+        r->files.id ? registry_find(r->files.id) : NULL;
+    if (entry)
+        use_entry(r, entry);
+    return true;
+}
+
+/* Reading, once the folder is known. */
+
+static bool need_config(struct reading *r, struct error *err) {
+    const char *name =
+        reading_join(r, modules_transformer(r), "config.json", err);
+    r->files.config_path =
+        reading_path(r, modules_transformer(r), "config.json", err);
+    if (!name || !r->files.config_path)
+        return false;
+    whole_need(&r->whole, name);
+    if (r->has_modules)
+        whole_maybe(&r->whole, "config_sentence_transformers.json");
+    return true;
+}
+
+static bool check_files(struct reading *r, struct error *err) {
+    return whole_make(&r->whole, &r->arena, &r->snapshot, err) &&
+           modules_list(r, err) && need_config(r, err) &&
+           modules_need(r, err) && weights_need(r, err) &&
+           limits_need(r, err) && whole_check(&r->whole, err);
+}
+
+static bool read_files(struct reading *r, struct error *err) {
+    const char *path;
+    if (!reading_object(r, modules_transformer(r), "config.json", &r->config,
+                        &path, err))
+        return false;
+    r->files.config = r->config;
+    return modules_read(r, err) && limits_read(r, err) && prompts_read(r, err);
+}
+
+struct model_files *model_files_open(struct memory *memory,
+                                     const char *reference,
+                                     const char *revision,
+                                     const struct hub_places *places,
+                                     struct error *err) {
+    struct reading *r = memory_zalloc(memory, 1, sizeof *r, err);
+    if (!r)
+        return NULL;
+    r->memory = memory;
+    r->arena = arena_make(memory);
+    bool fine = locate(r, reference, revision, places, err) &&
+                check_files(r, err) && read_files(r, err);
+    whole_free(&r->whole);
+    if (fine)
+        return &r->files;
+    model_files_free(&r->files);
+    return NULL;
+}
+
+void model_files_free(struct model_files *files) {
+    struct reading *r = (struct reading *)files;
+    if (!r)
+        return;
+    json_decref(r->config);
+    arena_free(&r->arena);
+    memory_free(r->memory, r);
+}
+
+/* Digests. */
+
+/* The digest in the name of the blob that PATH links to: the cache names
+ * large files so, and a git digest (40 digits) is no use here. */
+static bool digest_of_blob(const char *path, char hex[65]) {
+    char target[PATH_MAX];
+    ssize_t size = readlink(path, target, sizeof target - 1);
+    if (size <= 0)
+        return false;
+    target[size] = '\0';
+    struct str name = base_name(target);
+    if (name.size != 64 || strspn(name.data, "0123456789abcdef") != 64 ||
+        !str_ends((struct str){target, (size_t)size - name.size},
+                  STR("/blobs/")))
+        return false;
+    memcpy(hex, name.data, 64);
+    hex[64] = '\0';
+    return true;
+}
+
+static bool digest_file(const char *path, char hex[65], struct error *err) {
+    uint8_t digest[SHA256_BYTES];
+    if (digest_of_blob(path, hex))
+        return true;
+    if (!hash_file_sha256(path, digest, err))
+        return false;
+    hash_hex(digest, sizeof digest, hex);
+    return true;
+}
+
+/* Adds the digests of PATHS to TEXT, which has room. */
+static bool add_digests(const char *const *paths, size_t count,
+                        struct strbuf *text, struct error *err) {
+    for (size_t i = 0; i < count; i++) {
+        char hex[65];
+        if (!digest_file(paths[i], hex, err))
+            return false;
+        strbuf_add(text, str_from(hex));
+    }
+    return true;
+}
+
+static bool digest_weights(const struct model_files *files, struct strbuf *text,
+                           char hex[65], struct error *err) {
+    bool fine = add_digests(files->weights, files->weights_count, text, err);
+    for (size_t i = 0; fine && i < files->dense_count; i++)
+        fine = add_digests(files->dense[i].weights,
+                           files->dense[i].weights_count, text, err);
+    if (!fine || !strbuf_ok(text, err))
+        return false;
+    struct str all = strbuf_str(text);
+    uint8_t digest[SHA256_BYTES];
+    if (all.size == 64) { /* one file is its own digest */
+        memcpy(hex, all.data, 64);
+        hex[64] = '\0';
+        return true;
+    }
+    hash_sha256(all, digest);
+    hash_hex(digest, sizeof digest, hex);
+    return true;
+}
+
+bool model_files_digest(const struct model_files *files, char weights[65],
+                        char tokenizer[65], struct error *err) {
+    const struct reading *r = (const struct reading *)files;
+    struct strbuf text = strbuf_make(r->memory);
+    bool fine = digest_weights(files, &text, weights, err) &&
+                digest_file(files->tokenizer_path, tokenizer, err);
+    strbuf_free(&text);
+    return fine;
+}

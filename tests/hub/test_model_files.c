@@ -1,0 +1,557 @@
+/* test_model_files.c - what the files of a model say, folder by folder. What
+ * sentence-transformers makes of the fixtures stands in their reference.json.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "hub/model_files.h"
+
+static struct memory memory;
+static struct error err;
+static char folder[64]; /* fresh for each test */
+
+static int make_folder(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/ens-model-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    return folder_remove(folder, &err) && memory_live(&memory) == 0 ? 0 : -1;
+}
+
+/* TEXT as FOLDER/NAME; NULL removes it. */
+static void put(const char *name, const char *text) {
+    char path[256], parent[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    strcpy(parent, path);
+    *strrchr(parent, '/') = '\0';
+    bool fine = folder_make(parent, &err) &&
+                (text ? file_write(path, str_from(text), &memory, &err)
+                      : file_remove(path, &err));
+    if (!fine)
+        fail_msg("%s", err.message);
+}
+
+#define MODULE(path, type) "{\"path\":\"" path "\",\"type\":\"" type "\"}"
+#define OLD                "sentence_transformers.models."
+#define TWO                MODULE("", OLD "Transformer") "," MODULE("1_Pooling", OLD "Pooling")
+
+/* A whole model without a word too much. Nothing reads the weights here. */
+static void put_model(void) {
+    put("config.json", "{\"model_type\":\"bert\","
+                       "\"max_position_embeddings\":64}");
+    put("tokenizer.json", "{}");
+    put("model.safetensors", "weights");
+    put("modules.json", "[" TWO "]");
+    put("1_Pooling/config.json", "{\"word_embedding_dimension\":8}");
+}
+
+static struct model_files *open_it(void) {
+    struct model_files *m = model_files_open(&memory, folder, NULL, NULL, &err);
+    if (!m)
+        fail_msg("%s", err.message);
+    return m;
+}
+
+static void refused(enum error_code code, const char *word) {
+    err = (struct error){0};
+    struct model_files *m = model_files_open(&memory, folder, NULL, NULL, &err);
+    if (m)
+        fail_msg("accepted, expected: %s", word);
+    if (err.code != code || !strstr(err.message, word))
+        fail_msg("expected %s: %s: got %s: %s", error_name(code), word,
+                 error_name(err.code), err.message);
+}
+
+static void defaults(void **state) {
+    (void)state;
+    put_model();
+    struct model_files *m = open_it();
+    assert_null(m->id);
+    assert_null(m->commit);
+    assert_string_equal(m->folder, folder);
+    assert_string_equal(m->key, strrchr(folder, '/') + 1);
+    assert_int_equal(m->weights_count, 1);
+    assert_int_equal(m->pooling_count, 1);
+    assert_int_equal(m->pooling[0], POOL_MEAN);
+    assert_true(m->pooling_include_prompt);
+    assert_false(m->normalize);
+    assert_int_equal(m->dense_count, 0);
+    assert_int_equal(m->max_length, 64);
+    assert_string_equal(m->similarity, "cosine");
+    assert_null(m->default_prompt);
+    assert_int_equal(m->truncate_dim, 0);
+    assert_int_equal(m->matryoshka_count, 0);
+    model_files_free(m);
+    model_files_free(NULL);
+}
+
+/* COUNT modes, in this order. */
+static void pools(const char *config, size_t count, ...) {
+    put("1_Pooling/config.json", config);
+    struct model_files *m = open_it();
+    va_list modes;
+    va_start(modes, count);
+    assert_int_equal(m->pooling_count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(m->pooling[i], va_arg(modes, int));
+    va_end(modes);
+    model_files_free(m);
+}
+
+static void pooling_in_both_spellings(void **state) {
+    (void)state;
+    put_model();
+    pools("{\"pooling_mode_cls_token\":true}", 1, POOL_CLS);
+    pools("{\"pooling_mode_mean_tokens\":true,\"pooling_mode_max_tokens\":true,"
+          "\"pooling_mode_cls_token\":true}",
+          3, POOL_CLS, POOL_MAX, POOL_MEAN);
+    pools("{\"pooling_mode_lasttoken\":true,"
+          "\"pooling_mode_weightedmean_tokens\":true,"
+          "\"pooling_mode_mean_sqrt_len_tokens\":true}",
+          3, POOL_MEAN_SQRT, POOL_WEIGHTED_MEAN, POOL_LAST);
+    pools("{\"pooling_mode_cls_token\":false}", 1, POOL_MEAN);
+    pools("{\"pooling_mode\":\"lasttoken\",\"pooling_mode_cls_token\":true}", 1,
+          POOL_LAST);
+    pools("{\"pooling_mode\":[\"mean\",\"cls\"]}", 2, POOL_MEAN, POOL_CLS);
+    pools("{\"pooling_mode\":[\"max\",\"max\"]}", 2, POOL_MAX, POOL_MAX);
+    pools("{\"pooling_mode\":\"mean_sqrt_len_tokens\"}", 1, POOL_MEAN_SQRT);
+    put("1_Pooling/config.json", "{\"include_prompt\":false}");
+    struct model_files *m = open_it();
+    assert_false(m->pooling_include_prompt);
+    model_files_free(m);
+    put("1_Pooling/config.json", "{\"pooling_mode\":\"attention\"}");
+    refused(ERROR_UNSUPPORTED, "attention");
+    put("1_Pooling/config.json", "{\"pooling_mode\":[]}");
+    refused(ERROR_INPUT, "empty");
+    put("1_Pooling/config.json", "{\"pooling_mode_cls_token\":1}");
+    refused(ERROR_INPUT, "pooling_mode_cls_token");
+    put("1_Pooling/config.json", "[]");
+    refused(ERROR_INPUT, "1_Pooling/config.json");
+}
+
+static void modules_that_are_not_run(void **state) {
+    (void)state;
+    put_model();
+    static const char *const REFUSED[] = {
+        "LayerNorm", "WordEmbeddings", "CNN", "StaticEmbedding", "Router",
+    };
+    for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "[" TWO "," MODULE("2", OLD "%s") "]",
+                 REFUSED[i]);
+        put("modules.json", text);
+        refused(ERROR_UNSUPPORTED, REFUSED[i]);
+    }
+    put("modules.json", "[" MODULE("", "custom_st.Transformer") "]");
+    refused(ERROR_UNSUPPORTED, "custom_st.Transformer");
+    put("modules.json", "[" MODULE("", OLD "Transformer") "]");
+    refused(ERROR_UNSUPPORTED, "Pooling");
+    put("modules.json", "[" TWO "," MODULE("2", OLD "Normalize") "," MODULE(
+                            "3", OLD "Dense") "]");
+    put("3/config.json", "{\"in_features\":8,\"out_features\":4}");
+    put("3/model.safetensors", "w");
+    refused(ERROR_UNSUPPORTED, "module 3");
+    put("modules.json", "[" MODULE("../x", OLD "Transformer") "]");
+    refused(ERROR_INPUT, "../x");
+    put("modules.json", "[" MODULE("/x", OLD "Transformer") "]");
+    refused(ERROR_INPUT, "/x");
+    put("modules.json", "[{\"path\":\"\"}]");
+    refused(ERROR_INPUT, "type");
+    put("modules.json", "[]");
+    refused(ERROR_INPUT, "list of modules");
+    put("modules.json", "{");
+    refused(ERROR_INPUT, "line");
+}
+
+static void dense_layers(void **state) {
+    (void)state;
+    put_model();
+    put("modules.json",
+        "[" TWO "," MODULE(
+            "2_Dense",
+            "sentence_transformers.base.modules."
+            "dense.Dense") "," MODULE("3_Dense", OLD
+                                      "Dense") "," MODULE("4", OLD
+                                                          "Dropout") "," MODULE("5",
+                                                                                OLD
+                                                                                "Normalize") "]");
+    put("2_Dense/config.json",
+        "{\"in_features\":8,\"out_features\":4,\"bias\":false,"
+        "\"activation_function\":\"torch.nn.modules.linear.Identity\"}");
+    put("3_Dense/config.json", "{\"in_features\":4,\"out_features\":2,"
+                               "\"activation_function\":\"my.own.Gelu\"}");
+    put("2_Dense/model.safetensors", "w");
+    put("3_Dense/model.safetensors", "w");
+    struct model_files *m = open_it();
+    assert_true(m->normalize);
+    assert_int_equal(m->dense_count, 2);
+    assert_int_equal(m->dense[0].in, 8);
+    assert_int_equal(m->dense[0].out, 4);
+    assert_false(m->dense[0].bias);
+    assert_string_equal(m->dense[0].activation, "Identity");
+    assert_true(m->dense[1].bias);
+    /* as the library does with code that is not torch's */
+    assert_string_equal(m->dense[1].activation, "Tanh");
+    assert_non_null(strstr(m->dense[1].weights[0], "/3_Dense/model.safe"));
+    model_files_free(m);
+
+    put("3_Dense/config.json",
+        "{\"in_features\":4,\"out_features\":2,\"use_residual\":true}");
+    refused(ERROR_UNSUPPORTED, "use_residual");
+    put("3_Dense/config.json", "{\"in_features\":4,\"out_features\":2,"
+                               "\"module_input_name\":\"token_embeddings\"}");
+    refused(ERROR_UNSUPPORTED, "token_embeddings");
+    put("3_Dense/config.json", "{\"in_features\":4}");
+    refused(ERROR_INPUT, "out_features");
+    put("3_Dense/model.safetensors", NULL);
+    refused(ERROR_MISSING, "3_Dense/model.safetensors");
+    put("3_Dense/pytorch_model.bin", "w");
+    refused(ERROR_UNSUPPORTED, "3_Dense/pytorch_model.bin");
+}
+
+static void all_that_is_missing_is_named(void **state) {
+    (void)state;
+    put_model();
+    put("tokenizer.json", NULL);
+    put("1_Pooling/config.json", NULL);
+    put("model.safetensors", NULL);
+    refused(ERROR_MISSING, "1_Pooling/config.json, model.safetensors, "
+                           "tokenizer.json");
+    put("pytorch_model.bin", "w");
+    refused(ERROR_UNSUPPORTED, "pytorch_model.bin");
+    put("pytorch_model.bin", NULL);
+    put("onnx/model.onnx", "w");
+    refused(ERROR_UNSUPPORTED, "onnx/model.onnx");
+    put_model();
+    put("tokenizer.json", NULL);
+    put("vocab.txt", "a");
+    refused(ERROR_UNSUPPORTED, "vocab.txt");
+    put_model();
+    put("model.safetensors", "version https://git-lfs.github.com/spec/v1\n");
+    refused(ERROR_MISSING, "Git LFS pointer");
+    put("config.json", NULL);
+    refused(ERROR_MISSING, "config.json");
+    put("modules.json", NULL);
+    refused(ERROR_MISSING, "not a folder with config.json");
+}
+
+/* The limit that comes out of FOLDER's files. */
+static size_t limit_with(const char *sentence, const char *tokenizer) {
+    put("sentence_bert_config.json", sentence);
+    put("tokenizer_config.json", tokenizer);
+    struct model_files *m = open_it();
+    size_t limit = m->max_length;
+    model_files_free(m);
+    return limit;
+}
+
+static void length_limits(void **state) {
+    (void)state;
+    static const char HUGE_LIMIT[] =
+        "{\"model_max_length\":1000000000000000019884624838656}";
+    put_model();
+    assert_int_equal(limit_with("{\"max_seq_length\":40}", HUGE_LIMIT), 40);
+    assert_int_equal(limit_with("{\"max_seq_length\":null}", HUGE_LIMIT), 64);
+    assert_int_equal(limit_with(NULL, "{\"model_max_length\":48}"), 48);
+    assert_int_equal(limit_with(NULL, "{\"model_max_length\":512}"), 64);
+    assert_int_equal(limit_with(NULL, "{\"max_len\":32}"), 32);
+    /* a table of 64 rows has no row 65 */
+    assert_int_equal(limit_with("{\"max_seq_length\":100}", NULL), 64);
+    assert_int_equal(
+        limit_with("{\"tokenizer_args\":{\"model_max_length\":24}}", NULL), 24);
+    put("config.json", "{\"model_type\":\"bert\"}");
+    assert_int_equal(limit_with(NULL, NULL), 512);
+    put("config.json", "{\"model_type\":\"other\"}");
+    assert_int_equal(limit_with(NULL, HUGE_LIMIT), 0);
+    assert_int_equal(limit_with("{\"max_seq_length\":100}", NULL), 100);
+    put("sentence_bert_config.json", "{\"max_seq_length\":\"many\"}");
+    refused(ERROR_INPUT, "max_seq_length");
+    put("sentence_bert_config.json", "{}");
+    put("sentence_roberta_config.json", "{\"max_seq_length\":30}");
+    struct model_files *m = open_it();
+    assert_int_equal(m->max_length, 30);
+    model_files_free(m);
+}
+
+static void settings_of_version_6(void **state) {
+    (void)state;
+    put_model();
+    put("sentence_bert_config.json",
+        "{\"do_lower_case\":true,\"transformer_task\":\"feature-extraction\","
+        "\"modality_config\":{\"text\":{\"method\":\"forward\","
+        "\"method_output_name\":\"last_hidden_state\"}},"
+        "\"module_output_name\":\"token_embeddings\",\"query_length\":null,"
+        "\"processing_kwargs\":{},\"model_args\":{\"dtype\":\"auto\"}}");
+    struct model_files *m = open_it();
+    assert_true(m->do_lower_case);
+    model_files_free(m);
+    static const char *const REFUSED[][2] = {
+        {"{\"query_length\":32}", "query_length"},
+        {"{\"processing_kwargs\":{\"text\":{}}}", "processing_kwargs"},
+        {"{\"config_args\":{\"rope_theta\":5}}", "rope_theta"},
+        {"{\"transformer_task\":\"fill-mask\"}", "transformer_task"},
+        {"{\"module_output_name\":\"sentence_embedding\"}", "modality_config"},
+        {"{\"modality_config\":{\"image\":{}}}", "modality_config"},
+    };
+    for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
+        put("sentence_bert_config.json", REFUSED[i][0]);
+        refused(ERROR_UNSUPPORTED, REFUSED[i][1]);
+    }
+}
+
+/* What model_files_prompt gives for (what, name), "" for none. */
+static const char *prompt(const struct model_files *m, const char *what,
+                          const char *name) {
+    const char *text = "unset";
+    if (!model_files_prompt(m, what, name, &text, &err))
+        fail_msg("%s", err.message);
+    return text ? text : "";
+}
+
+static struct model_files *open_with(const char *sentence_transformers) {
+    put("config_sentence_transformers.json", sentence_transformers);
+    return open_it();
+}
+
+/* Each verdict was asked of sentence-transformers 6.2. */
+static void prompts_as_the_library_picks_them(void **state) {
+    (void)state;
+    put_model();
+    struct model_files *m = open_with(NULL);
+    assert_string_equal(prompt(m, "", NULL), "");
+    assert_string_equal(prompt(m, "query", NULL), "");
+    assert_string_equal(prompt(m, "document", NULL), "");
+    assert_string_equal(prompt(m, "", "document"), "");
+    model_files_free(m);
+
+    m = open_with("{\"prompts\":{\"query\":\"q: \",\"passage\":\"p: \","
+                  "\"x\":null},\"default_prompt_name\":\"query\"}");
+    assert_string_equal(prompt(m, "", NULL), "q: ");
+    assert_string_equal(prompt(m, "query", NULL), "q: ");
+    assert_string_equal(prompt(m, "document", NULL), "");
+    assert_string_equal(prompt(m, "document", "passage"), "p: ");
+    assert_string_equal(prompt(m, "query", "x"), "");
+    assert_string_equal(m->default_prompt, "query");
+    const char *text;
+    assert_false(model_files_prompt(m, "", "nope", &text, &err));
+    assert_int_equal(err.code, ERROR_USAGE);
+    assert_non_null(strstr(err.message, "query, document, passage, x"));
+    model_files_free(m);
+
+    m = open_with("{\"prompts\":{\"document\":\"d: \"},"
+                  "\"default_prompt_name\":\"document\"}");
+    assert_string_equal(prompt(m, "", NULL), "d: ");
+    assert_string_equal(prompt(m, "query", NULL), "");
+    assert_string_equal(prompt(m, "document", NULL), "d: ");
+    model_files_free(m);
+
+    put("config_sentence_transformers.json",
+        "{\"default_prompt_name\":\"nope\"}");
+    refused(ERROR_INPUT, "nope");
+    put("config_sentence_transformers.json", "{\"prompts\":{\"query\":5}}");
+    refused(ERROR_INPUT, "query");
+    put("config_sentence_transformers.json", "{\"prompts\":[]}");
+    refused(ERROR_INPUT, "prompts");
+    put("config_sentence_transformers.json",
+        "{\"model_type\":\"CrossEncoder\"}");
+    refused(ERROR_UNSUPPORTED, "CrossEncoder");
+}
+
+static void similarity_and_widths(void **state) {
+    (void)state;
+    put_model();
+    struct model_files *m = open_with("{\"similarity_fn_name\":\"dot\","
+                                      "\"truncate_dim\":16}");
+    assert_string_equal(m->similarity, "dot");
+    assert_int_equal(m->truncate_dim, 16);
+    assert_int_equal(m->matryoshka_count, 1);
+    assert_int_equal(m->matryoshka[0], 16);
+    model_files_free(m);
+    put("config.json", "{\"matryoshka_dims\":[4,8,16]}");
+    m = open_with("{\"similarity_fn_name\":\"maxsim\"}");
+    assert_string_equal(m->similarity, "cosine");
+    assert_int_equal(m->matryoshka_count, 3);
+    assert_int_equal(m->matryoshka[2], 16);
+    model_files_free(m);
+    put("config.json", "{\"matryoshka_dims\":[4,\"8\"]}");
+    refused(ERROR_INPUT, "matryoshka_dims");
+}
+
+static void without_modules(void **state) {
+    (void)state;
+    put_model();
+    put("modules.json", NULL);
+    put("config_sentence_transformers.json", "{\"prompts\":{\"query\":\"q\"}}");
+    put("sentence_bert_config.json", "{\"max_seq_length\":20}");
+    struct model_files *m = open_it();
+    assert_int_equal(m->pooling[0], POOL_MEAN);
+    assert_false(m->normalize);
+    assert_int_equal(m->max_length, 64); /* the library reads neither file */
+    assert_string_equal(prompt(m, "query", NULL), "");
+    model_files_free(m);
+    put("config.json", "{\"architectures\":[\"Qwen2ForCausalLM\"]}");
+    m = open_it();
+    assert_int_equal(m->pooling[0], POOL_LAST);
+    model_files_free(m);
+    put("config.json", "{\"architectures\":[\"Qwen2ForCausalLM\"],"
+                       "\"is_causal\":false}");
+    m = open_it();
+    assert_int_equal(m->pooling[0], POOL_MEAN);
+    model_files_free(m);
+}
+
+static void a_transformer_in_a_folder_of_its_own(void **state) {
+    (void)state;
+    put_model();
+    put("modules.json",
+        "[" MODULE("0_Transformer", OLD
+                   "Transformer") "," MODULE("1_Pooling", OLD "Pooling") "]");
+    put("config.json", NULL);
+    refused(ERROR_MISSING, "0_Transformer/config.json, "
+                           "0_Transformer/model.safetensors, "
+                           "0_Transformer/tokenizer.json");
+    put("0_Transformer/config.json", "{}");
+    put("0_Transformer/model.safetensors", "w");
+    put("0_Transformer/tokenizer.json", "{}");
+    put("0_Transformer/sentence_bert_config.json", "{\"max_seq_length\":30}");
+    struct model_files *m = open_it();
+    assert_non_null(strstr(m->config_path, "/0_Transformer/config.json"));
+    assert_non_null(strstr(m->tokenizer_path, "/0_Transformer/tokenizer.json"));
+    assert_non_null(strstr(m->weights[0], "/0_Transformer/model.safe"));
+    assert_int_equal(m->max_length, 30);
+    model_files_free(m);
+}
+
+static void shards(void **state) {
+    (void)state;
+    put_model();
+    put("model.safetensors", NULL);
+    put("model.safetensors.index.json",
+        "{\"weight_map\":{\"z\":\"m-2\",\"a\":\"m-2\",\"b\":\"m-1\"}}");
+    put("m-1", "one");
+    refused(ERROR_MISSING, "missing m-2:");
+    put("m-2", "two");
+    struct model_files *m = open_it();
+    assert_int_equal(m->weights_count, 2);
+    assert_string_equal(strrchr(m->weights[0], '/'), "/m-1");
+    assert_string_equal(strrchr(m->weights[1], '/'), "/m-2");
+    model_files_free(m);
+    put("model.safetensors.index.json", "{\"weight_map\":{\"z\":\"../m-2\"}}");
+    refused(ERROR_INPUT, "tensor z");
+    put("model.safetensors.index.json", "{\"weight_map\":{}}");
+    refused(ERROR_INPUT, "weight_map");
+    put("model.safetensors.index.json", "{}");
+    refused(ERROR_INPUT, "weight_map");
+}
+
+static void sha256_text(const char *text, char hex[65]) {
+    uint8_t digest[SHA256_BYTES];
+    hash_sha256(str_from(text), digest);
+    hash_hex(digest, sizeof digest, hex);
+}
+
+static void digests(void **state) {
+    (void)state;
+    char weights[65], tokenizer[65], expected[65], pair[129];
+    put_model();
+    struct model_files *m = open_it();
+    assert_true(model_files_digest(m, weights, tokenizer, &err));
+    sha256_text("weights", expected);
+    assert_string_equal(weights, expected);
+    sha256_text("{}", expected);
+    assert_string_equal(tokenizer, expected);
+    model_files_free(m);
+
+    put("modules.json", "[" TWO "," MODULE("2_Dense", OLD "Dense") "]");
+    put("2_Dense/config.json", "{\"in_features\":8,\"out_features\":4}");
+    put("2_Dense/model.safetensors", "dense");
+    m = open_it();
+    assert_true(model_files_digest(m, weights, tokenizer, &err));
+    sha256_text("weights", pair);
+    sha256_text("dense", pair + 64);
+    sha256_text(pair, expected);
+    assert_string_equal(weights, expected);
+    model_files_free(m);
+}
+
+static void keys_of_folders(void **state) {
+    (void)state;
+    put_model();
+    char path[256], moved[128];
+    snprintf(moved, sizeof moved, "%s/my model+\xC3\xA4", folder);
+    static const char *const NAMES[] = {
+        "config.json",  "tokenizer.json", "model.safetensors",
+        "modules.json", "1_Pooling",
+    };
+    assert_true(folder_make(moved, &err));
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        char from[256];
+        snprintf(from, sizeof from, "%s/%s", folder, NAMES[i]);
+        snprintf(path, sizeof path, "%s/%s", moved, NAMES[i]);
+        assert_int_equal(rename(from, path), 0);
+    }
+    snprintf(path, sizeof path, "%s//", moved);
+    struct model_files *m = model_files_open(&memory, path, NULL, NULL, &err);
+    assert_non_null(m);
+    assert_string_equal(m->key, "my-model---");
+    model_files_free(m);
+}
+
+/* The fixtures: each as the script that made it says. */
+static void a_fixture_is_whole(void **state) {
+    (void)state;
+    struct model_files *m = model_files_open(
+        &memory, "tests/fixtures/models/dense", NULL, NULL, &err);
+    if (!m)
+        fail_msg("%s", err.message);
+    assert_string_equal(m->key, "dense");
+    assert_int_equal(m->dense_count, 1);
+    assert_int_equal(m->dense[0].out, 20);
+    assert_string_equal(m->dense[0].activation, "Tanh");
+    assert_true(m->normalize);
+    assert_int_equal(m->max_length, 64);
+    model_files_free(m);
+    m = model_files_open(&memory, "tests/fixtures/models/mean", NULL, NULL,
+                         &err);
+    assert_non_null(m);
+    assert_int_equal(m->max_length, 48);
+    model_files_free(m);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(defaults),
+        TEST(pooling_in_both_spellings),
+        TEST(modules_that_are_not_run),
+        TEST(dense_layers),
+        TEST(all_that_is_missing_is_named),
+        TEST(length_limits),
+        TEST(settings_of_version_6),
+        TEST(prompts_as_the_library_picks_them),
+        TEST(similarity_and_widths),
+        TEST(without_modules),
+        TEST(a_transformer_in_a_folder_of_its_own),
+        TEST(shards),
+        TEST(digests),
+        TEST(keys_of_folders),
+        TEST(a_fixture_is_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

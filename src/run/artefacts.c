@@ -90,7 +90,7 @@ static bool list_files(struct artefacts *a, struct error *err) {
     for (size_t i = 0; fine && i < a->roster->count; i++) {
         char name[NAME_MAX + 1];
         array_name(a, &a->roster->members[i], name);
-        if ((exports & EXPORT_NPY) && a->stores[i])
+        if ((exports & EXPORT_NPY) && (!a->stores || a->stores[i]))
             fine = note_file(a, name, err);
     }
     if (fine && (exports & EXPORT_NPY) && a->roster->fused_width)
@@ -588,7 +588,7 @@ static json_t *make_stats(const struct writing *w) {
         json_array_append_new(files, json_string(name));
     return json_pack(
         "{s:i, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:s?, "
-        "s:o, s:{s:b, s:b, s:b}, s:o}",
+        "s:o, s:{s:b, s:b, s:b}, s:s, s:o}",
         "schema_version", 1, "program", "ensembed " ENS_VERSION, "collection",
         a->intake->collection->name, "qdrant_collection",
         a->intake->collection->canonical, "chunks", "found",
@@ -600,7 +600,7 @@ static json_t *make_stats(const struct writing *w) {
         : a->session->options->fuse == FUSE_MEAN ? "mean"
                                                  : "concat",
         "vectors", vectors, "checks", "finite", 1, "norm", 1, "width", 1,
-        "files", files);
+        "text_field", w->text_field, "files", files);
 }
 
 static bool write_stats(struct writing *w, struct error *err) {

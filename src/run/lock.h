@@ -1,0 +1,18 @@
+/* lock.h - one process at a time in an output folder.
+ *
+ * flock(2) on FOLDER/lock: the kernel drops it when its holder dies. The file
+ * stays: if it were removed, one process could wait on the old inode while
+ * another locks the new one. */
+
+#ifndef RUN_LOCK_H
+#define RUN_LOCK_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+/* *FD is the lock; ERROR_BUSY if another process has it. */
+bool lock_take(const char *folder, int *fd, struct error *err);
+void lock_drop(int fd); /* -1 is fine */
+
+#endif

@@ -1,0 +1,569 @@
+#include "run/pipeline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "run/artefacts.h"
+#include "run/engine.h"
+#include "run/lock.h"
+#include "run/pass.h"
+#include "run/plan.h"
+#include "run/roster.h"
+#include "run/summary.h"
+#include "run/telemetry.h"
+
+enum { SPOOL_BYTES = 256 * 1024 };
+
+struct run {
+    struct session session;
+    struct telemetry telemetry;
+    struct roster roster;
+    struct chunk_listing *list;
+    struct engine *engine; /* the model that is loaded, or NULL */
+    struct run_result *result;
+    json_t *collections; /* the summary's list */
+};
+
+/* What a collection holds while it is worked on. */
+struct work {
+    struct run *run;
+    size_t number;
+    const struct collection *collection;
+    char folder[PATH_MAX];  /* OUT/COLLECTION */
+    char private[PATH_MAX]; /* OUT/COLLECTION/.ensembed */
+    char scratch[PATH_MAX]; /* scratch below it, empty at the start */
+    int lock_fd;
+    struct intake *intake;
+    struct store **stores; /* [roster.count], NULL: none or failed */
+    struct artefacts artefacts;
+    struct roster roster; /* the run's, without `fused` if a member failed */
+    json_t *passes;
+    struct error member_error; /* of the last model that failed */
+    const char *member_failed; /* its key */
+    uint64_t truncated, failed_texts;
+};
+
+/* ---- paths and locks ---------------------------------------------------- */
+
+static bool join(char path[PATH_MAX], const char *a, const char *b,
+                 struct error *err) {
+    return snprintf(path, PATH_MAX, "%s/%s", a, b) < PATH_MAX ||
+           error_set(err, ERROR_USAGE, "path too long: %s/%s", a, b);
+}
+
+static bool open_folders(struct work *work, struct error *err) {
+    const char *out = work->run->session.options->out;
+    return join(work->folder, out, work->collection->folder, err) &&
+           join(work->private, work->folder, ".ensembed", err) &&
+           join(work->scratch, work->private, "scratch", err) &&
+           folder_make(work->private, err) &&
+           lock_take(work->private, &work->lock_fd, err) &&
+           folder_remove(work->scratch, err) && folder_make(work->scratch, err);
+}
+
+/* Standard input can be read once, and a run reads its chunks three times. */
+static bool spool_input(struct work *work, struct error *err) {
+    char path[PATH_MAX];
+    if (strcmp(work->collection->files[0].path, "-") != 0)
+        return true;
+    struct memory *memory = &work->run->session.memory;
+    struct file_writer writer = {.fd = -1};
+    char *piece = memory_alloc(memory, SPOOL_BYTES, 1, err);
+    bool fine = piece && join(path, work->scratch, "stdin.jsonl", err) &&
+                file_writer_open(&writer, path, memory, err);
+    ssize_t got = 1;
+    while (fine && got > 0) {
+        got = read(work->run->session.options->input_fd, piece, SPOOL_BYTES);
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got < 0)
+            fine = error_errno(err, "read standard input");
+        else
+            fine = file_writer_add(&writer, piece, (size_t)got, err);
+        if (fine && event_interrupted(&work->run->telemetry.sink))
+            fine = error_set(err, ERROR_INTERRUPTED, "interrupted");
+    }
+    fine = fine && file_writer_commit(&writer, err);
+    if (writer.memory)
+        file_writer_close(&writer);
+    memory_free(memory, piece);
+    return fine && chunks_set_path(work->run->list, work->number, path, err);
+}
+
+/* ---- stores and passes -------------------------------------------------- */
+
+static bool open_stores(struct work *work, struct error *err) {
+    struct session *session = &work->run->session;
+    work->stores = memory_zalloc(&session->memory, work->roster.count,
+                                 sizeof(struct store *), err);
+    if (!work->stores)
+        return false;
+    for (size_t i = 0; i < work->roster.count; i++) {
+        const struct member *member = &work->roster.members[i];
+        char folder[PATH_MAX];
+        if (member->error.code)
+            continue;
+        int size = snprintf(folder, sizeof folder, "%s/%s/dense", work->private,
+                            member->key);
+        if (size >= PATH_MAX)
+            return error_set(err, ERROR_USAGE, "path too long: %s",
+                             work->private);
+        struct store_request request = {.folder = folder,
+                                        .fingerprint = member->fingerprint,
+                                        .isa = session->facts.isa,
+                                        .width = member->spec.width,
+                                        .restart = session->options->restart,
+                                        .sink = &work->run->telemetry.sink};
+        work->stores[i] = store_open(&session->memory, &request, err);
+        if (!work->stores[i])
+            return false;
+    }
+    return true;
+}
+
+/* Disk for the rows that are missing and for the artefacts. */
+static bool check_disk(struct work *work, struct error *err) {
+    const struct intake_counts *counts = &work->intake->counts;
+    const struct run_options *options = work->run->session.options;
+    uint64_t need =
+        artefacts_bytes(&work->roster, counts->points, counts->text_bytes,
+                        options->exports ? options->exports : EXPORT_ALL);
+    uint64_t have;
+    for (size_t i = 0; i < work->roster.count; i++) {
+        uint64_t rows = work->stores[i] ? store_rows(work->stores[i]) : 0;
+        if (work->stores[i] && rows < counts->unique)
+            need += (counts->unique - rows) *
+                    work->roster.members[i].spec.width * sizeof(float);
+    }
+    if (!disk_free(work->folder, &have, err))
+        return false;
+    return need <= have ||
+           error_set(
+               err, ERROR_FULL,
+               "%s: about %" PRIu64 " bytes of disk are needed and %" PRIu64
+               " are free; free some, or leave outputs away with --export",
+               work->folder, need, have);
+}
+
+/* The member's model in memory; the one before it is let go first. */
+static bool load_engine(struct run *run, const struct member *member,
+                        struct member_plan *plan, struct error *err) {
+    if (run->engine && run->engine->member == member)
+        return plan_member(&run->session, member, plan, err);
+    engine_free(run->engine);
+    run->engine = NULL;
+    if (!plan_member(&run->session, member, plan, err) ||
+        !plan_check(&run->session, member, plan, err))
+        return false;
+    run->engine =
+        engine_load(&run->session, member, member->request->budget, err);
+    if (!run->engine)
+        return false;
+    event_emit(&run->telemetry.sink, "model_loaded",
+               json_pack("{s:s, s:f, s:I}", "model", member->key, "load_ms",
+                         run->engine->load_ms, "weights_bytes",
+                         (json_int_t)run->engine->need.block_bytes));
+    return true;
+}
+
+/* Failures that another model cannot do better with. */
+static bool ends_the_run(enum error_code code) {
+    return code == ERROR_INTERRUPTED || code == ERROR_FULL ||
+           code == ERROR_BUSY;
+}
+
+static void emit_started(struct work *work, const struct pass *pass,
+                         uint64_t missing) {
+    event_emit(&work->run->telemetry.sink, "ensemble_pass_started",
+               json_pack("{s:s, s:s, s:i, s:s, s:f, s:I}", "collection",
+                         work->collection->name, "model", pass->member->key,
+                         "pass", (int)pass->number, "device", "cpu", "weight",
+                         pass->member->request->weight, "texts_missing",
+                         (json_int_t)missing));
+}
+
+static void emit_ended(struct work *work, const struct pass *pass,
+                       const struct error *failure) {
+    json_t *fields = json_pack(
+        "{s:s, s:s, s:i, s:s, s:f, s:f, s:I, s:I, s:I}", "collection",
+        work->collection->name, "model", pass->member->key, "pass",
+        (int)pass->number, "device", "cpu", "weight",
+        pass->member->request->weight, "duration_ms", pass->report.duration_ms,
+        "computed", (json_int_t)pass->report.computed, "reused",
+        (json_int_t)pass->report.reused, "tokens",
+        (json_int_t)pass->report.tokens);
+    if (failure->code)
+        json_object_set_new(fields, "error", json_string(failure->message));
+    event_emit(&work->run->telemetry.sink,
+               failure->code ? "ensemble_pass_failed"
+                             : "ensemble_pass_completed",
+               fields);
+}
+
+static void count_pass(struct work *work, const struct pass *pass) {
+    struct run_result *result = work->run->result;
+    result->texts_computed += pass->report.computed;
+    result->texts_reused += pass->report.reused;
+    result->tokens += pass->report.tokens;
+    work->truncated += pass->report.truncated;
+    work->failed_texts += pass->report.failed;
+}
+
+static bool run_pass(struct work *work, size_t i, struct error *err) {
+    struct run *run = work->run;
+    struct pass pass = {.session = &run->session,
+                        .sink = &run->telemetry.sink,
+                        .member = &work->roster.members[i],
+                        .intake = work->intake,
+                        .store = work->stores[i],
+                        .number = (unsigned)i + 1,
+                        .count = (unsigned)work->roster.count};
+    struct member_plan plan = {0};
+    uint64_t missing;
+    struct error failure = {0};
+    if (!pass_missing(&pass, &missing, err))
+        return false;
+    emit_started(work, &pass, missing);
+    pass.report.texts = pass.report.reused = work->intake->counts.unique;
+    if (missing) {
+        pass.report = (struct pass_report){0};
+        if (load_engine(run, pass.member, &plan, &failure)) {
+            pass.engine = run->engine;
+            pass_run(&pass, &failure);
+        }
+    }
+    emit_ended(work, &pass, &failure);
+    count_pass(work, &pass);
+    json_array_append_new(
+        work->passes,
+        summary_pass(&run->session, &pass, &plan, pass.engine, &failure));
+    pass_free_report(&pass);
+    if (!failure.code)
+        return true;
+    return error_set(err, failure.code, "%s", failure.message);
+}
+
+/* Every model in its turn. One that fails is named and left out; the fused
+ * vector then does not exist. */
+static bool run_passes(struct work *work, struct error *err) {
+    struct run *run = work->run;
+    size_t done = 0;
+    for (size_t i = 0; i < work->roster.count; i++) {
+        const struct member *member = &work->roster.members[i];
+        struct error failure = {0};
+        if (!member->error.code && run_pass(work, i, &failure)) {
+            done++;
+            continue;
+        }
+        if (ends_the_run(failure.code)) {
+            *err = failure;
+            return false;
+        }
+        work->member_error = member->error.code ? member->error : failure;
+        work->member_failed = member->key;
+        work->roster.fused_width = 0;
+        store_close(work->stores[i]);
+        work->stores[i] = NULL;
+        if (!member->error.code)
+            event_log(&run->telemetry.sink, LOG_ERROR, "%s: model %s: %s",
+                      work->collection->name, member->key, failure.message);
+    }
+    if (done)
+        return true;
+    *err = work->member_error;
+    return false;
+}
+
+/* ---- a collection ------------------------------------------------------- */
+
+static bool read_chunks(struct work *work, struct error *err) {
+    struct run *run = work->run;
+    work->intake = intake_scan(&run->session.memory, work->collection,
+                               &run->session.options->chunk, work->scratch,
+                               &run->telemetry.sink, err);
+    if (!work->intake)
+        return false;
+    const struct intake_counts *counts = &work->intake->counts;
+    event_emit(&run->telemetry.sink, "chunks_read",
+               json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "collection",
+                         work->collection->name, "files",
+                         (json_int_t)counts->files, "found",
+                         (json_int_t)counts->found, "unique",
+                         (json_int_t)counts->unique, "duplicate",
+                         (json_int_t)counts->duplicate, "blank",
+                         (json_int_t)counts->blank));
+    return true;
+}
+
+static void prepare_artefacts(struct work *work) {
+    struct run *run = work->run;
+    work->artefacts = (struct artefacts){.session = &run->session,
+                                         .sink = &run->telemetry.sink,
+                                         .roster = &work->roster,
+                                         .intake = work->intake,
+                                         .stores = work->stores,
+                                         .folder = work->folder,
+                                         .failed_texts = work->failed_texts};
+}
+
+/* Nothing changed since a complete set was made: leave it alone. */
+static bool is_unchanged(struct work *work) {
+    const struct run *run = work->run;
+    prepare_artefacts(work);
+    return !run->session.options->restart &&
+           run->roster.usable == run->roster.count &&
+           artefacts_complete(&work->artefacts);
+}
+
+/* How a collection ended; CODE of `failure` is ERROR_NONE unless it failed. */
+struct ending {
+    const char *status;
+    const char *reason;
+    struct error failure;
+};
+
+static struct ending ended(const char *status, const char *reason) {
+    return (struct ending){.status = status, .reason = reason};
+}
+
+static bool embed_collection(struct work *work, struct error *err) {
+    if (!open_stores(work, err) || !check_disk(work, err) ||
+        !run_passes(work, err))
+        return false;
+    prepare_artefacts(work);
+    return artefacts_write(&work->artefacts, err);
+}
+
+static struct ending run_collection(struct work *work) {
+    const struct run_options *options = work->run->session.options;
+    struct ending failed = ended("failed", NULL);
+    if (work->collection->missing)
+        return ended("skipped_missing", "not_found");
+    if (!open_folders(work, &failed.failure))
+        return failed;
+    if (options->skip_existing && !options->restart &&
+        artefacts_exist(work->folder, &work->run->session.memory))
+        return ended("skipped_existing", "exports_exist");
+    if (!spool_input(work, &failed.failure) ||
+        !read_chunks(work, &failed.failure))
+        return failed;
+    if (!work->intake->counts.found)
+        return ended("skipped_no_chunks", "no_chunks");
+    if (is_unchanged(work))
+        return ended("completed", "unchanged");
+    if (!embed_collection(work, &failed.failure))
+        return failed;
+    failed.failure = work->member_error;
+    return work->member_failed ? failed : ended("completed", NULL);
+}
+
+static void close_work(struct work *work) {
+    struct memory *memory = &work->run->session.memory;
+    artefacts_free(&work->artefacts);
+    for (size_t i = 0; work->stores && i < work->roster.count; i++)
+        store_close(work->stores[i]);
+    memory_free(memory, work->stores);
+    intake_free(work->intake);
+    if (work->lock_fd >= 0)
+        folder_remove(work->scratch, NULL);
+    lock_drop(work->lock_fd);
+    json_decref(work->passes);
+}
+
+/* The more a failure asks of the caller, the more it counts. */
+static void note_worst(struct run_result *result, enum error_code code,
+                       const char *message) {
+    bool worse = !result->worst.code ||
+                 (ends_the_run(code) && !ends_the_run(result->worst.code)) ||
+                 (code == ERROR_CONFLICT && !ends_the_run(result->worst.code));
+    if (code && worse)
+        error_set(&result->worst, code, "%s", message);
+}
+
+static void note_ending(struct work *work, const struct ending *ending) {
+    struct run_result *result = work->run->result;
+    result->collections++;
+    result->collections_completed += !strcmp(ending->status, "completed");
+    char text[256];
+    if (ending->failure.code)
+        note_worst(result, ending->failure.code, ending->failure.message);
+    if (!strcmp(ending->status, "skipped_missing")) {
+        snprintf(text, sizeof text, "no collection is called %.200s",
+                 work->collection->name);
+        note_worst(result, ERROR_MISSING, text);
+    }
+    if (!strcmp(ending->status, "skipped_no_chunks")) {
+        snprintf(text, sizeof text, "%.200s: no chunks found",
+                 work->collection->name);
+        note_worst(result, ERROR_MISSING, text);
+    }
+    if (!work->intake)
+        return;
+    const struct intake_counts *counts = &work->intake->counts;
+    result->points += work->artefacts.points;
+    result->truncated += work->truncated;
+    result->blank += counts->blank;
+    result->left_out += work->artefacts.left_out + counts->failed;
+    result->files_failed += counts->files_failed;
+    result->lines_failed += counts->lines_failed;
+    if (counts->failed || counts->files_failed || counts->lines_failed ||
+        work->artefacts.left_out)
+        note_worst(result, ERROR_INPUT,
+                   "some chunks were left out: see the messages above and "
+                   "summary.json");
+}
+
+/* False when the run ends here. */
+static bool do_collection(struct run *run, size_t number) {
+    struct work work = {.run = run,
+                        .number = number,
+                        .collection = &run->list->collections[number],
+                        .lock_fd = -1,
+                        .roster = run->roster,
+                        .passes = json_array()};
+    int64_t begin_ns = clock_now_ns();
+    event_emit(&run->telemetry.sink, "collection_started",
+               json_pack("{s:s}", "collection", work.collection->name));
+    struct ending ending = run_collection(&work);
+    double ms = (double)(clock_now_ns() - begin_ns) / 1e6;
+    note_ending(&work, &ending);
+    struct summary_collection entry = {.collection = work.collection,
+                                       .status = ending.status,
+                                       .reason = ending.reason,
+                                       .failure = &ending.failure,
+                                       .failed_model = work.member_failed,
+                                       .intake = work.intake,
+                                       .artefacts = &work.artefacts,
+                                       .passes = work.passes,
+                                       .truncated = work.truncated,
+                                       .duration_ms = ms};
+    json_array_append_new(run->collections, summary_collection(&entry));
+    event_emit(&run->telemetry.sink, "collection_ended",
+               json_pack("{s:s, s:s, s:s?, s:f}", "collection",
+                         work.collection->name, "status", ending.status,
+                         "reason", ending.reason, "duration_ms", ms));
+    if (ending.failure.code && !work.member_failed)
+        event_log(&run->telemetry.sink, LOG_ERROR, "%s: %s",
+                  work.collection->name, ending.failure.message);
+    bool go_on = !ends_the_run(ending.failure.code);
+    close_work(&work);
+    return go_on;
+}
+
+/* ---- the run ------------------------------------------------------------ */
+
+static void warn_of_members(const struct run *run) {
+    const struct sink *sink = &run->telemetry.sink;
+    for (size_t i = 0; i < run->roster.count; i++) {
+        const struct member *member = &run->roster.members[i];
+        if (member->error.code)
+            event_log(sink, LOG_WARNING,
+                      "model %s cannot be used: %s; the others are exported "
+                      "under their own names, without fused vectors",
+                      member->key, member->error.message);
+        else if (member->undeclared_cut)
+            event_log(sink, LOG_WARNING,
+                      "model %s is cut from %zu to %zu numbers a vector, but "
+                      "does not declare that it stands this (Matryoshka); "
+                      "similarity may suffer",
+                      member->key, member->spec.width, member->width);
+    }
+}
+
+static bool begin(struct run *run, const struct run_options *options,
+                  const struct sink *sink, struct error *err) {
+    char events[PATH_MAX];
+    if (!session_open(&run->session, options, sink, err) ||
+        !roster_open(&run->roster, &run->session, "document", true, err))
+        return false;
+    if (!run->roster.usable) {
+        *err = run->roster.members[0].error;
+        return false;
+    }
+    run->list = chunks_list(&run->session.memory, options->chunks,
+                            &options->chunk, err);
+    if (!run->list)
+        return false;
+    if (!run->list->count)
+        return error_set(err, ERROR_MISSING,
+                         "%s: no chunk files found (*_chunks.json, *.json, "
+                         "*.jsonl)",
+                         options->chunks);
+    if (!folder_make(options->out, err) ||
+        !join(events, options->out, "events.jsonl", err) ||
+        !telemetry_open(&run->telemetry, events, sink, err))
+        return false;
+    run->session.sink = &run->telemetry.sink;
+    return true;
+}
+
+static bool write_summary(struct run *run, int64_t begin_ns,
+                          struct error *err) {
+    struct run_result *result = run->result;
+    const struct run_options *options = run->session.options;
+    result->duration_ms = (double)(clock_now_ns() - begin_ns) / 1e6;
+    result->summary =
+        summary_make(&run->session, &run->roster, run->collections,
+                     result->duration_ms, run->telemetry.dropped);
+    if (options->summary_path)
+        snprintf(result->summary_path, PATH_MAX, "%s", options->summary_path);
+    else if (!join(result->summary_path, options->out, "summary.json", err))
+        return false;
+    char *text =
+        json_dumps(result->summary, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+    bool fine = text && file_write(result->summary_path, str_from(text),
+                                   &run->session.memory, err);
+    free(text);
+    return fine;
+}
+
+static void end(struct run *run) {
+    engine_free(run->engine);
+    chunks_free(run->list);
+    roster_free(&run->roster);
+    json_decref(run->collections);
+    telemetry_close(&run->telemetry);
+    session_close(&run->session);
+}
+
+bool pipeline_run(const struct run_options *options, const struct sink *sink,
+                  struct run_result *result, struct error *err) {
+    *result = (struct run_result){0};
+    struct run run = {.result = result, .collections = json_array()};
+    run.telemetry.fd = -1;
+    int64_t begin_ns = clock_now_ns();
+    bool fine = begin(&run, options, sink, err);
+    if (fine) {
+        event_emit(&run.telemetry.sink, "run_started",
+                   summary_environment(&run.session));
+        warn_of_members(&run);
+        bool go_on = true;
+        for (size_t i = 0; go_on && i < run.list->count; i++)
+            go_on = do_collection(&run, i);
+        if (run.roster.usable < run.roster.count)
+            for (size_t i = 0; i < run.roster.count; i++)
+                note_worst(result, run.roster.members[i].error.code,
+                           run.roster.members[i].error.message);
+        struct error failure = {0};
+        if (!write_summary(&run, begin_ns, &failure))
+            note_worst(result, failure.code, failure.message);
+        event_emit(&run.telemetry.sink, "run_ended",
+                   json_pack("{s:f, s:s}", "duration_ms", result->duration_ms,
+                             "status", error_name(result->worst.code)));
+    }
+    end(&run);
+    return fine;
+}
+
+void run_result_free(struct run_result *result) {
+    json_decref(result->summary);
+    result->summary = NULL;
+}

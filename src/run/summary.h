@@ -1,0 +1,47 @@
+/* summary.h - what a run says of itself when it is over: the objects of
+ * summary.json (docs/summary.schema.json is their schema). */
+
+#ifndef RUN_SUMMARY_H
+#define RUN_SUMMARY_H
+
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "run/artefacts.h"
+#include "run/engine.h"
+#include "run/pass.h"
+#include "run/plan.h"
+#include "run/roster.h"
+#include "run/session.h"
+
+enum { SUMMARY_VERSION = 1 };
+
+/* ENGINE NULL: nothing had to be computed. FAILURE code ERROR_NONE: none. */
+json_t *summary_pass(const struct session *session, const struct pass *pass,
+                     const struct member_plan *plan,
+                     const struct engine *engine, const struct error *failure);
+
+struct summary_collection {
+    const struct collection *collection;
+    const char *status;
+    const char *reason; /* or NULL */
+    const struct error *failure;
+    const char *failed_model;    /* or NULL */
+    const struct intake *intake; /* NULL: not read */
+    const struct artefacts *artefacts;
+    json_t *passes; /* shared */
+    uint64_t truncated;
+    double duration_ms;
+};
+json_t *summary_collection(const struct summary_collection *entry);
+
+/* Program, date, machine: for the summary's head and the first event. */
+json_t *summary_environment(const struct session *session);
+
+/* COLLECTIONS is shared. */
+json_t *summary_make(const struct session *session, const struct roster *roster,
+                     json_t *collections, double duration_ms,
+                     uint64_t events_dropped);
+
+#endif

@@ -1,0 +1,255 @@
+/* load.c - tokenizer.json, checked part by part. */
+
+#include <string.h>
+
+#include "base/json.h"
+#include "text/part.h"
+#include "text/tokenizer_parts.h"
+
+/* Four times the largest vocabulary that is known: a larger id is a broken
+ * file, and would cost memory by its size alone. */
+enum { IDS_MAX = 1 << 22 };
+
+static bool load_normalizer(struct normalizer *normalizer, const json_t *root,
+                            const char *name, struct error *err) {
+    struct part part;
+    if (!part_open(&part, root, "normalizer", "normalizers", name, err))
+        return false;
+    bool fine = true;
+    if (part.json && strcmp(part.type, "BertNormalizer") != 0)
+        return part_unsupported(&part, "BertNormalizer", err);
+    if (part.json) {
+        fine = part_bool(&part, "clean_text", &normalizer->clean_text, err) &&
+               part_bool(&part, "handle_chinese_chars",
+                         &normalizer->handle_chinese_chars, err) &&
+               part_bool(&part, "lowercase", &normalizer->lowercase, err);
+        normalizer->strip_accents = normalizer->lowercase; /* what null means */
+        fine = fine && json_member_bool(part.json, "strip_accents", name,
+                                        &normalizer->strip_accents, err);
+    }
+    normalize_prepare(normalizer);
+    return fine;
+}
+
+static bool load_pretokenizer(struct pretokenizer *pretokenizer,
+                              const json_t *root, const char *name,
+                              struct error *err) {
+    struct part part;
+    if (!part_open(&part, root, "pre_tokenizer", "pretokenizers", name, err))
+        return false;
+    if (strcmp(part.type, "BertPreTokenizer") != 0)
+        return part_unsupported(&part, "BertPreTokenizer", err);
+    pretokenize_prepare(pretokenizer);
+    return true;
+}
+
+/* The largest id of the vocabulary, plus one. */
+static bool vocab_ids(const json_t *vocab, const char *name, size_t *end,
+                      struct error *err) {
+    *end = 0;
+    for (void *i = json_object_iter((json_t *)vocab); i;
+         i = json_object_iter_next((json_t *)vocab, i)) {
+        uint32_t id;
+        if (!part_id(json_object_iter_value(i), IDS_MAX,
+                     json_object_iter_key(i), name, &id, err))
+            return false;
+        *end = id >= *end ? (size_t)id + 1 : *end;
+    }
+    return true;
+}
+
+/* TEXT under ID; an id that two tokens claim has no right answer. */
+static bool name_id(struct tokenizer *tokenizer, struct str text, uint32_t id,
+                    const char *name, struct error *err) {
+    struct str *place = &tokenizer->tokens[id];
+    if (place->data)
+        return error_set(err, ERROR_INPUT,
+                         "%s: the tokens \"%.64s\" and \"%.64s\" have the same "
+                         "id %u",
+                         name, place->data, text.data, id);
+    const char *copy = arena_copy(&tokenizer->arena, text, err);
+    *place = (struct str){copy, copy ? text.size : 0};
+    return copy;
+}
+
+static bool load_vocab(struct tokenizer *tokenizer, const json_t *vocab,
+                       const char *name, struct error *err) {
+    for (void *i = json_object_iter((json_t *)vocab); i;
+         i = json_object_iter_next((json_t *)vocab, i)) {
+        /* A key with a NUL in it is none for jansson. */
+        struct str text = str_from(json_object_iter_key(i));
+        uint32_t id = (uint32_t)json_integer_value(json_object_iter_value(i));
+        if (!name_id(tokenizer, text, id, name, err) ||
+            !trie_put(&tokenizer->wordpiece.vocab, text, id, err))
+            return false;
+    }
+    return true;
+}
+
+static bool load_wordpiece(struct wordpiece *wordpiece, const struct part *part,
+                           struct error *err) {
+    struct str unknown, prefix;
+    size_t chars = SIZE_MAX;
+    if (!part_text(part, "unk_token", &unknown, err) ||
+        !part_text(part, "continuing_subword_prefix", &prefix, err) ||
+        !json_member_size(part->json, "max_input_chars_per_word", part->name,
+                          &chars, err))
+        return false;
+    if (chars == SIZE_MAX)
+        return error_set(err, ERROR_INPUT,
+                         "%s: the model has no \"max_input_chars_per_word\"",
+                         part->name);
+    wordpiece->chars_max = chars;
+    wordpiece->continues =
+        trie_walk(&wordpiece->vocab, prefix, &wordpiece->continuing);
+    if (trie_get(&wordpiece->vocab, unknown, &wordpiece->unknown))
+        return true;
+    return error_set(err, ERROR_INPUT,
+                     "%s: the unknown token \"%.64s\" is not in the vocabulary",
+                     part->name, unknown.data);
+}
+
+static bool load_model(struct tokenizer *tokenizer, const json_t *root,
+                       size_t added, const char *name, struct error *err) {
+    struct part part;
+    if (!part_open(&part, root, "model", NULL, name, err))
+        return false;
+    if (!part.json || (*part.type && strcmp(part.type, "WordPiece") != 0))
+        return part_unsupported(&part, "WordPiece", err);
+    const json_t *vocab = json_object_get(part.json, "vocab");
+    if (!json_is_object(vocab))
+        return error_set(err, ERROR_INPUT,
+                         "%s: the model's \"vocab\" is not an object", name);
+    size_t end;
+    if (!vocab_ids(vocab, name, &end, err))
+        return false;
+    tokenizer->tokens = memory_zalloc(tokenizer->memory, end + added,
+                                      sizeof *tokenizer->tokens, err);
+    tokenizer->vocab_size = end;
+    tokenizer->vocab_count = json_object_size(vocab);
+    return tokenizer->tokens && load_vocab(tokenizer, vocab, name, err) &&
+           load_wordpiece(&tokenizer->wordpiece, &part, err);
+}
+
+/* Hugging Face does not read an added token's id: it is the vocabulary's, or
+ * else the next one behind the vocabulary and what was added before. */
+static bool added_id(struct tokenizer *tokenizer, struct added_token *token,
+                     uint32_t *next, const char *name, struct error *err) {
+    bool known =
+        trie_get(&tokenizer->wordpiece.vocab, token->content, &token->id);
+    if (!known)
+        token->id = *next;
+    if (token->id >= *next)
+        *next = token->id + 1;
+    if (token->id >= tokenizer->vocab_size)
+        tokenizer->vocab_size = (size_t)token->id + 1;
+    return known || name_id(tokenizer, token->content, token->id, name, err);
+}
+
+static bool read_added(struct tokenizer *tokenizer, const json_t *json,
+                       struct added_token *token, const char *name,
+                       struct error *err) {
+    struct part part = {json, "added token", name, ""};
+    if (!part_text(&part, "content", &token->content, err) ||
+        !part_bool(&part, "single_word", &token->single_word, err) ||
+        !part_bool(&part, "lstrip", &token->lstrip, err) ||
+        !part_bool(&part, "rstrip", &token->rstrip, err) ||
+        !part_bool(&part, "normalized", &token->normalized, err) ||
+        !part_bool(&part, "special", &token->special, err))
+        return false;
+    const char *copy = arena_copy(&tokenizer->arena, token->content, err);
+    token->content.data = copy;
+    return copy;
+}
+
+/* Put TOKEN's pattern into its set. */
+static bool index_added(struct tokenizer *tokenizer, uint32_t index,
+                        const char *name, struct error *err) {
+    const struct added_token *token = &tokenizer->added[index];
+    struct added_set *set =
+        token->normalized ? &tokenizer->normalized : &tokenizer->raw;
+    struct strbuf buf = strbuf_make(tokenizer->memory);
+    struct str pattern = token->content;
+    bool fine = true;
+    if (token->normalized) {
+        fine = tokenizer_normalize(&tokenizer->normalizer, token->content, &buf,
+                                   err);
+        pattern = strbuf_str(&buf);
+    }
+    uint32_t other;
+    if (fine && !pattern.size)
+        fine = error_set(err, ERROR_UNSUPPORTED,
+                         "%s: nothing is left of the added token \"%.64s\" "
+                         "when it is normalized",
+                         name, token->content.data);
+    if (fine && pattern.size > ADDED_BYTES_MAX)
+        fine = error_set(err, ERROR_UNSUPPORTED,
+                         "%s: the added token \"%.64s...\" is longer than %d "
+                         "bytes",
+                         name, token->content.data, ADDED_BYTES_MAX);
+    if (fine && trie_get(&set->patterns, pattern, &other))
+        fine = error_set(err, ERROR_UNSUPPORTED,
+                         "%s: the added tokens \"%.64s\" and \"%.64s\" are "
+                         "the same text",
+                         name, tokenizer->added[other].content.data,
+                         token->content.data);
+    fine = fine && added_set_put(set, pattern, index, err);
+    strbuf_free(&buf);
+    return fine;
+}
+
+static bool load_added(struct tokenizer *tokenizer, const json_t *list,
+                       const char *name, struct error *err) {
+    size_t count = json_array_size(list);
+    uint32_t next = (uint32_t)tokenizer->vocab_count;
+    tokenizer->added = arena_alloc(&tokenizer->arena, count + 1,
+                                   sizeof *tokenizer->added, err);
+    if (!tokenizer->added)
+        return false;
+    tokenizer->raw = added_set_make(tokenizer->memory, tokenizer->added);
+    tokenizer->normalized = added_set_make(tokenizer->memory, tokenizer->added);
+    for (size_t i = 0; i < count; i++) {
+        struct added_token *token = &tokenizer->added[tokenizer->added_count];
+        if (!read_added(tokenizer, json_array_get(list, i), token, name, err))
+            return false;
+        if (!token->content.size)
+            continue; /* as Hugging Face does */
+        if (!added_id(tokenizer, token, &next, name, err) ||
+            !index_added(tokenizer, (uint32_t)tokenizer->added_count++, name,
+                         err))
+            return false;
+    }
+    return true;
+}
+
+static bool load_parts(struct tokenizer *tokenizer, const json_t *root,
+                       const char *name, struct error *err) {
+    const json_t *added = json_object_get(root, "added_tokens");
+    if (added && !json_is_null(added) && !json_is_array(added))
+        return error_set(err, ERROR_INPUT, "%s: \"added_tokens\" is not a list",
+                         name);
+    if (json_array_size(added) > IDS_MAX)
+        return error_set(err, ERROR_INPUT,
+                         "%s: \"added_tokens\" has more than %d entries", name,
+                         IDS_MAX);
+    return load_normalizer(&tokenizer->normalizer, root, name, err) &&
+           load_pretokenizer(&tokenizer->pretokenizer, root, name, err) &&
+           load_model(tokenizer, root, json_array_size(added), name, err) &&
+           load_added(tokenizer, added, name, err) &&
+           template_load(&tokenizer->template, root, tokenizer->vocab_size,
+                         name, &tokenizer->arena, err);
+}
+
+bool tokenizer_load(struct tokenizer *tokenizer, struct str json,
+                    const char *name, struct error *err) {
+    json_t *root = json_parse(json, name, err);
+    if (!root)
+        return false;
+    bool fine =
+        json_is_object(root)
+            ? load_parts(tokenizer, root, name, err)
+            : error_set(err, ERROR_INPUT,
+                        "%s: not a tokenizer.json: no JSON object", name);
+    json_decref(root);
+    return fine;
+}

@@ -1,0 +1,120 @@
+/* tokenizer.c - the tokenizer and its scratch as objects; what they do with a
+ * text is in encode.c. */
+
+#include "text/tokenizer.h"
+
+#include "text/tokenizer_parts.h"
+
+struct tokens tokens_make(struct memory *memory) {
+    return (struct tokens){.memory = memory};
+}
+
+void tokens_free(struct tokens *tokens) {
+    memory_free(tokens->memory, tokens->ids);
+    *tokens = tokens_make(tokens->memory);
+}
+
+bool tokens_reserve(struct tokens *tokens, size_t extra, struct error *err) {
+    if (tokens->capacity - tokens->count >= extra)
+        return true;
+    size_t need, capacity = tokens->capacity + tokens->capacity / 2;
+    if (__builtin_add_overflow(tokens->count, extra, &need))
+        return error_set(err, ERROR_MEMORY, "%zu tokens cannot be addressed",
+                         extra);
+    capacity = capacity < need + 64 ? need + 64 : capacity;
+    uint32_t *ids =
+        memory_resize(tokens->memory, tokens->ids, capacity, sizeof *ids, err);
+    if (!ids)
+        return false;
+    tokens->ids = ids;
+    tokens->capacity = capacity;
+    return true;
+}
+
+struct tokenizer *tokenizer_create(struct memory *memory, struct str json,
+                                   const char *name, struct error *err) {
+    struct tokenizer *tokenizer =
+        memory_zalloc(memory, 1, sizeof *tokenizer, err);
+    if (!tokenizer)
+        return NULL;
+    tokenizer->memory = memory;
+    tokenizer->arena = arena_make(memory);
+    tokenizer->wordpiece.vocab = trie_make(memory);
+    tokenizer->raw = added_set_make(memory, NULL);
+    tokenizer->normalized = added_set_make(memory, NULL);
+    if (tokenizer_load(tokenizer, json, name, err))
+        return tokenizer;
+    tokenizer_free(tokenizer);
+    return NULL;
+}
+
+void tokenizer_free(struct tokenizer *tokenizer) {
+    if (!tokenizer)
+        return;
+    trie_free(&tokenizer->wordpiece.vocab);
+    added_set_free(&tokenizer->raw);
+    added_set_free(&tokenizer->normalized);
+    memory_free(tokenizer->memory, tokenizer->tokens);
+    arena_free(&tokenizer->arena);
+    memory_free(tokenizer->memory, tokenizer);
+}
+
+struct tokenizer_scratch *tokenizer_scratch_create(
+    const struct tokenizer *tokenizer, struct memory *memory,
+    struct error *err) {
+    (void)tokenizer;
+    struct tokenizer_scratch *scratch =
+        memory_zalloc(memory, 1, sizeof *scratch, err);
+    if (!scratch)
+        return NULL;
+    scratch->memory = memory;
+    scratch->marks.memory = memory;
+    scratch->text = strbuf_make(memory);
+    scratch->tokens = tokens_make(memory);
+    return scratch;
+}
+
+void tokenizer_scratch_free(struct tokenizer_scratch *scratch) {
+    if (!scratch)
+        return;
+    memory_free(scratch->memory, scratch->marks.codes);
+    strbuf_free(&scratch->text);
+    tokens_free(&scratch->tokens);
+    memory_free(scratch->memory, scratch);
+}
+
+size_t tokenizer_vocab_size(const struct tokenizer *tokenizer) {
+    return tokenizer->vocab_size;
+}
+
+struct str tokenizer_token(const struct tokenizer *tokenizer, uint32_t id) {
+    if (id >= tokenizer->vocab_size || !tokenizer->tokens[id].data)
+        return STR("");
+    return tokenizer->tokens[id];
+}
+
+bool tokenizer_id(const struct tokenizer *tokenizer, struct str token,
+                  uint32_t *id) {
+    if (trie_get(&tokenizer->wordpiece.vocab, token, id))
+        return true;
+    for (size_t i = 0; i < tokenizer->added_count; i++) {
+        if (str_equal(tokenizer->added[i].content, token)) {
+            *id = tokenizer->added[i].id;
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t tokenizer_special_count(const struct tokenizer *tokenizer) {
+    return tokenizer->template.before_count + tokenizer->template.after_count;
+}
+
+bool tokenizer_normalize(const struct normalizer *normalizer, struct str text,
+                         struct strbuf *out, struct error *err) {
+    struct normalize_marks marks = {.memory = out->memory};
+    normalize_add(normalizer, &marks, text, out);
+    normalize_end(&marks, out);
+    memory_free(marks.memory, marks.codes);
+    return strbuf_ok(out, err);
+}

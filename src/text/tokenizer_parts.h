@@ -1,0 +1,50 @@
+/* tokenizer_parts.h - what a tokenizer and a scratch are made of: for the files
+ * of this folder. */
+
+#ifndef TEXT_TOKENIZER_PARTS_H
+#define TEXT_TOKENIZER_PARTS_H
+
+#include "base/arena.h"
+#include "text/added_tokens.h"
+#include "text/normalize.h"
+#include "text/pretokenize.h"
+#include "text/template.h"
+#include "text/tokenizer.h"
+#include "text/wordpiece.h"
+
+struct tokenizer {
+    struct memory *memory; /* borrowed */
+    struct arena arena;    /* texts of tokens, the template */
+    struct normalizer normalizer;
+    struct pretokenizer pretokenizer;
+    struct wordpiece wordpiece;
+    struct template template;
+    struct added_token *added; /* [added_count], owned by the arena */
+    size_t added_count;
+    struct added_set raw;        /* looked for in the text as it came */
+    struct added_set normalized; /* looked for in normalised text */
+    struct str *tokens;          /* [vocab_size], owned; size 0: nobody's */
+    size_t vocab_size;           /* the largest id, plus one */
+    size_t vocab_count;          /* tokens of the model's own vocabulary */
+};
+
+struct tokenizer_scratch {
+    struct memory *memory; /* borrowed */
+    struct normalize_marks marks;
+    struct strbuf text;   /* normalised and not cut into words yet */
+    struct tokens tokens; /* of this thread's texts in a batch */
+};
+
+/* Room for EXTRA more ids. */
+bool tokens_reserve(struct tokens *tokens, size_t extra, struct error *err);
+
+/* Fills an empty TOKENIZER, of which memory and arena are set, from a
+ * tokenizer.json. What was made before a failure is the caller's to free. */
+bool tokenizer_load(struct tokenizer *tokenizer, struct str json,
+                    const char *name, struct error *err);
+
+/* The normalised form of a short text, appended to OUT. */
+bool tokenizer_normalize(const struct normalizer *normalizer, struct str text,
+                         struct strbuf *out, struct error *err);
+
+#endif

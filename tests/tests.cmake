@@ -1,3 +1,6 @@
+# Oracles written in Python run by this interpreter; tools/test gives the one
+# of build/venv, which has the packages of tests/requirements.txt.
+find_program(ENS_PYTHON python3)
 # A test binary a file: tests/LAYER/test_X.c is linked with LAYER and what is
 # below it. Names in ctest: LAYER/X.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)

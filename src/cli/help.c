@@ -72,13 +72,13 @@ void help_overview(struct strbuf *out) {
         strbuf_printf(out, "  %-10s", command_rows[i].name);
         wrap(out, 12, 13, command_rows[i].help);
     }
-    strbuf_add(out,
-               STR("\n`ensembed help COMMAND` shows a command's options; "
-                   "`ensembed --version` the version.\n"
-                   "Exit status: 0 all done, 1 something failed or was "
-                   "missing, 2 wrong usage,\n"
-                   "75 interrupted, busy or disk full: the same command goes "
-                   "on later.\n"));
+    strbuf_add(
+        out,
+        STR("\n`ensembed help COMMAND` shows the options of a command.\n"
+            "Exit status: 0 all done, 1 something failed or was missing, 2 "
+            "wrong usage,\n"
+            "75 interrupted, busy or disk full: the same command goes on "
+            "later.\n"));
 }
 
 void help_command(struct strbuf *out, enum command command) {
@@ -104,17 +104,14 @@ void help_command(struct strbuf *out, enum command command) {
 }
 
 void help_answer(struct strbuf *out, const struct options *options) {
-    bool topic = options->topic != NULL;
-    enum command command =
-        topic ? command_find(options->topic) : options->command;
     if (options->version)
         strbuf_add(out, STR("ensembed " ENS_VERSION "\n"));
     else if (options->man)
         man_write(out);
     else if (options->completion)
         completion_write(out, options->completion);
-    else if (topic || (options->help && command != COMMAND_HELP))
-        help_command(out, command);
+    else if (options->topic)
+        help_command(out, command_find(options->topic));
     else
         help_overview(out);
 }

@@ -248,8 +248,10 @@ static bool parse_command(struct options *options, int argc, char *const *argv,
     const char *word = argc > 1 ? argv[1] : NULL;
     bool asks = asks_help(options, argc, argv);
     options->command = word ? command_find(word) : COMMAND_COUNT;
-    if (options->command != COMMAND_COUNT)
+    if (options->command != COMMAND_COUNT) {
+        options->topic = asks ? word : NULL;
         return true;
+    }
     if (asks && word[0] == '-') {
         options->command = COMMAND_HELP;
         return true;

@@ -85,9 +85,9 @@ enum verbosity { VERBOSITY_QUIET, VERBOSITY_NORMAL, VERBOSITY_VERBOSE };
 
 struct options {
     enum command command;
-    bool help;         /* --help, or no command: show help, do nothing else */
+    bool help;         /* --help: show help_answer, do nothing else */
     bool version;      /* --version: show it, do nothing else */
-    const char *topic; /* `help TOPIC`: a command's name, or NULL */
+    const char *topic; /* command to help with, NULL: the overview */
     bool man;          /* `help --man` */
     const char *completion; /* `help --completion SHELL`, or NULL */
 

@@ -264,8 +264,10 @@ static void help_beats_mistakes(void **state) {
     (void)state;
     assert_true(parse("ensembed|run|--frobnicate|--help"));
     assert_true(options.help && options.command == COMMAND_RUN);
+    assert_string_equal(options.topic, "run");
     assert_true(parse("ensembed|--help"));
     assert_true(options.help && options.command == COMMAND_HELP);
+    assert_null(options.topic);
     assert_true(parse("ensembed|--version"));
     assert_true(options.version);
     assert_true(parse("ensembed|help|run"));

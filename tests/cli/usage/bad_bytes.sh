@@ -1,0 +1,1 @@
+ensembed plan chunks --model m --ceiling cpu=99999999TiB

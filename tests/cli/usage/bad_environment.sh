@@ -1,0 +1,1 @@
+ENSEMBED_THREADS=-1 ensembed search vectors question

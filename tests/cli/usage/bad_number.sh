@@ -1,0 +1,1 @@
+ensembed run chunks --model m --out o --threads four

@@ -1,0 +1,1 @@
+ensembed serach vectors question

@@ -1,0 +1,1 @@
+ensembed run chunks --modle m

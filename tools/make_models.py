@@ -28,7 +28,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before anything reads it
 import numpy
 import tokenizers
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -223,9 +223,19 @@ def write_tokenizer(folder, cased=False, model_max_length=64, left_limit=0):
 def write_weights(folder, tensors, dtype=torch.float32,
                   name="model.safetensors"):
     path = folder / name
-    save_file({n: t.to(dtype).contiguous() for n, t in tensors.items()},
-              str(path), metadata={"format": "pt"})
+    if dtype:
+        tensors = {n: t.to(dtype) for n, t in tensors.items()}
+    save_file({n: t.contiguous() for n, t in tensors.items()}, str(path),
+              metadata={"format": "pt"})
     path.chmod(0o644)
+
+
+def add_position_ids(folder, name, config):
+    """The buffer that transformers saved with the weights until 4.31."""
+    path = folder / "model.safetensors"
+    tensors = load_file(str(path))
+    tensors[name] = torch.arange(config["max_position_embeddings"])[None, :]
+    write_weights(folder, tensors, None)
 
 
 def write_modules(folder, *modules):
@@ -314,7 +324,235 @@ def dense(folder):
                   ("3_Normalize", BASE + "normalize.Normalize"))
 
 
-FOLDERS = [mean, dense]
+def cls(folder):
+    # No limit but the tokenizer's own; that inside tokenizer.json is no limit.
+    bert(folder, 3, ["cls_token"], max_seq=None, model_max_length=40,
+         left_limit=24,
+         bert_options={"hidden": 24, "heads": 3, "inter": 40, "layers": 3})
+
+
+def max_pooling(folder):
+    bert(folder, 4, ["max_tokens"])
+
+
+def weightedmean(folder):
+    # 1e30 as an integer is how "no limit" is usually written.
+    bert(folder, 5, ["weightedmean_tokens"], max_seq=None,
+         model_max_length=10**30, bert_options={"heads": 2})
+
+
+def lasttoken(folder):
+    bert(folder, 6, ["lasttoken"], normalize=True)
+
+
+def mean_sqrt_len(folder):
+    bert(folder, 7, ["mean_sqrt_len_tokens"])
+
+
+def concat(folder):
+    # Two modes in an order that is not that of the old spelling.
+    bert(folder, 8)
+    write_json(folder / "1_Pooling" / "config.json", {
+        "embedding_dimension": 16, "pooling_mode": ["lasttoken", "cls"],
+        "include_prompt": True})
+
+
+def concat_old(folder):
+    bert(folder, 9, ["mean_tokens", "max_tokens", "cls_token"], normalize=True)
+
+
+def gelu_new(folder):
+    bert(folder, 10, bert_options={"hidden_act": "gelu_new"})
+
+
+def relu(folder):
+    bert(folder, 11, bert_options={"hidden_act": "relu", "heads": 1,
+                                   "layer_norm_eps": 0.05})
+
+
+def lower_case(folder):
+    bert(folder, 12, cased=True, lower=True)
+
+
+def cased(folder):
+    bert(folder, 13, cased=True)
+
+
+PROMPTS = {"query": "search query: ", "document": "text: ",
+           "code": "the code: "}
+
+
+def prompts(folder):
+    bert(folder, 14, normalize=True)
+    st_config(folder, prompts=PROMPTS, default_prompt_name="code",
+              similarity_fn_name="cosine")
+
+
+prompts.references = [("document", "reference.json"),
+                      ("query", "reference-query.json"),
+                      ("", "reference-plain.json")]
+
+
+def prompts_excluded(folder):
+    bert(folder, 15, ["cls_token", "mean_tokens", "weightedmean_tokens"],
+         pooling={"include_prompt": False})
+    st_config(folder, prompts=PROMPTS)
+
+
+prompts_excluded.references = prompts.references
+
+
+def sharded(folder):
+    config = bert(folder, 16)
+    (folder / "model.safetensors").unlink()
+    tensors = bert_weights(config, 16).tensors
+    names = sorted(tensors)
+    weight_map = {}
+    for i in range(3):
+        part = names[i::3]
+        shard = f"model-{i + 1:05}-of-00003.safetensors"
+        write_weights(folder, {n: tensors[n] for n in part}, name=shard)
+        weight_map.update((n, shard) for n in part)
+    size = sum(t.numel() * 4 for t in tensors.values())
+    write_json(folder / "model.safetensors.index.json", {
+        "metadata": {"total_size": size},
+        "weight_map": dict(sorted(weight_map.items()))})
+
+
+def prefixed(folder):
+    # As BertForMaskedLM is saved, with what old versions saved besides.
+    config = bert(folder, 17)
+    config["architectures"] = ["BertForMaskedLM"]
+    write_json(folder / "config.json", config)
+    w = bert_weights(config, 17, "bert.")
+    vocab, hidden = config["vocab_size"], config["hidden_size"]
+    w.linear("bert.pooler.dense", hidden, hidden)
+    w.linear("cls.predictions.transform.dense", hidden, hidden)
+    w.norm("cls.predictions.transform.LayerNorm", hidden)
+    w.add("cls.predictions.bias", vocab, scale=0.2)
+    w.linear("cls.seq_relationship", hidden, 2)
+    write_weights(folder, w.tensors)
+    add_position_ids(folder, "bert.embeddings.position_ids", config)
+
+
+def pooler(folder):
+    # As BertModel is saved: the pooler is there and nobody uses it.
+    config = bert(folder, 18)
+    w = bert_weights(config, 18)
+    w.linear("pooler.dense", config["hidden_size"], config["hidden_size"])
+    write_weights(folder, w.tensors)
+    add_position_ids(folder, "embeddings.position_ids", config)
+
+
+def f16(folder):
+    bert(folder, 19, normalize=True, dtype=torch.float16,
+         bert_options={"hidden": 32, "inter": 64})
+
+
+def bf16(folder):
+    bert(folder, 20, normalize=True, dtype=torch.bfloat16,
+         bert_options={"hidden": 32, "inter": 64})
+
+
+def matryoshka(folder):
+    bert(folder, 21, normalize=True,
+         bert_options={"hidden": 32, "type_vocab_size": 1,
+                       "matryoshka_dims": [8, 16, 32]})
+    st_config(folder, truncate_dim=16)
+
+
+def plain(folder):
+    config = bert_config()
+    write_json(folder / "config.json", config)
+    write_tokenizer(folder)
+    write_weights(folder, bert_weights(config, 22).tensors)
+
+
+def subfolder(folder):
+    inner = folder / "0_Transformer"
+    inner.mkdir()
+    config = bert_config()
+    write_json(inner / "config.json", config)
+    write_tokenizer(inner)
+    write_weights(inner, bert_weights(config, 23).tensors)
+    write_json(inner / "sentence_bert_config.json", {"max_seq_length": 32})
+    old_pooling(folder, 16, "mean_tokens")
+    write_modules(folder, ("0_Transformer", OLD + "Transformer"),
+                  ("1_Pooling", OLD + "Pooling"))
+
+
+# Models that nobody may run. They have no reference.
+
+SMALL = {"hidden": 8, "heads": 2, "inter": 8, "layers": 1}
+
+
+def unsupported(folder):
+    config = bert(folder, 30, bert_options=SMALL)
+    config.update(model_type="roberta", architectures=["RobertaModel"])
+    write_json(folder / "config.json", config)
+
+
+def broken_no_weights(folder):
+    bert(folder, 31, bert_options=SMALL)
+    (folder / "model.safetensors").unlink()
+
+
+def broken_truncated(folder):
+    bert(folder, 31, bert_options=SMALL)
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def broken_offset(folder):
+    bert(folder, 31, bert_options=SMALL)
+    path = folder / "model.safetensors"
+    data = path.read_bytes()
+    end = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+    last = max(v["data_offsets"][1] for k, v in end.items()
+               if k != "__metadata__")
+    assert data.count(b",%d]" % last) == 1
+    path.write_bytes(data.replace(b",%d]" % last, b",%d]" % (last + 4)))
+
+
+def broken_shape(folder):
+    config = bert(folder, 31, bert_options=SMALL)
+    tensors = bert_weights(config, 31).tensors
+    name = "encoder.layer.0.intermediate.dense.weight"
+    tensors[name] = tensors[name].reshape(4, 16)
+    write_weights(folder, tensors)
+
+
+def broken_missing(folder):
+    config = bert(folder, 31, bert_options=SMALL)
+    tensors = bert_weights(config, 31).tensors
+    del tensors["encoder.layer.0.attention.self.key.bias"]
+    write_weights(folder, tensors)
+
+
+def broken_unexpected(folder):
+    config = bert(folder, 31, bert_options=SMALL)
+    w = bert_weights(config, 31)
+    w.add("encoder.layer.0.attention.self.gate.weight", 8, 8, scale=1)
+    write_weights(folder, w.tensors)
+
+
+def broken_dtype(folder):
+    config = bert(folder, 31, bert_options=SMALL)
+    tensors = bert_weights(config, 31).tensors
+    name = "encoder.layer.0.output.dense.bias"
+    tensors = {n: t.to(torch.int32) if n == name else t
+               for n, t in tensors.items()}
+    write_weights(folder, tensors, None)
+
+
+BROKEN = [unsupported, broken_no_weights, broken_truncated, broken_offset,
+          broken_shape, broken_missing, broken_unexpected, broken_dtype]
+for made in BROKEN:
+    made.references = []
+FOLDERS = [mean, dense, cls, max_pooling, weightedmean, lasttoken,
+           mean_sqrt_len, concat, concat_old, gelu_new, relu, lower_case,
+           cased, prompts, prompts_excluded, sharded, prefixed, pooler, f16,
+           bf16, matryoshka, plain, subfolder] + BROKEN
 
 
 def encode(folder, kind):
@@ -372,14 +610,47 @@ def write_all(target, names):
             write_reference(folder, kind, name)
 
 
+def files_below(folder):
+    return {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
+
+
+def same(made, kept):
+    """Equal bytes; of a reference, equal but for the last bits of the vectors:
+    another processor or another torch adds in another order."""
+    if not made.name.startswith("reference"):
+        return made.read_bytes() == kept.read_bytes()
+    a, b = json.loads(made.read_text()), json.loads(kept.read_text())
+    va, vb = numpy.array(a.pop("vectors")), numpy.array(b.pop("vectors"))
+    return a == b and va.shape == vb.shape and bool((abs(va - vb) < 1e-5).all())
+
+
+def check(names):
+    with tempfile.TemporaryDirectory() as target:
+        write_all(pathlib.Path(target), names)
+        made, kept = files_below(pathlib.Path(target)), files_below(MODELS)
+        if names:
+            kept = {n: p for n, p in kept.items() if n in made}
+        bad = [str(n) for n in sorted(made.keys() | kept.keys())
+               if n not in made or n not in kept or not same(made[n], kept[n])]
+    print("\n".join("differs: " + n for n in bad) or "all equal")
+    return not bad
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--check", action="store_true")
+    parser.add_argument("names", nargs="*", metavar="FOLDER")
+    parser.add_argument("--check", action="store_true",
+                        help="make them elsewhere and compare")
     arguments = parser.parse_args()
+    unknown = set(arguments.names) - {f.__name__ for f in FOLDERS}
+    if unknown:
+        parser.error("no such folder: " + ", ".join(sorted(unknown)))
     torch.set_num_threads(1)
+    if arguments.check:
+        return 0 if check(arguments.names) else 1
     write_all(MODELS, arguments.names)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

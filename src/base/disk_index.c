@@ -156,3 +156,25 @@ bool disk_index_put(struct disk_index *index,
     index->count++;
     return true;
 }
+
+bool disk_index_replace(struct disk_index *index,
+                        const uint8_t key[DISK_INDEX_KEY_BYTES], uint64_t value,
+                        struct error *err) {
+    struct bucket *bucket = index->bucket;
+    uint64_t number = home(index, key);
+    for (;;) {
+        if (!load(index, number, err))
+            return false;
+        for (uint64_t i = 0; i < bucket->used; i++) {
+            if (memcmp(bucket->entries[i].key, key, DISK_INDEX_KEY_BYTES) != 0)
+                continue;
+            uint64_t at = number * BUCKET_BYTES +
+                          offsetof(struct bucket, entries) +
+                          i * sizeof(struct entry) +
+                          offsetof(struct entry, value);
+            return file_pwrite(index->fd, &value, sizeof value, at, index->path,
+                               err);
+        }
+        number = (number + 1) & (index->buckets - 1);
+    }
+}

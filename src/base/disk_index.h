@@ -43,6 +43,10 @@ bool disk_index_find(struct disk_index *index,
 bool disk_index_put(struct disk_index *index,
                     const uint8_t key[DISK_INDEX_KEY_BYTES], uint64_t value,
                     struct error *err);
+/* KEY must be in the table: its number becomes VALUE. */
+bool disk_index_replace(struct disk_index *index,
+                        const uint8_t key[DISK_INDEX_KEY_BYTES], uint64_t value,
+                        struct error *err);
 void disk_index_close(struct disk_index *index); /* {.fd = -1} is fine */
 
 #endif

@@ -1,0 +1,218 @@
+#include "data/chunk_decode.h"
+
+#include "base/file.h"
+#include "data/chunk_text.h"
+#include "data/json_scan.h"
+
+enum { ROOM_KEPT_BYTES = 1024 * 1024 };
+
+struct chunk_parts chunk_parts_make(struct memory *memory) {
+    struct strbuf empty = strbuf_make(memory);
+    return (struct chunk_parts){
+        .bytes = empty, .applied = empty, .made = empty, .chunk_id = empty};
+}
+
+void chunk_parts_free(struct chunk_parts *parts) {
+    strbuf_free(&parts->bytes);
+    strbuf_free(&parts->applied);
+    strbuf_free(&parts->made);
+    strbuf_free(&parts->chunk_id);
+}
+
+/* Empty BUF, and give back what one huge chunk needed. */
+static void empty(struct strbuf *buf) {
+    if (buf->capacity > ROOM_KEPT_BYTES)
+        strbuf_free(buf);
+    else
+        strbuf_clear(buf);
+}
+
+bool chunk_load(struct chunk_parts *parts, int fd, uint64_t offset,
+                uint64_t size, const char *path, struct error *err) {
+    struct strbuf *bytes = &parts->bytes;
+    empty(bytes);
+    empty(&parts->applied);
+    empty(&parts->made);
+    empty(&parts->chunk_id);
+    if (!strbuf_reserve(bytes, (size_t)size))
+        return error_set(err, ERROR_MEMORY,
+                         "no memory for a chunk of %zu bytes", (size_t)size);
+    bytes->size = (size_t)size;
+    bytes->data[size] = '\0';
+    return file_pread(fd, bytes->data, (size_t)size, offset, path, err);
+}
+
+/* The members of a chunk object that we look at; the last one of a name
+ * counts. */
+struct members {
+    struct json_item text, content, metadata, chunk_id, id;
+};
+
+static bool read_members(struct str object, struct members *members) {
+    struct json_iter iter;
+    struct json_item item;
+    json_iter_begin(&iter, object);
+    while (json_iter_next(&iter, &item)) {
+        if (json_key_is(item.key, "text"))
+            members->text = item;
+        else if (json_key_is(item.key, "content"))
+            members->content = item;
+        else if (json_key_is(item.key, "metadata"))
+            members->metadata = item;
+        else if (json_key_is(item.key, "chunk_id"))
+            members->chunk_id = item;
+        else if (json_key_is(item.key, "id"))
+            members->id = item;
+    }
+    return iter.scan.fault == SCAN_FINE;
+}
+
+/* A string that is not empty, or a number: an id. */
+static bool usable_id(const struct json_item *item) {
+    return item->kind == SCAN_NUMBER ||
+           (item->kind == SCAN_STRING && item->value.size > 2);
+}
+
+static void take_id(struct chunk_parts *parts, const struct json_item *item) {
+    parts->own_id = true;
+    if (item->kind == SCAN_NUMBER)
+        strbuf_add(&parts->chunk_id, item->value);
+    else
+        json_decode_add(item->value, &parts->chunk_id);
+}
+
+/* The name of the top-level member that gave the id, or NULL. */
+static const char *find_id(struct chunk_parts *parts,
+                           const struct members *members) {
+    struct json_item inner;
+    if (members->metadata.kind == SCAN_OBJECT &&
+        json_find(members->metadata.value, "chunk_id", &inner) &&
+        usable_id(&inner)) {
+        take_id(parts, &inner);
+        return NULL;
+    }
+    if (usable_id(&members->chunk_id)) {
+        take_id(parts, &members->chunk_id);
+        return "chunk_id";
+    }
+    if (usable_id(&members->id)) {
+        take_id(parts, &members->id);
+        return "id";
+    }
+    return NULL;
+}
+
+/* An object of the members that are left: nothing that came is lost. */
+static void make_metadata(struct chunk_parts *parts, struct str object,
+                          const char *text_name, const char *id_name) {
+    struct json_iter iter;
+    struct json_item item;
+    json_iter_begin(&iter, object);
+    strbuf_add_char(&parts->made, '{');
+    while (json_iter_next(&iter, &item)) {
+        if (json_key_is(item.key, text_name) ||
+            (id_name && json_key_is(item.key, id_name)) ||
+            (item.kind == SCAN_NULL && json_key_is(item.key, "metadata")))
+            continue;
+        if (parts->made.size > 1)
+            strbuf_add_char(&parts->made, ',');
+        strbuf_add_char(&parts->made, '"');
+        strbuf_add(&parts->made, item.key);
+        strbuf_add(&parts->made, STR("\":"));
+        strbuf_add(&parts->made, item.value);
+    }
+    strbuf_add_char(&parts->made, '}');
+    parts->metadata = strbuf_str(&parts->made);
+}
+
+/* VALUE is a string inside parts->bytes: decode it where it stands. */
+static void take_text(struct chunk_parts *parts, struct str value) {
+    char *place = parts->bytes.data + (value.data - parts->bytes.data) + 1;
+    struct str raw = {place, value.size - 2};
+    uint64_t lone = 0;
+    size_t size = json_decode(raw, place, &lone);
+    parts->original = parts->text = (struct str){place, size};
+}
+
+static bool wrong(struct chunk_parts *parts, const char *why) {
+    parts->wrong = why;
+    return false;
+}
+
+static bool decode_object(struct chunk_parts *parts) {
+    struct str object = strbuf_str(&parts->bytes);
+    struct members members = {0};
+    if (!read_members(object, &members))
+        return wrong(parts, "the chunk is no JSON any more");
+    bool plain =
+        members.text.kind != SCAN_ERROR &&
+        (members.text.kind != SCAN_NULL || members.content.kind == SCAN_ERROR);
+    struct json_item *text = plain ? &members.text : &members.content;
+    if (text->kind == SCAN_ERROR)
+        return wrong(parts, "the chunk has no \"text\" (nor \"content\")");
+    if (text->kind != SCAN_STRING)
+        return wrong(parts, "the chunk's text is not a string");
+    const char *id_name = find_id(parts, &members);
+    if (members.metadata.kind == SCAN_OBJECT)
+        parts->metadata = members.metadata.value;
+    else
+        make_metadata(parts, object, plain ? "text" : "content", id_name);
+    take_text(parts, text->value);
+    return true;
+}
+
+static bool apply_options(struct chunk_parts *parts,
+                          const struct chunk_options *options,
+                          struct error *err) {
+    if (!text_options_on(options))
+        return true;
+    text_apply_options(parts->original, options, &parts->applied);
+    parts->text = strbuf_str(&parts->applied);
+    return strbuf_ok(&parts->applied, err);
+}
+
+bool chunk_decode(struct chunk_parts *parts,
+                  const struct chunk_options *options, struct error *err) {
+    struct strbuf *bytes = &parts->bytes;
+    parts->wrong = NULL;
+    parts->own_id = false;
+    parts->surrogates = json_mend_surrogates(bytes->data, bytes->size);
+    if (bytes->size >= 2 && bytes->data[0] == '"') {
+        parts->metadata = STR("{}");
+        take_text(parts, strbuf_str(bytes));
+    } else if (!decode_object(parts)) {
+        return false;
+    }
+    return strbuf_ok(&parts->made, err) && strbuf_ok(&parts->chunk_id, err) &&
+           apply_options(parts, options, err);
+}
+
+void chunk_id_base(struct chunk_parts *parts, const char *relative,
+                   const struct chunk_options *options,
+                   const uint8_t text_digest[SHA256_BYTES]) {
+    uint8_t digest[SHA256_BYTES];
+    char hex[17];
+    /* Of the text as it came: an option must not change the id. */
+    if (text_options_on(options))
+        hash_sha256(parts->original, digest);
+    else
+        memcpy(digest, text_digest, sizeof digest);
+    hash_hex(digest, 8, hex);
+    strbuf_clear(&parts->chunk_id);
+    strbuf_printf(&parts->chunk_id, "%s\x1f%s", relative, hex);
+}
+
+bool chunk_uuid(struct memory *memory, const char *collection,
+                struct str chunk_id, uint8_t id[16], struct error *err) {
+    uint8_t space[16];
+    uuid5(UUID_DNS, STR("ensembed"), space);
+    struct strbuf name = strbuf_make(memory);
+    strbuf_add(&name, str_from(collection));
+    strbuf_add_char(&name, '\x1f');
+    strbuf_add(&name, chunk_id);
+    bool fine = strbuf_ok(&name, err);
+    if (fine)
+        uuid5(space, strbuf_str(&name), id);
+    strbuf_free(&name);
+    return fine;
+}

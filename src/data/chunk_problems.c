@@ -1,0 +1,66 @@
+#include "data/chunk_problems.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { LINES_TOLD = 20 };
+
+bool problems_wanted(const struct chunk_problems *problems) {
+    return problems->count < PROBLEMS_KEPT;
+}
+
+const char *problem_file(const char *relative) {
+    return strcmp(relative, "-") != 0 ? relative : "standard input";
+}
+
+static char *with_place(struct arena *arena, const struct chunk_problem *p,
+                        struct error *err) {
+    const char *file = problem_file(p->file);
+    if (p->line == 0)
+        return arena_printf(arena, err, "%s: %s", file, p->message);
+    return arena_printf(arena, err,
+                        "%s: line %" PRIu64 ", column %" PRIu64 ": %s", file,
+                        p->line, p->column, p->message);
+}
+
+static void tell(const struct chunk_problems *problems,
+                 const struct chunk_problem *p) {
+    if (problems->count <= LINES_TOLD)
+        event_log(problems->sink, p->failed ? LOG_ERROR : LOG_WARNING, "%s: %s",
+                  problems->collection, p->message);
+    event_emit(problems->sink, "chunk_problem",
+               json_pack("{s:s,s:s,s:I,s:I,s:s,s:s,s:b}", "collection",
+                         problems->collection, "file", p->file, "line",
+                         (json_int_t)p->line, "column", (json_int_t)p->column,
+                         "code", p->code, "message", p->message, "failed",
+                         (int)p->failed));
+}
+
+bool problems_add(struct chunk_problems *problems,
+                  const struct chunk_problem *problem, struct error *err) {
+    problems->total++;
+    if (!problems_wanted(problems))
+        return true;
+    if (!problems->kept)
+        problems->kept = arena_alloc(problems->arena, PROBLEMS_KEPT,
+                                     sizeof *problems->kept, err);
+    char *message = with_place(problems->arena, problem, err);
+    char *file = arena_copy(problems->arena, str_from(problem->file), err);
+    if (!problems->kept || !message || !file)
+        return false;
+    struct chunk_problem *p = &problems->kept[problems->count++];
+    *p = *problem;
+    p->message = message;
+    p->file = file;
+    tell(problems, p);
+    return true;
+}
+
+void problems_end(const struct chunk_problems *problems) {
+    if (problems->total > LINES_TOLD)
+        event_log(problems->sink, LOG_WARNING,
+                  "%s: %" PRIu64 " more problems; the summary lists the first "
+                  "%d",
+                  problems->collection, problems->total - LINES_TOLD,
+                  (int)PROBLEMS_KEPT);
+}

@@ -1,0 +1,37 @@
+/* chunk_problems.h - keeps the first problems of an intake and tells the sink
+ * of them. */
+
+#ifndef DATA_CHUNK_PROBLEMS_H
+#define DATA_CHUNK_PROBLEMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/event.h"
+#include "data/chunks.h"
+
+struct chunk_problems {
+    const struct sink *sink;    /* borrowed */
+    const char *collection;     /* borrowed */
+    struct arena *arena;        /* borrowed; owner of the kept ones */
+    struct chunk_problem *kept; /* [PROBLEMS_KEPT] once there is one */
+    size_t count;
+    uint64_t total;
+};
+
+/* True while a further problem would be kept: what is costly to find out about
+ * one (its column) is not needed otherwise. */
+bool problems_wanted(const struct chunk_problems *problems);
+
+/* PROBLEM's strings are copied; its message gets the place in front of it. */
+bool problems_add(struct chunk_problems *problems,
+                  const struct chunk_problem *problem, struct error *err);
+/* Say how many were not told one by one. */
+void problems_end(const struct chunk_problems *problems);
+
+/* What messages call a file. */
+const char *problem_file(const char *relative);
+
+#endif

@@ -1,0 +1,181 @@
+/* chunk_reader.c - walks the records of an intake; see chunks.h. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "data/chunk_decode.h"
+#include "data/chunk_record.h"
+
+struct chunk_reader {
+    const struct intake *intake; /* borrowed */
+    int records_fd;
+    int fd;        /* of the chunk file that is open; -1: none */
+    uint32_t file; /* its number */
+    uint64_t next; /* point that comes next */
+    uint64_t block_begin, block_end;   /* points in block */
+    struct chunk_record *block;        /* [RECORDS_A_BLOCK] */
+    const struct chunk_record *record; /* of the point given last */
+    struct chunk_parts parts;
+};
+
+struct chunk_reader *chunk_reader_open(const struct intake *intake,
+                                       struct error *err) {
+    struct memory *memory = intake->memory;
+    struct chunk_reader *reader = memory_zalloc(memory, 1, sizeof *reader, err);
+    if (!reader)
+        return NULL;
+    reader->intake = intake;
+    reader->parts = chunk_parts_make(memory);
+    reader->fd = -1;
+    reader->records_fd = open(intake->records, O_RDONLY | O_CLOEXEC);
+    if (reader->records_fd < 0)
+        error_errno(err, "open %s", intake->records);
+    else
+        reader->block =
+            memory_alloc(memory, RECORDS_A_BLOCK, sizeof *reader->block, err);
+    if (reader->block)
+        return reader;
+    chunk_reader_close(reader);
+    return NULL;
+}
+
+void chunk_reader_close(struct chunk_reader *reader) {
+    if (!reader)
+        return;
+    if (reader->records_fd >= 0)
+        close(reader->records_fd);
+    if (reader->fd >= 0)
+        close(reader->fd);
+    memory_free(reader->intake->memory, reader->block);
+    chunk_parts_free(&reader->parts);
+    memory_free(reader->intake->memory, reader);
+}
+
+static bool load_block(struct chunk_reader *reader, struct error *err) {
+    uint64_t left = reader->intake->counts.points - reader->next;
+    uint64_t count = left < RECORDS_A_BLOCK ? left : RECORDS_A_BLOCK;
+    reader->block_begin = reader->next;
+    reader->block_end = reader->next + count;
+    return file_pread(reader->records_fd, reader->block,
+                      (size_t)count * sizeof *reader->block,
+                      reader->next * sizeof *reader->block,
+                      reader->intake->records, err);
+}
+
+static enum chunk_step advance(struct chunk_reader *reader, struct error *err) {
+    if (reader->next == reader->intake->counts.points)
+        return CHUNK_END;
+    if (reader->next >= reader->block_end && !load_block(reader, err))
+        return CHUNK_ERROR;
+    reader->record = &reader->block[reader->next - reader->block_begin];
+    reader->next++;
+    return CHUNK_OK;
+}
+
+static bool open_file(struct chunk_reader *reader, uint32_t number,
+                      struct error *err) {
+    if (reader->fd >= 0 && reader->file == number)
+        return true;
+    if (reader->fd >= 0)
+        close(reader->fd);
+    reader->file = number;
+    const struct chunk_file *file = &reader->intake->collection->files[number];
+    reader->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    return reader->fd >= 0 || error_errno(err, "open %s", file->path);
+}
+
+static bool changed(struct error *err, const char *file) {
+    return error_set(err, ERROR_INPUT,
+                     "%s changed while it was being read: run again when it "
+                     "is at rest",
+                     file);
+}
+
+/* The chunk's bytes, decoded, and its text's digest compared. */
+static bool decode(struct chunk_reader *reader, const char *path,
+                   struct error *err) {
+    const struct chunk_record *record = reader->record;
+    struct chunk_parts *parts = &reader->parts;
+    struct error cause = {0};
+    if (!chunk_load(parts, reader->fd, record->offset, record->size, path,
+                    &cause)) {
+        if (cause.code == ERROR_INPUT) /* the file ends before the chunk */
+            return changed(err, path);
+        return error_set(err, cause.code, "%s", cause.message);
+    }
+    if (!chunk_decode(parts, &reader->intake->options, err))
+        return parts->wrong ? changed(err, path) : false;
+    uint8_t digest[SHA256_BYTES];
+    hash_sha256(parts->text, digest);
+    return !memcmp(digest, record->digest, sizeof digest) || changed(err, path);
+}
+
+static bool make_id(struct chunk_reader *reader, const char *relative,
+                    struct error *err) {
+    const struct chunk_record *record = reader->record;
+    struct chunk_parts *parts = &reader->parts;
+    if (parts->own_id != (record->occurrence == 0))
+        return changed(err, relative);
+    if (record->occurrence) {
+        chunk_id_base(parts, relative, &reader->intake->options,
+                      record->digest);
+        strbuf_printf(&parts->chunk_id, "\x1f%u", record->occurrence);
+    }
+    if (record->repeat)
+        strbuf_printf(&parts->chunk_id, "#%u", record->repeat);
+    return strbuf_ok(&parts->chunk_id, err);
+}
+
+bool chunk_reader_decode(struct chunk_reader *reader, struct chunk *chunk,
+                         struct error *err) {
+    const struct intake *intake = reader->intake;
+    const struct chunk_record *record = reader->record;
+    const struct chunk_file *file = &intake->collection->files[record->file];
+    struct chunk_parts *parts = &reader->parts;
+    if (!open_file(reader, record->file, err) ||
+        !decode(reader, file->path, err) ||
+        !make_id(reader, file->relative, err))
+        return false;
+    *chunk = (struct chunk){.point = reader->next - 1,
+                            .text = parts->text,
+                            .original = parts->original,
+                            .metadata = parts->metadata,
+                            .chunk_id = strbuf_str(&parts->chunk_id),
+                            .duplicate = record->flags & RECORD_DUPLICATE,
+                            .file = file->relative};
+    memcpy(chunk->digest, record->digest, sizeof chunk->digest);
+    return chunk_uuid(intake->memory, intake->collection->name, chunk->chunk_id,
+                      chunk->id, err);
+}
+
+static enum chunk_step next_point(struct chunk_reader *reader, bool unique_only,
+                                  struct error *err) {
+    enum chunk_step step;
+    do
+        step = advance(reader, err);
+    while (step == CHUNK_OK && unique_only &&
+           reader->record->flags & RECORD_DUPLICATE);
+    return step;
+}
+
+enum chunk_step chunk_reader_next(struct chunk_reader *reader, bool unique_only,
+                                  struct chunk *chunk, struct error *err) {
+    enum chunk_step step = next_point(reader, unique_only, err);
+    if (step == CHUNK_OK && !chunk_reader_decode(reader, chunk, err))
+        return CHUNK_ERROR;
+    return step;
+}
+
+enum chunk_step chunk_reader_digest(struct chunk_reader *reader,
+                                    bool unique_only, uint64_t *point,
+                                    uint8_t digest[SHA256_BYTES],
+                                    struct error *err) {
+    enum chunk_step step = next_point(reader, unique_only, err);
+    if (step == CHUNK_OK) {
+        *point = reader->next - 1;
+        memcpy(digest, reader->record->digest, SHA256_BYTES);
+    }
+    return step;
+}

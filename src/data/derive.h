@@ -1,0 +1,37 @@
+/* derive.h - the fields that users of the original system filter by, worked
+ * out from a chunk's metadata and text (docs: the original's sections 1.4 and
+ * 1.5). Each is appended to OUT as a JSON value on one line. */
+
+#ifndef DATA_DERIVE_H
+#define DATA_DERIVE_H
+
+#include "base/str.h"
+#include "data/json_scan.h"
+
+/* The members of a metadata object that the fields are made of; kind
+ * SCAN_ERROR where there is none. */
+struct derive_input {
+    struct json_item modal_hint, content_flags, hierarchy_path, section_path,
+        heading_text, sparse_features;
+};
+void derive_read(struct str metadata, struct derive_input *input);
+
+/* The hint that came, if it is not blank; else by the content flags (table,
+ * code, list, json); else by the look of the text's first 400 characters:
+ * "code" (a fence, "def ", "class "), "table" (a row of pipes under which a
+ * rule stands), "json" (begins with a bracket), "prose". */
+void derive_modal_hint(const struct derive_input *input, struct str text,
+                       struct strbuf *out);
+
+/* The path that came (a list is joined with " > "), else section_path joined,
+ * else heading_text, else null. */
+void derive_hierarchy_path(const struct derive_input *input,
+                           struct strbuf *out);
+
+/* From sparse_features.term_weights: {"indices", "values", "tokens", "stats"};
+ * index = first 32 bits of the term's SHA-1, value = weight / L2 norm of all.
+ * Terms without a name or with a weight that is not a number > 0 are passed
+ * over; null when none is left. */
+void derive_sparse_vector(const struct derive_input *input, struct strbuf *out);
+
+#endif

@@ -1,0 +1,151 @@
+/* derive_sparse.c - the sparse vector of a chunk's own term weights. */
+
+#define _GNU_SOURCE /* uselocale */
+#include <inttypes.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "data/derive.h"
+
+struct term {
+    struct str value; /* the term's JSON string */
+    double weight;
+};
+
+/* A JSON number as a double; not a number > 0: 0. */
+static double positive(const struct json_item *item) {
+    char text[64];
+    if (item->kind != SCAN_NUMBER || item->value.size >= sizeof text)
+        return 0;
+    memcpy(text, item->value.data, item->value.size);
+    text[item->value.size] = '\0';
+    double weight = strtod(text, NULL);
+    return isfinite(weight) && weight > 0 ? weight : 0;
+}
+
+static bool read_term(const struct json_item *entry, struct term *term) {
+    struct json_item name, weight;
+    if (entry->kind != SCAN_OBJECT || !json_find(entry->value, "term", &name) ||
+        !json_find(entry->value, "weight", &weight))
+        return false;
+    term->value = name.value;
+    term->weight = positive(&weight);
+    return name.kind == SCAN_STRING && name.value.size > 2 && term->weight > 0;
+}
+
+static bool next_term(struct json_iter *iter, struct term *term) {
+    struct json_item entry;
+    while (json_iter_next(iter, &entry))
+        if (read_term(&entry, term))
+            return true;
+    return false;
+}
+
+/* The shortest of 15 to 17 digits that gives X back, never as an integer. */
+static void add_real(struct strbuf *out, double x) {
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x)
+            break;
+    }
+    strbuf_add(out, str_from(text));
+    if (!strpbrk(text, ".e"))
+        strbuf_add(out, STR(".0"));
+}
+
+static uint32_t index_of(struct str value, struct memory *memory) {
+    uint8_t digest[SHA1_BYTES];
+    struct strbuf plain = strbuf_make(memory);
+    json_decode_add(value, &plain);
+    hash_sha1(strbuf_str(&plain), digest);
+    strbuf_free(&plain);
+    return (uint32_t)digest[0] << 24 | (uint32_t)digest[1] << 16 |
+           (uint32_t)digest[2] << 8 | digest[3];
+}
+
+enum column { COLUMN_INDEX, COLUMN_VALUE, COLUMN_TOKEN };
+
+static void add_column(struct strbuf *out, struct str list, enum column column,
+                       double norm) {
+    struct json_iter iter;
+    struct term term;
+    bool first = true;
+    json_iter_begin(&iter, list);
+    strbuf_add_char(out, '[');
+    while (next_term(&iter, &term)) {
+        if (!first)
+            strbuf_add_char(out, ',');
+        first = false;
+        if (column == COLUMN_INDEX)
+            strbuf_printf(out, "%" PRIu32, index_of(term.value, out->memory));
+        else if (column == COLUMN_VALUE)
+            add_real(out, term.weight / norm);
+        else
+            strbuf_add(out, term.value);
+    }
+    strbuf_add_char(out, ']');
+}
+
+/* FEATURES' own number or string under KEY, or null. */
+static void add_stat(struct strbuf *out, struct str features, const char *key,
+                     enum json_event kind) {
+    struct json_item item;
+    strbuf_printf(out, ",\"%s\":", key);
+    if (json_find(features, key, &item) && item.kind == kind)
+        strbuf_add(out, item.value);
+    else
+        strbuf_add(out, STR("null"));
+}
+
+static void add_vector(struct strbuf *out, struct str features, struct str list,
+                       double norm) {
+    strbuf_add(out, STR("{\"indices\":"));
+    add_column(out, list, COLUMN_INDEX, norm);
+    strbuf_add(out, STR(",\"values\":"));
+    add_column(out, list, COLUMN_VALUE, norm);
+    strbuf_add(out, STR(",\"tokens\":"));
+    add_column(out, list, COLUMN_TOKEN, norm);
+    strbuf_add(out, STR(",\"stats\":{\"weight_norm\":"));
+    add_real(out, norm);
+    add_stat(out, features, "unique_terms", SCAN_NUMBER);
+    add_stat(out, features, "total_terms", SCAN_NUMBER);
+    add_stat(out, features, "weighting", SCAN_STRING);
+    strbuf_add(out, STR("}}"));
+}
+
+static double norm_of(struct str list) {
+    struct json_iter iter;
+    struct term term;
+    double largest = 0, sum = 0;
+    json_iter_begin(&iter, list);
+    while (next_term(&iter, &term))
+        largest = fmax(largest, term.weight);
+    json_iter_begin(&iter, list);
+    while (next_term(&iter, &term)) /* scaled: squares may overflow */
+        sum += (term.weight / largest) * (term.weight / largest);
+    return largest * sqrt(sum);
+}
+
+void derive_sparse_vector(const struct derive_input *input,
+                          struct strbuf *out) {
+    struct json_item list = {.kind = SCAN_ERROR};
+    if (input->sparse_features.kind == SCAN_OBJECT)
+        json_find(input->sparse_features.value, "term_weights", &list);
+    /* A decimal point is a point, whatever the program's locale. */
+    locale_t plain = newlocale(LC_ALL_MASK, "C", NULL);
+    locale_t before = plain ? uselocale(plain) : NULL;
+    double norm = list.kind == SCAN_ARRAY ? norm_of(list.value) : 0;
+    if (norm > 0 && isfinite(norm))
+        add_vector(out, input->sparse_features.value, list.value, norm);
+    else
+        strbuf_add(out, STR("null"));
+    if (plain) {
+        uselocale(before);
+        freelocale(plain);
+    }
+}

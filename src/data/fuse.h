@@ -15,6 +15,8 @@
 
 #include "base/error.h"
 
+enum { FUSE_MEMBERS_MAX = 64 };
+
 enum fuse_method { FUSE_MEAN, FUSE_CONCAT };
 
 struct fuse_member {
@@ -22,7 +24,9 @@ struct fuse_member {
     double weight; /* > 0; shares are weight / sum */
 };
 
-/* Weights finite and > 0, widths enough for DIM; names are in the message. */
+/* Weights finite and > 0, widths enough for DIM (equal widths where a mean has
+ * none), at most FUSE_MEMBERS_MAX members; names are in the message. The other
+ * two functions want members that passed. */
 bool fuse_check(const struct fuse_member *members, const char *const *names,
                 size_t count, enum fuse_method method, size_t dim,
                 struct error *err);
@@ -32,8 +36,9 @@ bool fuse_check(const struct fuse_member *members, const char *const *names,
 size_t fuse_width(const struct fuse_member *members, size_t count,
                   enum fuse_method method, size_t dim);
 
-/* VECTORS[m] is [members[m].width]; OUT [fuse_width]. False if the result has
- * no direction (the mean cancels out). */
+/* VECTORS[m] is [members[m].width]; OUT [fuse_width]. False, with OUT not
+ * whole, if the result has no direction: the mean cancels out, or a member is
+ * zero or not finite in the columns that are used. */
 bool fuse_vectors(const struct fuse_member *members, size_t count,
                   enum fuse_method method, size_t dim,
                   const float *const *vectors, float *out);

@@ -1,6 +1,14 @@
-/* npy.h - NumPy's array file, version 1.0, C order: f32 written, f32 read.
+/* npy.h - NumPy's array file, C order: f32 written (version 1.0), f32 read
+ * (versions 1.0 to 3.0).
  *
- * Written under a temporary name, complete or not there. */
+ * Written under a temporary name, complete or not there:
+ *
+ *     struct npy_writer out;
+ *     bool fine = npy_writer_open(&out, path, points, width, memory, err) &&
+ *                 npy_writer_add(&out, rows, count, err) && ... &&
+ *                 npy_writer_commit(&out, err);
+ *     npy_writer_close(&out);
+ */
 
 #ifndef DATA_NPY_H
 #define DATA_NPY_H
@@ -12,6 +20,25 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/str.h"
+
+/* Bytes of the header that we write, whatever the shape: NumPy leaves room for
+ * the first axis to grow, so its header has that length as well. */
+enum { NPY_HEADER_BYTES = 128 };
+void npy_header_write(char header[NPY_HEADER_BYTES], uint64_t rows,
+                      size_t width);
+
+/* What a header says. The data lies in [offset, size of the file). */
+struct npy_header {
+    uint64_t rows;
+    size_t width;  /* >= 1 */
+    size_t offset; /* of the data, a multiple of 4 */
+};
+/* Read the header at the begin of HEAD, of a file of FILE_BYTES bytes. Anything
+ * but a whole 2-D little-endian f32 array in C order is ERROR_INPUT with
+ * NAME. */
+bool npy_header_read(struct str head, uint64_t file_bytes, const char *name,
+                     struct npy_header *out, struct error *err);
 
 struct npy_writer {
     struct file_writer file;
@@ -19,12 +46,14 @@ struct npy_writer {
     size_t width;
     uint64_t written;
 };
+/* WIDTH >= 1. On failure nothing is open. */
 bool npy_writer_open(struct npy_writer *writer, const char *path, uint64_t rows,
                      size_t width, struct memory *memory, struct error *err);
 bool npy_writer_add(struct npy_writer *writer, const float *rows, size_t count,
                     struct error *err);
 /* All announced rows must have been added. */
 bool npy_writer_commit(struct npy_writer *writer, struct error *err);
+/* Without a commit before it, nothing is left. */
 void npy_writer_close(struct npy_writer *writer);
 
 /* A 2-D f32 array, mapped. */
@@ -35,6 +64,6 @@ struct npy_map {
     const float *data; /* [rows, width] */
 };
 bool npy_map_open(struct npy_map *npy, const char *path, struct error *err);
-void npy_map_close(struct npy_map *npy);
+void npy_map_close(struct npy_map *npy); /* {0} is fine */
 
 #endif

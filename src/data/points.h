@@ -21,13 +21,15 @@ struct named_vector {
 };
 
 /* One point as a line with its newline, appended to OUT:
- * {"id": UUID, "vector": {NAME: [...], ...}, "payload": {...}} */
+ * {"id":UUID,"vector":{NAME:[...],...},"payload":{...}}
+ * Failures are OUT's own (strbuf_ok). */
 void point_line(struct strbuf *out, const struct chunk *chunk,
                 const struct collection *collection, const char *text_field,
                 const struct named_vector *vectors, size_t count);
 
-/* X as the shortest text with at most 9 significant digits that is certain to
- * give the same f32 back (JSON number; X is finite), appended to OUT. */
+/* X as a JSON number with the fewest significant digits (at most 9) that are
+ * certain to give the same f32 back, appended to OUT. X is finite. Minus zero
+ * is -0.0, because Python reads -0 as the integer 0. */
 void float_write(struct strbuf *out, float x);
 
 #endif

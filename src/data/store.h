@@ -20,7 +20,14 @@
  * When the artefacts are complete and one of them holds the rows at their own
  * width, the row data is a second copy: store_retire lets it go and keeps
  * digest -> row of that array. A later opening finds the array again, checks
- * it and takes the rows from it.
+ * it and takes the rows from it; one that is gone or changed is warned of, and
+ * its rows are computed again. Rows that are to outlive the array (it is about
+ * to be replaced, or rows are to be added) go back into the log first:
+ * store_materialise, which store_append does by itself.
+ *
+ *     FOLDER/array.digests  [points, 32], only while retired
+ *     FOLDER/index          scratch: digest -> row
+ *     FOLDER/lock
  *
  * The fingerprint says what made the rows. A store of another fingerprint is
  * refused with what differs. One process and one thread at a time; a second
@@ -61,13 +68,22 @@ struct store *store_open(struct memory *memory,
                          struct error *err);
 void store_close(struct store *store); /* NULL is fine */
 
+/* Rows that can be read: [0, store_rows). An array that holds them has one for
+ * each point, so texts that occur twice count twice there; otherwise each
+ * counts once. */
 uint64_t store_rows(const struct store *store);
+
+/* The row of a text, if it is there. The first call fills the index. Row
+ * numbers hold until the store changes its place: store_retire, and
+ * store_materialise or the first store_append on a retired store. */
 bool store_find(struct store *store, const uint8_t digest[SHA256_BYTES],
                 bool *found, uint64_t *row, struct error *err);
 
 /* COUNT rows [count, width] for COUNT digests [count, 32], none of them in the
- * store. When it returns, they survive this process. store_sync, called every
- * few seconds and at the end of a pass, makes them survive the machine. */
+ * store. When it returns, they survive this process. After a failure the store
+ * is whole and can be used; the batch may or may not be in it. store_sync,
+ * called every few seconds and at the end of a pass, makes them survive the
+ * machine. */
 bool store_append(struct store *store, const uint8_t *digests,
                   const float *rows, size_t count, struct error *err);
 bool store_sync(struct store *store, struct error *err);
@@ -77,8 +93,17 @@ bool store_read(struct store *store, uint64_t row, float *out,
 
 /* ARRAY (path of a complete .npy, f32 [points, width]) holds our rows: row i
  * belongs to the text DIGESTS[i] ([points, 32], read from the file at path
- * DIGESTS_PATH, which the store takes over). Drops the row data. */
+ * DIGESTS_PATH, on the same disk, which the store takes over by renaming it).
+ * Drops the row data, and with it the rows of texts that ARRAY does not have.
+ * A store that is retired already may be retired again. */
 bool store_retire(struct store *store, const char *array,
                   const char *digests_path, struct error *err);
+bool store_is_retired(const struct store *store);
+
+/* Bring the rows of a retired store back into its own files, each text once.
+ * Call it before the array's file is replaced; otherwise a process that dies
+ * between the replacing and store_retire costs the rows. Nothing to do in a
+ * store that is not retired. */
+bool store_materialise(struct store *store, struct error *err);
 
 #endif

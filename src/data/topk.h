@@ -3,6 +3,7 @@
 #ifndef DATA_TOPK_H
 #define DATA_TOPK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,8 @@ struct hit {
 };
 
 /* The K rows of ROWS [count, width] with the highest dot product with QUERY
- * [width], best first, equal scores by lower row. Scans with all threads of
+ * [width], best first, equal scores by lower row,
+ * scores that are not numbers last. Scans with all threads of
  * POOL; the result does not depend on their number. Into HITS [k]; *FOUND is
  * min(k, count). */
 bool topk_scan(struct memory *memory, struct pool *pool, const float *rows,

@@ -1,0 +1,98 @@
+/* cmd_bench.c - `ensembed bench`: rates beside the machine's own ceiling. */
+
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "run/bench.h"
+#include "run/engine.h"
+#include "run/roster.h"
+
+enum { ROWS = 384, TEXT_TOKENS = 160 };
+
+static bool bench_widths(struct session *session, bool json, json_t *list,
+                         struct error *err) {
+    static const size_t widths[] = {384, 768, 1024};
+    static const size_t rows[] = {8, 64, ROWS};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+        for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
+            double gflops;
+            if (!bench_gemm(session, widths[i], 4 * widths[i], rows[j], &gflops,
+                            err))
+                return false;
+            json_array_append_new(
+                list, json_pack("{s:I, s:I, s:f}", "width",
+                                (json_int_t)widths[i], "rows_per_thread",
+                                (json_int_t)rows[j], "gflops", gflops));
+            if (!json)
+                printf("gemm  width %4zu, %3zu rows a thread: %7.1f GFLOP/s\n",
+                       widths[i], rows[j], gflops);
+        }
+    return true;
+}
+
+static bool bench_member(struct session *session, const struct member *member,
+                         bool json, json_t *list, struct error *err) {
+    if (member->error.code) {
+        *err = member->error;
+        return false;
+    }
+    struct engine *engine =
+        engine_load(session, member, member->request->budget, err);
+    struct bench_model result;
+    double ceiling;
+    bool fine = engine && bench_engine(engine, TEXT_TOKENS, &result, err) &&
+                bench_gemm(session, member->spec.hidden, member->spec.inter,
+                           ROWS, &ceiling, err);
+    if (fine) {
+        json_array_append_new(
+            list, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "model",
+                            member->key, "tokens_per_second",
+                            result.tokens_per_second, "gflops", result.gflops,
+                            "gemm_gflops", ceiling, "fraction_of_gemm",
+                            result.gflops / ceiling, "one_query_ms",
+                            result.one_query_ms, "load_ms", engine->load_ms));
+        if (!json)
+            printf("model %s: %.0f tokens/s in texts of %d tokens, %.1f "
+                   "GFLOP/s in its matrix products, %.0f %% of the gemm's "
+                   "%.1f in its shapes; one query of 8 tokens %.2f ms; loaded "
+                   "in %.0f ms\n",
+                   member->key, result.tokens_per_second, TEXT_TOKENS,
+                   result.gflops, 100 * result.gflops / ceiling, ceiling,
+                   result.one_query_ms, engine->load_ms);
+    }
+    engine_free(engine);
+    return fine;
+}
+
+int command_bench(const struct program *program, struct error *err) {
+    struct model_request *models = command_models_requested(program, err);
+    if (!models)
+        return EXIT_FAILED;
+    struct run_options options;
+    struct session session = {0};
+    struct roster roster = {0};
+    command_run_options(program, models, &options);
+    options.fuse = FUSE_CONCAT; /* models of any widths side by side */
+    bool json = program->options->json;
+    json_t *gemm = json_array(), *list = json_array();
+    bool fine = session_open(&session, &options, &program->sink, err);
+    if (fine && !json)
+        printf("%s, %s, %u threads\n", session.facts.model, session.facts.isa,
+               session.facts.threads);
+    fine = fine && bench_widths(&session, json, gemm, err) &&
+           (!options.models_count ||
+            roster_open(&roster, &session, "", false, err));
+    for (size_t i = 0; fine && i < roster.count; i++)
+        fine = bench_member(&session, &roster.members[i], json, list, err);
+    if (fine && json)
+        command_print_json(json_pack(
+            "{s:s, s:s, s:i, s:O, s:O}", "cpu", session.facts.model, "isa",
+            session.facts.isa, "threads", (int)session.facts.threads, "gemm",
+            gemm, "models", list));
+    json_decref(gemm);
+    json_decref(list);
+    roster_free(&roster);
+    session_close(&session);
+    memory_free(program->memory, models);
+    return fine ? EXIT_FINE : EXIT_FAILED;
+}

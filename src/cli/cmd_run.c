@@ -1,0 +1,76 @@
+/* cmd_run.c - `ensembed run`: the pipeline, and what a person reads after it.
+ */
+
+#include <inttypes.h>
+
+#include "cli/command.h"
+#include "run/pipeline.h"
+
+static const char *plural(uint64_t count) {
+    return count == 1 ? "" : "s";
+}
+
+static void print_collection(const json_t *entry) {
+    const char *name = json_string_value(json_object_get(entry, "collection"));
+    const char *status = json_string_value(json_object_get(entry, "status"));
+    const char *reason = json_string_value(json_object_get(entry, "reason"));
+    const json_t *chunks = json_object_get(entry, "chunks");
+    const json_t *arrays = json_object_get(entry, "artefacts");
+    const char *vectors =
+        json_string_value(json_object_get(arrays, "embeddings.npy"));
+    printf("%s: %s%s%s%s", name, status, reason ? " (" : "",
+           reason ? reason : "", reason ? ")" : "");
+    if (chunks)
+        printf(", %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " chunks",
+               json_integer_value(json_object_get(chunks, "embedded")),
+               json_integer_value(json_object_get(chunks, "found")));
+    if (vectors)
+        printf(", %s", vectors);
+    putchar('\n');
+}
+
+static void print_result(const struct run_result *result) {
+    const json_t *entry;
+    size_t i;
+    json_array_foreach(json_object_get(result->summary, "collections"), i,
+                       entry) print_collection(entry);
+    printf("%" PRIu64 " vector%s in %.1f s: %" PRIu64 " text%s computed, "
+           "%" PRIu64 " reused",
+           result->points, plural(result->points), result->duration_ms / 1000,
+           result->texts_computed, plural(result->texts_computed),
+           result->texts_reused);
+    if (result->truncated)
+        printf(", %" PRIu64 " truncated to the model's limit",
+               result->truncated);
+    if (result->blank)
+        printf(", %" PRIu64 " blank chunk%s skipped", result->blank,
+               plural(result->blank));
+    if (result->left_out)
+        printf(", %" PRIu64 " left out", result->left_out);
+    printf("\nsummary: %s\n", result->summary_path);
+}
+
+int command_run(const struct program *program, struct error *err) {
+    struct model_request *models = command_models_requested(program, err);
+    if (!models)
+        return EXIT_FAILED;
+    struct run_options options;
+    struct run_result result;
+    command_run_options(program, models, &options);
+    bool ran = pipeline_run(&options, &program->sink, &result, err);
+    terminal_close(program->terminal);
+    if (ran && program->options->json)
+        command_print_json(json_incref(result.summary));
+    else if (ran && program->options->verbosity != VERBOSITY_QUIET)
+        print_result(&result);
+    if (ran && result.worst.code == ERROR_INTERRUPTED)
+        error_set(err, ERROR_INTERRUPTED,
+                  "interrupted; what was computed is kept: run the same "
+                  "command again and it goes on");
+    else if (ran && result.worst.code)
+        *err = result.worst;
+    memory_free(program->memory, models);
+    if (ran)
+        run_result_free(&result);
+    return EXIT_FINE;
+}

@@ -1,0 +1,84 @@
+/* cmd_search.c - `ensembed search`: the nearest chunks, best first. */
+
+#include <inttypes.h>
+
+#include "cli/command.h"
+#include "run/search.h"
+
+enum { TEXT_SHOWN = 600, INDENT = 4 };
+
+/* The beginning of a text, its lines indented, cut between characters, its
+ * control characters kept from the terminal. */
+static void print_text(const char *text) {
+    size_t shown = strlen(text);
+    bool cut = shown > TEXT_SHOWN;
+    if (cut)
+        for (shown = TEXT_SHOWN; ((unsigned char)text[shown] & 0xC0) == 0x80;)
+            shown--;
+    printf("%*s", INDENT, "");
+    for (size_t i = 0; i < shown; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '\n')
+            printf("\n%*s", INDENT, "");
+        else if (c >= 0x20 && c != 0x7F)
+            putchar(c);
+        else
+            putchar(' ');
+    }
+    printf("%s\n", cut ? " ..." : "");
+}
+
+static void print_hits(const struct search_result *result) {
+    for (size_t i = 0; i < result->count; i++) {
+        const struct search_hit *hit = &result->hits[i];
+        printf("%zu. %.4f  %s%s%s%s%s\n", i + 1, hit->score, hit->collection,
+               *hit->source ? "  " : "", hit->source,
+               *hit->chunk_id ? "  " : "", hit->chunk_id);
+        print_text(hit->text);
+    }
+}
+
+static json_t *describe(const struct search_result *result) {
+    json_t *hits = json_array();
+    for (size_t i = 0; i < result->count; i++) {
+        const struct search_hit *hit = &result->hits[i];
+        json_array_append_new(
+            hits,
+            json_pack("{s:i, s:f, s:s, s:s, s:s, s:s, s:I}", "rank", (int)i + 1,
+                      "score", hit->score, "collection", hit->collection,
+                      "chunk_id", hit->chunk_id, "source_file", hit->source,
+                      "text", hit->text, "row", (json_int_t)hit->row));
+    }
+    return json_pack("{s:o, s:I, s:I, s:f, s:f, s:f}", "hits", hits,
+                     "collections", (json_int_t)result->collections, "rows",
+                     (json_int_t)result->rows, "load_ms", result->load_ms,
+                     "encode_ms", result->encode_ms, "scan_ms",
+                     result->scan_ms);
+}
+
+int command_search(const struct program *program, struct error *err) {
+    const struct options *options = program->options;
+    struct search_request request = {.folder = options->words.items[0],
+                                     .question = options->words.items[1],
+                                     .top = options->top,
+                                     .collections = options->collections.items,
+                                     .collections_count =
+                                         options->collections.count,
+                                     .places = {.cache = options->hub_cache},
+                                     .isa = options->isa,
+                                     .threads = (unsigned)options->threads};
+    struct search_result result;
+    if (!search_run(&request, &program->sink, &result, err))
+        return EXIT_FAILED;
+    if (options->json)
+        command_print_json(describe(&result));
+    else
+        print_hits(&result);
+    if (options->verbosity == VERBOSITY_VERBOSE)
+        fprintf(stderr,
+                "%" PRIu64 " rows compared in %.1f ms; model loaded in %.1f "
+                "ms, question encoded in %.1f ms\n",
+                result.rows, result.scan_ms, result.load_ms, result.encode_ms);
+    search_result_free(&result);
+    return EXIT_FINE;
+}

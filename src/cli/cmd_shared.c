@@ -1,0 +1,144 @@
+/* cmd_shared.c - what several commands need. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "data/chunks.h"
+
+struct model_request *command_models_requested(const struct program *program,
+                                               struct error *err) {
+    const struct model_list *list = &program->options->models;
+    struct model_request *requests =
+        memory_zalloc(program->memory, list->count, sizeof *requests, err);
+    for (size_t i = 0; requests && i < list->count; i++)
+        requests[i] =
+            (struct model_request){.reference = list->items[i].reference,
+                                   .revision = list->items[i].revision,
+                                   .name = list->items[i].name,
+                                   .prompt = list->items[i].prompt,
+                                   .weight = list->items[i].weight,
+                                   .dim = list->items[i].dim,
+                                   .budget = list->items[i].budget};
+    return requests;
+}
+
+static uint64_t ceiling_of(const struct options *options, const char *device) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < options->ceilings.count; i++)
+        if (!strcmp(options->ceilings.items[i].device, device))
+            bytes = options->ceilings.items[i].bytes;
+    return bytes;
+}
+
+static unsigned exports_of(const struct options *options) {
+    unsigned exports = 0;
+    exports |= options->exports & OPTION_EXPORT_NPY ? EXPORT_NPY : 0;
+    exports |= options->exports & OPTION_EXPORT_POINTS ? EXPORT_POINTS : 0;
+    exports |= options->exports & OPTION_EXPORT_TEXTS ? EXPORT_TEXTS : 0;
+    exports |= options->exports & OPTION_EXPORT_METADATA ? EXPORT_METADATA : 0;
+    return exports;
+}
+
+void command_run_options(const struct program *program,
+                         struct model_request *models,
+                         struct run_options *out) {
+    const struct options *options = program->options;
+    *out = (struct run_options){
+        .command = program->command,
+        .chunks = options->words.count ? options->words.items[0] : NULL,
+        .input_fd = STDIN_FILENO,
+        .chunk = {.as = options->as,
+                  .collections = options->collections.items,
+                  .collections_count = options->collections.count,
+                  .collapse_whitespace = options->collapse_whitespace,
+                  .trim_chars = options->trim_chars},
+        .out = options->out,
+        .models = models,
+        .models_count = options->models.count,
+        .places = {.cache = options->hub_cache},
+        .isa = options->isa,
+        .threads = (unsigned)options->threads,
+        .ceiling = ceiling_of(options, "cpu"),
+        .dim = options->dim,
+        .fuse = options->fuse,
+        .prompt = options->prompt,
+        .prompt_text = options->prompt_text,
+        .restart = options->restart,
+        .skip_existing = options->skip_existing,
+        .exports = exports_of(options),
+        .text_field = options->text_field,
+        .summary_path = options->summary,
+    };
+}
+
+void text_source_open(struct text_source *source,
+                      const struct program *program) {
+    *source = (struct text_source){
+        .program = program,
+        .lines = program->options->words.count == 0,
+        .text = strbuf_make(program->memory),
+    };
+}
+
+void text_source_close(struct text_source *source) {
+    free(source->line);
+    strbuf_free(&source->text);
+}
+
+static bool is_blank(const char *line) {
+    return line[strspn(line, " \t\r\n")] == '\0';
+}
+
+static enum text_step next_line(struct text_source *source, struct str *text,
+                                struct error *err) {
+    ssize_t size;
+    do {
+        size = getline(&source->line, &source->line_capacity, stdin);
+        source->line_number++;
+        if (size < 0 && ferror(stdin)) {
+            error_errno(err, "read standard input");
+            return TEXT_ERROR;
+        }
+        if (size < 0)
+            return TEXT_END;
+    } while ((size_t)size == strlen(source->line) && is_blank(source->line));
+    if (!chunk_line_text((struct str){source->line, (size_t)size},
+                         "standard input", source->line_number, &source->text,
+                         err))
+        return TEXT_ERROR;
+    *text = strbuf_str(&source->text);
+    return TEXT_OK;
+}
+
+enum text_step text_source_next(struct text_source *source, struct str *text,
+                                struct error *err) {
+    if (source->lines)
+        return next_line(source, text, err);
+    const struct text_list *words = &source->program->options->words;
+    if (source->next >= words->count)
+        return TEXT_END;
+    *text = str_from(words->items[source->next++]);
+    return TEXT_OK;
+}
+
+void command_print_json(json_t *object) {
+    json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    json_decref(object);
+}
+
+void command_bytes(uint64_t bytes, char text[32]) {
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    int unit = -1;
+    while (value >= 1024 && unit < 3) {
+        value /= 1024;
+        unit++;
+    }
+    if (unit < 0)
+        snprintf(text, 32, "%" PRIu64 " bytes", bytes);
+    else
+        snprintf(text, 32, "%.1f %s", value, units[unit]);
+}

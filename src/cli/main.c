@@ -1,0 +1,109 @@
+/* main.c - the program: read what was asked for, do it, say how it went. */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/help.h"
+
+extern char **environ;
+
+/* The first signal asks the run to stop at the next batch, a second one of
+ * the same kind ends the process as if we had never caught it. */
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int number) {
+    stop_asked = number;
+    signal(number, SIG_DFL);
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write */
+}
+
+static int (*const commands[COMMAND_COUNT])(const struct program *program,
+                                            struct error *err) = {
+    [COMMAND_RUN] = command_run,           [COMMAND_EMBED] = command_embed,
+    [COMMAND_TOKENIZE] = command_tokenize, [COMMAND_PLAN] = command_plan,
+    [COMMAND_SEARCH] = command_search,     [COMMAND_MODELS] = command_models,
+    [COMMAND_DOCTOR] = command_doctor,     [COMMAND_BENCH] = command_bench,
+};
+
+/* The command line as it could be typed again. */
+static void join_arguments(struct strbuf *out, int argc, char *const *argv) {
+    for (int i = 0; i < argc; i++) {
+        bool plain =
+            argv[i][0] &&
+            !argv[i][strspn(argv[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn"
+                                     "opqrstuvwxyz0123456789_-./:=,@+%")];
+        if (i)
+            strbuf_add_char(out, ' ');
+        if (!plain)
+            strbuf_add_char(out, '\'');
+        for (const char *c = argv[i]; *c; c++)
+            strbuf_add(out, *c == '\'' ? STR("'\\''") : (struct str){c, 1});
+        if (!plain)
+            strbuf_add_char(out, '\'');
+    }
+}
+
+static int do_command(const struct options *options, const char *line,
+                      struct memory *memory, struct error *err) {
+    struct terminal terminal;
+    terminal_open(&terminal, stderr, options);
+    terminal.stop = &stop_asked;
+    struct program program = {.options = options,
+                              .memory = memory,
+                              .terminal = &terminal,
+                              .sink = terminal_sink(&terminal),
+                              .command = line};
+    for (size_t i = 0; i < options->warnings.count; i++)
+        terminal_log(&terminal, LOG_WARNING, options->warnings.items[i]);
+    int status = commands[options->command](&program, err);
+    terminal_close(&terminal);
+    return status;
+}
+
+/* What was printed must have arrived: a full disk behind `>` is a failure. */
+static int check_output(int status) {
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    if (errno != EPIPE)
+        fprintf(stderr, "ensembed: error: cannot write standard output: %s\n",
+                strerror(errno));
+    return status ? status : EXIT_FAILED;
+}
+
+int main(int argc, char **argv) {
+    struct memory memory = {0};
+    struct options options;
+    struct error err = {0};
+    struct strbuf text = strbuf_make(&memory);
+    int status = EXIT_FINE;
+    catch_signals();
+    if (!options_parse(argc, argv, environ, &memory, &options, &err)) {
+        /* said below */
+    } else if (options.help || options.version ||
+               options.command == COMMAND_HELP) {
+        help_answer(&text, &options);
+        fwrite(text.data, 1, text.size, stdout);
+    } else {
+        join_arguments(&text, argc, argv);
+        status = do_command(&options, strbuf_str(&text).data, &memory, &err);
+    }
+    if (err.code) {
+        fprintf(stderr, "ensembed: error: %s\n", err.message);
+        status = exit_status(err.code);
+    }
+    strbuf_free(&text);
+    options_free(&options);
+    return check_output(status);
+}

@@ -4,6 +4,7 @@
     tools/make_models.py            write every folder anew
     tools/make_models.py cls max    only these
     tools/make_models.py --check    make them elsewhere and compare
+    tools/make_models.py --corpus   the seeds of tests/fuzz/fuzz_safetensors.c
 
 Each folder is a model as its makers would publish it: a BERT with random
 weights, a WordPiece tokenizer, and the files by which sentence-transformers
@@ -444,6 +445,15 @@ def pooler(folder):
     add_position_ids(folder, "embeddings.position_ids", config)
 
 
+def gamma(folder):
+    # As models from TensorFlow still are, bert-base-uncased among them.
+    config = bert(folder, 24)
+    old = {n.replace("LayerNorm.weight", "LayerNorm.gamma")
+            .replace("LayerNorm.bias", "LayerNorm.beta"): t
+           for n, t in bert_weights(config, 24, "bert.").tensors.items()}
+    write_weights(folder, old)
+
+
 def f16(folder):
     bert(folder, 19, normalize=True, dtype=torch.float16,
          bert_options={"hidden": 32, "inter": 64})
@@ -551,8 +561,8 @@ for made in BROKEN:
     made.references = []
 FOLDERS = [mean, dense, cls, max_pooling, weightedmean, lasttoken,
            mean_sqrt_len, concat, concat_old, gelu_new, relu, lower_case,
-           cased, prompts, prompts_excluded, sharded, prefixed, pooler, f16,
-           bf16, matryoshka, plain, subfolder] + BROKEN
+           cased, prompts, prompts_excluded, sharded, prefixed, pooler, gamma,
+           f16, bf16, matryoshka, plain, subfolder] + BROKEN
 
 
 def encode(folder, kind):
@@ -610,6 +620,31 @@ def write_all(target, names):
             write_reference(folder, kind, name)
 
 
+def write_corpus():
+    """Small files as the safetensors package writes them."""
+    folder = ROOT / "tests" / "fuzz" / "corpus" / "safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    random = numpy.random.RandomState(40)
+    def values(*shape):
+        return torch.from_numpy(random.standard_normal(shape).astype("f4"))
+    seeds = {
+        "empty": {},
+        "one": {"a": values(2, 3)},
+        "scalar": {"s": values()},
+        "nothing_in_it": {"a": values(0, 4), "b": values(3)},
+        "floats": {"f32": values(3), "f16": values(5).half(),
+                   "bf16": values(2, 2).bfloat16(), "f64": values(2).double()},
+        "integers": {"i64": torch.arange(3), "i32": torch.arange(2).int(),
+                     "u8": torch.arange(5).byte(),
+                     "bool": torch.tensor([True, False])},
+        "dims": {"a": values(1, 1, 2, 1, 1, 2, 1, 1)},
+        "names": {"Ümlaut \"quoted\" \\ /": values(1), "": values(1)},
+    }
+    for name, tensors in seeds.items():
+        save_file(tensors, str(folder / name), metadata={"format": "pt"})
+        (folder / name).chmod(0o644)
+
+
 def files_below(folder):
     return {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
 
@@ -641,11 +676,16 @@ def main():
     parser.add_argument("names", nargs="*", metavar="FOLDER")
     parser.add_argument("--check", action="store_true",
                         help="make them elsewhere and compare")
+    parser.add_argument("--corpus", action="store_true",
+                        help="write the seeds of the fuzz target instead")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - {f.__name__ for f in FOLDERS}
     if unknown:
         parser.error("no such folder: " + ", ".join(sorted(unknown)))
     torch.set_num_threads(1)
+    if arguments.corpus:
+        write_corpus()
+        return 0
     if arguments.check:
         return 0 if check(arguments.names) else 1
     write_all(MODELS, arguments.names)

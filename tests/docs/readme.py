@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Run the commands of README.md as they stand there.
+
+    tests/docs/readme.py PROGRAM
+
+`ensembed ...` lines run one after another in an empty folder where Chunked is
+examples/chunks and the model is in a Hugging Face cache; each must end with 0
+and say something. `tools/...` lines must name programs of this checkout that
+can be run (tools/test is what runs this, tools/demo is a stage of its own).
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path.cwd()
+MODEL = ROOT / "build" / "models" / "all-MiniLM-L6-v2"
+COMMIT = "0" * 39 + "1"
+
+
+def make_cache(home):
+    repository = home / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(COMMIT)
+    (repository / "snapshots").mkdir()
+    (repository / "snapshots" / COMMIT).symlink_to(MODEL)
+
+
+def commands():
+    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("    "):
+            yield line.strip()
+
+
+def main():
+    program = pathlib.Path(sys.argv[1]).resolve()
+    if not (MODEL / "model.safetensors").exists():
+        print("skip: all: no real model; tools/get_model gets it")
+        return 0
+    ran = 0
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        make_cache(work / "home")
+        (work / "bin").mkdir()
+        (work / "bin" / "ensembed").symlink_to(program)
+        (work / "Chunked").symlink_to(ROOT / "examples" / "chunks")
+        environment = {"PATH": f"{work}/bin:{os.environ['PATH']}",
+                       "HF_HOME": str(work / "home"), "HOME": folder}
+        for command in commands():
+            word = command.split()[0]
+            if word.startswith("tools/"):
+                if not os.access(ROOT / word, os.X_OK):
+                    print(f"README.md: {word} cannot be run")
+                    return 1
+                continue
+            if word != "ensembed":
+                print(f"README.md: what is to be done with '{command}'?")
+                return 1
+            done = subprocess.run(command, shell=True, cwd=work, text=True,
+                                  env=environment, capture_output=True)
+            ran += 1
+            if done.returncode != 0 or not (done.stdout + done.stderr).strip():
+                print(f"README.md: '{command}' ended with {done.returncode}\n"
+                      f"{done.stdout}{done.stderr}")
+                return 1
+    print(f"{ran} commands of README.md do what they say")
+    return 0 if ran else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -340,10 +340,11 @@ def source(flags, stripped, lowered, classes):
 #include <string.h>
 
 #define BLOCK_BITS {BLOCK.bit_length() - 1}
-#define MULTI      0x80000000u /* length in the low 4 bits, above it a place in POOL */
+#define MULTI      0x80000000u
 
 struct pair {{
-    uint32_t from, to;
+    uint32_t from;
+    uint32_t to; /* with MULTI a length (4 bits) and above it a place in POOL */
 }};
 
 /* clang-format off */

@@ -3,6 +3,7 @@
 #include "hub/safetensors.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,7 +60,7 @@ void tensor_read_f32(const struct tensor *tensor, size_t begin, size_t count,
         read_bf16(data + 2 * begin, count, out);
         break;
     default:
-        assert(!"the caller looks at the dtype first");
+        assert(false); /* the caller looks at the dtype first */
     }
 }
 

@@ -14,6 +14,9 @@ static const double TENS[] = {
     1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40, 1e41, 1e42, 1e43,
     1e44, 1e45, 1e46, 1e47, 1e48, 1e49, 1e50, 1e51, 1e52, 1e53};
 
+static const double TENTHS[] = {1e0,  1e-1, 1e-2, 1e-3, 1e-4,
+                                1e-5, 1e-6, 1e-7, 1e-8};
+
 enum {
     DIGITS = 9,     /* always enough for f32 */
     FIXED_MIN = -5, /* 0.00001234 ... */
@@ -31,7 +34,7 @@ static double scale_by_ten(double x, int exponent) {
 /* A decimal number: d1.d2d3... x 10^exponent. */
 struct decimal {
     uint32_t digits;
-    int count;    /* of digits */
+    int count; /* of digits */
     int exponent;
 };
 
@@ -66,7 +69,7 @@ static struct decimal shortest(uint32_t bits, double x) {
 
     best.digits = (uint32_t)(scaled + 0.5);
     for (int dropped = 1; dropped < DIGITS; dropped++) {
-        uint32_t digits = (uint32_t)(scaled / TENS[dropped] + 0.5);
+        uint32_t digits = (uint32_t)(scaled * TENTHS[dropped] + 0.5);
         double off = digits * TENS[dropped] - scaled;
         if (off > up || off < -down)
             break;
@@ -82,10 +85,15 @@ static struct decimal shortest(uint32_t bits, double x) {
 }
 
 static void put_digits(char *text, uint32_t digits, int count) {
-    while (count > 0) {
-        text[--count] = (char)('0' + digits % 10);
-        digits /= 10;
-    }
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324"
+        "25262728293031323334353637383940414243444546474849"
+        "50515253545556575859606162636465666768697071727374"
+        "75767778798081828384858687888990919293949596979899";
+    for (; count >= 2; count -= 2, digits /= 100)
+        memcpy(text + count - 2, pairs + 2 * (digits % 100), 2);
+    if (count)
+        text[0] = (char)('0' + digits);
 }
 
 static char *put_zeros(char *text, int count) {

@@ -23,9 +23,10 @@ COLLECTIONS = {
               "docs/outputs.md"],
     "Development": ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"],
 }
-CHARACTERS_MAX = 900
+CHARACTERS_MAX = 500
 TOP_TERMS = 20
 HEADING = re.compile(r"^(#{1,3}) (.*)$")
+ITEM = re.compile(r"^(\||- |\d+\. )")
 FENCE = re.compile(r"^```")
 
 
@@ -51,10 +52,11 @@ def sections(text):
 
 
 def paragraphs(lines):
-    """Blocks between blank lines; a long table is a block a few rows."""
+    """Blocks between blank lines; a long table or list is several."""
     block = []
     for line in lines + [""]:
-        full = len("\n".join(block)) > CHARACTERS_MAX and line.startswith("|")
+        full = (len("\n".join(block)) > CHARACTERS_MAX - 200
+                and ITEM.match(line))
         if line.strip() and not full:
             block.append(line)
             continue

@@ -16,7 +16,7 @@ SKIP_OPTIONS = re.compile(
 def main():
     program = sys.argv[1]
     pages = [pathlib.Path(p) for p in subprocess.run(
-        ["git", "ls-files", "*.md"], text=True, capture_output=True,
+        ["git", "ls-files", "*.md", ":!tests"], text=True, capture_output=True,
         check=True).stdout.split()]
     manual = subprocess.run([program, "help", "--man"], text=True,
                             capture_output=True, check=True).stdout

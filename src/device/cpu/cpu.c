@@ -1,0 +1,286 @@
+/* cpu.c - opening the CPU, its lanes, and who does which part of a verb. */
+
+#include "device/cpu/cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "device/cpu/facts.h"
+
+static struct cpu_lane *lane_of(struct lane *lane) {
+    return (struct cpu_lane *)lane;
+}
+
+static void cpu_close(struct device *device) {
+    struct cpu_device *cpu = (struct cpu_device *)device;
+    for (unsigned i = 0; cpu->lanes && i < device->lanes; i++)
+        memory_free(cpu->memory, cpu->lanes[i].buffer);
+    memory_free(cpu->memory, cpu->lanes);
+    memory_free(cpu->memory, cpu);
+}
+
+static bool cpu_facts(struct device *device, struct device_facts *facts,
+                      struct error *err) {
+    struct cpu_device *cpu = (struct cpu_device *)device;
+    *facts = (struct device_facts){.name = "cpu",
+                                   .model = cpu->model,
+                                   .isa = cpu->kernels->isa,
+                                   .threads = device->lanes};
+    return cpu_memory("", &facts->bytes_total, &facts->bytes_free, err);
+}
+
+static struct lane *cpu_lane(struct device *device, unsigned number) {
+    return &((struct cpu_device *)device)->lanes[number].lane;
+}
+
+static void cpu_widen(struct lane *lane, bool wide) {
+    lane_of(lane)->wide = wide && lane->device->lanes > 1;
+}
+
+static size_t cpu_linear_bytes(const struct device *device, size_t in,
+                               size_t out) {
+    return ((const struct cpu_device *)device)->kernels->pack_bytes(in, out);
+}
+
+static void cpu_linear_pack(struct device *device, const float *weights,
+                            size_t in, size_t out, size_t row_begin,
+                            size_t row_count, void *packed) {
+    const struct cpu_device *cpu = (const struct cpu_device *)device;
+    cpu->kernels->pack(weights, in, out, row_begin, row_count, packed);
+}
+
+/* Linear: shared by rows when each thread gets several tiles of them, so that
+ * nothing is copied twice; by columns when rows are few. */
+struct shared_linear {
+    struct cpu_device *cpu;
+    struct linear_job job;
+    size_t rows, panels;
+};
+
+static void linear_rows_task(void *context, size_t begin, size_t end,
+                             unsigned thread) {
+    struct shared_linear *s = context;
+    s->cpu->kernels->linear(&s->job, begin, end, 0, s->panels,
+                            s->cpu->lanes[thread].buffer);
+}
+
+static void linear_columns_task(void *context, size_t begin, size_t end,
+                                unsigned thread) {
+    struct shared_linear *s = context;
+    s->cpu->kernels->linear(&s->job, 0, s->rows, begin, end,
+                            s->cpu->lanes[thread].buffer);
+}
+
+static void share_linear(struct shared_linear *s) {
+    size_t threads = s->cpu->device.lanes, unit = s->cpu->kernels->tile_rows;
+    size_t each = (s->rows + threads - 1) / threads;
+    if (each >= 4 * unit)
+        pool_each(s->cpu->pool, s->rows, (each + unit - 1) / unit * unit,
+                  linear_rows_task, s);
+    else
+        pool_each(s->cpu->pool, s->panels, (s->panels + threads - 1) / threads,
+                  linear_columns_task, s);
+}
+
+static void cpu_linear(struct lane *lane, const struct linear *linear,
+                       const float *x, size_t rows, enum activation activation,
+                       const float *residual, float *y) {
+    struct cpu_device *cpu = cpu_of(lane);
+    size_t columns = cpu->kernels->panel_columns;
+    struct shared_linear s = {.cpu = cpu,
+                              .job = {.linear = linear,
+                                      .activation = activation,
+                                      .x = x,
+                                      .residual = residual,
+                                      .y = y},
+                              .rows = rows,
+                              .panels = (linear->out + columns - 1) / columns};
+    if (cpu_shares(lane, 2 * rows * linear->in * linear->out))
+        share_linear(&s);
+    else
+        cpu->kernels->linear(&s.job, 0, rows, 0, s.panels,
+                             lane_of(lane)->buffer);
+}
+
+/* The verbs whose rows or texts are independent and cheap. */
+struct shared_rows {
+    const struct kernels *kernels;
+    const struct sequences *sequences;
+    const struct embedding *embedding;
+    const uint32_t *ids;
+    const struct norm *norm;
+    enum pooling pooling;
+    const float *x;
+    float *y;
+    size_t width, stride;
+};
+
+static void share_rows(struct lane *lane, size_t flops, size_t count,
+                       void (*task)(void *context, size_t begin, size_t end,
+                                    unsigned thread),
+                       struct shared_rows *s) {
+    size_t pieces = 4 * (size_t)lane->device->lanes;
+    s->kernels = cpu_of(lane)->kernels;
+    if (cpu_shares(lane, flops))
+        pool_each(cpu_of(lane)->pool, count, (count + pieces - 1) / pieces,
+                  task, s);
+    else if (count)
+        task(s, 0, count, lane->number);
+}
+
+static void embed_task(void *context, size_t begin, size_t end,
+                       unsigned thread) {
+    (void)thread;
+    const struct shared_rows *s = context;
+    for (size_t t = begin; t < end; t++) {
+        size_t row = s->sequences->starts[t];
+        s->kernels->embed(s->embedding, s->ids + row,
+                          s->sequences->starts[t + 1] - row,
+                          s->y + row * s->width);
+    }
+}
+
+static void cpu_embed(struct lane *lane, const struct embedding *embedding,
+                      const uint32_t *ids, const struct sequences *sequences,
+                      float *y) {
+    struct shared_rows s = {.sequences = sequences,
+                            .embedding = embedding,
+                            .ids = ids,
+                            .width = embedding->width,
+                            .y = y};
+    share_rows(lane, 8 * sequences_rows(sequences) * embedding->width,
+               sequences->texts, embed_task, &s);
+}
+
+static void norm_task(void *context, size_t begin, size_t end,
+                      unsigned thread) {
+    (void)thread;
+    const struct shared_rows *s = context;
+    s->kernels->norm(s->norm, s->x + begin * s->width, end - begin,
+                     s->y + begin * s->width);
+}
+
+static void cpu_norm(struct lane *lane, const struct norm *norm, const float *x,
+                     size_t rows, float *y) {
+    struct shared_rows s = {.norm = norm, .x = x, .y = y, .width = norm->width};
+    share_rows(lane, 16 * rows * norm->width, rows, norm_task, &s);
+}
+
+static void pool_task(void *context, size_t begin, size_t end,
+                      unsigned thread) {
+    (void)thread;
+    const struct shared_rows *s = context;
+    for (size_t t = begin; t < end; t++) {
+        size_t row = s->sequences->starts[t];
+        s->kernels->pool(s->pooling, s->x + row * s->width,
+                         s->sequences->starts[t + 1] - row, s->width,
+                         s->y + t * s->stride);
+    }
+}
+
+static void cpu_pool(struct lane *lane, enum pooling pooling,
+                     const struct sequences *sequences, const float *x,
+                     size_t width, float *y, size_t stride) {
+    struct shared_rows s = {.sequences = sequences,
+                            .pooling = pooling,
+                            .x = x,
+                            .y = y,
+                            .width = width,
+                            .stride = stride};
+    share_rows(lane, 8 * sequences_rows(sequences) * width, sequences->texts,
+               pool_task, &s);
+}
+
+static void normalize_task(void *context, size_t begin, size_t end,
+                           unsigned thread) {
+    (void)thread;
+    const struct shared_rows *s = context;
+    s->kernels->normalize(s->y + begin * s->width, end - begin, s->width);
+}
+
+static void cpu_normalize(struct lane *lane, float *x, size_t rows,
+                          size_t width) {
+    struct shared_rows s = {.y = x, .width = width};
+    share_rows(lane, 16 * rows * width, rows, normalize_task, &s);
+}
+
+static bool cpu_finish(struct lane *lane, struct error *err) {
+    (void)lane;
+    (void)err;
+    return true;
+}
+
+static const struct device_verbs CPU_VERBS = {
+    .kind = "cpu",
+    .close = cpu_close,
+    .facts = cpu_facts,
+    .lane = cpu_lane,
+    .widen = cpu_widen,
+    .linear_bytes = cpu_linear_bytes,
+    .linear_pack = cpu_linear_pack,
+    .attention_bytes = cpu_attention_bytes,
+    .embed = cpu_embed,
+    .norm = cpu_norm,
+    .linear = cpu_linear,
+    .attention = cpu_attention,
+    .pool = cpu_pool,
+    .normalize = cpu_normalize,
+    .finish = cpu_finish,
+};
+
+static const struct kernels *choose(const char *isa, struct error *err) {
+    const struct kernels *const *usable = kernels_usable();
+    if (!isa)
+        return usable[0];
+    char list[64] = "";
+    for (size_t i = 0; usable[i]; i++) {
+        if (strcmp(usable[i]->isa, isa) == 0)
+            return usable[i];
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
+                 usable[i]->isa);
+    }
+    error_set(err, ERROR_USAGE,
+              "instruction set \"%s\": this machine has none of that name; "
+              "choose one of %s",
+              isa, list);
+    return NULL;
+}
+
+static bool open_lanes(struct cpu_device *cpu, struct error *err) {
+    unsigned lanes = pool_threads(cpu->pool);
+    cpu->lanes = memory_zalloc(cpu->memory, lanes, sizeof *cpu->lanes, err);
+    if (!cpu->lanes)
+        return false;
+    cpu->device.lanes = lanes;
+    for (unsigned i = 0; i < lanes; i++) {
+        struct cpu_lane *lane = &cpu->lanes[i];
+        lane->lane = (struct lane){.device = &cpu->device, .number = i};
+        lane->buffer =
+            memory_alloc(cpu->memory, 1, cpu->kernels->buffer_bytes, err);
+        if (!lane->buffer)
+            return false;
+    }
+    return true;
+}
+
+struct device *cpu_open(const struct device_options *options,
+                        struct error *err) {
+    const struct kernels *kernels = choose(options->isa, err);
+    if (!kernels)
+        return NULL;
+    struct cpu_device *cpu =
+        memory_zalloc(options->memory, 1, sizeof *cpu, err);
+    if (!cpu)
+        return NULL;
+    cpu->device.verbs = &CPU_VERBS;
+    cpu->memory = options->memory;
+    cpu->pool = options->pool;
+    cpu->kernels = kernels;
+    cpu_model("", cpu->model, sizeof cpu->model);
+    if (!open_lanes(cpu, err)) {
+        cpu_close(&cpu->device);
+        return NULL;
+    }
+    return &cpu->device;
+}

@@ -1,0 +1,16 @@
+# The CPU device: each instruction set's file has its own flags, and the
+# program chooses among them when it opens the device. Contraction to
+# multiply-add is asked for here and nowhere else.
+file(GLOB ENS_CPU_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cpu/*.c)
+target_sources(ens_device PRIVATE ${ENS_CPU_SOURCES})
+
+set(ENS_KERNEL_FLAGS -O3 -ffp-contract=fast)
+set(ENS_CPU ${CMAKE_SOURCE_DIR}/src/device/cpu)
+set_source_files_properties(${ENS_CPU}/kernels_generic.c PROPERTIES
+  COMPILE_OPTIONS "${ENS_KERNEL_FLAGS}")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set_source_files_properties(${ENS_CPU}/kernels_avx2.c PROPERTIES
+    COMPILE_OPTIONS "${ENS_KERNEL_FLAGS};-mavx2;-mfma")
+  set_source_files_properties(${ENS_CPU}/kernels_avx512.c PROPERTIES
+    COMPILE_OPTIONS "${ENS_KERNEL_FLAGS};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mprefer-vector-width=512")
+endif()

@@ -1,0 +1,94 @@
+/* device.c - device.h's functions, each handed to the device's table. */
+
+#include "device/device.h"
+
+#include <string.h>
+
+#include "device/cpu/cpu.h"
+
+struct device *device_open(const char *name,
+                           const struct device_options *options,
+                           struct error *err) {
+    if (strcmp(name, "cpu") == 0)
+        return cpu_open(options, err);
+    error_set(err, ERROR_USAGE,
+              "device \"%s\": there is none of that name; choose cpu", name);
+    return NULL;
+}
+
+void device_close(struct device *device) {
+    if (device)
+        device->verbs->close(device);
+}
+
+const char *const *device_isas(void) {
+    return kernels_names();
+}
+
+bool device_facts(struct device *device, struct device_facts *facts,
+                  struct error *err) {
+    return device->verbs->facts(device, facts, err);
+}
+
+struct lane *device_lane(struct device *device, unsigned number) {
+    return device->verbs->lane(device, number);
+}
+
+void lane_widen(struct lane *lane, bool wide) {
+    lane->device->verbs->widen(lane, wide);
+}
+
+size_t device_linear_bytes(const struct device *device, size_t in, size_t out) {
+    return device->verbs->linear_bytes(device, in, out);
+}
+
+void device_linear_pack(struct device *device, const float *weights, size_t in,
+                        size_t out, size_t row_begin, size_t row_count,
+                        void *packed) {
+    device->verbs->linear_pack(device, weights, in, out, row_begin, row_count,
+                               packed);
+}
+
+size_t device_attention_bytes(const struct device *device,
+                              const struct attention *attention,
+                              size_t longest) {
+    return device->verbs->attention_bytes(device, attention, longest);
+}
+
+void device_embed(struct lane *lane, const struct embedding *embedding,
+                  const uint32_t *ids, const struct sequences *sequences,
+                  float *y) {
+    lane->device->verbs->embed(lane, embedding, ids, sequences, y);
+}
+
+void device_norm(struct lane *lane, const struct norm *norm, const float *x,
+                 size_t rows, float *y) {
+    lane->device->verbs->norm(lane, norm, x, rows, y);
+}
+
+void device_linear(struct lane *lane, const struct linear *linear,
+                   const float *x, size_t rows, enum activation activation,
+                   const float *residual, float *y) {
+    lane->device->verbs->linear(lane, linear, x, rows, activation, residual, y);
+}
+
+void device_attention(struct lane *lane, const struct attention *attention,
+                      const struct sequences *sequences, const float *qkv,
+                      void *scratch, float *context) {
+    lane->device->verbs->attention(lane, attention, sequences, qkv, scratch,
+                                   context);
+}
+
+void device_pool(struct lane *lane, enum pooling pooling,
+                 const struct sequences *sequences, const float *x,
+                 size_t width, float *y, size_t stride) {
+    lane->device->verbs->pool(lane, pooling, sequences, x, width, y, stride);
+}
+
+void device_normalize(struct lane *lane, float *x, size_t rows, size_t width) {
+    lane->device->verbs->normalize(lane, x, rows, width);
+}
+
+bool device_finish(struct lane *lane, struct error *err) {
+    return lane->device->verbs->finish(lane, err);
+}

@@ -339,7 +339,14 @@ static bool embed_collection(struct work *work, struct error *err) {
         !run_passes(work, err))
         return false;
     prepare_artefacts(work);
-    return artefacts_write(&work->artefacts, err);
+    return work->run->session.options->exports == EXPORT_NONE ||
+           artefacts_write(&work->artefacts, err);
+}
+
+/* Every row is where it was: a pass has nothing to do. */
+static void note_unchanged(struct work *work) {
+    for (size_t i = 0; i < work->roster.count; i++)
+        work->run->result->texts_reused += work->intake->counts.unique;
 }
 
 static struct ending run_collection(struct work *work) {
@@ -357,8 +364,10 @@ static struct ending run_collection(struct work *work) {
         return failed;
     if (!work->intake->counts.found)
         return ended("skipped_no_chunks", "no_chunks");
-    if (is_unchanged(work))
+    if (is_unchanged(work)) {
+        note_unchanged(work);
         return ended("completed", "unchanged");
+    }
     if (!embed_collection(work, &failed.failure))
         return failed;
     failed.failure = work->member_error;

@@ -38,6 +38,7 @@ enum export_bits {
     EXPORT_TEXTS = 4,
     EXPORT_METADATA = 8,
     EXPORT_ALL = 15,
+    EXPORT_NONE = 16, /* compute and keep the rows, write no artefacts */
 };
 
 struct run_options {

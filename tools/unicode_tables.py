@@ -264,8 +264,9 @@ unsigned unicode_class(uint32_t code);
 
 FUNCTIONS = """
 uint16_t unicode_flags(uint32_t code) {
-    return KINDS[BLOCKS[PAGES[code >> BLOCK_BITS] << BLOCK_BITS |
-                        (code & ((1u << BLOCK_BITS) - 1))]];
+    uint32_t page = PAGES[code >> BLOCK_BITS];
+    uint32_t place = code & ((1u << BLOCK_BITS) - 1);
+    return KINDS[BLOCKS[page << BLOCK_BITS | place]];
 }
 
 static const struct pair *find(const struct pair *pairs, size_t count,

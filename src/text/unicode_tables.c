@@ -5,11 +5,11 @@
 #include <string.h>
 
 #define BLOCK_BITS 7
-#define MULTI                                                                  \
-    0x80000000u /* length in the low 4 bits, above it a place in POOL */
+#define MULTI      0x80000000u
 
 struct pair {
-    uint32_t from, to;
+    uint32_t from;
+    uint32_t to; /* with MULTI a length (4 bits) and above it a place in POOL */
 };
 
 /* clang-format off */
@@ -1796,8 +1796,9 @@ static const struct pair CLASSES[] = {
 /* clang-format on */
 
 uint16_t unicode_flags(uint32_t code) {
-    return KINDS[BLOCKS[PAGES[code >> BLOCK_BITS] << BLOCK_BITS |
-                        (code & ((1u << BLOCK_BITS) - 1))]];
+    uint32_t page = PAGES[code >> BLOCK_BITS];
+    uint32_t place = code & ((1u << BLOCK_BITS) - 1);
+    return KINDS[BLOCKS[page << BLOCK_BITS | place]];
 }
 
 static const struct pair *find(const struct pair *pairs, size_t count,

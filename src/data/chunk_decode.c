@@ -104,7 +104,10 @@ static const char *find_id(struct chunk_parts *parts,
 
 /* An object of the members that are left: nothing that came is lost. */
 static void make_metadata(struct chunk_parts *parts, struct str object,
-                          const char *text_name, const char *id_name) {
+                          const struct members *members, const char *text_name,
+                          const char *id_name) {
+    const char *null_name =
+        members->metadata.kind == SCAN_NULL ? "metadata" : NULL;
     struct json_iter iter;
     struct json_item item;
     json_iter_begin(&iter, object);
@@ -112,7 +115,7 @@ static void make_metadata(struct chunk_parts *parts, struct str object,
     while (json_iter_next(&iter, &item)) {
         if (json_key_is(item.key, text_name) ||
             (id_name && json_key_is(item.key, id_name)) ||
-            (item.kind == SCAN_NULL && json_key_is(item.key, "metadata")))
+            (null_name && json_key_is(item.key, null_name)))
             continue;
         if (parts->made.size > 1)
             strbuf_add_char(&parts->made, ',');
@@ -156,7 +159,8 @@ static bool decode_object(struct chunk_parts *parts) {
     if (members.metadata.kind == SCAN_OBJECT)
         parts->metadata = members.metadata.value;
     else
-        make_metadata(parts, object, plain ? "text" : "content", id_name);
+        make_metadata(parts, object, &members, plain ? "text" : "content",
+                      id_name);
     take_text(parts, text->value);
     return true;
 }

@@ -40,6 +40,20 @@ static bool has_words(const struct json_item *item, struct memory *memory) {
     return !blank;
 }
 
+void derive_add_string(struct str value, bool quotes, struct strbuf *out) {
+    struct strbuf plain = strbuf_make(out->memory);
+    json_decode_add(value, &plain);
+    out->failed |= plain.failed;
+    size_t begin = out->size;
+    strbuf_add_json(out, strbuf_str(&plain));
+    strbuf_free(&plain);
+    if (quotes || out->failed)
+        return;
+    memmove(out->data + begin, out->data + begin + 1, out->size - begin - 2);
+    out->size -= 2;
+    out->data[out->size] = '\0';
+}
+
 /* ---- modal hint ---- */
 
 static const char *hint_of_flags(const struct json_item *flags) {
@@ -130,7 +144,7 @@ static const char *hint_of_text(struct str text) {
 void derive_modal_hint(const struct derive_input *input, struct str text,
                        struct strbuf *out) {
     if (has_words(&input->modal_hint, out->memory)) {
-        strbuf_add(out, input->modal_hint.value);
+        derive_add_string(input->modal_hint.value, true, out);
         return;
     }
     const char *hint = hint_of_flags(&input->content_flags);
@@ -151,7 +165,7 @@ static bool add_joined(const struct json_item *list, struct strbuf *out) {
         if (!has_words(&item, out->memory))
             continue;
         strbuf_add(out, out->size == before ? STR("\"") : STR(" > "));
-        strbuf_add(out, (struct str){item.value.data + 1, item.value.size - 2});
+        derive_add_string(item.value, false, out);
     }
     if (out->size == before)
         return false;
@@ -165,7 +179,7 @@ void derive_hierarchy_path(const struct derive_input *input,
         &input->hierarchy_path, &input->section_path, &input->heading_text};
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         if (has_words(order[i], out->memory)) {
-            strbuf_add(out, order[i]->value);
+            derive_add_string(order[i]->value, true, out);
             return;
         }
         if (add_joined(order[i], out))

@@ -16,6 +16,10 @@ struct derive_input {
 };
 void derive_read(struct str metadata, struct derive_input *input);
 
+/* A JSON string as we write it ourselves: escaped only where it must be. With
+ * QUOTES false the quotes are left to the caller. */
+void derive_add_string(struct str value, bool quotes, struct strbuf *out);
+
 /* The hint that came, if it is not blank; else by the content flags (table,
  * code, list, json); else by the look of the text's first 400 characters:
  * "code" (a fence, "def ", "class "), "table" (a row of pipes under which a

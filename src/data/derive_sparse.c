@@ -86,7 +86,7 @@ static void add_column(struct strbuf *out, struct str list, enum column column,
         else if (column == COLUMN_VALUE)
             add_real(out, term.weight / norm);
         else
-            strbuf_add(out, term.value);
+            derive_add_string(term.value, true, out);
     }
     strbuf_add_char(out, ']');
 }
@@ -96,10 +96,12 @@ static void add_stat(struct strbuf *out, struct str features, const char *key,
                      enum json_event kind) {
     struct json_item item;
     strbuf_printf(out, ",\"%s\":", key);
-    if (json_find(features, key, &item) && item.kind == kind)
-        strbuf_add(out, item.value);
-    else
+    if (!json_find(features, key, &item) || item.kind != kind)
         strbuf_add(out, STR("null"));
+    else if (kind == SCAN_STRING)
+        derive_add_string(item.value, true, out);
+    else
+        strbuf_add(out, item.value);
 }
 
 static void add_vector(struct strbuf *out, struct str features, struct str list,

@@ -115,11 +115,17 @@ static bool set_key(struct reading *r, struct str name, struct error *err) {
     return key != NULL;
 }
 
+/* The registry's word on ID itself, not on what runs in its place. */
+static const struct registry_entry *entry_of(const char *id) {
+    const struct registry_entry *entry = id ? registry_find(id) : NULL;
+    return entry && registry_find_replaced(id) == entry ? NULL : entry;
+}
+
 static bool name_folder(struct reading *r, const char *reference,
                         struct error *err) {
     struct str base = base_name(reference);
     const char *id = r->files.id;
-    const struct registry_entry *entry = id ? registry_find(id) : NULL;
+    const struct registry_entry *entry = entry_of(id);
     if (entry)
         return set_key(r, str_from(entry->key), err);
     if (str_equal(base, STR(".")) || str_equal(base, STR("..")) ||
@@ -160,9 +166,7 @@ static bool locate_id(struct reading *r, const char *reference,
                      places, err))
         return suggest_replacement(reference, err);
     if (!entry)
-        entry = registry_find(r->files.id);
-    if (entry && registry_find_replaced(r->files.id) == entry)
-        entry = NULL; /* it names what to use instead of this id */
+        entry = entry_of(r->files.id);
     if (entry)
         use_entry(r, entry);
     return set_key(r, str_from(entry ? entry->key : r->files.id), err);
@@ -177,8 +181,7 @@ static bool locate(struct reading *r, const char *reference,
         return locate_id(r, reference, places, err);
     if (!open_folder(r, reference, err) || !name_folder(r, reference, err))
         return false;
-    const struct registry_entry *entry =
-        r->files.id ? registry_find(r->files.id) : NULL;
+    const struct registry_entry *entry = entry_of(r->files.id);
     if (entry)
         use_entry(r, entry);
     return true;

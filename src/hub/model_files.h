@@ -56,7 +56,7 @@ struct model_prompt {
 enum { DENSE_MAX = 8 };
 
 struct model_files {
-    const char *id;       /* hub id, or NULL for a folder */
+    const char *id;       /* hub id, or NULL for a folder outside of a cache */
     const char *key;      /* for file and vector names (DESIGN 4), no `name=` */
     const char *folder;   /* absolute path of the snapshot or folder */
     const char *commit;   /* 40 hex digits, or NULL where none is known */
@@ -69,8 +69,9 @@ struct model_files {
     size_t weights_count;
 
     size_t max_length;  /* tokens, special ones included; 0: not said */
-    bool do_lower_case; /* of sentence_bert_config.json: text is lower-cased
-                           before the tokenizer sees it */
+    bool do_lower_case; /* of sentence_bert_config.json: a Lowercase goes before
+                           tokenizer.json's own normalizer (so special tokens
+                           in a text are still found as they are spelt) */
 
     enum pooling_mode pooling[POOLING_MODES_MAX]; /* concatenated in order */
     size_t pooling_count;
@@ -79,12 +80,15 @@ struct model_files {
     size_t dense_count;
     bool normalize;
 
+    /* "query" and "document" always, empty where the files say nothing */
     const struct model_prompt *prompts;
     size_t prompts_count;
     const char *default_prompt; /* a name among prompts, or NULL */
     const char *similarity;     /* "cosine" if not said */
     size_t truncate_dim;        /* 0: not said */
-    const size_t *matryoshka;   /* widths that the model declares, or NULL */
+    const size_t *matryoshka;   /* widths that the model declares, by its files
+                                   (truncate_dim counts) or the registry, or
+                                   NULL */
     size_t matryoshka_count;
 };
 

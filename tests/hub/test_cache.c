@@ -151,6 +151,7 @@ static void revisions(void **state) {
     refused("org/Name", "../../secret", ERROR_USAGE, "../../secret");
     refused("org/Name", "/etc/passwd", ERROR_USAGE, "/etc/passwd");
     refused("org/Name", "a/../b", ERROR_USAGE, "a/../b");
+    refused("org/Name", "a..b", ERROR_USAGE, "a..b");
     refused("org/Name", "", ERROR_USAGE, "revision");
 }
 
@@ -214,6 +215,21 @@ static void onnx_only(void **state) {
         rename(at(REPO), at("models--Qdrant--all-MiniLM-L6-v2-onnx")), 0);
     refused("Qdrant/all-MiniLM-L6-v2-onnx", NULL, ERROR_UNSUPPORTED,
             "use sentence-transformers/all-MiniLM-L6-v2");
+}
+
+/* What stands in for a model does not lend it its name. */
+static void a_replaced_model_keeps_its_name(void **state) {
+    (void)state;
+    static const char MOVED[] = "models--Qdrant--all-MiniLM-L6-v2-onnx";
+    assert_int_equal(rename(at(REPO), at(MOVED)), 0);
+    struct model_files *m = open_it("Qdrant/all-MiniLM-L6-v2-onnx", NULL);
+    assert_string_equal(m->key, "Qdrant-all-MiniLM-L6-v2-onnx");
+    model_files_free(m);
+    char snapshot[256];
+    snprintf(snapshot, sizeof snapshot, "%s/snapshots/" COMMIT, at(MOVED));
+    m = open_it(snapshot, NULL);
+    assert_string_equal(m->key, "Qdrant-all-MiniLM-L6-v2-onnx");
+    model_files_free(m);
 }
 
 static void a_snapshot_by_its_folder(void **state) {
@@ -338,7 +354,8 @@ static void the_tree_knows_what_is_missing(void **state) {
     drop(SNAPSHOT "modules.json");
     refused("org/Name", NULL, ERROR_MISSING, "missing modules.json,");
     /* a listing that cannot be read is none */
-    put(REPO "/trees/" COMMIT ".json", "{\"format_version\":2,\"files\":{}}");
+    put(REPO "/trees/" COMMIT ".json", "{\"format_version\":2,\"files\":{"
+                                       "\"model.safetensors\":{\"size\":9}}}");
     put(SNAPSHOT "modules.json", MODULES);
     put(SNAPSHOT "model.safetensors", "weights");
     drop(REPO "/blobs/" ETAG("9") ".incomplete");
@@ -387,6 +404,7 @@ int main(void) {
         TEST(ids),
         TEST(registry_keys),
         TEST(onnx_only),
+        TEST(a_replaced_model_keeps_its_name),
         TEST(a_snapshot_by_its_folder),
         TEST(real_files_in_the_snapshot),
         TEST(a_blob_is_named_by_its_digest),

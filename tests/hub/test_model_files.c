@@ -15,8 +15,10 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "hub/model_files.h"
+#include "hub/safetensors.h"
 
 static struct memory memory;
 static struct error err;
@@ -307,6 +309,11 @@ static void settings_of_version_6(void **state) {
         {"{\"transformer_task\":\"fill-mask\"}", "transformer_task"},
         {"{\"module_output_name\":\"sentence_embedding\"}", "modality_config"},
         {"{\"modality_config\":{\"image\":{}}}", "modality_config"},
+        {"{\"modality_config\":{\"text\":{},\"message\":{}}}",
+         "modality_config"},
+        {"{\"modality_config\":{\"text\":{\"method\":\"embed\"}}}",
+         "modality_config"},
+        {"{\"tokenizer_args\":{\"do_lower_case\":true}}", "do_lower_case"},
     };
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
         put("sentence_bert_config.json", REFUSED[i][0]);
@@ -451,8 +458,14 @@ static void shards(void **state) {
     assert_string_equal(strrchr(m->weights[0], '/'), "/m-1");
     assert_string_equal(strrchr(m->weights[1], '/'), "/m-2");
     model_files_free(m);
-    put("model.safetensors.index.json", "{\"weight_map\":{\"z\":\"../m-2\"}}");
-    refused(ERROR_INPUT, "tensor z");
+    static const char *const NAMES[] = {"../m-2", "x/../../m-2", ".m", ""};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "{\"weight_map\":{\"z\":\"%s\"}}",
+                 NAMES[i]);
+        put("model.safetensors.index.json", text);
+        refused(ERROR_INPUT, "tensor z");
+    }
     put("model.safetensors.index.json", "{\"weight_map\":{}}");
     refused(ERROR_INPUT, "weight_map");
     put("model.safetensors.index.json", "{}");
@@ -512,25 +525,94 @@ static void keys_of_folders(void **state) {
     model_files_free(m);
 }
 
-/* The fixtures: each as the script that made it says. */
-static void a_fixture_is_whole(void **state) {
-    (void)state;
-    struct model_files *m = model_files_open(
-        &memory, "tests/fixtures/models/dense", NULL, NULL, &err);
+/* What sentence-transformers took as limit and prompt for NAME's reference. */
+static void agrees(const char *name, const char *reference) {
+    char path[256];
+    snprintf(path, sizeof path, "tests/fixtures/models/%s", name);
+    err = (struct error){0};
+    struct model_files *m = model_files_open(&memory, path, NULL, NULL, &err);
     if (!m)
         fail_msg("%s", err.message);
-    assert_string_equal(m->key, "dense");
-    assert_int_equal(m->dense_count, 1);
-    assert_int_equal(m->dense[0].out, 20);
-    assert_string_equal(m->dense[0].activation, "Tanh");
-    assert_true(m->normalize);
-    assert_int_equal(m->max_length, 64);
+    snprintf(path, sizeof path, "tests/fixtures/models/%s/%s", name, reference);
+    json_t *head = json_read_file(path, 1 << 20, &err);
+    assert_non_null(head);
+    size_t limit = 0;
+    const char *what = NULL, *text = NULL;
+    assert_true(json_member_size(head, "max_length", path, &limit, &err));
+    assert_true(json_member_string(head, "encoded_as", path, &what, &err));
+    assert_true(json_member_string(head, "prompt", path, &text, &err));
+    assert_int_equal(m->max_length, limit);
+    assert_string_equal(prompt(m, what, NULL), text);
+    assert_string_equal(m->key, name);
+    json_decref(head);
     model_files_free(m);
-    m = model_files_open(&memory, "tests/fixtures/models/mean", NULL, NULL,
-                         &err);
+}
+
+static void fixtures_agree_with_the_library(void **state) {
+    (void)state;
+    static const char *const NAMES[] = {
+        "mean",         "dense",     "cls",           "max_pooling",
+        "weightedmean", "lasttoken", "mean_sqrt_len", "concat",
+        "concat_old",   "gelu_new",  "relu",          "lower_case",
+        "cased",        "sharded",   "prefixed",      "pooler",
+        "gamma",        "f16",       "bf16",          "matryoshka",
+        "plain",        "subfolder", "prompts",       "prompts_excluded",
+    };
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        agrees(NAMES[i], "reference.json");
+    for (size_t i = 22; i < 24; i++) {
+        agrees(NAMES[i], "reference-query.json");
+        agrees(NAMES[i], "reference-plain.json");
+    }
+}
+
+static void pooling_of_fixture(const char *name, size_t count,
+                               const enum pooling_mode *modes) {
+    char path[256];
+    snprintf(path, sizeof path, "tests/fixtures/models/%s", name);
+    struct model_files *m = model_files_open(&memory, path, NULL, NULL, &err);
     assert_non_null(m);
-    assert_int_equal(m->max_length, 48);
+    assert_int_equal(m->pooling_count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(m->pooling[i], modes[i]);
     model_files_free(m);
+}
+
+static void fixtures_pool_as_they_are_named(void **state) {
+    (void)state;
+    pooling_of_fixture("concat", 2, (enum pooling_mode[]){POOL_LAST, POOL_CLS});
+    pooling_of_fixture("concat_old", 3,
+                       (enum pooling_mode[]){POOL_CLS, POOL_MAX, POOL_MEAN});
+    pooling_of_fixture("mean_sqrt_len", 1,
+                       (enum pooling_mode[]){POOL_MEAN_SQRT});
+    pooling_of_fixture("plain", 1, (enum pooling_mode[]){POOL_MEAN});
+}
+
+static void a_fixture_without_weights(void **state) {
+    (void)state;
+    assert_null(model_files_open(
+        &memory, "tests/fixtures/models/broken_no_weights", NULL, NULL, &err));
+    assert_int_equal(err.code, ERROR_MISSING);
+    assert_non_null(strstr(err.message, "missing model.safetensors:"));
+}
+
+/* How each damaged file is refused, if the format itself forbids it. */
+static void broken_safetensors(const char *name, const char *word) {
+    char path[256];
+    snprintf(path, sizeof path, "tests/fixtures/models/%s/model.safetensors",
+             name);
+    const char *paths[] = {path};
+    err = (struct error){0};
+    assert_null(safetensors_open(&memory, paths, 1, &err));
+    assert_int_equal(err.code, ERROR_INPUT);
+    assert_non_null(strstr(err.message, word));
+    assert_non_null(strstr(err.message, path));
+}
+
+static void fixtures_with_broken_weights(void **state) {
+    (void)state;
+    broken_safetensors("broken_truncated", "cut off");
+    broken_safetensors("broken_offset", "lies at bytes");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
@@ -551,7 +633,10 @@ int main(void) {
         TEST(shards),
         TEST(digests),
         TEST(keys_of_folders),
-        TEST(a_fixture_is_whole),
+        TEST(fixtures_agree_with_the_library),
+        TEST(fixtures_pool_as_they_are_named),
+        TEST(a_fixture_without_weights),
+        TEST(fixtures_with_broken_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

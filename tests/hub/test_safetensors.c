@@ -168,10 +168,12 @@ static void entries_that_are_none(void **state) {
             8, "9 dimensions");
 }
 
-static void refuses_bytes(const void *data, size_t size) {
+static void refuses_bytes(const void *data, size_t size, const char *word) {
     struct error err = {0};
     assert_null(safetensors_open_bytes(&memory, "f", data, size, &err));
     assert_int_equal(err.code, ERROR_INPUT);
+    if (!strstr(err.message, word))
+        fail_msg("no \"%s\" in: %s", word, err.message);
     assert_int_equal(memory_live(&memory), 0);
 }
 
@@ -180,14 +182,30 @@ static void lengths_that_lie(void **state) {
     char file[256];
     size_t size = make_file(file, "{\"a\":" A8 "}", 8);
     for (size_t cut = 0; cut < size; cut++)
-        refuses_bytes(file, cut);
-    static const uint64_t LENGTHS[] = {
-        0, 1, 5000, 100000001, UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63};
-    for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++) {
+        refuses_bytes(file, cut,
+                      cut < 8          ? "too few"
+                      : cut < size - 8 ? "cannot be in a file"
+                                       : "cut off");
+    const uint64_t lengths[] = {size - 7,   5000,           100000001,
+                                UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         for (unsigned b = 0; b < 8; b++)
-            file[b] = (char)(LENGTHS[i] >> (8 * b));
-        refuses_bytes(file, size);
+            file[b] = (char)(lengths[i] >> (8 * b));
+        refuses_bytes(file, size, "cannot be in a file");
     }
+    for (char length = 0; length < 2; length++) {
+        memcpy(file, (char[8]){length}, 8);
+        refuses_bytes(file, size, "not a JSON object");
+    }
+    /* The package's own limit, in a file that is long enough. */
+    size = 100000200;
+    char *large = calloc(size, 1);
+    assert_non_null(large);
+    memcpy(large, "\x01\xe1\xf5\x05", 4); /* 100,000,001 */
+    refuses_bytes(large, size, "cannot be in a file");
+    memcpy(large, "\x00\xe1\xf5\x05", 4);
+    refuses_bytes(large, size, "not a JSON object");
+    free(large);
 }
 
 static void finds_tensors_in_order_of_place(void **state) {

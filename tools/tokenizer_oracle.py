@@ -41,7 +41,9 @@ LOOKALIKES = ["[CLS]", "[cls]", "x[MASK]y", "  [SEP] ", "[SEP", "[[SEP]]",
               "foo bar\u0301", "tag-a", "TAG-A", "xtag-a", "tag-ax", "tag-a-b",
               " lefty ", "  righty  x", "both", "  both  ", "\u2003both\u2003",
               "zürich", "zu\u0308rich", "ZÜRICH", "中文", "中 文", "x中文x",
-              "<|ab|>", "<|ab|>c", "<|ab", "  spaced x", "righty   spaced"]
+              "<|ab|>", "<|ab|>c", "<|ab", "  spaced x", "righty   spaced",
+              "end lefty", "END  both", "end x", "_zürich", "zürich_",
+              "STRAßENBAHNEN", "straßenbahnenx", "\u017ftraßenbahnen"]
 JOINERS = ["\u200d", "\ufe0f", "\ufe0e", "\u200c", "\u20e3", "\U0001f3fb",
            "\U0001f3ff", "\U000e0067", "\U000e007f"]
 EMOJI = ["\U0001f468", "\U0001f469", "\U0001f467", "\u2764", "\U0001f525",
@@ -209,7 +211,8 @@ EXTRA = with_tokens(
     added("Zürich", normalized=True, single_word=True),
     added("中文", normalized=True), added("<|ab|>"), added("<|ab|>c"),
     added(" spaced", normalized=True, single_word=True),
-    added(" spaced x"), added("x-", normalized=True, lstrip=True, rstrip=True))
+    added("Straßenbahnen", normalized=True, single_word=True),
+    added("End ", normalized=True), added(" spaced x"), added("x-", normalized=True, lstrip=True, rstrip=True))
 
 VARIANTS = {
     "as it is": lambda tokenizer: None,

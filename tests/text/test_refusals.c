@@ -75,6 +75,7 @@ static const struct refusal refusals[] = {
     {"model", WORDPIECE("{\"[UNK]\":0,\"a\":1.0}"), ERROR_INPUT, "id of a"},
     {"model", WORDPIECE("{\"[UNK]\":0,\"a\":4294967295}"), ERROR_INPUT,
      "id of a"},
+    {"model", WORDPIECE("{\"[UNK]\":0,\"a\":4194304}"), ERROR_INPUT, "id of a"},
     {"model", WORDPIECE("{\"[UNK]\":0,\"a\":99999999999999999999}"),
      ERROR_INPUT, "JSON"},
     {"model", WORDPIECE("{\"[UNK]\":0,\"a\":1,\"b\":1}"), ERROR_INPUT,

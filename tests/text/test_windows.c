@@ -189,9 +189,87 @@ static void memory_that_runs_out_is_an_error(void **state) {
     setup_close(&setup);
 }
 
+/* UNIT behind COUNT times "z " must give what "z " gives so many times, and
+ * then what "z " and UNIT give, wherever in a window that puts it. */
+static void expect_behind(struct setup *setup, struct str unit, size_t shift) {
+    enum { WINDOW = 8192 }; /* encode.c's; another makes this test weaker */
+    size_t count = (2 * WINDOW - shift) / 2;
+    struct strbuf text = strbuf_make(&heap);
+    struct tokens one = tokens_make(&heap), last = tokens_make(&heap);
+    if (shift % 2)
+        strbuf_add_char(&text, ' ');
+    for (size_t i = 0; i < count; i++)
+        strbuf_add(&text, STR("z "));
+    strbuf_add(&text, unit);
+    strbuf_add(&text, STR(" z z z z z z z z z z z z z z z z z z z z"));
+    size_t size = unit.size + 42;
+    struct str tail = {text.data + text.size - size, size};
+    fixture_encode(setup->tokenizer, setup->scratch, STR("z"), 0, TOKENIZER_CUT,
+                   &one);
+    fixture_encode(setup->tokenizer, setup->scratch, tail, 0, TOKENIZER_CUT,
+                   &last);
+    fixture_encode(setup->tokenizer, setup->scratch, strbuf_str(&text), 0,
+                   TOKENIZER_CUT, &setup->tokens);
+    assert_int_equal(one.count, 3);
+    assert_int_equal(setup->tokens.count, count - 1 + last.count);
+    for (size_t i = 1; i < count; i++)
+        assert_int_equal(setup->tokens.ids[i], one.ids[1]);
+    assert_memory_equal(setup->tokens.ids + count, last.ids + 1,
+                        (last.count - 1) * sizeof *last.ids);
+    tokens_free(&one);
+    tokens_free(&last);
+    strbuf_free(&text);
+}
+
+static void window_edges_change_nothing(void **state) {
+    (void)state;
+#define AAAAAAAAAA "aaaaaaaaaa"
+#define SPACES     "            "
+#define CENTURY                                                                \
+    AAAAAAAAAA AAAAAAAAAA AAAAAAAAAA AAAAAAAAAA AAAAAAAAAA AAAAAAAAAA          \
+        AAAAAAAAAA AAAAAAAAAA AAAAAAAAAA AAAAAAAAAA
+    static const struct str units[] = {
+        {"foo bar the", 11},
+        {"xFoo Bar the", 12},
+        {"tag-a", 5},
+        {"tag-axthe", 9},
+        {"z\xC3\xBCrich the", 11},
+        {"zu\xCC\x88rich the", 12},
+        {"stra\xC3\x9F"
+         "enbahnenx",
+         15},
+        {".a,b", 4},
+        {"_z\xC3\xBCrich", 8},
+        {"..z\xC3\xBCrich_x", 11},
+        {CENTURY "z\xC3\xBCrich the", 111},
+        {CENTURY "a the", 105},
+        {CENTURY "a\xE2\x80\x94the", 107},
+        {"e\xCC\x81\xE3\x80\xAE\xE1\xAE\xAA\xCC\x81 the", 15},
+        {"\xC3\xA9\xC3\xA9\xE4\xB8\xAD\xE6\x96\x87the", 13},
+        {"\xC3\xA9[MASK]\xC3\xA9", 10},
+        {"end lefty", 9},
+        {"end" SPACES "lefty", 20},
+        {"righty" SPACES "spaced x", 26},
+        {"righty" SPACES " spaced", 25},
+        {" spaced x", 9},
+        {"both" SPACES "end both", 24}};
+    static const char *const names[] = {
+        "as it is",      "extra tokens",         "extra tokens, no clean_text",
+        "no clean_text", "specials single_word", "specials normalized",
+        "no words"};
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        struct setup setup = setup_open(names[n]);
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+            for (size_t shift = 0; shift < 40; shift++)
+                expect_behind(&setup, units[i], shift);
+        setup_close(&setup);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cut_does_not_read_on),
+        cmocka_unit_test(window_edges_change_nothing),
         cmocka_unit_test(counting_needs_little_memory),
         cmocka_unit_test(invalid_bytes_count_as_replacements),
         cmocka_unit_test(memory_that_runs_out_is_an_error),

@@ -42,9 +42,11 @@ struct tokens tokens_make(struct memory *memory);
 void tokens_free(struct tokens *tokens);
 
 /* JSON is a whole tokenizer.json; NAME is its path, for messages. The bytes
- * are not needed afterwards. NULL and ERROR_INPUT (broken), ERROR_UNSUPPORTED
- * (a part that we do not have, by name) or ERROR_MEMORY. truncation and
- * padding inside the file are ignored: the caller says the limit. */
+ * are not needed afterwards. An added token that the vocabulary does not have
+ * gets the next free id, whatever the file says, as in `tokenizers`. NULL and
+ * ERROR_INPUT (broken), ERROR_UNSUPPORTED (a part that we do not have, by name)
+ * or ERROR_MEMORY. truncation and padding inside the file are ignored: the
+ * caller says the limit. */
 struct tokenizer *tokenizer_create(struct memory *memory, struct str json,
                                    const char *name, struct error *err);
 void tokenizer_free(struct tokenizer *tokenizer); /* NULL is fine */
@@ -67,8 +69,11 @@ struct tokenized {
 };
 
 /* Append the ids of TEXT to OUT: at most LIMIT of them with the template's
- * special tokens (0: no limit), cut on the right. TEXT is UTF-8; invalid bytes
- * count as U+FFFD. */
+ * special tokens (0: no limit; less than they are: ERROR_USAGE), cut on the
+ * right. TEXT is UTF-8; each invalid byte counts as U+FFFD. The scratch needs a
+ * few windows of 8 KiB however large the text is, and more only for one word,
+ * one run of combining marks or one run of white space that is larger. On
+ * failure OUT is as it was. */
 bool tokenizer_encode(const struct tokenizer *tokenizer,
                       struct tokenizer_scratch *scratch, struct str text,
                       size_t limit, enum tokenizer_count count,

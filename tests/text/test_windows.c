@@ -260,7 +260,7 @@ static void window_edges_change_nothing(void **state) {
     for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
         struct setup setup = setup_open(names[n]);
         for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-            for (size_t shift = 0; shift < 40; shift++)
+            for (size_t shift = 0; shift < units[i].size + 30; shift++)
                 expect_behind(&setup, units[i], shift);
         setup_close(&setup);
     }

@@ -75,8 +75,8 @@ static bool find_repo(struct arena *arena, const char *cache, const char *id,
         }
     }
     return error_set(err, ERROR_MISSING,
-                     "%s is not a folder, and not in the cache %s: fetch it "
-                     "there (hf download %s), or name a folder that holds it",
+                     "%s is not in the cache %s: fetch it there (hf download "
+                     "%s), or name a folder that holds it",
                      id, cache, id);
 }
 
@@ -119,9 +119,8 @@ bool snapshot_find(struct arena *arena, const char *cache, const char *id,
                          revision);
     if (!cache || !folder_exists(cache))
         return error_set(err, ERROR_MISSING,
-                         "%s is not a folder, and there is no cache%s%s to "
-                         "find it in: fetch it with hf download %s, or name a "
-                         "folder that holds it",
+                         "%s: there is no cache%s%s to find it in: fetch it "
+                         "with hf download %s, or name a folder that holds it",
                          id, cache ? " " : "", cache ? cache : "", id);
     if (!find_repo(arena, cache, id, s, err))
         return false;

@@ -144,19 +144,28 @@ static void use_entry(struct reading *r, const struct registry_entry *entry) {
     r->files.matryoshka_count = count;
 }
 
-/* An id that is not in the cache and would be of no use there. */
-static bool suggest_replacement(const char *id, struct error *err) {
-    const struct registry_entry *entry = registry_find_replaced(id);
-    return entry ? error_set(err, ERROR_UNSUPPORTED,
-                             "%s has its weights as ONNX, and only safetensors "
-                             "are read so far: use %s",
-                             id, entry->id)
-                 : false;
+/* The cache did not have REFERENCE, and ERR says so: where we know more than
+ * that, it is more use. */
+static bool explain(const char *reference, struct error *err) {
+    const struct registry_entry *entry = registry_find_replaced(reference);
+    if (entry)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s has its weights as ONNX, and only safetensors are "
+                         "read so far: use %s",
+                         reference, entry->id);
+    if (folder_exists(reference))
+        return error_set(err, ERROR_MISSING,
+                         "%s: the folder has neither config.json nor "
+                         "modules.json, so it holds no model",
+                         reference);
+    return false;
 }
 
 static bool locate_id(struct reading *r, const char *reference,
                       const struct hub_places *places, struct error *err) {
     const struct registry_entry *entry = registry_find_key(reference);
+    if (!entry && !hub_id_valid(reference) && folder_exists(reference))
+        return explain(reference, err);
     if (!entry && !hub_id_valid(reference))
         return error_set(err, ERROR_MISSING,
                          "%s: not a folder with config.json or modules.json, "
@@ -164,7 +173,7 @@ static bool locate_id(struct reading *r, const char *reference,
                          reference);
     if (!open_cached(r, entry ? entry->id : reference, r->files.revision,
                      places, err))
-        return suggest_replacement(reference, err);
+        return explain(reference, err);
     if (!entry)
         entry = entry_of(r->files.id);
     if (entry)

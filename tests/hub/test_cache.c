@@ -166,7 +166,7 @@ static void ids(void **state) {
         assert_false(hub_id_valid(BAD[i]));
     assert_true(hub_id_valid("bert-base-uncased"));
     assert_true(hub_id_valid("Foo-BAR_foo.bar123/a"));
-    refused("org/Name/more", NULL, ERROR_MISSING, "hub id");
+    refused("org/Name/more", NULL, ERROR_MISSING, "not a folder with");
     refused("other/Name", NULL, ERROR_MISSING, "hf download other/Name");
     refused("other/Name", NULL, ERROR_MISSING, cache);
     struct hub_places nowhere = {.cache = "/tmp/ens-not-there"};

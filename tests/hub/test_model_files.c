@@ -249,7 +249,9 @@ static void all_that_is_missing_is_named(void **state) {
     put("config.json", NULL);
     refused(ERROR_MISSING, "config.json");
     put("modules.json", NULL);
-    refused(ERROR_MISSING, "not a folder with config.json");
+    refused(ERROR_MISSING, "neither config.json nor modules.json");
+    assert_null(model_files_open(&memory, "tests/fixtures", NULL, NULL, &err));
+    assert_non_null(strstr(err.message, "tests/fixtures: the folder has"));
 }
 
 /* The limit that comes out of FOLDER's files. */

@@ -145,9 +145,25 @@ static bool broken(struct json_scan *scan, const char *reason) {
 
 /* ---- tokens ---- */
 
+static inline bool eight_spaces(const char *at) {
+    return !memcmp(at, "        ", 8);
+}
+
+/* Over the spaces, tabs and CRs of the window. */
+static inline void skip_blanks(struct json_scan *scan) {
+    const char *at = scan->at, *stop = scan->stop;
+    while (at < stop && (*at == ' ' || *at == '\t' || *at == '\r')) {
+        at++;
+        while (stop - at >= 8 && eight_spaces(at))
+            at += 8;
+    }
+    scan->at = at;
+}
+
 /* The next byte that is not whitespace; it stays where it is. */
-static int skip_space(struct json_scan *scan) {
+static inline int skip_space(struct json_scan *scan) {
     for (;;) {
+        skip_blanks(scan);
         int c = peek(scan);
         if (c == '\n') {
             if (scan->lines)
@@ -174,20 +190,57 @@ static inline uint64_t special_bytes(const char *p) {
            (v & high);
 }
 
-/* From scan->at to the first byte of the window that is not plain. */
+static inline bool is_tail(char c) {
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+/* Bytes of the character of 2 to 4 bytes at AT; 0 if it is none, or cut by the
+ * end of the window. */
+static inline size_t character_size(const char *at, const char *stop) {
+    unsigned char first = (unsigned char)at[0];
+    size_t left = (size_t)(stop - at);
+    if (first < 0xE0)
+        return left >= 2 && first >= 0xC2 && is_tail(at[1]) ? 2 : 0;
+    unsigned char second = left >= 2 ? (unsigned char)at[1] : 0;
+    if (first < 0xF0) {
+        if (left < 3 || !is_tail(at[1]) || !is_tail(at[2]) ||
+            (first == 0xE0 && second < 0xA0) ||
+            (first == 0xED && second > 0x9F))
+            return 0;
+        return 3;
+    }
+    if (left < 4 || first > 0xF4 || !is_tail(at[1]) || !is_tail(at[2]) ||
+        !is_tail(at[3]) || (first == 0xF0 && second < 0x90) ||
+        (first == 0xF4 && second > 0x8F))
+        return 0;
+    return 4;
+}
+
+/* From scan->at over plain bytes and whole characters to the first byte of the
+ * window that asks for a closer look. */
 static inline void skip_plain(struct json_scan *scan) {
     const char *at = scan->at, *stop = scan->stop;
-    while (stop - at >= 8) {
-        uint64_t special = special_bytes(at);
-        if (special) {
-            scan->at = at + (__builtin_ctzll(special) >> 3);
-            return;
+    while (at < stop) {
+        if (stop - at >= 8) {
+            uint64_t special = special_bytes(at);
+            if (!special) {
+                at += 8;
+                continue;
+            }
+            at += __builtin_ctzll(special) >> 3;
         }
-        at += 8;
+        unsigned char c = (unsigned char)*at;
+        if (c < 0x20 || c == '"' || c == '\\')
+            break;
+        size_t size = c < 0x80 ? 1 : character_size(at, stop);
+        if (size == 0)
+            break;
+        at += size;
+        /* Such characters come in runs. */
+        while (at < stop && (unsigned char)*at >= 0x80 &&
+               (size = character_size(at, stop)) > 0)
+            at += size;
     }
-    while (at < stop && (unsigned char)*at >= 0x20 &&
-           (unsigned char)*at < 0x80 && *at != '"' && *at != '\\')
-        at++;
     scan->at = at;
 }
 
@@ -221,15 +274,15 @@ static bool cut_in_two(const struct json_scan *scan) {
     return true;
 }
 
+/* A byte >= 0x80 where skip_plain stopped: more of the file may help. */
 static bool skip_character(struct json_scan *scan) {
     look_ahead(scan, UTF8_MAX_BYTES);
-    if (cut_in_two(scan))
+    size_t size = character_size(scan->at, scan->stop);
+    if (size == 0 && cut_in_two(scan))
         scan->at = scan->stop;
-    if (scan->at == scan->stop || not_utf8(scan))
+    if (size == 0)
         return broken(scan, "inside a string");
-    size_t moved = 0;
-    utf8_next((struct str){scan->at, (size_t)(scan->stop - scan->at)}, &moved);
-    scan->at += moved;
+    scan->at += size;
     return true;
 }
 

@@ -18,35 +18,89 @@ struct pool {
     unsigned started; /* workers that exist: threads - 1 */
     struct worker *workers;
 
-    pthread_mutex_t mutex; /* guards all below */
-    pthread_cond_t wake;   /* a new round, or the end */
-    pthread_cond_t done;   /* running fell to 0 */
-    uint64_t round;
-    unsigned running;
-    bool closing;
-    void (*task)(void *context, unsigned thread);
+    void (*task)(void *context, unsigned thread); /* of this round */
     void *context;
+    _Atomic uint64_t round;   /* its change begins a round */
+    _Atomic unsigned running; /* workers that have not ended this round */
+    _Atomic bool closing;     /* set before the last change of round */
+
+    /* For those who waited long enough to sleep. Whoever goes to sleep first
+     * raises its flag and then looks once more; whoever changes what is waited
+     * for does so first and then looks at the flag. */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake; /* a new round */
+    pthread_cond_t done; /* running fell to 0 */
+    _Atomic unsigned sleepers;
+    _Atomic bool caller_sleeps;
 };
+
+/* Sleeping and waking cost several microseconds, as much as a product of a few
+ * rows: so a thread first looks for some 20 us whether it goes on. */
+enum { LOOKS = 1000 };
+
+static void pause_briefly(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void wait_for_round(struct pool *pool, uint64_t seen) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (pool->round != seen)
+            return;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    pool->sleepers++;
+    while (pool->round == seen)
+        pthread_cond_wait(&pool->wake, &pool->mutex);
+    pool->sleepers--;
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void begin_round(struct pool *pool) {
+    pool->round++;
+    if (!pool->sleepers)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void wait_for_workers(struct pool *pool) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (!pool->running)
+            return;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    pool->caller_sleeps = true;
+    while (pool->running)
+        pthread_cond_wait(&pool->done, &pool->mutex);
+    pool->caller_sleeps = false;
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void end_work(struct pool *pool) {
+    if (--pool->running || !pool->caller_sleeps)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_signal(&pool->done);
+    pthread_mutex_unlock(&pool->mutex);
+}
 
 static void *work(void *argument) {
     struct worker *worker = argument;
     struct pool *pool = worker->pool;
-    uint64_t seen = 0;
-    pthread_mutex_lock(&pool->mutex);
-    for (;;) {
-        while (pool->round == seen && !pool->closing)
-            pthread_cond_wait(&pool->wake, &pool->mutex);
+    for (uint64_t seen = 0;; seen++) {
+        wait_for_round(pool, seen);
         if (pool->closing)
-            break;
-        seen = pool->round;
-        pthread_mutex_unlock(&pool->mutex);
+            return NULL;
         pool->task(pool->context, worker->number);
-        pthread_mutex_lock(&pool->mutex);
-        if (--pool->running == 0)
-            pthread_cond_signal(&pool->done);
+        end_work(pool);
     }
-    pthread_mutex_unlock(&pool->mutex);
-    return NULL;
 }
 
 /* Signals belong to the program's own thread: workers block them all. */
@@ -91,10 +145,8 @@ struct pool *pool_create(struct memory *memory, unsigned threads,
 void pool_free(struct pool *pool) {
     if (!pool)
         return;
-    pthread_mutex_lock(&pool->mutex);
     pool->closing = true;
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->mutex);
+    begin_round(pool);
     for (unsigned i = 1; i <= pool->started; i++)
         pthread_join(pool->workers[i].thread, NULL);
     pthread_mutex_destroy(&pool->mutex);
@@ -111,21 +163,14 @@ unsigned pool_threads(const struct pool *pool) {
 void pool_run(struct pool *pool, void (*task)(void *context, unsigned thread),
               void *context) {
     if (pool->started) {
-        pthread_mutex_lock(&pool->mutex);
         pool->task = task;
         pool->context = context;
         pool->running = pool->started;
-        pool->round++;
-        pthread_cond_broadcast(&pool->wake);
-        pthread_mutex_unlock(&pool->mutex);
+        begin_round(pool);
     }
     task(context, 0);
-    if (pool->started) {
-        pthread_mutex_lock(&pool->mutex);
-        while (pool->running)
-            pthread_cond_wait(&pool->done, &pool->mutex);
-        pthread_mutex_unlock(&pool->mutex);
-    }
+    if (pool->started)
+        wait_for_workers(pool);
 }
 
 struct pieces {

@@ -62,7 +62,8 @@ enum pooling {
     POOLING_LAST,          /* last row */
     POOLING_MEAN,          /* sum / count */
     POOLING_MEAN_SQRT,     /* sum / sqrt(count) */
-    POOLING_WEIGHTED_MEAN, /* row i (from 0) weighs i + 1 */
+    POOLING_WEIGHTED_MEAN, /* row i (from 0, skipped ones counted) weighs i + 1
+                            */
     POOLING_MAX,
 };
 
@@ -100,6 +101,8 @@ struct attention {
 struct sequences {
     size_t texts;
     const uint32_t *starts; /* [texts + 1]; starts[0] is 0 */
+    size_t skip; /* device_pool only: rows at the start of each text (a
+                    prompt's) that do not count */
 };
 
 static inline size_t sequences_rows(const struct sequences *s) {
@@ -226,7 +229,8 @@ void device_attention(struct lane *lane, const struct attention *attention,
                       void *scratch, float *context);
 
 /* One row a text: y[t * stride .. + width). The rows of text t in x are
- * [starts[t], starts[t + 1]); a text has at least one. */
+ * [starts[t] + skip, starts[t + 1]). Where that is none, y is zeros, and the
+ * first row for CLS. */
 void device_pool(struct lane *lane, enum pooling pooling,
                  const struct sequences *sequences, const float *x,
                  size_t width, float *y, size_t stride);

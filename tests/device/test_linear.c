@@ -144,9 +144,10 @@ static void check_splits(struct fixture *f, struct shape s,
 }
 
 static void splits(struct fixture *f) {
-    for (size_t i = 0; i < SHAPE_COUNT; i++)
-        for (int a = ACTIVATION_NONE; a <= ACTIVATION_SIGMOID; a++)
-            check_splits(f, SHAPES[i], (enum activation)a);
+    for (size_t i = 0; i < SHAPE_COUNT; i++) {
+        check_splits(f, SHAPES[i], ACTIVATION_NONE);
+        check_splits(f, SHAPES[i], (enum activation)(1 + i % 6));
+    }
     check_splits(f, (struct shape){17, 384, 1000}, ACTIVATION_GELU);
     check_splits(f, (struct shape){150, 384, 300}, ACTIVATION_GELU);
 }

@@ -172,9 +172,15 @@ static void pool_task(void *context, size_t begin, size_t end,
     const struct shared_rows *s = context;
     for (size_t t = begin; t < end; t++) {
         size_t row = s->sequences->starts[t];
-        s->kernels->pool(s->pooling, s->x + row * s->width,
-                         s->sequences->starts[t + 1] - row, s->width,
-                         s->y + t * s->stride);
+        size_t rows = s->sequences->starts[t + 1] - row;
+        size_t skip = s->sequences->skip;
+        if (skip >= rows && s->pooling == POOLING_CLS)
+            skip = 0;
+        if (skip < rows)
+            s->kernels->pool(s->pooling, s->x + row * s->width, skip, rows,
+                             s->width, s->y + t * s->stride);
+        else
+            memset(s->y + t * s->stride, 0, s->width * sizeof *s->y);
     }
 }
 

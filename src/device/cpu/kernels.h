@@ -51,8 +51,9 @@ struct kernels {
                   size_t rows, float *y);
     void (*norm)(const struct norm *norm, const float *x, size_t rows,
                  float *y);
-    void (*pool)(enum pooling pooling, const float *x, size_t rows,
-                 size_t width, float *y);
+    /* Rows [first, rows) of a text, first < rows. */
+    void (*pool)(enum pooling pooling, const float *x, size_t first,
+                 size_t rows, size_t width, float *y);
     void (*normalize)(float *x, size_t rows, size_t width);
 };
 

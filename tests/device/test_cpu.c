@@ -1,0 +1,223 @@
+/* The device itself: opening, choosing, facts, lanes, and that no verb takes
+ * memory. */
+
+#include "device/fixture.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device/cpu/facts.h"
+
+static void refused(const char *name, const char *isa, const char *in_message) {
+    struct fixture f;
+    struct error err = {0};
+    fixture_open(&f, NULL, 1);
+    struct device_options options = {&f.memory, f.pool, isa};
+    assert_null(device_open(name, &options, &err));
+    assert_int_equal(err.code, ERROR_USAGE);
+    assert_non_null(strstr(err.message, isa ? isa : name));
+    assert_non_null(strstr(err.message, in_message));
+    fixture_close(&f);
+}
+
+static void what_is_not_there_is_refused_with_what_is(void **state) {
+    (void)state;
+    refused("cuda:0", NULL, "cpu");
+    refused("", NULL, "cpu");
+    refused("cpu", "avx1024", "generic");
+}
+
+static void each_isa_opens_and_says_its_name(void **state) {
+    (void)state;
+    size_t count = 0;
+    for (const char *const *isa = device_isas(); *isa; isa++, count++) {
+        struct fixture f;
+        struct device_facts facts;
+        fixture_open(&f, *isa, 2);
+        assert_true(device_facts(f.device, &facts, NULL));
+        assert_string_equal(facts.isa, *isa);
+        assert_string_equal(facts.name, "cpu");
+        assert_int_equal(facts.threads, 2);
+        assert_int_equal(f.device->lanes, 2);
+        assert_true(facts.bytes_free > 0);
+        assert_true(facts.bytes_free <= facts.bytes_total);
+        assert_int_equal(device_lane(f.device, 1)->number, 1);
+        assert_true(device_finish(device_lane(f.device, 1), NULL));
+        fixture_close(&f);
+    }
+    assert_true(count >= 1);
+    assert_string_equal(device_isas()[count - 1], "generic");
+}
+
+static void too_low_a_ceiling_is_an_error(void **state) {
+    (void)state;
+    struct error err = {0};
+    struct memory memory = {0};
+    struct pool *pool = pool_create(&memory, 2, &err);
+    memory.ceiling = memory_live(&memory) + 100000;
+    struct device_options options = {&memory, pool, NULL};
+    assert_null(device_open("cpu", &options, &err));
+    assert_int_equal(err.code, ERROR_MEMORY);
+    pool_free(pool);
+    assert_int_equal(memory_live(&memory), 0);
+}
+
+/* Each verb once, on a wide and a narrow lane. */
+static void all_verbs(struct fixture *f, bool wide) {
+    enum { ROWS = 200, WIDTH = 96 };
+    static const uint32_t STARTS[] = {0, 150, ROWS};
+    struct sequences sequences = {2, STARTS};
+    struct lane *lane = device_lane(f->device, 0);
+    float *x = floats(ROWS * 3 * WIDTH), *y = floats(ROWS * 3 * WIDTH);
+    float *weights = floats(3 * WIDTH * WIDTH);
+    uint32_t ids[ROWS] = {0};
+    void *packed = packed_of(f, weights, WIDTH, 3 * WIDTH);
+    struct attention attention = {3, 32, 0.1f};
+    void *scratch = malloc(device_attention_bytes(f->device, &attention, 150));
+    struct embedding embedding = {WIDTH, 1, 1, weights, NULL, NULL, 0};
+    struct norm norm = {WIDTH, weights, NULL, 1e-12f};
+    struct linear linear = {WIDTH, 3 * WIDTH, packed, weights};
+    assert_non_null(scratch);
+    lane_widen(lane, wide);
+    uint64_t before = f->memory.allocations;
+    device_embed(lane, &embedding, ids, &sequences, x);
+    device_norm(lane, &norm, x, ROWS, x);
+    device_linear(lane, &linear, x, ROWS, ACTIVATION_GELU, NULL, y);
+    device_attention(lane, &attention, &sequences, y, scratch, x);
+    device_pool(lane, POOLING_MEAN, &sequences, x, WIDTH, y, WIDTH);
+    device_normalize(lane, y, 2, WIDTH);
+    assert_int_equal(f->memory.allocations, before);
+    lane_widen(lane, false);
+    free(x);
+    free(y);
+    free(weights);
+    free(packed);
+    free(scratch);
+}
+
+static void narrow_and_wide(struct fixture *f) {
+    all_verbs(f, false);
+    all_verbs(f, true);
+}
+
+static void no_verb_takes_memory(void **state) {
+    (void)state;
+    on_each_isa(narrow_and_wide);
+}
+
+/* A root folder with files of /proc and /sys. */
+struct fake {
+    char root[64];
+};
+
+static void put(struct fake *fake, const char *path, const char *text) {
+    char whole[256];
+    snprintf(whole, sizeof whole, "%s%s", fake->root, path);
+    for (char *c = whole + strlen(fake->root) + 1; *c; c++)
+        if (*c == '/') {
+            *c = '\0';
+            mkdir(whole, 0777);
+            *c = '/';
+        }
+    FILE *file = fopen(whole, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static struct fake fake_make(const char *groups) {
+    struct fake fake = {"/tmp/ensembed-facts-XXXXXX"};
+    assert_non_null(mkdtemp(fake.root));
+    put(&fake, "/proc/meminfo",
+        "MemTotal:  1000 kB\nMemFree: 1 kB\nMemAvailable:   600 kB\n");
+    put(&fake, "/proc/self/cgroup", groups);
+    return fake;
+}
+
+static void expect(struct fake *fake, uint64_t total, uint64_t available) {
+    uint64_t bytes_total = 0, bytes_free = 0;
+    struct error err = {0};
+    if (!cpu_memory(fake->root, &bytes_total, &bytes_free, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(bytes_total, total);
+    assert_int_equal(bytes_free, available);
+}
+
+static void drop(struct fake *fake) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s'", fake->root);
+    assert_int_equal(system(command), 0);
+}
+
+static void control_groups_lower_the_memory(void **state) {
+    (void)state;
+    struct fake none = fake_make("0::/\n");
+    expect(&none, 1000 * 1024, 600 * 1024);
+    put(&none, "/sys/fs/cgroup/memory.max", "max\n");
+    put(&none, "/sys/fs/cgroup/memory.current", "5000\n");
+    expect(&none, 1000 * 1024, 600 * 1024);
+    put(&none, "/sys/fs/cgroup/memory.max", "500000\n");
+    expect(&none, 500000, 495000);
+    drop(&none);
+
+    /* Version 2: the parent's limit is the lower one; its cache counts. */
+    struct fake two = fake_make("0::/a/b\n");
+    put(&two, "/sys/fs/cgroup/a/b/memory.max", "400000\n");
+    put(&two, "/sys/fs/cgroup/a/b/memory.current", "1000\n");
+    put(&two, "/sys/fs/cgroup/a/memory.max", "300000\n");
+    put(&two, "/sys/fs/cgroup/a/memory.current", "250000\n");
+    expect(&two, 300000, 50000);
+    put(&two, "/sys/fs/cgroup/a/memory.stat",
+        "anon 7\nactive_file 9\ninactive_file 20000\n");
+    expect(&two, 300000, 70000);
+    put(&two, "/sys/fs/cgroup/a/memory.current", "350000\n");
+    expect(&two, 300000, 0);
+    drop(&two);
+
+    /* Version 1, in a container that sees its own group at the top. */
+    struct fake one =
+        fake_make("9:name=systemd:/\n4:memory:/outside/x\n0::/\n");
+    put(&one, "/sys/fs/cgroup/memory/memory.limit_in_bytes", "200000\n");
+    put(&one, "/sys/fs/cgroup/memory/memory.usage_in_bytes", "50000\n");
+    put(&one, "/sys/fs/cgroup/memory/memory.stat",
+        "cache 1\ninactive_file 2\ntotal_inactive_file 3000\n");
+    expect(&one, 200000, 153000);
+    put(&one, "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "9223372036854771712\n");
+    expect(&one, 1000 * 1024, 600 * 1024);
+    drop(&one);
+}
+
+static void a_machine_without_proc_is_an_error(void **state) {
+    (void)state;
+    uint64_t total, available;
+    struct error err = {0};
+    assert_false(cpu_memory("/nowhere", &total, &available, &err));
+    assert_int_equal(err.code, ERROR_IO);
+    char name[32];
+    cpu_model("/nowhere", name, sizeof name);
+    assert_string_equal(name, "unknown");
+}
+
+static void the_processor_has_a_name(void **state) {
+    (void)state;
+    struct fake fake = fake_make("0::/\n");
+    char name[32];
+    put(&fake, "/proc/cpuinfo", "processor\t: 0\nmodel name\t: Some CPU 9\n");
+    cpu_model(fake.root, name, sizeof name);
+    assert_string_equal(name, "Some CPU 9");
+    drop(&fake);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_not_there_is_refused_with_what_is),
+        cmocka_unit_test(each_isa_opens_and_says_its_name),
+        cmocka_unit_test(too_low_a_ceiling_is_an_error),
+        cmocka_unit_test(no_verb_takes_memory),
+        cmocka_unit_test(control_groups_lower_the_memory),
+        cmocka_unit_test(a_machine_without_proc_is_an_error),
+        cmocka_unit_test(the_processor_has_a_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

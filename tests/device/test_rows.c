@@ -1,0 +1,318 @@
+/* Embedding, norm, pooling and normalisation against their definitions in
+ * double, and what cannot change them. */
+
+#include "device/fixture.h"
+
+static const size_t WIDTHS[] = {1, 3, 16, 31, 64, 65, 100, 384, 1000, 1024};
+enum { WIDTH_COUNT = sizeof WIDTHS / sizeof *WIDTHS };
+
+static struct lane *lane_0(struct fixture *f) {
+    return device_lane(f->device, 0);
+}
+
+/* Sums of the row in the order of the code are at most width / 16 + 16 deep;
+ * WIDTH roundings bound any order. */
+static void check_norm(struct fixture *f, size_t width, size_t rows,
+                       float offset, bool shifted) {
+    float *x = floats(rows * width), *y = floats(rows * width);
+    float *scale = floats(width), *shift = floats(width);
+    struct norm norm = {width, scale, shifted ? shift : NULL, 1e-5f};
+    for (size_t i = 0; i < rows * width; i++)
+        x[i] += offset;
+    device_norm(lane_0(f), &norm, x, rows, y);
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * width;
+        double mean = 0, variance = 0, size = 0, n = (double)width;
+        for (size_t c = 0; c < width; c++) {
+            mean += (double)row[c] / n;
+            size += fabs((double)row[c]) / n;
+        }
+        for (size_t c = 0; c < width; c++)
+            variance += pow((double)row[c] - mean, 2) / n;
+        double by = 1 / sqrt(variance + (double)norm.epsilon);
+        for (size_t c = 0; c < width; c++) {
+            double s = (double)scale[c];
+            double part = ((double)row[c] - mean) * by * s;
+            double expected = part + (shifted ? (double)shift[c] : 0);
+            /* The mean's error moves the row; the variance's scales it. */
+            double bound =
+                ROUNDING * ((n + 4) * size * by * fabs(s) * 2 +
+                            (n + 8) * fabs(part) * 2 + 2 * fabs(expected));
+            assert_near((double)y[r * width + c], expected, bound, "norm",
+                        r * width + c);
+        }
+    }
+    device_norm(lane_0(f), &norm, x, rows, x);
+    assert_same_bits(x, y, rows * width, "norm in place");
+    free(x);
+    free(y);
+    free(scale);
+    free(shift);
+}
+
+static void norms(struct fixture *f) {
+    for (size_t i = 0; i < WIDTH_COUNT; i++) {
+        check_norm(f, WIDTHS[i], 1, 0, true);
+        check_norm(f, WIDTHS[i], 7, 5, false);
+    }
+}
+
+static void norm_is_its_definition(void **state) {
+    (void)state;
+    on_each_isa(norms);
+}
+
+/* The same rows at once, one by one, and by all threads. */
+static void check_norm_splits(struct fixture *f) {
+    enum { ROWS = 301, WIDTH = 100 };
+    float *x = floats(ROWS * WIDTH), *y = floats(ROWS * WIDTH);
+    float *other = floats(ROWS * WIDTH), *scale = floats(WIDTH);
+    struct norm norm = {WIDTH, scale, scale, 1e-12f};
+    device_norm(lane_0(f), &norm, x, ROWS, y);
+    for (size_t r = 0; r < ROWS; r++)
+        device_norm(lane_0(f), &norm, x + r * WIDTH, 1, other + r * WIDTH);
+    assert_same_bits(y, other, ROWS * WIDTH, "norm row by row");
+    lane_widen(lane_0(f), true);
+    memset(other, 0, ROWS * WIDTH * sizeof *other);
+    device_norm(lane_0(f), &norm, x, ROWS, other);
+    assert_same_bits(y, other, ROWS * WIDTH, "norm by all threads");
+
+    device_normalize(lane_0(f), other, ROWS, WIDTH);
+    lane_widen(lane_0(f), false);
+    for (size_t r = 0; r < ROWS; r++)
+        device_normalize(lane_0(f), y + r * WIDTH, 1, WIDTH);
+    assert_same_bits(y, other, ROWS * WIDTH, "normalize by all threads");
+    free(x);
+    free(y);
+    free(other);
+    free(scale);
+}
+
+static void rows_and_threads_change_no_bit(void **state) {
+    (void)state;
+    on_each_isa(check_norm_splits);
+}
+
+static void check_normalize(struct fixture *f, size_t width, float factor) {
+    enum { ROWS = 3 };
+    float *x = floats(ROWS * width), *y = floats(ROWS * width);
+    for (size_t i = 0; i < ROWS * width; i++)
+        x[i] *= factor;
+    memcpy(y, x, ROWS * width * sizeof *y);
+    device_normalize(lane_0(f), y, ROWS, width);
+    for (size_t r = 0; r < ROWS; r++) {
+        double sum = 0;
+        for (size_t c = 0; c < width; c++)
+            sum += pow((double)x[r * width + c], 2);
+        double length = fmax(sqrt(sum), 1e-12);
+        for (size_t c = 0; c < width; c++) {
+            double expected = (double)x[r * width + c] / length;
+            assert_near((double)y[r * width + c], expected,
+                        1.001 * ROUNDING * fabs(expected) + 1e-44, "normalize",
+                        c);
+        }
+    }
+    free(x);
+    free(y);
+}
+
+static void normalizes(struct fixture *f) {
+    for (size_t i = 0; i < WIDTH_COUNT; i++) {
+        check_normalize(f, WIDTHS[i], 1);
+        check_normalize(f, WIDTHS[i], 1e-30f); /* shorter than 1e-12 */
+        check_normalize(f, WIDTHS[i], 1e30f);  /* its squares overflow */
+        check_normalize(f, WIDTHS[i], 0);
+    }
+}
+
+static void normalize_is_its_definition(void **state) {
+    (void)state;
+    on_each_isa(normalizes);
+}
+
+static const uint32_t STARTS[] = {0, 1, 3, 20, 21, 321};
+static const struct sequences TEXTS = {5, STARTS};
+enum { ROWS = 321 };
+
+static double pooled(enum pooling pooling, const float *x, size_t rows,
+                     size_t width) {
+    double sum = 0, weighted = 0, most = -INFINITY, n = (double)rows;
+    for (size_t r = 0; r < rows; r++) {
+        double here = (double)x[r * width];
+        sum += here;
+        weighted += here * (double)(r + 1);
+        most = fmax(most, here);
+    }
+    switch (pooling) {
+    case POOLING_CLS:
+        return (double)x[0];
+    case POOLING_LAST:
+        return (double)x[(rows - 1) * width];
+    case POOLING_MEAN:
+        return sum / n;
+    case POOLING_MEAN_SQRT:
+        return sum / sqrt(n);
+    case POOLING_WEIGHTED_MEAN:
+        return weighted / (n * (n + 1) / 2);
+    case POOLING_MAX:
+        return most;
+    }
+    return 0;
+}
+
+static void check_pool(struct fixture *f, enum pooling pooling, size_t width) {
+    size_t stride = width + 3;
+    float *x = floats(ROWS * width);
+    float *y = floats(4 * stride + width), *wide = floats(4 * stride + width);
+    memcpy(wide, y, (4 * stride + width) * sizeof *y);
+    float gap = y[width];
+    device_pool(lane_0(f), pooling, &TEXTS, x, width, y, stride);
+    for (size_t t = 0; t < TEXTS.texts; t++)
+        for (size_t c = 0; c < width; c++) {
+            double expected = pooled(pooling, x + STARTS[t] * width + c,
+                                     STARTS[t + 1] - STARTS[t], width);
+            assert_near((double)y[t * stride + c], expected,
+                        1.001 * ROUNDING * fabs(expected) + 1e-13, "pool", c);
+        }
+    assert_same_bits(&gap, y + width, 1, "what lies between the rows");
+
+    lane_widen(lane_0(f), true);
+    device_pool(lane_0(f), pooling, &TEXTS, x, width, wide, stride);
+    lane_widen(lane_0(f), false);
+    assert_same_bits(y, wide, 4 * stride + width, "pool by all threads");
+
+    struct sequences alone = {1, (const uint32_t[]){0, 300}};
+    device_pool(lane_0(f), pooling, &alone, x + 21 * width, width, wide,
+                stride);
+    assert_same_bits(y + 4 * stride, wide, width, "a text alone");
+    free(x);
+    free(y);
+    free(wide);
+}
+
+/* A NaN in row R of column 70 shows wherever the row counts, and only there. */
+static void check_pool_poison(struct fixture *f, enum pooling pooling,
+                              size_t row, float poison) {
+    enum { WIDTH = 100, COUNT = 9 };
+    struct sequences text = {1, (const uint32_t[]){0, COUNT}};
+    float *x = floats(COUNT * WIDTH), *y = floats(WIDTH);
+    x[row * WIDTH + 70] = poison;
+    device_pool(lane_0(f), pooling, &text, x, WIDTH, y, WIDTH);
+    bool counts = pooling == POOLING_CLS    ? row == 0
+                  : pooling == POOLING_LAST ? row == COUNT - 1
+                                            : true;
+    for (size_t c = 0; c < WIDTH; c++)
+        assert_true(!isfinite(y[c]) == (c == 70 && counts));
+    free(x);
+    free(y);
+}
+
+static void pools(struct fixture *f) {
+    for (int p = POOLING_CLS; p <= POOLING_MAX; p++) {
+        for (size_t i = 0; i < WIDTH_COUNT; i++)
+            check_pool(f, (enum pooling)p, WIDTHS[i]);
+        for (size_t row = 0; row < 9; row++) {
+            check_pool_poison(f, (enum pooling)p, row, NAN);
+            check_pool_poison(f, (enum pooling)p, row, INFINITY);
+        }
+    }
+}
+
+static void pooling_is_its_definition(void **state) {
+    (void)state;
+    on_each_isa(pools);
+}
+
+static void check_embed(struct fixture *f, size_t width, bool position,
+                        bool type) {
+    enum { VOCAB = 50, FIRST = 2 };
+    float *words = floats(VOCAB * width), *kind = floats(width);
+    float *positions = floats((300 + FIRST) * width);
+    float *y = floats(ROWS * width), *wide = floats(ROWS * width);
+    uint32_t ids[ROWS];
+    for (size_t r = 0; r < ROWS; r++)
+        ids[r] = (uint32_t)(r * 7 % VOCAB);
+    struct embedding e = {.width = width,
+                          .vocab = VOCAB,
+                          .positions = 300 + FIRST,
+                          .words = words,
+                          .position = position ? positions : NULL,
+                          .type = type ? kind : NULL,
+                          .position_first = FIRST};
+    device_embed(lane_0(f), &e, ids, &TEXTS, y);
+    for (size_t t = 0; t < TEXTS.texts; t++)
+        for (size_t r = STARTS[t]; r < STARTS[t + 1]; r++)
+            for (size_t c = 0; c < width; c++) {
+                float expected = words[ids[r] * width + c];
+                if (type)
+                    expected += kind[c];
+                if (position)
+                    expected += positions[(FIRST + r - STARTS[t]) * width + c];
+                assert_same_bits(y + r * width + c, &expected, 1, "embed");
+            }
+    lane_widen(lane_0(f), true);
+    device_embed(lane_0(f), &e, ids, &TEXTS, wide);
+    lane_widen(lane_0(f), false);
+    assert_same_bits(y, wide, ROWS * width, "embed by all threads");
+    free(words);
+    free(kind);
+    free(positions);
+    free(y);
+    free(wide);
+}
+
+static void embeds(struct fixture *f) {
+    for (size_t i = 0; i < WIDTH_COUNT; i++) {
+        check_embed(f, WIDTHS[i], true, true);
+        check_embed(f, WIDTHS[i], true, false);
+        check_embed(f, WIDTHS[i], false, true);
+        check_embed(f, WIDTHS[i], false, false);
+    }
+}
+
+static void embedding_is_a_sum_of_rows(void **state) {
+    (void)state;
+    on_each_isa(embeds);
+}
+
+static void check_poison(struct fixture *f, float poison) {
+    enum { WIDTH = 100 };
+    float *x = floats(3 * WIDTH), *y = floats(3 * WIDTH), *s = floats(WIDTH);
+    struct norm norm = {WIDTH, s, NULL, 1e-12f};
+    for (size_t at = 0; at < WIDTH; at++) {
+        x[WIDTH + at] = poison;
+        device_norm(lane_0(f), &norm, x, 3, y);
+        for (size_t i = 0; i < 3 * WIDTH; i++)
+            assert_true(isfinite(y[i]) == (i / WIDTH != 1));
+        memcpy(y, x, 3 * WIDTH * sizeof *y);
+        device_normalize(lane_0(f), y, 3, WIDTH);
+        assert_true(isnan(y[WIDTH + at]));
+        assert_true(isfinite(y[0]) && isfinite(y[2 * WIDTH]));
+        x[WIDTH + at] = 0.5f;
+    }
+    free(x);
+    free(y);
+    free(s);
+}
+
+static void poison(struct fixture *f) {
+    check_poison(f, NAN);
+    check_poison(f, INFINITY);
+}
+
+static void a_nan_is_never_hidden(void **state) {
+    (void)state;
+    on_each_isa(poison);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(norm_is_its_definition),
+        cmocka_unit_test(rows_and_threads_change_no_bit),
+        cmocka_unit_test(normalize_is_its_definition),
+        cmocka_unit_test(pooling_is_its_definition),
+        cmocka_unit_test(embedding_is_a_sum_of_rows),
+        cmocka_unit_test(a_nan_is_never_hidden),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

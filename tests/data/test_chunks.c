@@ -693,10 +693,11 @@ static void duplicates_and_blanks_are_counted(void **state) {
 
 static void metadata_is_the_bytes_that_came(void **state) {
     const struct place *place = *state;
-    static const char *metadata[] = {
+    static const char first[] =
         "{ \"n\" : 0.1, \"e\":1e400,\n\"i\":12345678901234567890, \"k\":1,"
-        "\"k\":2, \"u\":\"\\u00e9\\/\" }",
-        "{\"chunk_id\":\"\\u0061\"}", "{\"lone\":\"\\ufffd \\ud83d\\ude00\"}"};
+        "\"k\":2, \"u\":\"\\u00e9\\/\" }";
+    static const char *metadata[] = {first, "{\"chunk_id\":\"\\u0061\"}",
+                                     "{\"lone\":\"\\ufffd \\ud83d\\ude00\"}"};
     put(place, "1.json",
         "[{\"metadata\":{ \"n\" : 0.1, \"e\":1e400,\n\"i\":1234567890123456789"
         "0, \"k\":1,\"k\":2, \"u\":\"\\u00e9\\/\" },\"text\":\"t\",\"x\":1},"

@@ -159,8 +159,8 @@ static void sparse_vectors(void **state) {
         "{\"sparse_features\":{}}",
         "{\"sparse_features\":{\"term_weights\":{}}}",
         "{\"sparse_features\":{\"term_weights\":[]}}",
-        "{\"sparse_features\":{\"term_weights\":[{\"term\":\"a\",\"weight\":"
-        "\"1\"}]}}"};
+        ("{\"sparse_features\":{\"term_weights\":[{\"term\":\"a\",\"weight\":"
+         "\"1\"}]}}")};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         expect_field("x", none[i], "sparse_vector", "null");
 }

@@ -70,43 +70,16 @@ static void transform(const struct encoder *e, struct lane *lane,
 
 /* ---- the head ----------------------------------------------------------- */
 
-/* Pooling without the prompt's rows: text by text, since the rows that count
- * are not next to each other. A text that is all prompt gives zeros, as a mean
- * over nothing does upstream, and fails the check of vectors. */
-static void pool_behind_prompt(struct lane *lane, enum pooling pooling,
-                               const struct sequences *texts, const float *x,
-                               size_t width, size_t skip, float *y,
-                               size_t stride) {
-    for (size_t t = 0; t < texts->texts; t++) {
-        uint32_t rows = texts->starts[t + 1] - texts->starts[t];
-        const float *first = x + texts->starts[t] * width;
-        if (rows <= skip) {
-            memset(y + t * stride, 0, width * sizeof *y);
-            continue;
-        }
-        uint32_t starts[2] = {0, rows - (uint32_t)skip};
-        struct sequences one = {.texts = 1, .starts = starts};
-        device_pool(lane, pooling, &one, first + skip * width, width,
-                    y + t * stride, stride);
-    }
-}
-
 static void pool(const struct encoder *e, struct lane *lane,
                  const struct lane_work *work, const struct sequences *texts,
                  size_t prompt_tokens) {
     size_t hidden = e->spec->hidden;
-    size_t stride = model_spec_pooled_width(e->spec);
-    for (size_t i = 0; i < e->spec->pooling_count; i++) {
-        enum pooling pooling = e->spec->pooling[i];
-        float *y = work->pooled + i * hidden;
-        bool skip = prompt_tokens && !e->spec->pooling_include_prompt &&
-                    pooling != POOLING_CLS;
-        if (skip)
-            pool_behind_prompt(lane, pooling, texts, work->x, hidden,
-                               prompt_tokens, y, stride);
-        else
-            device_pool(lane, pooling, texts, work->x, hidden, y, stride);
-    }
+    struct sequences counted = *texts;
+    counted.skip = e->spec->pooling_include_prompt ? 0 : prompt_tokens;
+    for (size_t i = 0; i < e->spec->pooling_count; i++)
+        device_pool(lane, e->spec->pooling[i], &counted, work->x, hidden,
+                    work->pooled + i * hidden,
+                    model_spec_pooled_width(e->spec));
 }
 
 static void head(const struct encoder *e, struct lane *lane,

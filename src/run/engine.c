@@ -13,8 +13,10 @@ static bool load_tokenizer(struct engine *engine, struct error *err) {
     struct file_map map;
     if (!file_map_open(&map, path, err))
         return false;
-    engine->tokenizer =
-        tokenizer_create(memory, (struct str){map.data, map.size}, path, err);
+    struct str json = {map.data, map.size};
+    engine->tokenizer = engine->member->files->do_lower_case
+                            ? tokenizer_create_lower(memory, json, path, err)
+                            : tokenizer_create(memory, json, path, err);
     file_map_close(&map);
     if (!engine->tokenizer)
         return false;

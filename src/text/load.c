@@ -10,8 +10,11 @@
  * file, and would cost memory by its size alone. */
 enum { IDS_MAX = 1 << 22 };
 
+/* LOWER: with a Lowercase before the file's own. It changes nothing but the
+ * case, so it may as well come last, where ours is; strip_accents: null still
+ * follows the file. */
 static bool load_normalizer(struct normalizer *normalizer, const json_t *root,
-                            const char *name, struct error *err) {
+                            bool lower, const char *name, struct error *err) {
     struct part part;
     if (!part_open(&part, root, "normalizer", "normalizers", name, err))
         return false;
@@ -27,6 +30,7 @@ static bool load_normalizer(struct normalizer *normalizer, const json_t *root,
         fine = fine && json_member_bool(part.json, "strip_accents", name,
                                         &normalizer->strip_accents, err);
     }
+    normalizer->lowercase |= lower;
     normalize_prepare(normalizer);
     return fine;
 }
@@ -223,7 +227,7 @@ static bool load_added(struct tokenizer *tokenizer, const json_t *list,
 }
 
 static bool load_parts(struct tokenizer *tokenizer, const json_t *root,
-                       const char *name, struct error *err) {
+                       bool lower, const char *name, struct error *err) {
     const json_t *added = json_object_get(root, "added_tokens");
     if (added && !json_is_null(added) && !json_is_array(added))
         return error_set(err, ERROR_INPUT, "%s: \"added_tokens\" is not a list",
@@ -232,7 +236,7 @@ static bool load_parts(struct tokenizer *tokenizer, const json_t *root,
         return error_set(err, ERROR_INPUT,
                          "%s: \"added_tokens\" has more than %d entries", name,
                          IDS_MAX);
-    return load_normalizer(&tokenizer->normalizer, root, name, err) &&
+    return load_normalizer(&tokenizer->normalizer, root, lower, name, err) &&
            load_pretokenizer(&tokenizer->pretokenizer, root, name, err) &&
            load_model(tokenizer, root, json_array_size(added), name, err) &&
            load_added(tokenizer, added, name, err) &&
@@ -240,14 +244,14 @@ static bool load_parts(struct tokenizer *tokenizer, const json_t *root,
                          name, &tokenizer->arena, err);
 }
 
-bool tokenizer_load(struct tokenizer *tokenizer, struct str json,
+bool tokenizer_load(struct tokenizer *tokenizer, struct str json, bool lower,
                     const char *name, struct error *err) {
     json_t *root = json_parse(json, name, err);
     if (!root)
         return false;
     bool fine =
         json_is_object(root)
-            ? load_parts(tokenizer, root, name, err)
+            ? load_parts(tokenizer, root, lower, name, err)
             : error_set(err, ERROR_INPUT,
                         "%s: not a tokenizer.json: no JSON object", name);
     json_decref(root);

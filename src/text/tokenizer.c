@@ -31,8 +31,9 @@ bool tokens_reserve(struct tokens *tokens, size_t extra, struct error *err) {
     return true;
 }
 
-struct tokenizer *tokenizer_create(struct memory *memory, struct str json,
-                                   const char *name, struct error *err) {
+static struct tokenizer *create(struct memory *memory, struct str json,
+                                bool lower, const char *name,
+                                struct error *err) {
     struct tokenizer *tokenizer =
         memory_zalloc(memory, 1, sizeof *tokenizer, err);
     if (!tokenizer)
@@ -42,10 +43,20 @@ struct tokenizer *tokenizer_create(struct memory *memory, struct str json,
     tokenizer->wordpiece.vocab = trie_make(memory);
     tokenizer->raw = added_set_make(memory, NULL);
     tokenizer->normalized = added_set_make(memory, NULL);
-    if (tokenizer_load(tokenizer, json, name, err))
+    if (tokenizer_load(tokenizer, json, lower, name, err))
         return tokenizer;
     tokenizer_free(tokenizer);
     return NULL;
+}
+
+struct tokenizer *tokenizer_create(struct memory *memory, struct str json,
+                                   const char *name, struct error *err) {
+    return create(memory, json, false, name, err);
+}
+
+struct tokenizer *tokenizer_create_lower(struct memory *memory, struct str json,
+                                         const char *name, struct error *err) {
+    return create(memory, json, true, name, err);
 }
 
 void tokenizer_free(struct tokenizer *tokenizer) {

@@ -40,7 +40,7 @@ bool tokens_reserve(struct tokens *tokens, size_t extra, struct error *err);
 
 /* Fills an empty TOKENIZER, of which memory and arena are set, from a
  * tokenizer.json. What was made before a failure is the caller's to free. */
-bool tokenizer_load(struct tokenizer *tokenizer, struct str json,
+bool tokenizer_load(struct tokenizer *tokenizer, struct str json, bool lower,
                     const char *name, struct error *err);
 
 /* The normalised form of a short text, appended to OUT. */

@@ -1,0 +1,232 @@
+/* test_parity.c - small models with random weights against what
+ * sentence-transformers makes of them (tests/fixtures/README.md): ids equal,
+ * vectors within a cosine of 0.99999 of its float32, on every instruction set
+ * that this machine has. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "run/engine.h"
+#include "run/roster.h"
+#include "run/session.h"
+
+#define MODELS "tests/fixtures/models/"
+
+enum { FILE_MAX = 16 << 20 };
+
+/* A folder and the file with what it should give. */
+struct reference {
+    const char *folder;
+    const char *file;
+};
+
+static const struct reference references[] = {
+    {"mean", "reference.json"},
+    {"dense", "reference.json"},
+    {"cls", "reference.json"},
+    {"max_pooling", "reference.json"},
+    {"weightedmean", "reference.json"},
+    {"lasttoken", "reference.json"},
+    {"mean_sqrt_len", "reference.json"},
+    {"concat", "reference.json"},
+    {"concat_old", "reference.json"},
+    {"gelu_new", "reference.json"},
+    {"relu", "reference.json"},
+    {"cased", "reference.json"},
+    {"lower_case", "reference.json"},
+    {"prompts", "reference.json"},
+    {"prompts", "reference-query.json"},
+    {"prompts", "reference-plain.json"},
+    {"prompts_excluded", "reference.json"},
+    {"prompts_excluded", "reference-query.json"},
+    {"prompts_excluded", "reference-plain.json"},
+    {"sharded", "reference.json"},
+    {"prefixed", "reference.json"},
+    {"pooler", "reference.json"},
+    {"gamma", "reference.json"},
+    {"f16", "reference.json"},
+    {"bf16", "reference.json"},
+    {"matryoshka", "reference.json"},
+    {"plain", "reference.json"},
+    {"subfolder", "reference.json"},
+};
+
+static json_t *read_json(const char *path) {
+    struct error err = {0};
+    json_t *document = json_read_file(path, FILE_MAX, &err);
+    if (!document)
+        fail_msg("%s", err.message);
+    return document;
+}
+
+static void compare_ids(const char *name, size_t text, const json_t *want,
+                        const uint32_t *ids, size_t count) {
+    if (json_array_size(want) != count)
+        fail_msg("%s, text %zu: %zu ids, expected %zu", name, text, count,
+                 json_array_size(want));
+    for (size_t i = 0; i < count; i++)
+        if (json_integer_value(json_array_get(want, i)) != ids[i])
+            fail_msg("%s, text %zu: id %zu is %u", name, text, i, ids[i]);
+}
+
+static void compare_vector(const char *name, size_t text, const json_t *want,
+                           const float *vector, size_t width) {
+    double dot = 0, ours = 0, theirs = 0;
+    assert_int_equal(json_array_size(want), width);
+    for (size_t i = 0; i < width; i++) {
+        double reference = json_number_value(json_array_get(want, i));
+        dot += reference * vector[i];
+        ours += (double)vector[i] * vector[i];
+        theirs += reference * reference;
+    }
+    double cosine = dot / __builtin_sqrt(ours * theirs);
+    double length = __builtin_sqrt(ours / theirs);
+    if (!(cosine >= 0.99999) || !(length > 0.9999 && length < 1.0001))
+        fail_msg("%s, text %zu: cosine %.9f, length %.6f of the reference's",
+                 name, text, cosine, length);
+}
+
+/* What member_cut makes of a vector is of unit length; sentence-transformers
+ * leaves a cut one as it is. The direction is compared. */
+static void make_unit(json_t *vector) {
+    double sum = 0;
+    for (size_t i = 0; i < json_array_size(vector); i++) {
+        double x = json_number_value(json_array_get(vector, i));
+        sum += x * x;
+    }
+    for (size_t i = 0; i < json_array_size(vector); i++)
+        json_array_set_new(
+            vector, i,
+            json_real(json_number_value(json_array_get(vector, i)) /
+                      __builtin_sqrt(sum)));
+}
+
+static void check_texts(const char *name, struct engine *engine,
+                        const json_t *reference, const json_t *texts) {
+    struct memory *memory = &engine->session->memory;
+    const struct member *member = engine->member;
+    struct error err = {0};
+    float *vector =
+        memory_alloc(memory, member->spec.width, sizeof *vector, &err);
+    for (size_t i = 0; i < json_array_size(texts); i++) {
+        const json_t *text = json_array_get(texts, i);
+        struct str bytes = {json_string_value(text), json_string_length(text)};
+        struct tokens tokens = tokens_make(memory);
+        size_t starts[2];
+        if (!engine_tokenize(engine, &bytes, 1, TOKENIZER_CUT, &tokens, starts,
+                             NULL, &err) ||
+            !engine_embed_text(engine, bytes, vector, &err))
+            fail_msg("%s, text %zu: %s", name, i, err.message);
+        compare_ids(name, i,
+                    json_array_get(json_object_get(reference, "ids"), i),
+                    tokens.ids, tokens.count);
+        json_t *want = json_array_get(json_object_get(reference, "vectors"), i);
+        if (member->width < member->spec.width && member->spec.normalize)
+            make_unit(want);
+        compare_vector(name, i, want, vector, member->width);
+        tokens_free(&tokens);
+    }
+    memory_free(memory, vector);
+}
+
+static void check_reference(const struct reference *r, const char *isa) {
+    char folder[256], path[320], name[300];
+    snprintf(folder, sizeof folder, MODELS "%s", r->folder);
+    snprintf(path, sizeof path, "%s/%s", folder, r->file);
+    snprintf(name, sizeof name, "%s/%s on %s", r->folder, r->file, isa);
+    json_t *reference = read_json(path);
+    json_t *texts =
+        read_json(json_string_value(json_object_get(reference, "texts_file")));
+    struct model_request request = {.reference = folder, .weight = 1};
+    struct run_options options = {
+        .models = &request, .models_count = 1, .threads = 2, .isa = isa};
+    struct session session;
+    struct roster roster = {0};
+    struct error err = {0};
+    struct engine *engine = NULL;
+    if (session_open(&session, &options, NULL, &err) &&
+        roster_open(&roster, &session,
+                    json_string_value(json_object_get(reference, "encoded_as")),
+                    false, &err)) {
+        if (roster.members[0].error.code)
+            err = roster.members[0].error;
+        else
+            engine = engine_load(&session, &roster.members[0], 0, &err);
+    }
+    if (!engine)
+        fail_msg("%s: %s", name, err.message);
+    check_texts(name, engine, reference, texts);
+    engine_free(engine);
+    roster_free(&roster);
+    session_close(&session);
+    assert_int_equal(memory_live(&session.memory), 0);
+    json_decref(reference);
+    json_decref(texts);
+}
+
+static void vectors_are_those_of_sentence_transformers(void **state) {
+    (void)state;
+    size_t count = sizeof references / sizeof *references;
+    for (const char *const *isa = device_isas(); *isa; isa++)
+        for (size_t i = 0; i < count; i++)
+            check_reference(&references[i], *isa);
+    print_message("%zu references equal on each instruction set\n", count);
+}
+
+/* Folders that must be refused, and a word that the sentence must have. */
+static void broken_models_are_refused_by_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *folder, *word;
+        enum error_code code;
+    } cases[] = {
+        {"broken_no_weights", "model.safetensors", ERROR_MISSING},
+        {"broken_truncated", "model.safetensors", ERROR_INPUT},
+        {"broken_offset", "model.safetensors", ERROR_INPUT},
+        {"broken_shape", "shape", ERROR_INPUT},
+        {"broken_missing", "missing", ERROR_INPUT},
+        {"broken_unexpected", "unexpected", ERROR_INPUT},
+        {"broken_dtype", "F32", ERROR_UNSUPPORTED},
+        {"unsupported", "roberta", ERROR_UNSUPPORTED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char folder[256];
+        snprintf(folder, sizeof folder, MODELS "%s", cases[i].folder);
+        struct model_request request = {.reference = folder, .weight = 1};
+        struct run_options options = {
+            .models = &request, .models_count = 1, .threads = 1};
+        struct session session;
+        struct roster roster;
+        struct error err = {0};
+        assert_true(session_open(&session, &options, NULL, &err));
+        assert_true(roster_open(&roster, &session, "", false, &err));
+        struct engine *engine = NULL;
+        if (roster.members[0].error.code)
+            err = roster.members[0].error;
+        else
+            engine = engine_load(&session, &roster.members[0], 0, &err);
+        if (engine || err.code != cases[i].code ||
+            !strstr(err.message, cases[i].word))
+            fail_msg("%s: code %s, \"%s\"", folder, error_name(err.code),
+                     err.message);
+        roster_free(&roster);
+        session_close(&session);
+        assert_int_equal(memory_live(&session.memory), 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vectors_are_those_of_sentence_transformers),
+        cmocka_unit_test(broken_models_are_refused_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

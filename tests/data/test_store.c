@@ -315,8 +315,7 @@ static void a_damaged_record_is_refused(void **state) {
         "{}",
         "{\"version\": 1}",
         "{\"version\": 1, \"width\": 3, \"isa\": [], \"fingerprint\": 7}",
-        "{\"version\": 1, \"width\": 3, \"isa\": [], \"fingerprint\": {},"
-        " \"array\": 7}",
+        "{\"version\":1,\"width\":3,\"isa\":[],\"fingerprint\":{},\"array\":7}",
         "{\"version\": 2, \"width\": 3, \"isa\": [], \"fingerprint\": {}}"};
     const char *folder = fresh("damaged");
     struct store *store = open_at(folder);

@@ -56,8 +56,9 @@ bool error_vset(struct error *err, enum error_code code, const char *format,
                 va_list arguments) __attribute__((format(printf, 3, 0)));
 
 /* error_set for a system call that failed: appends strerror(errno), and turns
- * ENOSPC and EDQUOT into ERROR_FULL with the remedy, ENOMEM into ERROR_MEMORY.
- * WHAT names the action and its object: "write /data/out/embeddings.npy". */
+ * ENOSPC, EDQUOT and EFBIG into ERROR_FULL with the remedy, ENOMEM into
+ * ERROR_MEMORY. WHAT names the action and its object: "write
+ * /data/out/embeddings.npy". */
 bool error_errno(struct error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -26,7 +26,8 @@ static void catch_signals(void) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write */
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, ... */
+    signal(SIGXFSZ, SIG_IGN); /* ... and so is a limit on a file's size */
 }
 
 static int (*const commands[COMMAND_COUNT])(const struct program *program,

@@ -81,19 +81,25 @@ static size_t part_begin(const struct model_spec *spec,
 
 /* ---- names -------------------------------------------------------------- */
 
+/* PATTERN with the layer's number in the place of %zu. */
+static void rule_name(const char *pattern, size_t layer,
+                      char name[NAME_MAX_BYTES]) {
+    const char *slot = strstr(pattern, "%zu");
+    if (slot)
+        snprintf(name, NAME_MAX_BYTES, "%.*s%zu%s", (int)(slot - pattern),
+                 pattern, layer, slot + 3);
+    else
+        snprintf(name, NAME_MAX_BYTES, "%s", pattern);
+}
+
 static const struct tensor *find_named(const struct safetensors *st,
                                        const char *prefix, const char *pattern,
                                        size_t layer) {
+    char bare[NAME_MAX_BYTES], name[2 * NAME_MAX_BYTES];
     if (!pattern)
         return NULL;
-    char name[NAME_MAX_BYTES];
-    int length = snprintf(name, sizeof name, "%s", prefix);
-    const char *slot = strstr(pattern, "%zu");
-    if (slot)
-        snprintf(name + length, sizeof name - (size_t)length, "%.*s%zu%s",
-                 (int)(slot - pattern), pattern, layer, slot + 3);
-    else
-        snprintf(name + length, sizeof name - (size_t)length, "%s", pattern);
+    rule_name(pattern, layer, bare);
+    snprintf(name, sizeof name, "%s%s", prefix, bare);
     return safetensors_find(st, name);
 }
 
@@ -295,80 +301,6 @@ static void fill_rule(const struct loader *loader,
     safetensors_forget(loader->st, tensor);
 }
 
-static bool take_rule(struct loader *loader, const struct tensor_rule *rule,
-                      size_t layer, struct error *err) {
-    const struct tensor *tensor =
-        find_rule(loader->st, loader->prefix, rule, layer);
-    char name[NAME_MAX_BYTES];
-    if (!tensor) {
-        const char *slot = strstr(rule->name, "%zu");
-        if (slot)
-            snprintf(name, sizeof name, "%.*s%zu%s", (int)(slot - rule->name),
-                     rule->name, layer, slot + 3);
-        name_problem(&loader->missing, &loader->missing_count,
-                     slot ? name : rule->name);
-        return true;
-    }
-    const struct model_spec *spec = loader->spec;
-    size_t columns =
-        rule->columns == DIM_NONE ? 0 : dim_size(spec, rule->columns);
-    if (!check_tensor(tensor, dim_size(spec, rule->rows), columns,
-                      loader->files->weights[tensor->file], err))
-        return false;
-    loader->used[tensor - safetensors_at(loader->st, 0)] = true;
-    fill_rule(loader, rule, tensor,
-              in_layer(rule) ? (void *)&loader->weights->layers[layer]
-                             : (void *)loader->weights);
-    return true;
-}
-
-static bool fill_encoder(struct loader *loader, struct error *err) {
-    const struct family *family = loader->spec->family;
-    for (size_t i = 0; i < family->rules_count; i++) {
-        const struct tensor_rule *rule = &family->rules[i];
-        size_t times = in_layer(rule) ? loader->spec->layers : 1;
-        for (size_t layer = 0; layer < times; layer++)
-            if (!take_rule(loader, rule, layer, err))
-                return false;
-    }
-    for (size_t i = 0; i < safetensors_count(loader->st); i++) {
-        const char *name = safetensors_at(loader->st, i)->name;
-        if (!loader->used[i] && !is_ignored(family, loader->prefix, name))
-            name_problem(&loader->unexpected, &loader->unexpected_count, name);
-    }
-    return true;
-}
-
-/* A Dense module has a file of its own, with exactly these tensors. */
-static bool fill_dense(const struct loader *loader, size_t i,
-                       struct error *err) {
-    const struct dense_files *files = &loader->files->dense[i];
-    const struct linear *linear = &loader->weights->dense[i];
-    struct safetensors *st = safetensors_open(
-        loader->weights->memory, files->weights, files->weights_count, err);
-    if (!st)
-        return false;
-    const struct tensor *weight = safetensors_find(st, "linear.weight");
-    const struct tensor *bias = safetensors_find(st, "linear.bias");
-    const char *file = files->weights[0];
-    bool fine = true;
-    if (!weight || !bias != !linear->bias ||
-        safetensors_count(st) != 1 + (size_t)(bias != NULL))
-        fine = error_set(err, ERROR_INPUT,
-                         "%s: expected exactly linear.weight%s for this Dense "
-                         "module",
-                         file, linear->bias ? " and linear.bias" : "");
-    fine = fine && check_tensor(weight, linear->out, linear->in, file, err) &&
-           (!bias || check_tensor(bias, linear->out, 0, file, err));
-    if (fine) {
-        fill_matrix(loader, st, weight, linear, 0);
-        if (bias)
-            tensor_read_f32(bias, 0, bias->elements, (float *)linear->bias);
-    }
-    safetensors_close(st);
-    return fine;
-}
-
 static bool report_problems(const struct loader *loader, struct error *err) {
     if (!loader->missing_count && !loader->unexpected_count)
         return true;
@@ -381,16 +313,142 @@ static bool report_problems(const struct loader *loader, struct error *err) {
         strbuf_str(&loader->unexpected).data);
 }
 
+/* RULE's tensor of LAYER, if it is there and fits; it is noted if not there. */
+static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
+                       size_t layer, struct error *err) {
+    const struct model_spec *spec = loader->spec;
+    const struct tensor *tensor =
+        find_rule(loader->st, loader->prefix, rule, layer);
+    if (!tensor) {
+        char name[NAME_MAX_BYTES];
+        rule_name(rule->name, layer, name);
+        name_problem(&loader->missing, &loader->missing_count, name);
+        return true;
+    }
+    size_t columns =
+        rule->columns == DIM_NONE ? 0 : dim_size(spec, rule->columns);
+    loader->used[tensor - safetensors_at(loader->st, 0)] = true;
+    return check_tensor(tensor, dim_size(spec, rule->rows), columns,
+                        loader->files->weights[tensor->file], err);
+}
+
+/* Every tensor that the table asks for is there and fits, and there is no
+ * other. */
+static bool check_encoder(struct loader *loader, struct error *err) {
+    const struct family *family = loader->spec->family;
+    for (size_t i = 0; i < family->rules_count; i++) {
+        const struct tensor_rule *rule = &family->rules[i];
+        size_t times = in_layer(rule) ? loader->spec->layers : 1;
+        for (size_t layer = 0; layer < times; layer++)
+            if (!check_rule(loader, rule, layer, err))
+                return false;
+    }
+    for (size_t i = 0; i < safetensors_count(loader->st); i++) {
+        const char *name = safetensors_at(loader->st, i)->name;
+        if (!loader->used[i] && !is_ignored(family, loader->prefix, name))
+            name_problem(&loader->unexpected, &loader->unexpected_count, name);
+    }
+    return report_problems(loader, err);
+}
+
+static void fill_encoder(const struct loader *loader) {
+    const struct family *family = loader->spec->family;
+    for (size_t i = 0; i < family->rules_count; i++) {
+        const struct tensor_rule *rule = &family->rules[i];
+        if (!in_layer(rule))
+            fill_rule(loader, rule,
+                      find_rule(loader->st, loader->prefix, rule, 0),
+                      loader->weights);
+        for (size_t layer = 0; in_layer(rule) && layer < loader->spec->layers;
+             layer++)
+            fill_rule(loader, rule,
+                      find_rule(loader->st, loader->prefix, rule, layer),
+                      &loader->weights->layers[layer]);
+    }
+}
+
+/* A Dense module has a file of its own, with exactly these tensors. FILL false:
+ * only check. */
+static bool take_dense(const struct loader *loader, struct memory *memory,
+                       size_t i, bool fill, struct error *err) {
+    const struct dense_files *files = &loader->files->dense[i];
+    const struct dense_spec *spec = &loader->spec->dense[i];
+    struct safetensors *st =
+        safetensors_open(memory, files->weights, files->weights_count, err);
+    if (!st)
+        return false;
+    const struct tensor *weight = safetensors_find(st, "linear.weight");
+    const struct tensor *bias = safetensors_find(st, "linear.bias");
+    const char *file = files->weights[0];
+    bool fine = weight && (bias != NULL) == spec->bias &&
+                safetensors_count(st) == (spec->bias ? 2 : 1);
+    if (!fine)
+        error_set(err, ERROR_INPUT,
+                  "%s: expected exactly linear.weight%s for this Dense module",
+                  file, spec->bias ? " and linear.bias" : "");
+    fine = fine && check_tensor(weight, spec->out, spec->in, file, err) &&
+           (!bias || check_tensor(bias, spec->out, 0, file, err));
+    if (fine && fill) {
+        const struct linear *linear = &loader->weights->dense[i];
+        fill_matrix(loader, st, weight, linear, 0);
+        if (bias)
+            tensor_read_f32(bias, 0, bias->elements, (float *)linear->bias);
+    }
+    safetensors_close(st);
+    return fine;
+}
+
 /* ---- the two entrances -------------------------------------------------- */
 
-static bool open_files(struct loader *loader, struct memory *memory,
-                       struct error *err) {
-    loader->st = safetensors_open(memory, loader->files->weights,
-                                  loader->files->weights_count, err);
+static struct loader make_loader(const struct model_spec *spec,
+                                 const struct model_files *files,
+                                 struct device *device,
+                                 struct weights *weights) {
+    struct memory *memory = weights->memory;
+    return (struct loader){.spec = spec,
+                           .files = files,
+                           .device = device,
+                           .weights = weights,
+                           .missing = strbuf_make(memory),
+                           .unexpected = strbuf_make(memory)};
+}
+
+static void close_loader(struct loader *loader) {
+    struct memory *memory = loader->weights->memory;
+    memory_free(memory, loader->stage);
+    memory_free(memory, loader->used);
+    strbuf_free(&loader->missing);
+    strbuf_free(&loader->unexpected);
+}
+
+static bool open_files(struct loader *loader, struct error *err) {
+    loader->st =
+        safetensors_open(loader->weights->memory, loader->files->weights,
+                         loader->files->weights_count, err);
     if (!loader->st)
         return false;
     loader->prefix = find_prefix(loader->st, loader->spec->family);
     return true;
+}
+
+static bool check(struct loader *loader, struct error *err) {
+    struct memory *memory = loader->weights->memory;
+    loader->used = memory_zalloc(memory, safetensors_count(loader->st),
+                                 sizeof *loader->used, err);
+    bool fine = loader->used && check_encoder(loader, err);
+    for (size_t i = 0; fine && i < loader->spec->dense_count; i++)
+        fine = take_dense(loader, memory, i, false, err);
+    return fine;
+}
+
+bool weights_check(struct memory *memory, const struct model_spec *spec,
+                   const struct model_files *files, struct error *err) {
+    struct weights nowhere = {.memory = memory};
+    struct loader loader = make_loader(spec, files, NULL, &nowhere);
+    bool fine = open_files(&loader, err) && check(&loader, err);
+    safetensors_close(loader.st);
+    close_loader(&loader);
+    return fine;
 }
 
 bool weights_measure(const struct model_spec *spec,
@@ -398,12 +456,10 @@ bool weights_measure(const struct model_spec *spec,
                      const struct device *device, struct weights_need *need,
                      struct error *err) {
     struct memory memory = {0};
-    struct weights nowhere = {0};
-    struct loader loader = {.spec = spec,
-                            .files = files,
-                            .device = (struct device *)(uintptr_t)device,
-                            .weights = &nowhere};
-    if (!open_files(&loader, &memory, err))
+    struct weights nowhere = {.memory = &memory};
+    struct loader loader =
+        make_loader(spec, files, (struct device *)(uintptr_t)device, &nowhere);
+    if (!open_files(&loader, err))
         return false;
     struct layout layout = {0};
     place(&loader, &layout);
@@ -445,15 +501,13 @@ static bool fill(struct loader *loader, struct error *err) {
     loader->stage_floats = widest > STAGE_FLOATS ? widest : STAGE_FLOATS;
     loader->stage =
         memory_alloc(memory, loader->stage_floats, sizeof(float), err);
-    loader->used = memory_zalloc(memory, safetensors_count(loader->st),
-                                 sizeof *loader->used, err);
-    bool fine = loader->stage && loader->used && fill_encoder(loader, err) &&
-                report_problems(loader, err);
-    for (size_t i = 0; fine && i < spec->dense_count; i++)
-        fine = fill_dense(loader, i, err);
-    memory_free(memory, loader->stage);
-    memory_free(memory, loader->used);
-    return fine;
+    if (!loader->stage)
+        return false;
+    fill_encoder(loader);
+    for (size_t i = 0; i < spec->dense_count; i++)
+        if (!take_dense(loader, memory, i, true, err))
+            return false;
+    return true;
 }
 
 static void finish_embedding(struct weights *weights,
@@ -471,18 +525,12 @@ struct weights *weights_load(struct memory *memory,
     if (!weights)
         return NULL;
     weights->memory = memory;
-    struct loader loader = {.spec = spec,
-                            .files = files,
-                            .device = device,
-                            .weights = weights,
-                            .missing = strbuf_make(memory),
-                            .unexpected = strbuf_make(memory)};
-    bool fine = open_files(&loader, memory, err) && make_block(&loader, err) &&
-                fill(&loader, err);
+    struct loader loader = make_loader(spec, files, device, weights);
+    bool fine = open_files(&loader, err) && check(&loader, err) &&
+                make_block(&loader, err) && fill(&loader, err);
     weights->file = loader.st;
     finish_embedding(weights, spec);
-    strbuf_free(&loader.missing);
-    strbuf_free(&loader.unexpected);
+    close_loader(&loader);
     if (fine)
         return weights;
     weights_free(weights);

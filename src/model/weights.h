@@ -57,8 +57,13 @@ bool weights_measure(const struct model_spec *spec,
                      const struct device *device, struct weights_need *need,
                      struct error *err);
 
-/* NULL and ERROR_INPUT (names every tensor that is missing, unexpected or of
- * the wrong shape) or ERROR_UNSUPPORTED (a type). The caller frees. */
+/* Do the files have the tensors that the config asks for, and no others?
+ * Looks at headers only. ERROR_INPUT names every tensor that is missing,
+ * unexpected or of the wrong shape, ERROR_UNSUPPORTED a type. */
+bool weights_check(struct memory *memory, const struct model_spec *spec,
+                   const struct model_files *files, struct error *err);
+
+/* NULL and the errors of weights_check, or ERROR_MEMORY. The caller frees. */
 struct weights *weights_load(struct memory *memory,
                              const struct model_spec *spec,
                              const struct model_files *files,

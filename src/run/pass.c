@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "run/truncated.h"
 
 enum {
     WINDOW_TEXTS = 65536,            /* sorted by length together ... */
@@ -22,6 +23,7 @@ struct window {
     size_t *starts;   /* [WINDOW_TEXTS + 1] in tokens.ids */
     uint8_t *digests; /* [WINDOW_TEXTS, 32] */
     uint32_t *order;  /* [WINDOW_TEXTS], longest first */
+    bool *was_cut;    /* [WINDOW_TEXTS] */
     size_t count;
     /* the block that is being read */
     struct strbuf text;
@@ -34,7 +36,9 @@ struct window {
     uint32_t *batch_ids;    /* [budget.batch_tokens] */
     uint32_t *batch_starts; /* [BATCH_TEXTS + 1] */
     uint8_t *batch_digests; /* [BATCH_TEXTS, 32] */
-    float *vectors;         /* [BATCH_TEXTS, width] */
+    uint8_t *cut_digests;   /* [BATCH_TEXTS, 32], those that were cut */
+    size_t cut_count;
+    float *vectors; /* [BATCH_TEXTS, width] */
 };
 
 /* ---- memory ------------------------------------------------------------- */
@@ -52,6 +56,8 @@ static bool window_open(struct window *w, const struct pass *pass,
     w->starts = memory_alloc(memory, size + 1, sizeof *w->starts, err);
     w->digests = memory_alloc(memory, size, SHA256_BYTES, err);
     w->order = memory_alloc(memory, size, sizeof *w->order, err);
+    w->was_cut = memory_alloc(memory, size, sizeof *w->was_cut, err);
+    w->cut_digests = memory_alloc(memory, BATCH_TEXTS, SHA256_BYTES, err);
     w->text_ends = memory_alloc(memory, BLOCK_TEXTS, sizeof *w->text_ends, err);
     w->texts = memory_alloc(memory, BLOCK_TEXTS, sizeof *w->texts, err);
     w->cut = memory_alloc(memory, BLOCK_TEXTS, sizeof *w->cut, err);
@@ -62,9 +68,9 @@ static bool window_open(struct window *w, const struct pass *pass,
     w->batch_digests = memory_alloc(memory, BATCH_TEXTS, SHA256_BYTES, err);
     w->vectors =
         memory_alloc(memory, BATCH_TEXTS, width * sizeof *w->vectors, err);
-    return w->starts && w->digests && w->order && w->text_ends && w->texts &&
-           w->cut && w->batch_ids && w->batch_starts && w->batch_digests &&
-           w->vectors;
+    return w->starts && w->digests && w->order && w->was_cut &&
+           w->cut_digests && w->text_ends && w->texts && w->cut &&
+           w->batch_ids && w->batch_starts && w->batch_digests && w->vectors;
 }
 
 static void window_close(struct window *w, struct memory *memory) {
@@ -74,6 +80,8 @@ static void window_close(struct window *w, struct memory *memory) {
     memory_free(memory, w->starts);
     memory_free(memory, w->digests);
     memory_free(memory, w->order);
+    memory_free(memory, w->was_cut);
+    memory_free(memory, w->cut_digests);
     memory_free(memory, w->text_ends);
     memory_free(memory, w->texts);
     memory_free(memory, w->cut);
@@ -127,12 +135,8 @@ static void tell_progress(const struct pass *pass) {
     event_progress(pass->sink, &progress);
 }
 
-static void list_truncated(struct pass *pass, const char *chunk_id,
+static void tell_truncated(const struct pass *pass, const char *chunk_id,
                            size_t length) {
-    pass->report.truncated++;
-    if (json_array_size(pass->report.truncated_chunks) < TRUNCATED_LISTED)
-        json_array_append_new(pass->report.truncated_chunks,
-                              json_stringn(chunk_id, length));
     event_emit(pass->sink, "chunk_truncated",
                json_pack("{s:s, s:o, s:I}", "model", pass->member->key, "chunk",
                          json_stringn(chunk_id, length), "limit",
@@ -171,8 +175,9 @@ static bool tokenize_block(struct pass *pass, struct window *w,
         return false;
     const char *id = w->ids.data;
     for (size_t i = 0; i < w->block_count; i++) {
+        w->was_cut[first + i] = w->cut[i] > 0;
         if (w->cut[i])
-            list_truncated(pass, id, strlen(id));
+            tell_truncated(pass, id, strlen(id));
         id += strlen(id) + 1;
     }
     w->block_count = 0;
@@ -249,6 +254,7 @@ static void sort_window(struct window *w) {
 static size_t fill_batch(struct window *w, size_t first, size_t budget) {
     size_t texts = 0, tokens = 0;
     w->batch_starts[0] = 0;
+    w->cut_count = 0;
     while (first + texts < w->count && texts < BATCH_TEXTS) {
         uint32_t text = w->order[first + texts];
         size_t size = text_tokens(w, text);
@@ -258,6 +264,9 @@ static size_t fill_batch(struct window *w, size_t first, size_t budget) {
                size * sizeof *w->batch_ids);
         memcpy(w->batch_digests + texts * SHA256_BYTES,
                w->digests + text * SHA256_BYTES, SHA256_BYTES);
+        if (w->was_cut[text])
+            memcpy(w->cut_digests + w->cut_count++ * SHA256_BYTES,
+                   w->digests + text * SHA256_BYTES, SHA256_BYTES);
         tokens += size;
         w->batch_starts[++texts] = (uint32_t)tokens;
     }
@@ -293,6 +302,9 @@ static bool run_batch(struct pass *pass, struct window *w, size_t texts,
         return false;
     double ms = (double)(clock_now_ns() - begin) / 1e6;
     size_t sound = keep_sound(pass, w, texts);
+    if (w->cut_count &&
+        !truncated_add(pass->truncated, w->cut_digests, w->cut_count, err))
+        return false;
     if (!store_append(pass->store, w->batch_digests, w->vectors, sound, err))
         return false;
     struct pass_report *report = &pass->report;
@@ -376,6 +388,15 @@ bool pass_run(struct pass *pass, struct error *err) {
     chunk_reader_close(reader);
     window_close(&w, &pass->session->memory);
     return fine;
+}
+
+bool pass_count_truncated(struct pass *pass, const char *scratch,
+                          struct error *err) {
+    if (!pass->report.truncated_chunks)
+        pass->report.truncated_chunks = json_array();
+    return truncated_count(pass->truncated, pass->intake, scratch,
+                           &pass->report.truncated,
+                           pass->report.truncated_chunks, err);
 }
 
 void pass_free_report(struct pass *pass) {

@@ -25,20 +25,21 @@
 #include "run/roster.h"
 #include "run/session.h"
 
-enum { FAILED_LISTED = 100, TRUNCATED_LISTED = 100 };
+enum { FAILED_LISTED = 100 };
 
 struct pass_report {
     uint64_t texts;  /* distinct texts of the collection */
     uint64_t reused; /* already in the store */
     uint64_t computed;
     uint64_t failed;    /* vectors that were not sound */
-    uint64_t truncated; /* computed texts that were cut at the limit */
+    uint64_t truncated; /* texts that were cut at the limit, in this run or an
+                           earlier one */
     uint64_t tokens;    /* encoded */
     uint64_t batches;
     double duration_ms;       /* of all this, without loading */
     double encode_ms;         /* inside the device's verbs */
     json_t *failed_chunks;    /* [{chunk, reason}], the first FAILED_LISTED */
-    json_t *truncated_chunks; /* [chunk ids], the first TRUNCATED_LISTED */
+    json_t *truncated_chunks; /* [chunk ids], the first of them */
 };
 
 struct pass {
@@ -48,6 +49,7 @@ struct pass {
     const struct intake *intake;
     struct store *store;
     struct engine *engine;  /* not needed while nothing is missing */
+    const char *truncated;  /* path of the list beside the store */
     unsigned number, count; /* 1-based, for progress */
     struct pass_report report;
 };
@@ -58,6 +60,10 @@ bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err);
 /* ERROR_INTERRUPTED when the sink asked to stop: what is done is stored. */
 bool pass_run(struct pass *pass, struct error *err);
 void pass_free_report(struct pass *pass);
+
+/* Fill the report's `truncated`. SCRATCH is a folder for a table. */
+bool pass_count_truncated(struct pass *pass, const char *scratch,
+                          struct error *err);
 
 /* Private bytes of a pass besides the engine: window and batch buffers, at
  * most. */

@@ -217,6 +217,13 @@ static void count_pass(struct work *work, const struct pass *pass) {
     work->failed_texts += pass->report.failed;
 }
 
+static bool truncated_path(const struct work *work, const struct member *member,
+                           char path[PATH_MAX], struct error *err) {
+    return snprintf(path, PATH_MAX, "%s/%s/dense/truncated", work->private,
+                    member->key) < PATH_MAX ||
+           error_set(err, ERROR_USAGE, "path too long: %s", work->private);
+}
+
 static bool run_pass(struct work *work, size_t i, struct error *err) {
     struct run *run = work->run;
     struct pass pass = {.session = &run->session,
@@ -227,9 +234,13 @@ static bool run_pass(struct work *work, size_t i, struct error *err) {
                         .number = (unsigned)i + 1,
                         .count = (unsigned)work->roster.count};
     struct member_plan plan = {0};
+    char truncated[PATH_MAX];
     uint64_t missing;
     struct error failure = {0};
-    if (!pass_missing(&pass, &missing, err))
+    pass.truncated = truncated;
+    if (!truncated_path(work, pass.member, truncated, err) ||
+        (!store_rows(pass.store) && !file_remove(truncated, err)) ||
+        !pass_missing(&pass, &missing, err))
         return false;
     emit_started(work, &pass, missing);
     pass.report.texts = pass.report.reused = work->intake->counts.unique;
@@ -240,6 +251,7 @@ static bool run_pass(struct work *work, size_t i, struct error *err) {
             pass_run(&pass, &failure);
         }
     }
+    pass_count_truncated(&pass, work->scratch, failure.code ? NULL : &failure);
     emit_ended(work, &pass, &failure);
     count_pass(work, &pass);
     json_array_append_new(
@@ -272,7 +284,7 @@ static bool run_passes(struct work *work, struct error *err) {
         work->roster.fused_width = 0;
         store_close(work->stores[i]);
         work->stores[i] = NULL;
-        if (!member->error.code)
+        if (!member->error.code && run->roster.count > 1)
             event_log(&run->telemetry.sink, LOG_ERROR, "%s: model %s: %s",
                       work->collection->name, member->key, failure.message);
     }
@@ -343,10 +355,33 @@ static bool embed_collection(struct work *work, struct error *err) {
            artefacts_write(&work->artefacts, err);
 }
 
-/* Every row is where it was: a pass has nothing to do. */
-static void note_unchanged(struct work *work) {
-    for (size_t i = 0; i < work->roster.count; i++)
-        work->run->result->texts_reused += work->intake->counts.unique;
+/* Every row is where it was: the passes have nothing to do. */
+static bool note_unchanged(struct work *work, struct error *err) {
+    struct run *run = work->run;
+    for (size_t i = 0; i < work->roster.count; i++) {
+        char truncated[PATH_MAX];
+        struct pass pass = {.session = &run->session,
+                            .member = &work->roster.members[i],
+                            .intake = work->intake,
+                            .truncated = truncated,
+                            .number = (unsigned)i + 1,
+                            .count = (unsigned)work->roster.count};
+        struct member_plan plan = {0};
+        struct error none = {0};
+        pass.report.texts = pass.report.reused = work->intake->counts.unique;
+        bool fine = truncated_path(work, pass.member, truncated, err) &&
+                    pass_count_truncated(&pass, work->scratch, err);
+        if (fine) {
+            count_pass(work, &pass);
+            json_array_append_new(
+                work->passes,
+                summary_pass(&run->session, &pass, &plan, NULL, &none));
+        }
+        pass_free_report(&pass);
+        if (!fine)
+            return false;
+    }
+    return true;
 }
 
 static struct ending run_collection(struct work *work) {
@@ -364,10 +399,10 @@ static struct ending run_collection(struct work *work) {
         return failed;
     if (!work->intake->counts.found)
         return ended("skipped_no_chunks", "no_chunks");
-    if (is_unchanged(work)) {
-        note_unchanged(work);
-        return ended("completed", "unchanged");
-    }
+    if (is_unchanged(work))
+        return note_unchanged(work, &failed.failure)
+                   ? ended("completed", "unchanged")
+                   : failed;
     if (!embed_collection(work, &failed.failure))
         return failed;
     failed.failure = work->member_error;
@@ -459,7 +494,9 @@ static bool do_collection(struct run *run, size_t number) {
                json_pack("{s:s, s:s, s:s?, s:f}", "collection",
                          work.collection->name, "status", ending.status,
                          "reason", ending.reason, "duration_ms", ms));
-    if (ending.failure.code && !work.member_failed)
+    /* With one collection its failure is the run's, and is told by that. */
+    if (ending.failure.code && !work.member_failed && run->list->count > 1 &&
+        !ends_the_run(ending.failure.code))
         event_log(&run->telemetry.sink, LOG_ERROR, "%s: %s",
                   work.collection->name, ending.failure.message);
     bool go_on = !ends_the_run(ending.failure.code);

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "data/fuse.h"
+#include "model/weights.h"
 
 static const char *const pooling_names[] = {
     [POOLING_CLS] = "cls",
@@ -126,6 +127,7 @@ static bool open_member(struct member *member, struct session *session,
         return false;
     if (!member->files ||
         !model_spec_read(member->files, &member->spec, &member->error) ||
+        !weights_check(memory, &member->spec, member->files, &member->error) ||
         (digests && (!choose_prompt(member, session, what, err) ||
                      !make_fingerprint(member, &member->error))) ||
         (!digests && !choose_prompt(member, session, what, err)))

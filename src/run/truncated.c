@@ -1,0 +1,87 @@
+#include "run/truncated.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/disk_index.h"
+#include "base/file.h"
+
+bool truncated_add(const char *path, const uint8_t *digests, size_t count,
+                   struct error *err) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    struct stat status;
+    if (fd < 0)
+        return error_errno(err, "open %s", path);
+    bool fine = fstat(fd, &status) == 0 || error_errno(err, "stat %s", path);
+    /* What a kill left of a digest is written over. */
+    uint64_t whole = fine ? (uint64_t)status.st_size / SHA256_BYTES : 0;
+    fine = fine && file_pwrite(fd, digests, count * SHA256_BYTES,
+                               whole * SHA256_BYTES, path, err);
+    close(fd);
+    return fine;
+}
+
+static bool load(struct disk_index *index, const struct file_map *map,
+                 struct error *err) {
+    const uint8_t *digests = (const uint8_t *)map->data;
+    for (size_t i = 0; i + SHA256_BYTES <= map->size; i += SHA256_BYTES) {
+        bool found;
+        uint64_t value;
+        if (!disk_index_find(index, digests + i, &found, &value, err) ||
+            (!found && !disk_index_put(index, digests + i, 0, err)))
+            return false;
+    }
+    return true;
+}
+
+static bool count_texts(struct disk_index *index, const struct intake *intake,
+                        uint64_t *count, json_t *ids, struct error *err) {
+    struct chunk_reader *reader = chunk_reader_open(intake, err);
+    enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;
+    uint8_t digest[SHA256_BYTES];
+    uint64_t point, value;
+    while (step == CHUNK_OK) {
+        step = chunk_reader_digest(reader, true, &point, digest, err);
+        bool found = false;
+        struct chunk chunk;
+        if (step == CHUNK_OK &&
+            !disk_index_find(index, digest, &found, &value, err))
+            step = CHUNK_ERROR;
+        if (found && json_array_size(ids) < TRUNCATED_LISTED) {
+            if (chunk_reader_decode(reader, &chunk, err))
+                json_array_append_new(ids, json_stringn(chunk.chunk_id.data,
+                                                        chunk.chunk_id.size));
+            else
+                step = CHUNK_ERROR;
+        }
+        *count += found;
+    }
+    chunk_reader_close(reader);
+    return step == CHUNK_END;
+}
+
+bool truncated_count(const char *path, const struct intake *intake,
+                     const char *scratch, uint64_t *count, json_t *ids,
+                     struct error *err) {
+    *count = 0;
+    if (!file_exists(path))
+        return true;
+    char table[PATH_MAX];
+    struct file_map map;
+    struct disk_index index = {.fd = -1};
+    if (snprintf(table, sizeof table, "%s/truncated.index", scratch) >=
+        PATH_MAX)
+        return error_set(err, ERROR_USAGE, "path too long: %s", scratch);
+    if (!file_map_open(&map, path, err))
+        return false;
+    bool fine = disk_index_open(&index, table, intake->memory, err) &&
+                load(&index, &map, err) &&
+                count_texts(&index, intake, count, ids, err);
+    disk_index_close(&index);
+    file_map_close(&map);
+    return fine;
+}

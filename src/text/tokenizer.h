@@ -75,9 +75,8 @@ struct tokenized {
 /* Append the ids of TEXT to OUT: at most LIMIT of them with the template's
  * special tokens (0: no limit; less than they are: ERROR_USAGE), cut on the
  * right. TEXT is UTF-8; each invalid byte counts as U+FFFD. The scratch needs a
- * few windows of 8 KiB however large the text is, and more only for one word,
- * one run of combining marks or one run of white space that is larger. On
- * failure OUT is as it was. */
+ * few windows of 8 KiB however large the text is, and more only for a run of
+ * combining marks that is longer. On failure OUT is as it was. */
 bool tokenizer_encode(const struct tokenizer *tokenizer,
                       struct tokenizer_scratch *scratch, struct str text,
                       size_t limit, enum tokenizer_count count,

@@ -1,0 +1,2 @@
+mkdir c
+ensembed run c --model "$MODELS/mean" --out o

@@ -1,0 +1,12 @@
+# A disk that fills up at any stage: nothing half-written has its final name,
+# and with room the same command ends as if nothing had happened.
+awk "BEGIN { for (i = 0; i < 3000; i++) print \"{\\\"text\\\": \\\"number \" i \"\\\"}\" }" >many.jsonl
+ensembed run many.jsonl --model "$MODELS/mean" --out fresh --quiet
+for kib in 100 300 500 700 900 1500; do
+    (ulimit -f $kib; ensembed run many.jsonl --model "$MODELS/mean" --out o --quiet --no-progress 2>>err) && echo "done with $kib" || [ $? = 75 ]
+    for f in o/many/*.*; do [ ! -e "$f" ] || cmp "$f" "fresh/many/${f##*/}"; done
+done
+grep -c "no space left" err >/dev/null
+ensembed run many.jsonl --model "$MODELS/mean" --out o --quiet --no-progress
+for f in fresh/many/*.*; do cmp "$f" "o/many/${f##*/}"; done
+echo same

@@ -1,0 +1,15 @@
+# heavy: a signal ends the run between batches and the same command goes on.
+awk "BEGIN { for (i = 0; i < 12000; i++) print \"{\\\"text\\\": \\\"number \" i \" of many\\\"}\" }" >big.jsonl
+ensembed run big.jsonl --model "$MODELS/mean:budget=64" --out o --no-progress --export npy >out 2>err &
+pid=$!
+while [ ! -s o/big/.ensembed/mean/dense/rows.f32 ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
+kill -INT $pid
+status=0
+wait $pid || status=$?
+echo "exit status $status"
+grep -o "run the same command again and it goes on" err
+[ ! -e o/big/embeddings.npy ]
+ensembed run big.jsonl --model "$MODELS/mean:budget=64" --out o --no-progress --export npy >again
+grep -v " 0 reused" again >/dev/null
+ensembed run big.jsonl --model "$MODELS/mean" --out fresh --quiet --export npy
+cmp o/big/embeddings.npy fresh/big/embeddings.npy && echo same

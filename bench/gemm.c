@@ -347,7 +347,7 @@ static void bench_ops(struct bench *b) {
     struct ops o = {.b = b,
                     .lane = device_lane(b->device, 0),
                     .attention = {12, 32, 0.17677669f},
-                    .sequences = {4, STARTS},
+                    .sequences = {.texts = 4, .starts = STARTS},
                     .norm = {384, b->linear[0].bias, b->linear[3].bias, 1e-12f},
                     .y = b->y};
     o.scratch = take(b, device_attention_bytes(b->device, &o.attention, 160));

@@ -2,13 +2,16 @@
 
 #include "device/fixture.h"
 
+enum { PAST = 1 << 16 };
+
 struct batch {
     struct attention attention;
     struct sequences sequences;
     uint32_t *starts;
     size_t rows, longest, width;
     float *qkv, *context;
-    void *scratch;
+    char *scratch;
+    size_t scratch_bytes; /* PAST more follow, which nobody may touch */
 };
 
 static struct batch batch_of(struct fixture *f, const uint32_t *lengths,
@@ -22,20 +25,23 @@ static struct batch batch_of(struct fixture *f, const uint32_t *lengths,
         b.starts[t + 1] = b.starts[t] + lengths[t];
         b.longest = lengths[t] > b.longest ? lengths[t] : b.longest;
     }
-    b.sequences = (struct sequences){texts, b.starts};
+    b.sequences = (struct sequences){.texts = texts, .starts = b.starts};
     b.rows = sequences_rows(&b.sequences);
     b.qkv = floats(b.rows * 3 * b.width);
     for (size_t i = 0; i < b.rows * 3 * b.width; i++)
         b.qkv[i] *= 3.0f; /* so that some keys matter more than others */
     b.context = floats(b.rows * b.width);
     size_t bytes = device_attention_bytes(f->device, &b.attention, b.longest);
-    b.scratch = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    b.scratch_bytes = bytes;
+    b.scratch = aligned_alloc(64, (bytes + PAST + 63) / 64 * 64);
     assert_non_null(b.scratch);
-    memset(b.scratch, 0xff, bytes); /* NaN */
+    memset(b.scratch, 0xff, bytes + PAST); /* NaN */
     return b;
 }
 
 static void batch_free(struct batch *b) {
+    for (size_t i = 0; i < PAST; i++)
+        assert_int_equal((uint8_t)b->scratch[b->scratch_bytes + i], 0xff);
     free(b->starts);
     free(b->qkv);
     free(b->context);
@@ -184,6 +190,8 @@ static void company(struct fixture *f) {
     check_company(f, LENGTHS, 7, 3, 32);
     check_company(f, LENGTHS, 7, 1, 65);
     check_company(f, LENGTHS + 2, 1, 12, 32);
+    for (int i = 0; i < 10; i++) /* fewer heads than threads */
+        check_company(f, LENGTHS + 4, 1, 2, 32);
     check_company(f, LONG, 2, 2, 128);
 }
 

@@ -66,7 +66,7 @@ static void too_low_a_ceiling_is_an_error(void **state) {
 static void all_verbs(struct fixture *f, bool wide) {
     enum { ROWS = 200, WIDTH = 96 };
     static const uint32_t STARTS[] = {0, 150, ROWS};
-    struct sequences sequences = {2, STARTS};
+    struct sequences sequences = {.texts = 2, .starts = STARTS};
     struct lane *lane = device_lane(f->device, 0);
     float *x = floats(ROWS * 3 * WIDTH), *y = floats(ROWS * 3 * WIDTH);
     float *weights = floats(3 * WIDTH * WIDTH);

@@ -164,12 +164,17 @@ static void check_pieces(struct fixture *f) {
     float *y = floats(s.rows * s.out), *joined = floats(s.rows * s.out);
     run(f, &p, ACTIVATION_NONE, NULL, y);
     size_t bytes = device_linear_bytes(f->device, s.in, s.out);
-    memset(p.packed, 0xff, bytes);
+    char *once = malloc(bytes);
+    assert_non_null(once);
+    memcpy(once, p.packed, bytes);
+    memset(p.packed, 0x77, bytes);
     for (size_t row = 0; row < s.out; row += 37)
         device_linear_pack(f->device, p.weights + row * s.in, s.in, s.out, row,
                            37, p.packed);
+    assert_memory_equal(once, p.packed, bytes); /* padding included */
     run(f, &p, ACTIVATION_NONE, NULL, joined);
     assert_same_bits(y, joined, s.rows * s.out, "packed in three pieces");
+    free(once);
     free(y);
     free(joined);
     problem_free(&p);

@@ -119,7 +119,8 @@ static void check_normalize(struct fixture *f, size_t width, float factor) {
 static void normalizes(struct fixture *f) {
     for (size_t i = 0; i < WIDTH_COUNT; i++) {
         check_normalize(f, WIDTHS[i], 1);
-        check_normalize(f, WIDTHS[i], 1e-30f); /* shorter than 1e-12 */
+        check_normalize(f, WIDTHS[i], 1e-14f); /* shorter than 1e-12 */
+        check_normalize(f, WIDTHS[i], 1e-30f); /* its squares vanish */
         check_normalize(f, WIDTHS[i], 1e30f);  /* its squares overflow */
         check_normalize(f, WIDTHS[i], 0);
     }
@@ -131,21 +132,25 @@ static void normalize_is_its_definition(void **state) {
 }
 
 static const uint32_t STARTS[] = {0, 1, 3, 20, 21, 321};
-static const struct sequences TEXTS = {5, STARTS};
+static const struct sequences TEXTS = {.texts = 5, .starts = STARTS};
 enum { ROWS = 321 };
 
-static double pooled(enum pooling pooling, const float *x, size_t rows,
-                     size_t width) {
-    double sum = 0, weighted = 0, most = -INFINITY, n = (double)rows;
-    for (size_t r = 0; r < rows; r++) {
+/* Rows [first, rows); row i weighs i + 1 whether or not rows before it count.
+ */
+static double pooled(enum pooling pooling, const float *x, size_t first,
+                     size_t rows, size_t width) {
+    double sum = 0, weighted = 0, weights = 0, most = -INFINITY;
+    double n = (double)(rows - first);
+    for (size_t r = first; r < rows; r++) {
         double here = (double)x[r * width];
         sum += here;
         weighted += here * (double)(r + 1);
+        weights += (double)(r + 1);
         most = fmax(most, here);
     }
     switch (pooling) {
     case POOLING_CLS:
-        return (double)x[0];
+        return (double)x[first * width];
     case POOLING_LAST:
         return (double)x[(rows - 1) * width];
     case POOLING_MEAN:
@@ -153,35 +158,47 @@ static double pooled(enum pooling pooling, const float *x, size_t rows,
     case POOLING_MEAN_SQRT:
         return sum / sqrt(n);
     case POOLING_WEIGHTED_MEAN:
-        return weighted / (n * (n + 1) / 2);
+        return weighted / weights;
     case POOLING_MAX:
         return most;
     }
     return 0;
 }
 
-static void check_pool(struct fixture *f, enum pooling pooling, size_t width) {
-    size_t stride = width + 3;
-    float *x = floats(ROWS * width);
-    float *y = floats(4 * stride + width), *wide = floats(4 * stride + width);
-    memcpy(wide, y, (4 * stride + width) * sizeof *y);
+/* What device.h says of a text whose rows are all skipped. */
+static double expected_of(enum pooling pooling, const float *x, size_t text,
+                          size_t skip, size_t width) {
+    size_t rows = STARTS[text + 1] - STARTS[text];
+    const float *from = x + STARTS[text] * width;
+    if (skip < rows)
+        return pooled(pooling, from, skip, rows, width);
+    return pooling == POOLING_CLS ? (double)from[0] : 0;
+}
+
+static void check_pool(struct fixture *f, enum pooling pooling, size_t width,
+                       size_t skip) {
+    size_t stride = width + 3, count = 4 * stride + width;
+    float *x = floats(ROWS * width), *y = floats(count), *wide = floats(count);
+    struct sequences texts = TEXTS;
+    texts.skip = skip;
+    memcpy(wide, y, count * sizeof *y);
     float gap = y[width];
-    device_pool(lane_0(f), pooling, &TEXTS, x, width, y, stride);
-    for (size_t t = 0; t < TEXTS.texts; t++)
+    device_pool(lane_0(f), pooling, &texts, x, width, y, stride);
+    for (size_t t = 0; t < texts.texts; t++)
         for (size_t c = 0; c < width; c++) {
-            double expected = pooled(pooling, x + STARTS[t] * width + c,
-                                     STARTS[t + 1] - STARTS[t], width);
+            double expected = expected_of(pooling, x + c, t, skip, width);
             assert_near((double)y[t * stride + c], expected,
                         1.001 * ROUNDING * fabs(expected) + 1e-13, "pool", c);
         }
     assert_same_bits(&gap, y + width, 1, "what lies between the rows");
 
     lane_widen(lane_0(f), true);
-    device_pool(lane_0(f), pooling, &TEXTS, x, width, wide, stride);
+    device_pool(lane_0(f), pooling, &texts, x, width, wide, stride);
     lane_widen(lane_0(f), false);
-    assert_same_bits(y, wide, 4 * stride + width, "pool by all threads");
+    assert_same_bits(y, wide, count, "pool by all threads");
 
-    struct sequences alone = {1, (const uint32_t[]){0, 300}};
+    struct sequences alone = {
+        .texts = 1, .starts = (const uint32_t[]){0, 300}, .skip = skip};
     device_pool(lane_0(f), pooling, &alone, x + 21 * width, width, wide,
                 stride);
     assert_same_bits(y + 4 * stride, wide, width, "a text alone");
@@ -194,7 +211,8 @@ static void check_pool(struct fixture *f, enum pooling pooling, size_t width) {
 static void check_pool_poison(struct fixture *f, enum pooling pooling,
                               size_t row, float poison) {
     enum { WIDTH = 100, COUNT = 9 };
-    struct sequences text = {1, (const uint32_t[]){0, COUNT}};
+    struct sequences text = {.texts = 1,
+                             .starts = (const uint32_t[]){0, COUNT}};
     float *x = floats(COUNT * WIDTH), *y = floats(WIDTH);
     x[row * WIDTH + 70] = poison;
     device_pool(lane_0(f), pooling, &text, x, WIDTH, y, WIDTH);
@@ -210,7 +228,8 @@ static void check_pool_poison(struct fixture *f, enum pooling pooling,
 static void pools(struct fixture *f) {
     for (int p = POOLING_CLS; p <= POOLING_MAX; p++) {
         for (size_t i = 0; i < WIDTH_COUNT; i++)
-            check_pool(f, (enum pooling)p, WIDTHS[i]);
+            for (size_t skip = 0; skip < 4; skip++)
+                check_pool(f, (enum pooling)p, WIDTHS[i], skip);
         for (size_t row = 0; row < 9; row++) {
             check_pool_poison(f, (enum pooling)p, row, NAN);
             check_pool_poison(f, (enum pooling)p, row, INFINITY);

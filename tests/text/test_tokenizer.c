@@ -92,6 +92,12 @@ static json_t **read_lines(struct str lines, size_t *count) {
     return values;
 }
 
+static void free_lines(json_t **values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        json_decref(values[i]);
+    free(values);
+}
+
 static int tokenize(const char *path, size_t limit, unsigned threads) {
     struct strbuf input = strbuf_make(&heap);
     char buffer[1 << 16];
@@ -117,6 +123,9 @@ static int tokenize(const char *path, size_t limit, unsigned threads) {
     fprintf(stderr, "%zu texts, %zu tokens, %.3f s, %.0f tokens/s\n", count,
             crew.tokens.count, seconds, (double)crew.tokens.count / seconds);
     crew_close(&crew);
+    free_lines(values, count);
+    free(texts);
+    strbuf_free(&input);
     return 0;
 }
 
@@ -230,9 +239,7 @@ static void ids_are_those_of_the_package(void **state) {
     assert_true(json_array_size(variants) >= 15);
     for (size_t i = 0; i < json_array_size(variants); i++)
         expect_variant(base, json_array_get(variants, i), lines, count);
-    for (size_t i = 0; i < count; i++)
-        json_decref(lines[i]);
-    free(lines);
+    free_lines(lines, count);
     json_decref(base);
     json_decref(variants);
     file_map_close(&map);

@@ -16,6 +16,8 @@ if(TARGET ens_shared)
   install(FILES ${CMAKE_BINARY_DIR}/libensembed.a
           DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(FILES include/ensembed.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  # Found from where it lies, so that `cmake --install --prefix` moves it all.
+  file(RELATIVE_PATH ENS_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
   configure_file(cmake/ensembed.pc.in ensembed.pc @ONLY)
   install(FILES ${CMAKE_BINARY_DIR}/ensembed.pc
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

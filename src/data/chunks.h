@@ -76,8 +76,10 @@ struct chunk_problem {
     uint64_t line, column; /* 1-based; 0: the whole file */
     const char *message;   /* a clear sentence, with the file in it */
     const char *code;      /* "broken_file", "broken_line", "not_utf8",
-                              "unreadable_file", "no_chunks", "bad_shape",
-                              "repeated_id", "chunk_too_long", ... */
+                              "unreadable_file", "bad_shape", "bad_chunk",
+                              "chunk_too_long"; where nothing is left out:
+                              "no_chunks", "blank_chunk", "repeated_id",
+                              "bare_string", "lone_surrogate" */
     bool failed; /* something was left out: the run's exit status is 1 */
 };
 
@@ -130,7 +132,9 @@ struct chunk {
                             if no point before it fails */
     struct str text;     /* what is embedded: options applied */
     struct str original; /* the text as it came */
-    struct str metadata; /* a JSON object, byte for byte as it came; where the
+    struct str metadata; /* a JSON object, byte for byte as it came (so it may
+                            have line ends: json_compact), but for lone
+                            surrogate escapes, which are \ufffd; where the
                             chunk has none, its other members as one object */
     struct str chunk_id; /* unique in the collection: with #2 where repeated */
     uint8_t id[16];      /* the point's UUID */

@@ -632,21 +632,25 @@ static void ids_are_unique(void **state) {
 static void chunks_without_an_id_get_one(void **state) {
     const struct place *place = *state;
     put(place, "a/1.json",
-        "[\"hi\",\"hi\",{\"text\":\"yo\",\"metadata\":{"
-        "\"chunk_id\":null},\"id\":true}]");
+        "[{\"id\":\"1.json\\u001f8f434346648f6b96\",\"text\":\"own\"},"
+        "\"hi\",\"hi\",{\"text\":\"yo\",\"metadata\":{\"chunk_id\":null},"
+        "\"id\":true}]");
     put(place, "a/b/2.jsonl", "\"hi\"\n");
     /* printf hi | sha256sum, printf yo | sha256sum */
-    expect_texts(place, "1.json\x1f"
-                        "8f434346648f6b96\x1f"
+#define HI                                                                     \
+    "\x1f"                                                                     \
+    "8f434346648f6b96"
+#define YO                                                                     \
+    "\x1f"                                                                     \
+    "e9058ab198f6908f"
+    expect_texts(place, "1.json" HI "=own;"
+                        "1.json" HI "\x1f"
                         "1=hi;"
-                        "1.json\x1f"
-                        "8f434346648f6b96\x1f"
+                        "1.json" HI "\x1f"
                         "2=hi;"
-                        "1.json\x1f"
-                        "e9058ab198f6908f\x1f"
+                        "1.json" YO "\x1f"
                         "1=yo;"
-                        "b/2.jsonl\x1f"
-                        "8f434346648f6b96\x1f"
+                        "b/2.jsonl" HI "\x1f"
                         "1=hi;");
 }
 
@@ -956,6 +960,7 @@ static void a_hundred_megabytes_of_text(void **state) {
     assert_int_equal(chunk.text.size, size);
     assert_int_equal(chunk_reader_next(reader, false, &chunk, NULL), CHUNK_OK);
     assert_true(str_equal(chunk.text, STR("small")));
+    assert_true(memory_live(&memory) < 1024 * 1024);
     chunk_reader_close(reader);
     done(&r);
     assert_true(memory_peak(&memory) < size + 1024 * 1024);

@@ -185,6 +185,28 @@ static void documents_through_windows(void **state) {
     }
 }
 
+/* Each byte at each place of a string long enough for any way of skipping. */
+static void bytes_in_strings(void **state) {
+    (void)state;
+    for (size_t place = 1; place < 30; place++)
+        for (unsigned byte = 0; byte < 256; byte++) {
+            char text[32];
+            struct json_scan scan;
+            memset(text, 'a', sizeof text);
+            text[0] = text[31] = '"';
+            text[place] = (char)byte;
+            json_scan_memory(&scan, (struct str){text, sizeof text});
+            walk(&scan);
+            bool special = byte == '"' || byte == '\\';
+            enum json_fault fault = byte >= 0x80             ? SCAN_NOT_UTF8
+                                    : special || byte < 0x20 ? SCAN_BROKEN
+                                                             : SCAN_FINE;
+            assert_int_equal(scan.fault, fault);
+            if (fault != SCAN_FINE)
+                assert_int_equal(scan.fault_at, place + special);
+        }
+}
+
 static void nesting_has_a_limit(void **state) {
     (void)state;
     char text[2 * JSON_DEPTH_MAX + 8];
@@ -378,6 +400,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(documents_in_memory),
         cmocka_unit_test(documents_through_windows),
+        cmocka_unit_test(bytes_in_strings),
         cmocka_unit_test(nesting_has_a_limit),
         cmocka_unit_test(ranges_are_the_bytes_of_values),
         cmocka_unit_test(a_bad_line_costs_that_line),

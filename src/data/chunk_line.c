@@ -11,11 +11,10 @@ static bool broken_line(struct json_scan *scan, const char *name,
     uint64_t line, column;
     struct strbuf words = strbuf_make(memory);
     json_scan_explain(scan, &words, &line, &column);
-    const char *colon = words.data ? strchr(words.data, ':') : NULL;
     error_set(err, ERROR_INPUT,
               "%s: line %" PRIu64 ", column %" PRIu64
-              "%s; a line is a JSON string or an object with \"text\"",
-              name, number, column, colon ? colon : ": broken");
+              ": %s; a line is a JSON string or an object with \"text\"",
+              name, number, column, words.size ? words.data : "broken");
     strbuf_free(&words);
     return false;
 }

@@ -577,8 +577,6 @@ void json_scan_explain(struct json_scan *scan, struct strbuf *out,
         strbuf_printf(out, "%s", scan->io.message);
         return;
     }
-    strbuf_printf(out, "line %" PRIu64 ", column %" PRIu64 ": ", *line,
-                  *column);
     if (scan->fault == SCAN_CUT_OFF)
         strbuf_printf(out, "the %s ends too soon (%s)",
                       scan->lines ? "line" : "file", scan->reason);

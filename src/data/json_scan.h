@@ -121,8 +121,8 @@ bool json_scan_line(struct json_scan *scan);
 uint64_t json_scan_column(struct json_scan *scan, uint64_t line_begin,
                           uint64_t at);
 
-/* The fault as words, appended to OUT: "line 3, column 9: expected ',' or ']',
- * found '}'". LINE and COLUMN are set. */
+/* The fault as words, appended to OUT: "expected ',' or ']', found '}'". LINE
+ * and COLUMN are where. */
 void json_scan_explain(struct json_scan *scan, struct strbuf *out,
                        uint64_t *line, uint64_t *column);
 

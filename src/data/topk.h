@@ -17,10 +17,9 @@ struct hit {
 };
 
 /* The K rows of ROWS [count, width] with the highest dot product with QUERY
- * [width], best first, equal scores by lower row,
- * scores that are not numbers last. Scans with all threads of
- * POOL; the result does not depend on their number. Into HITS [k]; *FOUND is
- * min(k, count). */
+ * [width], best first, equal scores by lower row, scores that are not
+ * numbers last. Scans with all threads of POOL; the result does not depend on
+ * their number. *FOUND is min(k, count); HITS has room for that many. */
 bool topk_scan(struct memory *memory, struct pool *pool, const float *rows,
                uint64_t count, size_t width, const float *query, size_t k,
                struct hit *hits, size_t *found, struct error *err);

@@ -125,13 +125,11 @@ static void check(const struct document *doc, struct json_scan *scan) {
                  (int)doc->fault);
     if (!fine) {
         uint64_t line, column;
-        char place[64];
         json_scan_explain(scan, &words, &line, &column);
-        snprintf(place, sizeof place, "line %u, column %u: ", doc->line,
-                 doc->column);
-        if (line != doc->line || column != doc->column ||
-            strncmp(words.data, place, strlen(place)) != 0)
-            fail_msg("%s: found %s, expected %s", doc->text, words.data, place);
+        if (line != doc->line || column != doc->column || !words.size)
+            fail_msg("%s: line %u, column %u: %s; expected line %u, column %u",
+                     doc->text, (unsigned)line, (unsigned)column, words.data,
+                     doc->line, doc->column);
     }
     strbuf_free(&words);
 }

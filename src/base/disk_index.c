@@ -1,5 +1,6 @@
 #include "base/disk_index.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,8 @@ enum {
     BUCKET_BYTES = 4096,
     ENTRY_BYTES = DISK_INDEX_KEY_BYTES + 8,
     BUCKET_ENTRIES = (BUCKET_BYTES - 8) / ENTRY_BYTES,
-    BUCKETS_FIRST = 64,
+    BUCKETS_FIRST = 16,
+    SLOTS_MAX = 1024,
     FILL_PERCENT = 70, /* grow before buckets overflow into long runs */
 };
 
@@ -28,6 +30,18 @@ struct bucket {
 
 _Static_assert(sizeof(struct bucket) == BUCKET_BYTES, "a bucket is a page");
 
+/* A bucket that is held; written back when another takes its place. */
+struct disk_index_slot {
+    uint64_t number; /* of the bucket, plus one; 0: empty */
+    bool dirty;
+    struct bucket bucket;
+};
+
+_Static_assert(SLOTS_MAX * sizeof(struct disk_index_slot) +
+                       2 * sizeof(struct bucket) <
+                   DISK_INDEX_HELD_MAX,
+               "what is held, and what growing needs besides");
+
 static int create(const char *path, uint64_t buckets, struct error *err) {
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
@@ -40,16 +54,25 @@ static int create(const char *path, uint64_t buckets, struct error *err) {
     return fd;
 }
 
+/* An empty table of BUCKETS in a new file; what was open is not closed. */
+static bool begin(struct disk_index *index, uint64_t buckets,
+                  struct error *err) {
+    uint64_t slots = buckets < SLOTS_MAX ? buckets : SLOTS_MAX;
+    index->slots =
+        memory_zalloc(index->memory, slots, sizeof *index->slots, err);
+    index->slots_count = slots;
+    index->buckets = buckets;
+    index->fd = index->slots ? create(index->path, buckets, err) : -1;
+    return index->fd >= 0;
+}
+
 bool disk_index_open(struct disk_index *index, const char *path,
                      struct memory *memory, struct error *err) {
-    *index = (struct disk_index){
-        .memory = memory, .fd = -1, .buckets = BUCKETS_FIRST};
+    *index = (struct disk_index){.memory = memory, .fd = -1};
     index->path = memory_alloc(memory, strlen(path) + 1, 1, err);
-    index->bucket = memory_alloc(memory, 1, sizeof(struct bucket), err);
-    if (index->path && index->bucket) {
+    if (index->path) {
         strcpy(index->path, path);
-        index->fd = create(path, index->buckets, err);
-        if (index->fd >= 0)
+        if (begin(index, BUCKETS_FIRST, err))
             return true;
     }
     disk_index_close(index);
@@ -62,76 +85,120 @@ void disk_index_close(struct disk_index *index) {
         unlink(index->path);
     }
     memory_free(index->memory, index->path);
-    memory_free(index->memory, index->bucket);
+    memory_free(index->memory, index->slots);
     *index = (struct disk_index){.memory = index->memory, .fd = -1};
 }
 
 /* Digests are evenly spread already. */
 static uint64_t home(const struct disk_index *index, const uint8_t *key) {
-    uint64_t head;
-    memcpy(&head, key, sizeof head);
-    return head & (index->buckets - 1);
+    uint64_t first;
+    memcpy(&first, key, sizeof first);
+    return first & (index->buckets - 1);
 }
 
-static bool load(struct disk_index *index, uint64_t number, struct error *err) {
-    return file_pread(index->fd, index->bucket, BUCKET_BYTES,
-                      number * BUCKET_BYTES, index->path, err);
+static uint64_t next(const struct disk_index *index, uint64_t number) {
+    return (number + 1) & (index->buckets - 1);
+}
+
+/* Where bucket NUMBER is held. Growing fills two runs of buckets side by side,
+ * half a table apart: multiplying keeps them out of each other's slots. */
+static struct disk_index_slot *slot_of(const struct disk_index *index,
+                                       uint64_t number) {
+    uint64_t mixed = number * 0x9E3779B97F4A7C15u;
+    return &index->slots[(mixed >> 32) & (index->slots_count - 1)];
+}
+
+/* Bucket NUMBER, in its slot; NULL if the disk failed. */
+static struct disk_index_slot *load(struct disk_index *index, uint64_t number,
+                                    struct error *err) {
+    struct disk_index_slot *slot = slot_of(index, number);
+    if (slot->number == number + 1)
+        return slot;
+    if (slot->dirty &&
+        !file_pwrite(index->fd, &slot->bucket, BUCKET_BYTES,
+                     (slot->number - 1) * BUCKET_BYTES, index->path, err))
+        return NULL;
+    slot->dirty = false;
+    slot->number = 0;
+    if (!file_pread(index->fd, &slot->bucket, BUCKET_BYTES,
+                    number * BUCKET_BYTES, index->path, err))
+        return NULL;
+    slot->number = number + 1;
+    return slot;
+}
+
+/* The entry of KEY; *ENTRY is NULL if there is none. */
+static bool search(struct disk_index *index, const uint8_t *key,
+                   struct disk_index_slot **slot, struct entry **entry,
+                   struct error *err) {
+    *entry = NULL;
+    for (uint64_t number = home(index, key);; number = next(index, number)) {
+        *slot = load(index, number, err);
+        if (!*slot)
+            return false;
+        struct bucket *bucket = &(*slot)->bucket;
+        for (uint64_t i = 0; i < bucket->used; i++)
+            if (!memcmp(bucket->entries[i].key, key, DISK_INDEX_KEY_BYTES)) {
+                *entry = &bucket->entries[i];
+                return true;
+            }
+        if (bucket->used < BUCKET_ENTRIES)
+            return true;
+    }
 }
 
 bool disk_index_find(struct disk_index *index,
                      const uint8_t key[DISK_INDEX_KEY_BYTES], bool *found,
                      uint64_t *value, struct error *err) {
-    struct bucket *bucket = index->bucket;
-    uint64_t number = home(index, key);
-    *found = false;
-    do {
-        if (!load(index, number, err))
-            return false;
-        for (uint64_t i = 0; i < bucket->used; i++) {
-            if (memcmp(bucket->entries[i].key, key, DISK_INDEX_KEY_BYTES) != 0)
-                continue;
-            *found = true;
-            *value = bucket->entries[i].value;
-            return true;
-        }
-        number = (number + 1) & (index->buckets - 1);
-    } while (bucket->used == BUCKET_ENTRIES);
+    struct disk_index_slot *slot;
+    struct entry *entry;
+    if (!search(index, key, &slot, &entry, err))
+        return false;
+    *found = entry != NULL;
+    if (entry)
+        *value = entry->value;
     return true;
 }
 
 static bool insert(struct disk_index *index, const struct entry *entry,
                    struct error *err) {
-    struct bucket *bucket = index->bucket;
     uint64_t number = home(index, entry->key);
-    for (;;) {
-        if (!load(index, number, err))
-            return false;
-        if (bucket->used < BUCKET_ENTRIES)
-            break;
-        number = (number + 1) & (index->buckets - 1);
+    struct disk_index_slot *slot = load(index, number, err);
+    while (slot && slot->bucket.used == BUCKET_ENTRIES) {
+        number = next(index, number);
+        slot = load(index, number, err);
     }
-    bucket->entries[bucket->used] = *entry;
-    uint64_t at = number * BUCKET_BYTES;
-    size_t offset =
-        offsetof(struct bucket, entries) + (size_t)bucket->used * sizeof *entry;
-    bucket->used++;
-    return file_pwrite(index->fd, &bucket->used, sizeof bucket->used, at,
-                       index->path, err) &&
-           file_pwrite(index->fd, entry, sizeof *entry, at + offset,
-                       index->path, err);
+    if (!slot)
+        return false;
+    slot->bucket.entries[slot->bucket.used++] = *entry;
+    slot->dirty = true;
+    return true;
+}
+
+static bool write_back(struct disk_index *index, struct error *err) {
+    for (uint64_t i = 0; i < index->slots_count; i++) {
+        struct disk_index_slot *slot = &index->slots[i];
+        if (slot->dirty &&
+            !file_pwrite(index->fd, &slot->bucket, BUCKET_BYTES,
+                         (slot->number - 1) * BUCKET_BYTES, index->path, err))
+            return false;
+        slot->dirty = false;
+    }
+    return true;
 }
 
 /* Twice the buckets, in a new file that takes the old one's name. */
 static bool grow(struct disk_index *index, struct error *err) {
     struct bucket *old = memory_alloc(index->memory, 1, sizeof *old, err);
-    if (!old)
+    if (!old || !write_back(index, err)) {
+        memory_free(index->memory, old);
         return false;
+    }
     int old_fd = index->fd;
     uint64_t old_buckets = index->buckets;
+    memory_free(index->memory, index->slots);
     unlink(index->path);
-    index->buckets *= 2;
-    index->fd = create(index->path, index->buckets, err);
-    bool fine = index->fd >= 0;
+    bool fine = begin(index, 2 * old_buckets, err);
     for (uint64_t b = 0; fine && b < old_buckets; b++) {
         fine = file_pread(old_fd, old, BUCKET_BYTES, b * BUCKET_BYTES,
                           index->path, err);
@@ -160,21 +227,12 @@ bool disk_index_put(struct disk_index *index,
 bool disk_index_replace(struct disk_index *index,
                         const uint8_t key[DISK_INDEX_KEY_BYTES], uint64_t value,
                         struct error *err) {
-    struct bucket *bucket = index->bucket;
-    uint64_t number = home(index, key);
-    for (;;) {
-        if (!load(index, number, err))
-            return false;
-        for (uint64_t i = 0; i < bucket->used; i++) {
-            if (memcmp(bucket->entries[i].key, key, DISK_INDEX_KEY_BYTES) != 0)
-                continue;
-            uint64_t at = number * BUCKET_BYTES +
-                          offsetof(struct bucket, entries) +
-                          i * sizeof(struct entry) +
-                          offsetof(struct entry, value);
-            return file_pwrite(index->fd, &value, sizeof value, at, index->path,
-                               err);
-        }
-        number = (number + 1) & (index->buckets - 1);
-    }
+    struct disk_index_slot *slot;
+    struct entry *entry;
+    if (!search(index, key, &slot, &entry, err))
+        return false;
+    assert(entry != NULL);
+    entry->value = value;
+    slot->dirty = true;
+    return true;
 }

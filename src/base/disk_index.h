@@ -1,8 +1,8 @@
 /* disk_index.h - from a 32-byte digest to a number, on disk.
  *
  * A corpus of ten million texts has ten million digests; in memory they would
- * grow with it. This is a hash table in a file, read and written one 4 KiB
- * bucket at a time, so that only the kernel's page cache grows, and gives way.
+ * grow with it. This is a hash table in a file of 4 KiB buckets, of which a
+ * bounded number is held; the kernel's page cache grows, and gives way.
  *
  *     struct disk_index index;
  *     disk_index_open(&index, path, memory, err);
@@ -23,7 +23,12 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-enum { DISK_INDEX_KEY_BYTES = 32 };
+enum {
+    DISK_INDEX_KEY_BYTES = 32,
+    DISK_INDEX_HELD_MAX = 9 << 19, /* bytes: no index holds more */
+};
+
+struct disk_index_slot;
 
 struct disk_index {
     struct memory *memory; /* borrowed */
@@ -31,7 +36,8 @@ struct disk_index {
     int fd;                /* -1: closed */
     uint64_t buckets;      /* a power of two */
     uint64_t count;
-    void *bucket; /* one bucket's bytes, owned */
+    struct disk_index_slot *slots; /* [slots_count] buckets held, owned */
+    uint64_t slots_count;          /* a power of two */
 };
 
 bool disk_index_open(struct disk_index *index, const char *path,

@@ -168,7 +168,7 @@ static void disk_index_grows_and_finds(void **state) {
     char path[] = "/tmp/ensembed_index_XXXXXX";
     close(mkstemp(path));
     assert_true(disk_index_open(&index, path, &memory, &err));
-    enum { COUNT = 40000 };
+    enum { COUNT = 200000 }; /* more than it holds */
     for (uint64_t i = 0; i < COUNT; i++) {
         uint8_t key[32];
         hash_sha256((struct str){(char *)&i, sizeof i}, key);
@@ -188,6 +188,14 @@ static void disk_index_grows_and_finds(void **state) {
         assert_int_equal(found, i % 3 != 0 || i <= 3000);
         assert_true(!found || value == i);
     }
+    uint8_t key[32];
+    uint64_t five = 5, value = 0;
+    bool found;
+    hash_sha256((struct str){(char *)&five, sizeof five}, key);
+    assert_true(disk_index_replace(&index, key, 55, &err));
+    assert_true(disk_index_find(&index, key, &found, &value, &err));
+    assert_int_equal(value, 55);
+    assert_true(memory_peak(&memory) < DISK_INDEX_HELD_MAX);
     disk_index_close(&index);
     assert_int_equal(access(path, F_OK), -1);
     assert_int_equal(memory_live(&memory), 0);

@@ -199,7 +199,8 @@ void device_linear_pack(struct device *device, const float *weights, size_t in,
                         size_t out, size_t row_begin, size_t row_count,
                         void *packed);
 
-/* Scratch that device_attention needs for texts of at most LONGEST rows. */
+/* Scratch that device_attention needs for texts of at most LONGEST rows, on a
+ * wide lane as well; 64-byte aligned. Grows with LONGEST, not its square. */
 size_t device_attention_bytes(const struct device *device,
                               const struct attention *attention,
                               size_t longest);

@@ -218,6 +218,9 @@ static void refuses_hostile_headers(void **state) {
         {"{'descr': '<f4', 'fortran_order': False}                    \n", 60},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 5)} x \n", 60},
         {"{'descr': '<f4', 'fortran_order': 0, 'shape': (3, 5), }     \n", 60},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 5), "
+         "'descr': '<f4'}\n",
+         60},
         {"{'descr': '<f4', 'descr': '<f4', 'shape': (3, 5), }       \n", 60},
         {"{'descr': '<f4, 'fortran_order': False, 'shape': (3, 5), }  \n", 60},
         {"{'descr': '<f4\x80', 'fortran_order': False, 'shape': (3, 5)}\n", 60},
@@ -231,6 +234,8 @@ static void refuses_hostile_headers(void **state) {
             fail_msg("case %zu was read", c);
         assert_int_equal(err.code, ERROR_INPUT);
         assert_non_null(strstr(err.message, "made.npy"));
+        for (const char *at = err.message; *at; at++)
+            assert_in_range(*at, ' ', '~'); /* nothing foreign is passed on */
     }
 }
 
@@ -243,14 +248,21 @@ static void refuses_files_that_were_cut(void **state) {
         struct npy_header header;
         char *copy = malloc(size ? size : 1); /* reading past it is seen */
         memcpy(copy, bytes.data, size);
+        struct error err = {0};
         assert_false(npy_header_read((struct str){copy, size}, size, "cut.npy",
-                                     &header, NULL));
+                                     &header, &err));
+        assert_non_null(strstr(err.message, size < 12 ? "is not a NumPy array"
+                                            : size < NPY_HEADER_BYTES
+                                                ? "ends inside its header"
+                                                : "its header says"));
         free(copy);
     }
     bytes.data[6] = 4; /* version 4.0 */
     struct npy_header header;
+    struct error err = {0};
     assert_false(npy_header_read(strbuf_str(&bytes), bytes.size, "new.npy",
-                                 &header, NULL));
+                                 &header, &err));
+    assert_non_null(strstr(err.message, "version 4.0"));
     strbuf_free(&bytes);
 }
 

@@ -150,7 +150,7 @@ static void few_rows_are_all_found(void **state) {
     assert_int_equal(found, 0);
     scan(2, rows, 3, 1, query, 0, hits, &found);
     assert_int_equal(found, 0);
-    scan(2, rows, 3, 1, query, 10, hits, &found);
+    scan(2, rows, 3, 1, query, SIZE_MAX, hits, &found);
     assert_int_equal(found, 3);
     assert_int_equal(hits[0].row, 2);
     assert_int_equal(hits[2].row, 0);

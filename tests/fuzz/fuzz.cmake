@@ -1,6 +1,7 @@
 # tests/fuzz/fuzz_X.c defines LLVMFuzzerTestOneInput; tests/fuzz/corpus/X holds
-# its seeds. With clang it is a libFuzzer program; with gcc a small driver
-# replays the corpus and mutates it a bounded number of times. The first line
+# its seeds. With clang and ASan it is a libFuzzer program, which keeps what it
+# finds in the build folder; else a small driver replays the corpus and mutates
+# it a bounded number of times. The first line
 # of the file may name its layer: /* layer: data */
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 foreach(fuzzer IN LISTS fuzzers)
@@ -11,7 +12,10 @@ foreach(fuzzer IN LISTS fuzzers)
   set(layer ${CMAKE_MATCH_1})
   add_executable(${name} ${fuzzer} ${ENS_OBJECTS_${layer}})
   target_link_libraries(${name} PRIVATE ens_flags)
-  if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+  set(found "")
+  if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND ENS_SANITIZE STREQUAL "address")
+    set(found ${CMAKE_BINARY_DIR}/fuzz/${short})
+    file(MAKE_DIRECTORY ${found})
     target_compile_options(ens_${layer} PRIVATE -fsanitize=fuzzer-no-link)
     target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
@@ -21,6 +25,6 @@ foreach(fuzzer IN LISTS fuzzers)
     set(bound 20000)
   endif()
   add_test(NAME fuzz/${short}
-           COMMAND ${name} ${bound} tests/fuzz/corpus/${short}
+           COMMAND ${name} ${bound} ${found} tests/fuzz/corpus/${short}
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endforeach()

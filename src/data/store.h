@@ -55,7 +55,7 @@ struct store_request {
     const json_t *fingerprint; /* flat object of strings, numbers, booleans;
                                   borrowed */
     const char *isa; /* recorded with the rows, not part of the fingerprint */
-    size_t width;    /* floats a row */
+    size_t width;    /* floats a row, >= 1 */
     bool restart;    /* forget what is there */
     const struct sink *sink; /* warnings: an array that changed since ... */
 };

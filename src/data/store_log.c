@@ -35,9 +35,9 @@ bool store_log_init(struct store_log *log, struct arena *arena,
     log->rows.path = arena_printf(arena, err, "%s/rows.f32", folder);
     log->digests.path = arena_printf(arena, err, "%s/digests", folder);
     log->journal.path = arena_printf(arena, err, "%s/journal", folder);
-    if (!size_multiply(width, sizeof(float), &log->row_bytes))
-        return error_set(err, ERROR_USAGE, "rows of %zu floats are too wide",
-                         width);
+    if (width == 0 || !size_multiply(width, sizeof(float), &log->row_bytes))
+        return error_set(err, ERROR_USAGE, "%s cannot hold rows of %zu floats",
+                         folder, width);
     return log->rows.path && log->digests.path && log->journal.path;
 }
 

@@ -261,6 +261,11 @@ static void other_fingerprints_are_refused(void **state) {
     assert_int_equal(err.code, ERROR_CONFLICT);
     assert_non_null(strstr(err.message, "width is 3 there and 4 now"));
 
+    assert_null(open_with(folder, "c0ffee", 0, false, &err));
+    assert_int_equal(err.code, ERROR_USAGE);
+    assert_null(open_with(folder, "c0ffee", SIZE_MAX / 2, false, &err));
+    assert_int_equal(err.code, ERROR_USAGE);
+
     json_t *other = json_pack("{s:s, s:i, s:s}", "commit", "c0ffee",
                               "max_length", 128, "prompt", "query: ");
     struct store_request request = {

@@ -19,8 +19,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "examples" / "chunks"
 COLLECTIONS = {
-    "Guide": ["README.md", "docs/chunks.md", "docs/models.md", "docs/names.md",
-              "docs/outputs.md"],
+    "Guide": ["README.md", "docs/chunks.md", "docs/events.md",
+              "docs/models.md", "docs/names.md", "docs/outputs.md"],
     "Development": ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"],
 }
 CHARACTERS_MAX = 500

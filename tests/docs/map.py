@@ -13,12 +13,12 @@ import sys
 
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-    listed = subprocess.run(["git", "-C", str(root), "ls-files"], text=True,
+    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], text=True,
                             capture_output=True, check=False)
     if listed.returncode != 0:
         print("skip: all: this is no git checkout")
         return 0
-    files = listed.stdout.splitlines()
+    files = listed.stdout.split("\0")[:-1]
     there = {path if "/" not in path else path.split("/")[0] + "/"
              for path in files}
     there.discard("src/")

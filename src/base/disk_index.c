@@ -49,6 +49,7 @@ static int create(const char *path, uint64_t buckets, struct error *err) {
     } else if (ftruncate(fd, (off_t)(buckets * BUCKET_BYTES)) != 0) {
         error_errno(err, "grow %s", path);
         close(fd);
+        unlink(path);
         fd = -1;
     }
     return fd;
@@ -187,26 +188,38 @@ static bool write_back(struct disk_index *index, struct error *err) {
     return true;
 }
 
-/* Twice the buckets, in a new file that takes the old one's name. */
+/* Every entry of SMALL into BIG. */
+static bool copy_entries(const struct disk_index *small, struct disk_index *big,
+                         struct error *err) {
+    struct bucket *bucket = memory_alloc(small->memory, 1, sizeof *bucket, err);
+    bool fine = bucket != NULL;
+    for (uint64_t b = 0; fine && b < small->buckets; b++) {
+        fine = file_pread(small->fd, bucket, BUCKET_BYTES, b * BUCKET_BYTES,
+                          small->path, err);
+        for (uint64_t i = 0; fine && i < bucket->used; i++)
+            fine = insert(big, &bucket->entries[i], err);
+    }
+    memory_free(small->memory, bucket);
+    return fine;
+}
+
+/* Twice the buckets, in a new file that takes the old one's name. On failure
+ * the table is as it was, but for the name of its file. */
 static bool grow(struct disk_index *index, struct error *err) {
-    struct bucket *old = memory_alloc(index->memory, 1, sizeof *old, err);
-    if (!old || !write_back(index, err)) {
-        memory_free(index->memory, old);
+    if (!write_back(index, err))
         return false;
-    }
-    int old_fd = index->fd;
-    uint64_t old_buckets = index->buckets;
-    memory_free(index->memory, index->slots);
+    struct disk_index big = *index, *gone = &big;
     unlink(index->path);
-    bool fine = begin(index, 2 * old_buckets, err);
-    for (uint64_t b = 0; fine && b < old_buckets; b++) {
-        fine = file_pread(old_fd, old, BUCKET_BYTES, b * BUCKET_BYTES,
-                          index->path, err);
-        for (uint64_t i = 0; fine && i < old->used; i++)
-            fine = insert(index, &old->entries[i], err);
+    bool fine =
+        begin(&big, 2 * index->buckets, err) && copy_entries(index, &big, err);
+    if (fine) {
+        struct disk_index small = *index;
+        *index = big;
+        big = small;
     }
-    close(old_fd);
-    memory_free(index->memory, old);
+    if (gone->fd >= 0)
+        close(gone->fd);
+    memory_free(index->memory, gone->slots);
     return fine;
 }
 

@@ -45,6 +45,7 @@ bool error_errno(struct error *err, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
+    cut_clean(what, sizeof what);
     if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG)
         return error_set(err, ERROR_FULL,
                          "cannot %s: no space left; free some and run the "

@@ -191,7 +191,9 @@ bool file_copy(const char *from, const char *to, struct memory *memory,
     bool fine = file_writer_open(&writer, to, memory, piece ? err : NULL);
     ssize_t got = 1;
     while (fine && piece && got > 0) {
-        got = read(fd, piece, BUFFER_BYTES);
+        do
+            got = read(fd, piece, BUFFER_BYTES);
+        while (got < 0 && errno == EINTR);
         fine = got >= 0 ? file_writer_add(&writer, piece, (size_t)got, err)
                         : error_errno(err, "read %s", from);
     }

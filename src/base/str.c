@@ -83,6 +83,8 @@ void strbuf_printf(struct strbuf *buf, const char *format, ...) {
     if (length >= 0 && strbuf_reserve(buf, (size_t)length)) {
         vsnprintf(buf->data + buf->size, (size_t)length + 1, format, print);
         buf->size += (size_t)length;
+    } else {
+        buf->failed = true;
     }
     va_end(print);
 }

@@ -139,7 +139,11 @@ static bool check_disk(struct work *work, struct error *err) {
     uint64_t have;
     for (size_t i = 0; i < work->roster.count; i++) {
         uint64_t rows = work->stores[i] ? store_rows(work->stores[i]) : 0;
-        if (work->stores[i] && rows < counts->unique)
+        /* Rows that stand in an array are copied before it is replaced. */
+        if (work->stores[i] && store_is_retired(work->stores[i]))
+            need += counts->unique * work->roster.members[i].spec.width *
+                    sizeof(float);
+        else if (work->stores[i] && rows < counts->unique)
             need += (counts->unique - rows) *
                     work->roster.members[i].spec.width * sizeof(float);
     }

@@ -13,7 +13,7 @@ enum {
     ENTRY_BYTES = DISK_INDEX_KEY_BYTES + 8,
     BUCKET_ENTRIES = (BUCKET_BYTES - 8) / ENTRY_BYTES,
     BUCKETS_FIRST = 16,
-    SLOTS_MAX = 1024,
+    SLOTS_MAX = 512,
     FILL_PERCENT = 70, /* grow before buckets overflow into long runs */
 };
 
@@ -37,10 +37,10 @@ struct disk_index_slot {
     struct bucket bucket;
 };
 
-_Static_assert(SLOTS_MAX * sizeof(struct disk_index_slot) +
-                       2 * sizeof(struct bucket) <
+_Static_assert(2 * SLOTS_MAX * sizeof(struct disk_index_slot) +
+                       sizeof(struct bucket) <
                    DISK_INDEX_HELD_MAX,
-               "what is held, and what growing needs besides");
+               "what is held while a table grows");
 
 static int create(const char *path, uint64_t buckets, struct error *err) {
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

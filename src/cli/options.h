@@ -85,10 +85,10 @@ enum verbosity { VERBOSITY_QUIET, VERBOSITY_NORMAL, VERBOSITY_VERBOSE };
 
 struct options {
     enum command command;
-    bool help;         /* --help: show help_answer, do nothing else */
-    bool version;      /* --version: show it, do nothing else */
-    const char *topic; /* command to help with, NULL: the overview */
-    bool man;          /* `help --man` */
+    bool help;              /* --help: show help_answer, do nothing else */
+    bool version;           /* --version: show it, do nothing else */
+    const char *topic;      /* command to help with, NULL: the overview */
+    bool man;               /* `help --man` */
     const char *completion; /* `help --completion SHELL`, or NULL */
 
     struct text_list words; /* run, plan: CHUNKS; search: DIR, question; embed,

@@ -1,8 +1,10 @@
 #include "base/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 
 json_t *json_parse(struct str text, const char *name, struct error *err) {
     if (str_starts(text, STR("\xEF\xBB\xBF")))
@@ -104,4 +106,21 @@ bool json_member_bool(const json_t *object, const char *key, const char *name,
     if (value)
         *out = json_is_true(value);
     return fine;
+}
+
+json_t *json_any_text(const char *text) {
+    if (!text)
+        return json_null();
+    json_t *plain = json_string(text);
+    struct str bytes = str_from(text);
+    /* U+FFFD is three bytes, what it stands for at least one. */
+    char *clean = plain ? NULL : malloc(3 * bytes.size);
+    if (!clean)
+        return plain;
+    size_t size = 0;
+    for (size_t at = 0; at < bytes.size;)
+        size += utf8_put(utf8_next(bytes, &at), clean + size);
+    plain = json_stringn(clean, size);
+    free(clean);
+    return plain;
 }

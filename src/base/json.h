@@ -20,6 +20,10 @@ json_t *json_parse(struct str text, const char *name, struct error *err);
 /* The same from a file of at most MAX_BYTES. */
 json_t *json_read_file(const char *path, size_t max_bytes, struct error *err);
 
+/* TEXT as a JSON string for a report. A path may hold any bytes: those that are
+ * not UTF-8 are shown as U+FFFD. NULL gives null. */
+json_t *json_any_text(const char *text);
+
 /* Members of an object. A missing member (or null) leaves *OUT alone and is
  * fine; one of another type is ERROR_INPUT with NAME and KEY. Borrowed from
  * the document. */

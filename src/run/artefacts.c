@@ -77,7 +77,7 @@ static bool note_file(struct artefacts *a, const char *name,
     char path[PATH_MAX];
     if (!path_in(path, a, name, err))
         return false;
-    json_object_set_new(a->files, name, json_string(path));
+    json_object_set_new(a->files, name, json_any_text(path));
     return true;
 }
 
@@ -200,8 +200,10 @@ static bool write_complete(struct artefacts *a, struct error *err) {
     json_t *value;
     bool fine = complete_path(path, a->folder, err);
     json_object_foreach(a->files, name, value) {
+        char file[PATH_MAX];
         uint64_t bytes = 0;
-        fine = fine && file_size(json_string_value(value), &bytes, err);
+        fine =
+            fine && path_in(file, a, name, err) && file_size(file, &bytes, err);
         json_object_set_new(sizes, name, json_integer((json_int_t)bytes));
     }
     json_t *complete = json_pack(

@@ -11,6 +11,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
+#include "base/utf8.h"
 #include "run/artefacts.h"
 #include "run/engine.h"
 #include "run/lock.h"
@@ -205,7 +207,7 @@ static void emit_ended(struct work *work, const struct pass *pass,
         (json_int_t)pass->report.reused, "tokens",
         (json_int_t)pass->report.tokens);
     if (failure->code)
-        json_object_set_new(fields, "error", json_string(failure->message));
+        json_object_set_new(fields, "error", json_any_text(failure->message));
     event_emit(&work->run->telemetry.sink,
                failure->code ? "ensemble_pass_failed"
                              : "ensemble_pass_completed",
@@ -528,10 +530,19 @@ static void warn_of_members(const struct run *run) {
     }
 }
 
+static bool check_text_field(const struct run_options *options,
+                             struct error *err) {
+    struct str field = str_from(options->text_field ? options->text_field : "");
+    return utf8_valid_prefix(field) == field.size ||
+           error_set(err, ERROR_USAGE,
+                     "the text field's name is not valid UTF-8");
+}
+
 static bool begin(struct run *run, const struct run_options *options,
                   const struct sink *sink, struct error *err) {
     char events[PATH_MAX];
-    if (!session_open(&run->session, options, sink, err) ||
+    if (!check_text_field(options, err) ||
+        !session_open(&run->session, options, sink, err) ||
         !roster_open(&run->roster, &run->session, "document", true, err))
         return false;
     if (!run->roster.usable) {
@@ -569,8 +580,11 @@ static bool write_summary(struct run *run, int64_t begin_ns,
         return false;
     char *text =
         json_dumps(result->summary, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-    bool fine = text && file_write(result->summary_path, str_from(text),
-                                   &run->session.memory, err);
+    bool fine =
+        text ? file_write(result->summary_path, str_from(text),
+                          &run->session.memory, err)
+             : error_set(err, ERROR_MEMORY, "%s: the summary could not be made",
+                         result->summary_path);
     free(text);
     return fine;
 }

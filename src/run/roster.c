@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/str.h"
 #include "data/fuse.h"
 #include "model/weights.h"
@@ -241,14 +242,15 @@ void member_cut(const struct member *member, float *vector) {
 
 json_t *member_describe(const struct member *member) {
     const struct model_files *files = member->files;
-    json_t *object = json_pack("{s:s, s:s, s:f}", "key", member->key,
-                               "reference", member->request->reference,
-                               "weight", member->request->weight);
+    json_t *object =
+        json_pack("{s:s, s:o, s:f}", "key", member->key, "reference",
+                  json_any_text(member->request->reference), "weight",
+                  member->request->weight);
     if (member->error.code) {
         json_object_set_new(object, "error",
-                            json_pack("{s:s, s:s}", "code",
+                            json_pack("{s:s, s:o}", "code",
                                       error_name(member->error.code), "message",
-                                      member->error.message));
+                                      json_any_text(member->error.message)));
         return object;
     }
     const struct model_spec *spec = &member->spec;

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 
 static double per_second(uint64_t count, double ms) {
     return ms > 0 ? (double)count * 1000 / ms : 0;
@@ -10,8 +11,8 @@ static double per_second(uint64_t count, double ms) {
 
 static json_t *describe_failure(const struct error *failure,
                                 const char *model) {
-    json_t *object = json_pack("{s:s, s:s}", "code", error_name(failure->code),
-                               "message", failure->message);
+    json_t *object = json_pack("{s:s, s:o}", "code", error_name(failure->code),
+                               "message", json_any_text(failure->message));
     if (model)
         json_object_set_new(object, "model", json_string(model));
     return object;
@@ -153,8 +154,8 @@ json_t *summary_make(const struct session *session, const struct roster *roster,
     for (size_t i = 0; i < roster->count; i++)
         json_array_append_new(models, member_describe(&roster->members[i]));
     json_t *summary =
-        json_pack("{s:i, s:s?}", "schema_version", SUMMARY_VERSION, "command",
-                  session->options->command);
+        json_pack("{s:i, s:o}", "schema_version", SUMMARY_VERSION, "command",
+                  json_any_text(session->options->command));
     json_object_update_new(summary, summary_environment(session));
     json_object_set_new(summary, "models", models);
     json_object_set(summary, "collections", collections);

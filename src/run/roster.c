@@ -9,6 +9,8 @@
 #include "data/fuse.h"
 #include "model/weights.h"
 
+enum { KEY_MAX = 200 }; /* bytes: KEY.npy.part is a file's name */
+
 static const char *const pooling_names[] = {
     [POOLING_CLS] = "cls",
     [POOLING_LAST] = "lasttoken",
@@ -138,6 +140,29 @@ static bool open_member(struct member *member, struct session *session,
 
 /* ---- together ----------------------------------------------------------- */
 
+/* KEY names files and folders beside others of ours, and vectors. */
+static bool check_key(const struct member *member, struct error *err) {
+    static const char *const taken[] = {
+        "embeddings",    "fused",          "scratch",       "lock",
+        "complete.json", "points.offsets", "points.digests"};
+    const char *key = member->key;
+    bool fine = key[0] != '.' && strlen(key) <= KEY_MAX;
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        fine = fine && strcmp(key, taken[i]) != 0;
+    return fine || error_set(err, ERROR_USAGE,
+                             "a model cannot be called %.210s in the output%s; "
+                             "give it another name: --model %s:name=OTHER",
+                             key, strlen(key) > KEY_MAX ? ": too long" : "",
+                             member->request->reference);
+}
+
+static bool check_each_key(const struct roster *roster, struct error *err) {
+    for (size_t i = 0; i < roster->count; i++)
+        if (!check_key(&roster->members[i], err))
+            return false;
+    return true;
+}
+
 static bool check_keys(const struct roster *roster, struct error *err) {
     for (size_t i = 0; i < roster->count; i++)
         for (size_t j = 0; j < i; j++)
@@ -213,7 +238,8 @@ bool roster_open(struct roster *roster, struct session *session,
         fine = open_member(&roster->members[i], session, what, digests, err);
         roster->usable += roster->members[i].error.code == ERROR_NONE;
     }
-    if (fine && check_keys(roster, err) && plan_fusion(roster, session, err))
+    if (fine && (!digests || check_each_key(roster, err)) &&
+        check_keys(roster, err) && plan_fusion(roster, session, err))
         return true;
     roster_free(roster);
     return false;

@@ -85,6 +85,22 @@ static bool add_shelf(struct searching *s, const char *folder,
     return shelf->folder != NULL;
 }
 
+/* Every collection that was asked for, or the answer would leave it out
+ * without a word. */
+static bool all_there(const struct searching *s, struct error *err) {
+    const struct search_request *request = s->request;
+    for (size_t i = 0; i < request->collections_count; i++) {
+        bool there = false;
+        for (size_t j = 0; j < s->shelves_count; j++)
+            there |= !strcmp(s->shelves[j].name, request->collections[i]);
+        if (!there)
+            return error_set(err, ERROR_MISSING,
+                             "%s holds no finished collection called %s",
+                             request->folder, request->collections[i]);
+    }
+    return true;
+}
+
 static bool find_shelves(struct searching *s, struct error *err) {
     const char *folder = s->request->folder;
     if (!folder_exists(folder))
@@ -111,7 +127,7 @@ static bool find_shelves(struct searching *s, struct error *err) {
                          folder,
                          s->request->collections_count ? " of that name" : "",
                          folder);
-    return fine;
+    return fine && all_there(s, err);
 }
 
 /* ---- the question's vector ---------------------------------------------- */

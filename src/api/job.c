@@ -41,7 +41,7 @@ static bool scan_all(ens_embedder *e, struct chunk_listing *list,
 bool ens_load_chunks(ens_embedder *e, const char *path, ens_counts *counts,
                      ens_error *error) {
     struct error err = {0};
-    char scratch[PATH_MAX];
+    char scratch[PATH_MAX] = "";
     ens_counts all = {0};
     struct chunk_listing *list = NULL;
     bool fine =
@@ -50,14 +50,16 @@ bool ens_load_chunks(ens_embedder *e, const char *path, ens_counts *counts,
     fine = fine && (e->options.chunks =
                         arena_copy(&e->arena, str_from(path), &err)) != NULL;
     if (fine && snprintf(scratch, sizeof scratch, "%s/.ensembed-load",
-                         e->options.out) >= PATH_MAX)
+                         e->options.out) >= PATH_MAX) {
+        *scratch = '\0'; /* not a part of a path: it is removed below */
         fine =
             error_set(&err, ERROR_USAGE, "path too long: %s", e->options.out);
+    }
     fine = fine && folder_make(scratch, &err) &&
            (list = chunks_list(&e->memory, path, &e->options.chunk, &err)) &&
            scan_all(e, list, scratch, &all, &err);
     chunks_free(list);
-    if (e->options.out)
+    if (*scratch)
         folder_remove(scratch, NULL);
     if (counts)
         *counts = all;

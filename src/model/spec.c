@@ -36,6 +36,9 @@ static bool read_sizes(const struct model_files *files, struct model_spec *spec,
     if (!json_member_size(files->config, "type_vocab_size", files->config_path,
                           &spec->types, err))
         return false;
+    if (spec->types < 1 || spec->types > SIZE_LIMIT)
+        return error_set(err, ERROR_INPUT, "%s: \"type_vocab_size\" is %zu",
+                         files->config_path, spec->types);
     if (spec->hidden % spec->heads != 0)
         return error_set(err, ERROR_INPUT,
                          "%s: hidden_size %zu is not a multiple of "

@@ -12,8 +12,8 @@
 
 extern char **environ;
 
-/* The first signal asks the run to stop at the next batch, a second one of
- * the same kind ends the process as if we had never caught it. */
+/* The first signal asks a run to stop at the next batch, a second one of the
+ * same kind ends the process as if we had never caught it. */
 static volatile sig_atomic_t stop_asked;
 
 static void on_signal(int number) {
@@ -21,13 +21,20 @@ static void on_signal(int number) {
     signal(number, SIG_DFL);
 }
 
-static void catch_signals(void) {
+static void ignore_signals(void) {
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, ... */
+    signal(SIGXFSZ, SIG_IGN); /* ... and so is a limit on a file's size */
+}
+
+/* Only what asks whether it should stop: any other command would hear the
+ * first signal and go on. */
+static void catch_signals(enum command command) {
+    if (command != COMMAND_RUN && command != COMMAND_PLAN)
+        return;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, ... */
-    signal(SIGXFSZ, SIG_IGN); /* ... and so is a limit on a file's size */
 }
 
 static int (*const commands[COMMAND_COUNT])(const struct program *program,
@@ -59,6 +66,7 @@ static void join_arguments(struct strbuf *out, int argc, char *const *argv) {
 static int do_command(const struct options *options, const char *line,
                       struct memory *memory, struct error *err) {
     struct terminal terminal;
+    catch_signals(options->command);
     terminal_open(&terminal, stderr, options);
     terminal.stop = &stop_asked;
     struct program program = {.options = options,
@@ -89,7 +97,7 @@ int main(int argc, char **argv) {
     struct error err = {0};
     struct strbuf text = strbuf_make(&memory);
     int status = EXIT_FINE;
-    catch_signals();
+    ignore_signals();
     if (!options_parse(argc, argv, environ, &memory, &options, &err)) {
         /* said below */
     } else if (options.help || options.version ||

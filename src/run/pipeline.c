@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@
 #include "run/summary.h"
 #include "run/telemetry.h"
 
-enum { SPOOL_BYTES = 256 * 1024 };
+enum { SPOOL_BYTES = 256 * 1024, POLL_MS = 500 };
 
 struct run {
     struct session session;
@@ -83,6 +84,14 @@ static bool spool_input(struct work *work, struct error *err) {
                 file_writer_open(&writer, path, memory, err);
     ssize_t got = 1;
     while (fine && got > 0) {
+        if (event_interrupted(&work->run->telemetry.sink)) {
+            fine = error_set(err, ERROR_INTERRUPTED, "interrupted");
+            break;
+        }
+        /* Unlike a read, poll comes back when a signal does. */
+        struct pollfd input = {work->run->session.options->input_fd, POLLIN, 0};
+        if (input.fd >= 0 && poll(&input, 1, POLL_MS) <= 0)
+            continue;
         got = read(work->run->session.options->input_fd, piece, SPOOL_BYTES);
         if (got < 0 && errno == EINTR)
             got = 1;
@@ -90,8 +99,6 @@ static bool spool_input(struct work *work, struct error *err) {
             fine = error_errno(err, "read standard input");
         else
             fine = file_writer_add(&writer, piece, (size_t)got, err);
-        if (fine && event_interrupted(&work->run->telemetry.sink))
-            fine = error_set(err, ERROR_INTERRUPTED, "interrupted");
     }
     fine = fine && file_writer_commit(&writer, err);
     if (writer.memory)
@@ -162,8 +169,10 @@ static bool check_disk(struct work *work, struct error *err) {
 /* The member's model in memory; the one before it is let go first. */
 static bool load_engine(struct run *run, const struct member *member,
                         struct member_plan *plan, struct error *err) {
-    if (run->engine && run->engine->member == member)
+    if (run->engine && run->engine->member == member) {
+        run->engine->load_ms = 0; /* not loaded for this pass */
         return plan_member(&run->session, member, plan, err);
+    }
     engine_free(run->engine);
     run->engine = NULL;
     if (!plan_member(&run->session, member, plan, err) ||

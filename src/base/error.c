@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef error_set
+#undef error_errno
+
 /* Drop a UTF-8 sequence that the end of the buffer cut in two. */
 static void cut_clean(char *text, size_t capacity) {
     size_t end = strnlen(text, capacity);

@@ -247,11 +247,9 @@ static void plain_progress(struct terminal *terminal, const struct progress *p,
         last.seconds_left = -1;
         plain(terminal, &last, what);
         terminal->drawn_ms = now;
-    } else if (embeds && begins && !ends) {
-        plain(terminal, p, ":");
-        terminal->drawn_ms = now;
-    } else if (!ends && !terminal->ended &&
-               now - terminal->drawn_ms >= PLAIN_MS) {
+    } else if (!ends &&
+               ((embeds && begins) ||
+                (!terminal->ended && now - terminal->drawn_ms >= PLAIN_MS))) {
         plain(terminal, p, ":");
         terminal->drawn_ms = now;
     }

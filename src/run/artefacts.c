@@ -1,5 +1,6 @@
 #include "run/artefacts.h"
 
+#include <dirent.h>
 #include <float.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -266,6 +267,50 @@ static bool drop_stale(struct artefacts *a, const char *name, bool same_chunks,
                   "%s is not part of this run's output any more: removed",
                   path);
     return file_remove(path, err);
+}
+
+/* Is KEY's store open, in this run? */
+static bool is_open(const struct artefacts *a, const char *key) {
+    for (size_t i = 0; i < a->roster->count; i++)
+        if (a->stores[i] && !strcmp(a->roster->members[i].key, key))
+            return true;
+    return false;
+}
+
+/* Do the rows of KEY's store stand in embeddings.npy alone? */
+static bool is_in_embeddings(const struct artefacts *a, const char *key) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/.ensembed/%s/dense/store.json",
+                 a->folder, key) >= PATH_MAX ||
+        !file_exists(path))
+        return false;
+    json_t *record = json_read_file(path, COMPLETE_MAX_BYTES, NULL);
+    const char *array = json_string_value(
+        json_object_get(json_object_get(record, "array"), "path"));
+    const char *slash = array ? strrchr(array, '/') : NULL;
+    bool is = slash && !strcmp(slash + 1, "embeddings.npy");
+    json_decref(record);
+    return is;
+}
+
+/* embeddings.npy is about to go or to be another model's: rows of a model that
+ * is not in this run, or failed in it, are taken back. */
+static bool keep_others(struct artefacts *a, struct error *err) {
+    char folder[PATH_MAX];
+    if (!path_in(folder, a, ".ensembed", err))
+        return false;
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, NULL, alphasort);
+    bool fine = count >= 0 || error_errno(err, "read folder %s", folder);
+    for (int i = 0; i < count; i++) {
+        const char *key = entries[i]->d_name;
+        if (fine && key[0] != '.' && !is_open(a, key) &&
+            is_in_embeddings(a, key))
+            fine = keep_rows(a, key, err);
+        free(entries[i]);
+    }
+    free(entries);
+    return fine;
 }
 
 static bool drop_stale_files(struct artefacts *a, struct error *err) {
@@ -671,9 +716,10 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
     json_decref(a->left_out_chunks);
     a->left_out_chunks = json_array();
     bool fine = list_files(a, err) && take_rows_back(a, err) &&
-                drop_stale_files(a, err) && count_rows(&w, err) &&
-                open_writing(&w, err) && write_points(&w, err) &&
-                commit_files(&w, err) && retire_stores(&w, err) &&
+                keep_others(a, err) && drop_stale_files(a, err) &&
+                count_rows(&w, err) && open_writing(&w, err) &&
+                write_points(&w, err) && commit_files(&w, err) &&
+                retire_stores(&w, err) &&
                 (a->left_out || write_complete(a, err));
     if (fine)
         tell_progress(&w, a->points);

@@ -130,13 +130,15 @@ static void made_from(const struct artefacts *a, char hex[65]) {
         json_object_set(model, "fingerprint", member->fingerprint);
         json_array_append_new(models, model);
     }
-    json_t *all =
-        json_pack("{s:s, s:s, s:o, s:i, s:i, s:s, s:I, s:s}", "program",
-                  ENS_VERSION, "intake", intake, "models", models, "exports",
-                  (int)exports_of(a), "fuse", (int)options->fuse, "text_field",
-                  options->text_field ? options->text_field : "text",
-                  "fused_width", (json_int_t)a->roster->fused_width,
-                  "collection", a->intake->collection->name);
+    json_t *all = json_pack(
+        "{s:s, s:s, s:I, s:I, s:o, s:i, s:i, s:s, s:I, s:s}", "program",
+        ENS_VERSION, "intake", intake, "found",
+        (json_int_t)a->intake->counts.found, "blank",
+        (json_int_t)a->intake->counts.blank, "models", models, "exports",
+        (int)exports_of(a), "fuse", (int)options->fuse, "text_field",
+        options->text_field ? options->text_field : "text", "fused_width",
+        (json_int_t)a->roster->fused_width, "collection",
+        a->intake->collection->name);
     char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
     uint8_t digest[SHA256_BYTES];
     hash_sha256(str_from(text ? text : ""), digest);
@@ -192,6 +194,18 @@ bool artefacts_complete(struct artefacts *a) {
     return same;
 }
 
+/* Where models that were named by a folder lie, for search. */
+static json_t *model_folders(const struct artefacts *a) {
+    json_t *folders = json_object();
+    for (size_t i = 0; i < a->roster->count; i++) {
+        const struct member *member = &a->roster->members[i];
+        if (member->files && !member->files->id)
+            json_object_set_new(folders, member->key,
+                                json_any_text(member->files->folder));
+    }
+    return folders;
+}
+
 static bool write_complete(struct artefacts *a, struct error *err) {
     char path[PATH_MAX], hex[65], intake[65];
     made_from(a, hex);
@@ -208,8 +222,9 @@ static bool write_complete(struct artefacts *a, struct error *err) {
         json_object_set_new(sizes, name, json_integer((json_int_t)bytes));
     }
     json_t *complete = json_pack(
-        "{s:i, s:s, s:s, s:I, s:o}", "version", COMPLETE_VERSION, "made_from",
-        hex, "intake", intake, "points", (json_int_t)a->points, "files", sizes);
+        "{s:i, s:s, s:s, s:I, s:o, s:o}", "version", COMPLETE_VERSION,
+        "made_from", hex, "intake", intake, "points", (json_int_t)a->points,
+        "files", sizes, "model_folders", model_folders(a));
     char *text = json_dumps(complete, JSON_INDENT(1));
     json_decref(complete);
     fine = fine && text &&
@@ -724,6 +739,11 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
     if (fine)
         tell_progress(&w, a->points);
     close_writing(&w);
+    if (!fine) { /* whatever was written is not a set */
+        json_decref(a->files);
+        a->files = NULL;
+        a->points = 0;
+    }
     return fine;
 }
 

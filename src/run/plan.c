@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "run/artefacts.h"
@@ -137,6 +138,10 @@ bool plan_run(const struct run_options *options, const struct sink *sink,
     struct session session;
     struct roster roster = {0};
     struct chunk_listing *list = NULL;
+    if (!strcmp(options->chunks, "-"))
+        return error_set(err, ERROR_USAGE,
+                         "a plan would use standard input up: name a file or a "
+                         "folder of chunks");
     if (!session_open(&session, options, sink, err))
         return false;
     json_t *models = json_array(), *collections = json_array();

@@ -260,8 +260,9 @@ static size_t fill_batch(struct window *w, size_t first, size_t budget) {
         size_t size = text_tokens(w, text);
         if (texts && tokens + size > budget)
             break;
-        memcpy(w->batch_ids + tokens, w->tokens.ids + w->starts[text],
-               size * sizeof *w->batch_ids);
+        if (size) /* without tokens there may be no array of them */
+            memcpy(w->batch_ids + tokens, w->tokens.ids + w->starts[text],
+                   size * sizeof *w->batch_ids);
         memcpy(w->batch_digests + texts * SHA256_BYTES,
                w->digests + text * SHA256_BYTES, SHA256_BYTES);
         if (w->was_cut[text])

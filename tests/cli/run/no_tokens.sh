@@ -1,0 +1,9 @@
+# A text of which the tokenizer makes nothing has no vector: it is left out,
+# alone in its batch too, and named by its chunk.
+cp -r "$MODELS/mean" m
+sed 's/"post_processor": *{/"post_processor": null, "unused": {/' "$MODELS/mean/tokenizer.json" >m/tokenizer.json
+mkdir c
+printf '[{"text":"hello"},{"text":"\\u0001","id":"empty"}]' >c/a_chunks.json
+ensembed run c --model ./m --out o --quiet || echo $?
+ensembed run c --model ./m --out o --quiet || echo $?
+wc -l <o/c/points.jsonl

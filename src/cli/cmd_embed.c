@@ -75,7 +75,11 @@ static bool flush_block(struct embedding_job *job, struct error *err) {
         fine = encode_texts(job, starts, first, end, err);
     }
     for (size_t i = 0; fine && i < job->count; i++)
-        fine = emit_vector(job, i, err);
+        fine = starts[i + 1] > starts[i]
+                   ? emit_vector(job, i, err)
+                   : error_set(err, ERROR_INPUT,
+                               "%s: text %zu has no token for this model",
+                               job->member->key, (size_t)job->done + 1);
     job->count = 0;
     strbuf_clear(&job->bytes);
     return fine;

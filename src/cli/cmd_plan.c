@@ -69,6 +69,24 @@ static void print_plan(const json_t *plan) {
     print_bytes("free on the disk", number(plan, "disk_free_bytes"));
 }
 
+/* A run with these options would not do all of its work: the reader of an exit
+ * status must know. */
+static void check_plan(const json_t *plan, struct error *err) {
+    const json_t *entry;
+    size_t i;
+    json_array_foreach(json_object_get(plan, "models"), i, entry) {
+        if (!json_is_true(json_object_get(entry, "fits")))
+            error_set(err, ERROR_MISSING,
+                      "model %s cannot be used as it is: see above",
+                      json_string_value(json_object_get(entry, "key")));
+    }
+    json_array_foreach(json_object_get(plan, "collections"), i, entry) {
+        if (json_object_get(entry, "status"))
+            error_set(err, ERROR_MISSING, "no collection is called %s",
+                      json_string_value(json_object_get(entry, "collection")));
+    }
+}
+
 int command_plan(const struct program *program, struct error *err) {
     struct model_request *models = command_models_requested(program, err);
     if (!models)
@@ -89,6 +107,8 @@ int command_plan(const struct program *program, struct error *err) {
         command_print_json(json_incref(plan));
     else if (plan)
         print_plan(plan);
+    if (plan)
+        check_plan(plan, err);
     json_decref(plan);
     memory_free(program->memory, models);
     return EXIT_FINE;

@@ -233,12 +233,11 @@ static bool is_output(const struct walk *walk, const struct chunk_file *file) {
     const char *name = slash ? slash + 1 : file->relative;
     struct str folder = {file->relative,
                          slash ? (size_t)(slash - file->relative) : 0};
-    if (is_named(name, of_run))
-        return holds_output(walk, folder);
-    if (!is_named(name, of_collection))
-        return false;
     const struct walk_folder *in = find_folder(walk, folder);
-    return in && in->output;
+    bool output = in && in->output;
+    if (is_named(name, of_run))
+        return output || holds_output(walk, folder);
+    return is_named(name, of_collection) && output;
 }
 
 static void drop_outputs(struct walk *walk) {

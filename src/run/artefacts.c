@@ -278,7 +278,7 @@ static bool drop_stale(struct artefacts *a, const char *name, bool same_chunks,
     if (!path_in(path, a, name, err) || (array && !keep_rows(a, key, err)))
         return false;
     if (file_exists(path))
-        event_log(a->sink, LOG_INFO,
+        event_log(a->sink, LOG_WARNING,
                   "%s is not part of this run's output any more: removed",
                   path);
     return file_remove(path, err);

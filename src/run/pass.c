@@ -280,7 +280,11 @@ static size_t keep_sound(struct pass *pass, struct window *w, size_t texts) {
     for (size_t i = 0; i < texts; i++) {
         const char *reason;
         uint8_t *digest = w->batch_digests + i * SHA256_BYTES;
-        if (!vector_is_sound(pass->member, w->vectors + i * width, &reason)) {
+        bool empty = w->batch_starts[i + 1] == w->batch_starts[i];
+        if (empty)
+            reason = "its text has no token for this model";
+        if (empty ||
+            !vector_is_sound(pass->member, w->vectors + i * width, &reason)) {
             list_failed(pass, digest, reason);
             continue;
         }
@@ -395,7 +399,7 @@ bool pass_count_truncated(struct pass *pass, const char *scratch,
                           struct error *err) {
     if (!pass->report.truncated_chunks)
         pass->report.truncated_chunks = json_array();
-    return truncated_count(pass->truncated, pass->intake, scratch,
+    return truncated_count(&pass->truncated, 1, true, pass->intake, scratch,
                            &pass->report.truncated,
                            pass->report.truncated_chunks, err);
 }

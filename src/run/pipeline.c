@@ -22,6 +22,7 @@
 #include "run/roster.h"
 #include "run/summary.h"
 #include "run/telemetry.h"
+#include "run/truncated.h"
 
 enum { SPOOL_BYTES = 256 * 1024, POLL_MS = 500 };
 
@@ -228,7 +229,6 @@ static void count_pass(struct work *work, const struct pass *pass) {
     result->texts_computed += pass->report.computed;
     result->texts_reused += pass->report.reused;
     result->tokens += pass->report.tokens;
-    work->truncated += pass->report.truncated;
     work->failed_texts += pass->report.failed;
 }
 
@@ -330,6 +330,24 @@ static bool read_chunks(struct work *work, struct error *err) {
     return true;
 }
 
+/* Chunks that at least one model saw only the beginning of. */
+static bool count_truncated(struct work *work, struct error *err) {
+    struct memory *memory = &work->run->session.memory;
+    size_t count = work->roster.count;
+    char(*paths)[PATH_MAX] = memory_alloc(memory, count, PATH_MAX, err);
+    const char **list = memory_alloc(memory, count, sizeof *list, err);
+    bool fine = paths && list;
+    for (size_t i = 0; fine && i < count; i++) {
+        list[i] = paths[i];
+        fine = truncated_path(work, &work->roster.members[i], paths[i], err);
+    }
+    fine = fine && truncated_count(list, count, false, work->intake,
+                                   work->scratch, &work->truncated, NULL, err);
+    memory_free(memory, paths);
+    memory_free(memory, list);
+    return fine;
+}
+
 static void prepare_artefacts(struct work *work) {
     struct run *run = work->run;
     work->artefacts = (struct artefacts){.session = &run->session,
@@ -366,6 +384,8 @@ static bool embed_collection(struct work *work, struct error *err) {
         !run_passes(work, err))
         return false;
     prepare_artefacts(work);
+    if (!count_truncated(work, err))
+        return false;
     return work->run->session.options->exports == EXPORT_NONE ||
            artefacts_write(&work->artefacts, err);
 }
@@ -396,7 +416,7 @@ static bool note_unchanged(struct work *work, struct error *err) {
         if (!fine)
             return false;
     }
-    return true;
+    return count_truncated(work, err);
 }
 
 static struct ending run_collection(struct work *work) {
@@ -567,7 +587,10 @@ static bool begin(struct run *run, const struct run_options *options,
                          "%s: no chunk files found (*_chunks.json, *.json, "
                          "*.jsonl)",
                          options->chunks);
-    if (!folder_make(options->out, err) ||
+    /* The folder .ensembed tells a later run over a folder that OUT lies in
+     * that events.jsonl is not a file of chunks. */
+    if (!join(events, options->out, ".ensembed", err) ||
+        !folder_make(events, err) ||
         !join(events, options->out, "events.jsonl", err) ||
         !telemetry_open(&run->telemetry, events, sink, err))
         return false;

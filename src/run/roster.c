@@ -113,6 +113,13 @@ static bool make_fingerprint(struct member *member, struct error *err) {
                      member->key);
 }
 
+/* What a model that is not there is called: a path's last part. */
+static const char *stand_in(const char *reference) {
+    const char *slash = strrchr(reference, '/');
+    bool path = *reference == '/' || *reference == '.';
+    return path && slash && slash[1] ? slash + 1 : reference;
+}
+
 /* False only for what is wrong with the request; a model that cannot be used
  * leaves its reason in member->error. */
 static bool open_member(struct member *member, struct session *session,
@@ -124,7 +131,7 @@ static bool open_member(struct member *member, struct session *session,
                          &session->options->places, &member->error);
     const char *name = request->name   ? request->name
                        : member->files ? member->files->key
-                                       : request->reference;
+                                       : stand_in(request->reference);
     member->key = copy_key(memory, name, err);
     if (!member->key)
         return false;

@@ -46,8 +46,8 @@ struct roster {
 
 /* WHAT is "document", "query" or "": whose prompts to take. With DIGESTS the
  * files are hashed and fingerprints made. False for what is wrong with the
- * request itself: KEYs that are equal or (with DIGESTS) taken, a prompt or a width that no model has, widths
- * that do not go together, bad weights. */
+ * request itself: KEYs that are equal or (with DIGESTS) taken, a prompt or a
+ * width that no model has, widths that do not go together, bad weights. */
 bool roster_open(struct roster *roster, struct session *session,
                  const char *what, bool digests, struct error *err);
 void roster_free(struct roster *roster); /* {0} is fine */

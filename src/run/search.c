@@ -478,8 +478,8 @@ static bool search_shelf(struct searching *s, const struct shelf *shelf,
     snprintf(path, sizeof path, "%s/embeddings.npy", shelf->folder);
     if (!file_exists(path))
         return error_set(err, ERROR_MISSING,
-                         "%s is not there: it is written when all models of a "
-                         "run succeeded and npy is exported; run again",
+                         "%s is not there: a run writes it when all its models "
+                         "succeed and --export has npy; run again",
                          path);
     if (!by_dot(shelf, &dot, err) || !make_query(s, shelf, err) ||
         !npy_map_open(&npy, path, err))

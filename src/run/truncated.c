@@ -25,8 +25,8 @@ bool truncated_add(const char *path, const uint8_t *digests, size_t count,
     return fine;
 }
 
-static bool load(struct disk_index *index, const struct file_map *map,
-                 struct error *err) {
+static bool add_all(struct disk_index *index, const struct file_map *map,
+                    struct error *err) {
     const uint8_t *digests = (const uint8_t *)map->data;
     for (size_t i = 0; i + SHA256_BYTES <= map->size; i += SHA256_BYTES) {
         bool found;
@@ -38,50 +38,66 @@ static bool load(struct disk_index *index, const struct file_map *map,
     return true;
 }
 
-static bool count_texts(struct disk_index *index, const struct intake *intake,
-                        uint64_t *count, json_t *ids, struct error *err) {
+static bool load(struct disk_index *index, const char *path,
+                 struct error *err) {
+    struct file_map map;
+    if (!file_exists(path))
+        return true;
+    if (!file_map_open(&map, path, err))
+        return false;
+    bool fine = add_all(index, &map, err);
+    file_map_close(&map);
+    return fine;
+}
+
+static bool list(struct chunk_reader *reader, json_t *ids, struct error *err) {
+    struct chunk chunk;
+    if (!ids || json_array_size(ids) >= TRUNCATED_LISTED)
+        return true;
+    if (!chunk_reader_decode(reader, &chunk, err))
+        return false;
+    json_array_append_new(
+        ids, json_stringn(chunk.chunk_id.data, chunk.chunk_id.size));
+    return true;
+}
+
+static bool count_points(struct disk_index *index, bool unique_only,
+                         const struct intake *intake, uint64_t *count,
+                         json_t *ids, struct error *err) {
     struct chunk_reader *reader = chunk_reader_open(intake, err);
     enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;
     uint8_t digest[SHA256_BYTES];
     uint64_t point, value;
     while (step == CHUNK_OK) {
-        step = chunk_reader_digest(reader, true, &point, digest, err);
+        step = chunk_reader_digest(reader, unique_only, &point, digest, err);
         bool found = false;
-        struct chunk chunk;
         if (step == CHUNK_OK &&
-            !disk_index_find(index, digest, &found, &value, err))
+            (!disk_index_find(index, digest, &found, &value, err) ||
+             (found && !list(reader, ids, err))))
             step = CHUNK_ERROR;
-        if (found && json_array_size(ids) < TRUNCATED_LISTED) {
-            if (chunk_reader_decode(reader, &chunk, err))
-                json_array_append_new(ids, json_stringn(chunk.chunk_id.data,
-                                                        chunk.chunk_id.size));
-            else
-                step = CHUNK_ERROR;
-        }
         *count += found;
     }
     chunk_reader_close(reader);
     return step == CHUNK_END;
 }
 
-bool truncated_count(const char *path, const struct intake *intake,
+bool truncated_count(const char *const *paths, size_t paths_count,
+                     bool unique_only, const struct intake *intake,
                      const char *scratch, uint64_t *count, json_t *ids,
                      struct error *err) {
     *count = 0;
-    if (!file_exists(path))
-        return true;
     char table[PATH_MAX];
-    struct file_map map;
-    struct disk_index index = {.fd = -1};
+    struct disk_index index;
     if (snprintf(table, sizeof table, "%s/truncated.index", scratch) >=
         PATH_MAX)
         return error_set(err, ERROR_USAGE, "path too long: %s", scratch);
-    if (!file_map_open(&map, path, err))
+    if (!disk_index_open(&index, table, intake->memory, err))
         return false;
-    bool fine = disk_index_open(&index, table, intake->memory, err) &&
-                load(&index, &map, err) &&
-                count_texts(&index, intake, count, ids, err);
+    bool fine = true;
+    for (size_t i = 0; fine && i < paths_count; i++)
+        fine = load(&index, paths[i], err);
+    fine = fine && (!index.count ||
+                    count_points(&index, unique_only, intake, count, ids, err));
     disk_index_close(&index);
-    file_map_close(&map);
     return fine;
 }

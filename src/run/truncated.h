@@ -24,10 +24,12 @@ enum { TRUNCATED_LISTED = 100 };
 bool truncated_add(const char *path, const uint8_t *digests, size_t count,
                    struct error *err);
 
-/* How many distinct texts of INTAKE stand in the file; the first
- * TRUNCATED_LISTED chunk ids are appended to IDS. SCRATCH is a folder for a
- * table. No file: none. */
-bool truncated_count(const char *path, const struct intake *intake,
+/* How many points of INTAKE (with UNIQUE_ONLY: distinct texts) stand in any of
+ * the files; the first TRUNCATED_LISTED chunk ids are appended to IDS (NULL:
+ * not wanted). SCRATCH is a folder for a table. A file that is not there has
+ * none. */
+bool truncated_count(const char *const *paths, size_t paths_count,
+                     bool unique_only, const struct intake *intake,
                      const char *scratch, uint64_t *count, json_t *ids,
                      struct error *err);
 

@@ -28,8 +28,10 @@ def make_cache(home):
 
 
 def commands():
+    fenced = False  # a fenced block is what a command printed
     for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
-        if line.startswith("    "):
+        fenced ^= line.startswith("```")
+        if line.startswith("    ") and not fenced:
             yield line.strip()
 
 

@@ -13,11 +13,15 @@ static const char *plural(uint64_t count) {
 static void print_collection(const json_t *entry) {
     const char *name = json_string_value(json_object_get(entry, "collection"));
     const char *status = json_string_value(json_object_get(entry, "status"));
+    const char *code = json_string_value(
+        json_object_get(json_object_get(entry, "error"), "code"));
     const char *reason = json_string_value(json_object_get(entry, "reason"));
     const json_t *chunks = json_object_get(entry, "chunks");
     const json_t *arrays = json_object_get(entry, "artefacts");
     const char *vectors =
         json_string_value(json_object_get(arrays, "embeddings.npy"));
+    if (code && !strcmp(code, "interrupted"))
+        status = code;
     printf("%s: %s%s%s%s", name, status, reason ? " (" : "",
            reason ? reason : "", reason ? ")" : "");
     if (chunks)

@@ -34,9 +34,11 @@ static void clean(char *out, size_t capacity, const char *text) {
 }
 
 /* Columns of the code point that begins at C: what is beyond Latin may be
- * wide, so it counts as two. 0 for a byte that continues one. */
+ * wide, so it counts as two, but for the blocks (0xE2) that bars are made of.
+ * 0 for a byte that continues one. */
 static int columns_of(unsigned char c) {
-    return (c & 0xC0) == 0x80 ? 0 : c >= 0xE1 ? 2 : 1;
+    bool wide = c == 0xE1 || c >= 0xE3;
+    return (c & 0xC0) == 0x80 ? 0 : wide ? 2 : 1;
 }
 
 static int columns_in(const char *text) {

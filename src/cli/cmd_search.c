@@ -70,6 +70,9 @@ int command_search(const struct program *program, struct error *err) {
     struct search_result result;
     if (!search_run(&request, &program->sink, &result, err))
         return EXIT_FAILED;
+    if (!result.rows)
+        terminal_log(program->terminal, LOG_WARNING,
+                     "there is no row to compare with");
     if (options->json)
         command_print_json(describe(&result));
     else

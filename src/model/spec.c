@@ -8,7 +8,8 @@
 #include "base/json.h"
 #include "base/str.h"
 
-enum { SIZE_LIMIT = 1 << 24 }; /* no model has a size above it */
+/* No model has a size, or as many layers, above these. */
+enum { SIZE_LIMIT = 1 << 24, LAYERS_LIMIT = 4096 };
 
 /* A size that config.json must say, 1 ... SIZE_LIMIT. */
 static bool need_size(const struct model_files *files, const char *key,
@@ -32,6 +33,10 @@ static bool read_sizes(const struct model_files *files, struct model_spec *spec,
         !need_size(files, "vocab_size", &spec->vocab, err) ||
         !need_size(files, "max_position_embeddings", &spec->positions, err))
         return false;
+    if (spec->layers > LAYERS_LIMIT)
+        return error_set(err, ERROR_INPUT,
+                         "%s: \"num_hidden_layers\" is too large",
+                         files->config_path);
     spec->types = 2; /* transformers' default */
     if (!json_member_size(files->config, "type_vocab_size", files->config_path,
                           &spec->types, err))

@@ -275,8 +275,17 @@ static bool drop_stale(struct artefacts *a, const char *name, bool same_chunks,
     if (array && same_chunks)
         return true;
     snprintf(key, sizeof key, "%.*s", (int)(array ? length - 4 : 0), name);
-    if (!path_in(path, a, name, err) || (array && !keep_rows(a, key, err)))
+    struct error lost = {0};
+    if (!path_in(path, a, name, err))
         return false;
+    if (array && !keep_rows(a, key, &lost)) {
+        if (lost.code == ERROR_FULL)
+            return error_set(err, lost.code, "%s", lost.message);
+        event_log(a->sink, LOG_WARNING,
+                  "the rows of %s cannot be kept and will be computed again "
+                  "when it is used again: %s",
+                  key, lost.message);
+    }
     if (file_exists(path))
         event_log(a->sink, LOG_WARNING,
                   "%s is not part of this run's output any more: removed",

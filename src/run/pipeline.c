@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -567,6 +568,24 @@ static bool check_text_field(const struct run_options *options,
                      "the text field's name is not valid UTF-8");
 }
 
+/* A summary that has no place to go is better known before the work. */
+static bool place_summary(struct run *run, struct error *err) {
+    const struct run_options *options = run->session.options;
+    char *path = run->result->summary_path;
+    if (!options->summary_path)
+        return join(path, options->out, "summary.json", err);
+    if (snprintf(path, PATH_MAX, "%s", options->summary_path) >= PATH_MAX)
+        return error_set(err, ERROR_USAGE, "path too long: %s",
+                         options->summary_path);
+    char folder[PATH_MAX];
+    strcpy(folder, path);
+    const char *parent = dirname(folder);
+    return folder_exists(parent) ||
+           error_set(err, ERROR_MISSING,
+                     "%s is not a folder: the summary cannot be written there",
+                     parent);
+}
+
 static bool begin(struct run *run, const struct run_options *options,
                   const struct sink *sink, struct error *err) {
     char events[PATH_MAX];
@@ -589,7 +608,8 @@ static bool begin(struct run *run, const struct run_options *options,
                          options->chunks);
     /* The folder .ensembed tells a later run over a folder that OUT lies in
      * that events.jsonl is not a file of chunks. */
-    if (!join(events, options->out, ".ensembed", err) ||
+    if (!place_summary(run, err) ||
+        !join(events, options->out, ".ensembed", err) ||
         !folder_make(events, err) ||
         !join(events, options->out, "events.jsonl", err) ||
         !telemetry_open(&run->telemetry, events, sink, err))
@@ -601,15 +621,10 @@ static bool begin(struct run *run, const struct run_options *options,
 static bool write_summary(struct run *run, int64_t begin_ns,
                           struct error *err) {
     struct run_result *result = run->result;
-    const struct run_options *options = run->session.options;
     result->duration_ms = (double)(clock_now_ns() - begin_ns) / 1e6;
     result->summary =
         summary_make(&run->session, &run->roster, run->collections,
                      result->duration_ms, run->telemetry.dropped);
-    if (options->summary_path)
-        snprintf(result->summary_path, PATH_MAX, "%s", options->summary_path);
-    else if (!join(result->summary_path, options->out, "summary.json", err))
-        return false;
     char *text =
         json_dumps(result->summary, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
     bool fine =

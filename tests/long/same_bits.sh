@@ -5,8 +5,8 @@ set -euo pipefail
 root=$(realpath "$(dirname "$0")/../..")
 program=$(realpath "${1:-$root/build/gcc/ensembed}")
 model=${2:-$root/build/models/all-MiniLM-L6-v2}
-chunks=$root/../shared/data/chunks
-[ -d "$chunks" ] || { echo "skip: no ../shared/data/chunks; taking examples/chunks"; chunks=$root/examples/chunks; }
+chunks=$root/../shared/data/chunks/pydantic
+[ -d "$chunks" ] || { echo "skip: no ../shared/data/chunks/pydantic; taking examples/chunks"; chunks=$root/examples/chunks; }
 [ -d "$model" ] || { echo "FAIL: no model in $model (tools/get_model makes it)"; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

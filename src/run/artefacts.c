@@ -1,8 +1,5 @@
 #include "run/artefacts.h"
 
-#include <dirent.h>
-#include <float.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,14 +8,14 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "data/fuse.h"
 #include "data/json_scan.h"
 #include "data/npy.h"
 #include "data/points.h"
+#include "run/artefact_set.h"
 #include "run/pass.h"
 
-enum { COMPLETE_VERSION = 1, COMPLETE_MAX_BYTES = 1 << 20, PROGRESS_MS = 200 };
+enum { PROGRESS_MS = 200 };
 
 /* One array on its way to disk, and what its rows are like. */
 struct array {
@@ -46,316 +43,6 @@ struct writing {
     uint64_t rows_total;
 };
 
-/* ---- names -------------------------------------------------------------- */
-
-static bool path_in(char path[PATH_MAX], const struct artefacts *a,
-                    const char *name, struct error *err) {
-    int size = snprintf(path, PATH_MAX, "%s/%s", a->folder, name);
-    return (size > 0 && size < PATH_MAX) ||
-           error_set(err, ERROR_USAGE, "path too long: %s/%s", a->folder, name);
-}
-
-static unsigned exports_of(const struct artefacts *a) {
-    unsigned exports = a->session->options->exports;
-    return exports ? exports : EXPORT_ALL;
-}
-
-/* A run with one model has only embeddings.npy. */
-static bool alone(const struct artefacts *a) {
-    return a->roster->count == 1;
-}
-
-static void array_name(const struct artefacts *a, const struct member *member,
-                       char name[NAME_MAX + 1]) {
-    if (alone(a))
-        snprintf(name, NAME_MAX + 1, "embeddings.npy");
-    else
-        snprintf(name, NAME_MAX + 1, "%.200s.npy", member->key);
-}
-
-static bool note_file(struct artefacts *a, const char *name,
-                      struct error *err) {
-    char path[PATH_MAX];
-    if (!path_in(path, a, name, err))
-        return false;
-    json_object_set_new(a->files, name, json_any_text(path));
-    return true;
-}
-
-/* The files that this roster and these options give. */
-static bool list_files(struct artefacts *a, struct error *err) {
-    json_decref(a->files);
-    a->files = json_object();
-    unsigned exports = exports_of(a);
-    bool fine = true;
-    for (size_t i = 0; fine && i < a->roster->count; i++) {
-        char name[NAME_MAX + 1];
-        array_name(a, &a->roster->members[i], name);
-        if ((exports & EXPORT_NPY) && (!a->stores || a->stores[i]))
-            fine = note_file(a, name, err);
-    }
-    if (fine && (exports & EXPORT_NPY) && a->roster->fused_width)
-        fine = note_file(a, "embeddings.npy", err);
-    if (fine && (exports & EXPORT_POINTS))
-        fine = note_file(a, "points.jsonl", err);
-    if (fine && (exports & EXPORT_TEXTS))
-        fine = note_file(a, "texts.jsonl", err);
-    if (fine && (exports & EXPORT_METADATA))
-        fine = note_file(a, "metadata.jsonl", err);
-    return fine && note_file(a, "stats.json", err);
-}
-
-/* ---- complete.json ------------------------------------------------------ */
-
-static bool complete_path(char path[PATH_MAX], const char *folder,
-                          struct error *err) {
-    int size = snprintf(path, PATH_MAX, "%s/.ensembed/complete.json", folder);
-    return (size > 0 && size < PATH_MAX) ||
-           error_set(err, ERROR_USAGE, "path too long: %s", folder);
-}
-
-static void hex_of(const uint8_t digest[SHA256_BYTES], char hex[65]) {
-    hash_hex(digest, SHA256_BYTES, hex);
-}
-
-/* Everything that the bytes of the files depend on, as one digest. */
-static void made_from(const struct artefacts *a, char hex[65]) {
-    const struct run_options *options = a->session->options;
-    char intake[65];
-    hex_of(a->intake->digest, intake);
-    json_t *models = json_array();
-    for (size_t i = 0; i < a->roster->count; i++) {
-        const struct member *member = &a->roster->members[i];
-        json_t *model = member_describe(member);
-        json_object_set(model, "fingerprint", member->fingerprint);
-        json_array_append_new(models, model);
-    }
-    json_t *all = json_pack(
-        "{s:s, s:s, s:I, s:I, s:o, s:i, s:i, s:s, s:I, s:s}", "program",
-        ENS_VERSION, "intake", intake, "found",
-        (json_int_t)a->intake->counts.found, "blank",
-        (json_int_t)a->intake->counts.blank, "models", models, "exports",
-        (int)exports_of(a), "fuse", (int)options->fuse, "text_field",
-        options->text_field ? options->text_field : "text", "fused_width",
-        (json_int_t)a->roster->fused_width, "collection",
-        a->intake->collection->name);
-    char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
-    uint8_t digest[SHA256_BYTES];
-    hash_sha256(str_from(text ? text : ""), digest);
-    hex_of(digest, hex);
-    free(text);
-    json_decref(all);
-}
-
-static json_t *read_complete(const char *folder) {
-    char path[PATH_MAX];
-    if (!complete_path(path, folder, NULL) || !file_exists(path))
-        return NULL;
-    return json_read_file(path, COMPLETE_MAX_BYTES, NULL);
-}
-
-/* Do the files that COMPLETE names have the sizes that it says? */
-static bool files_stand(const char *folder, const json_t *complete) {
-    const char *name;
-    json_t *size, *files = json_object_get(complete, "files");
-    if (!json_is_object(files))
-        return false;
-    json_object_foreach(files, name, size) {
-        char path[PATH_MAX];
-        uint64_t bytes;
-        snprintf(path, sizeof path, "%s/%s", folder, name);
-        if (!file_size(path, &bytes, NULL) ||
-            bytes != (uint64_t)json_integer_value(size))
-            return false;
-    }
-    return true;
-}
-
-bool artefacts_exist(const char *folder, struct memory *memory) {
-    (void)memory;
-    json_t *complete = read_complete(folder);
-    bool exist = complete && files_stand(folder, complete);
-    json_decref(complete);
-    return exist;
-}
-
-bool artefacts_complete(struct artefacts *a) {
-    json_t *complete = read_complete(a->folder);
-    char want[65];
-    made_from(a, want);
-    const char *have =
-        json_string_value(json_object_get(complete, "made_from"));
-    bool same = have && !strcmp(have, want) &&
-                files_stand(a->folder, complete) && list_files(a, NULL);
-    if (same)
-        a->points =
-            (uint64_t)json_integer_value(json_object_get(complete, "points"));
-    json_decref(complete);
-    return same;
-}
-
-/* Where models that were named by a folder lie, for search. */
-static json_t *model_folders(const struct artefacts *a) {
-    json_t *folders = json_object();
-    for (size_t i = 0; i < a->roster->count; i++) {
-        const struct member *member = &a->roster->members[i];
-        if (member->files && !member->files->id)
-            json_object_set_new(folders, member->key,
-                                json_any_text(member->files->folder));
-    }
-    return folders;
-}
-
-static bool write_complete(struct artefacts *a, struct error *err) {
-    char path[PATH_MAX], hex[65], intake[65];
-    made_from(a, hex);
-    hex_of(a->intake->digest, intake);
-    json_t *sizes = json_object();
-    const char *name;
-    json_t *value;
-    bool fine = complete_path(path, a->folder, err);
-    json_object_foreach(a->files, name, value) {
-        char file[PATH_MAX];
-        uint64_t bytes = 0;
-        fine =
-            fine && path_in(file, a, name, err) && file_size(file, &bytes, err);
-        json_object_set_new(sizes, name, json_integer((json_int_t)bytes));
-    }
-    json_t *complete = json_pack(
-        "{s:i, s:s, s:s, s:I, s:o, s:o}", "version", COMPLETE_VERSION,
-        "made_from", hex, "intake", intake, "points", (json_int_t)a->points,
-        "files", sizes, "model_folders", model_folders(a));
-    char *text = json_dumps(complete, JSON_INDENT(1));
-    json_decref(complete);
-    fine = fine && text &&
-           file_write(path, str_from(text), &a->session->memory, err);
-    free(text);
-    return fine;
-}
-
-/* ---- what an earlier roster left ---------------------------------------- */
-
-/* Take the rows of a model that is not in this run back from an array that is
- * about to go. */
-static bool keep_rows(struct artefacts *a, const char *key, struct error *err) {
-    char folder[PATH_MAX], path[PATH_MAX];
-    if (snprintf(folder, sizeof folder, "%s/.ensembed/%s/dense", a->folder,
-                 key) >= PATH_MAX ||
-        snprintf(path, sizeof path, "%s/store.json", folder) >= PATH_MAX ||
-        !file_exists(path))
-        return true;
-    json_t *old = json_read_file(path, COMPLETE_MAX_BYTES, err);
-    size_t width = 0;
-    if (!old || !json_member_size(old, "width", path, &width, err)) {
-        json_decref(old);
-        return false;
-    }
-    struct store_request request = {.folder = folder,
-                                    .fingerprint =
-                                        json_object_get(old, "fingerprint"),
-                                    .isa = "",
-                                    .width = width,
-                                    .sink = a->sink};
-    struct store *store = store_open(&a->session->memory, &request, err);
-    bool fine = store && store_materialise(store, err);
-    store_close(store);
-    json_decref(old);
-    return fine;
-}
-
-/* A file of the former set that the new one does not have. A model's array
- * stays while its rows still fit the chunks. */
-static bool drop_stale(struct artefacts *a, const char *name, bool same_chunks,
-                       struct error *err) {
-    char path[PATH_MAX], key[NAME_MAX + 1];
-    size_t length = strlen(name);
-    bool array = length > 4 && length <= NAME_MAX &&
-                 !strcmp(name + length - 4, ".npy") &&
-                 strcmp(name, "embeddings.npy") != 0;
-    if (array && same_chunks)
-        return true;
-    snprintf(key, sizeof key, "%.*s", (int)(array ? length - 4 : 0), name);
-    struct error lost = {0};
-    if (!path_in(path, a, name, err))
-        return false;
-    if (array && !keep_rows(a, key, &lost)) {
-        if (lost.code == ERROR_FULL)
-            return error_set(err, lost.code, "%s", lost.message);
-        event_log(a->sink, LOG_WARNING,
-                  "the rows of %s cannot be kept and will be computed again "
-                  "when it is used again: %s",
-                  key, lost.message);
-    }
-    if (file_exists(path))
-        event_log(a->sink, LOG_WARNING,
-                  "%s is not part of this run's output any more: removed",
-                  path);
-    return file_remove(path, err);
-}
-
-/* Is KEY's store open, in this run? */
-static bool is_open(const struct artefacts *a, const char *key) {
-    for (size_t i = 0; i < a->roster->count; i++)
-        if (a->stores[i] && !strcmp(a->roster->members[i].key, key))
-            return true;
-    return false;
-}
-
-/* Do the rows of KEY's store stand in embeddings.npy alone? */
-static bool is_in_embeddings(const struct artefacts *a, const char *key) {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/.ensembed/%s/dense/store.json",
-                 a->folder, key) >= PATH_MAX ||
-        !file_exists(path))
-        return false;
-    json_t *record = json_read_file(path, COMPLETE_MAX_BYTES, NULL);
-    const char *array = json_string_value(
-        json_object_get(json_object_get(record, "array"), "path"));
-    const char *slash = array ? strrchr(array, '/') : NULL;
-    bool is = slash && !strcmp(slash + 1, "embeddings.npy");
-    json_decref(record);
-    return is;
-}
-
-/* embeddings.npy is about to go or to be another model's: rows of a model that
- * is not in this run, or failed in it, are taken back. */
-static bool keep_others(struct artefacts *a, struct error *err) {
-    char folder[PATH_MAX];
-    if (!path_in(folder, a, ".ensembed", err))
-        return false;
-    struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, NULL, alphasort);
-    bool fine = count >= 0 || error_errno(err, "read folder %s", folder);
-    for (int i = 0; i < count; i++) {
-        const char *key = entries[i]->d_name;
-        if (fine && key[0] != '.' && !is_open(a, key) &&
-            is_in_embeddings(a, key))
-            fine = keep_rows(a, key, err);
-        free(entries[i]);
-    }
-    free(entries);
-    return fine;
-}
-
-static bool drop_stale_files(struct artefacts *a, struct error *err) {
-    json_t *old = read_complete(a->folder);
-    const char *intake = json_string_value(json_object_get(old, "intake"));
-    char hex[65];
-    hex_of(a->intake->digest, hex);
-    bool same_chunks = intake && !strcmp(intake, hex), fine = true;
-    const char *name;
-    json_t *size;
-    json_object_foreach(json_object_get(old, "files"), name, size) {
-        bool plain = !strchr(name, '/');
-        if (fine && plain && !json_object_get(a->files, name))
-            fine = drop_stale(a, name, same_chunks, err);
-    }
-    json_decref(old);
-    char path[PATH_MAX];
-    return fine && complete_path(path, a->folder, err) &&
-           file_remove(path, err);
-}
-
 /* ---- opening ------------------------------------------------------------ */
 
 static bool open_array(struct writing *w, struct array *array, size_t own_width,
@@ -370,7 +57,7 @@ static bool open_array(struct writing *w, struct array *array, size_t own_width,
         return true;
     char path[PATH_MAX];
     json_t *known = json_object_get(w->a->files, name);
-    if (!known || !path_in(path, w->a, name, err))
+    if (!known || !artefact_path(path, w->a, name, err))
         return false;
     array->name = json_object_iter_key(
         json_object_iter_at(w->a->files, name)); /* lives with files */
@@ -394,7 +81,7 @@ static bool open_arrays(struct writing *w, struct error *err) {
     for (size_t i = 0; i < count; i++) {
         const struct member *member = &roster->members[i];
         char name[NAME_MAX + 1];
-        array_name(w->a, member, name);
+        artefact_array_name(w->a, member, name);
         if (!w->a->stores[i])
             continue;
         if (!open_array(w, &w->arrays[i], member->spec.width, member->width,
@@ -415,7 +102,7 @@ static bool open_lines(struct writing *w, struct file_writer *file,
                        unsigned bit, const char *name, struct error *err) {
     char path[PATH_MAX];
     return !(w->exports & bit) ||
-           (path_in(path, w->a, name, err) &&
+           (artefact_path(path, w->a, name, err) &&
             file_writer_open(file, path, &w->a->session->memory, err));
 }
 
@@ -430,7 +117,7 @@ static bool open_writing(struct writing *w, struct error *err) {
            open_lines(w, &w->texts, EXPORT_TEXTS, "texts.jsonl", err) &&
            open_lines(w, &w->metadata, EXPORT_METADATA, "metadata.jsonl",
                       err) &&
-           path_in(path, w->a, ".ensembed/points.digests", err) &&
+           artefact_path(path, w->a, ".ensembed/points.digests", err) &&
            file_writer_open(&w->digests, path, &w->a->session->memory, err);
 }
 
@@ -681,7 +368,7 @@ static bool write_stats(struct writing *w, struct error *err) {
         stats ? json_dumps(stats, JSON_INDENT(1) | JSON_REAL_PRECISION(9))
               : NULL;
     json_decref(stats);
-    bool fine = text && path_in(path, w->a, "stats.json", err) &&
+    bool fine = text && artefact_path(path, w->a, "stats.json", err) &&
                 file_write(path, str_from(text), &w->a->session->memory, err);
     free(text);
     return fine;
@@ -706,7 +393,7 @@ static bool commit_files(struct writing *w, struct error *err) {
 static bool retire_stores(struct writing *w, struct error *err) {
     struct artefacts *a = w->a;
     char digests[PATH_MAX], copy[PATH_MAX], array[PATH_MAX];
-    bool fine = path_in(digests, a, ".ensembed/points.digests", err);
+    bool fine = artefact_path(digests, a, ".ensembed/points.digests", err);
     for (size_t i = 0; fine && i < a->roster->count; i++) {
         const struct member *member = &a->roster->members[i];
         if (!a->stores[i] || !w->arrays[i].open ||
@@ -715,7 +402,8 @@ static bool retire_stores(struct writing *w, struct error *err) {
         int size =
             snprintf(copy, sizeof copy, "%s/.ensembed/%s/dense/points.digests",
                      a->folder, member->key);
-        fine = size < PATH_MAX && path_in(array, a, w->arrays[i].name, err) &&
+        fine = size < PATH_MAX &&
+               artefact_path(array, a, w->arrays[i].name, err) &&
                file_copy(digests, copy, &a->session->memory, err) &&
                store_retire(a->stores[i], array, copy, err);
     }
@@ -731,7 +419,7 @@ static bool take_rows_back(struct artefacts *a, struct error *err) {
 
 bool artefacts_write(struct artefacts *a, struct error *err) {
     struct writing w = {.a = a,
-                        .exports = exports_of(a),
+                        .exports = artefact_exports(a),
                         .text_field = a->session->options->text_field
                                           ? a->session->options->text_field
                                           : "text",
@@ -739,12 +427,12 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
     a->points = a->left_out = 0;
     json_decref(a->left_out_chunks);
     a->left_out_chunks = json_array();
-    bool fine = list_files(a, err) && take_rows_back(a, err) &&
-                keep_others(a, err) && drop_stale_files(a, err) &&
-                count_rows(&w, err) && open_writing(&w, err) &&
-                write_points(&w, err) && commit_files(&w, err) &&
-                retire_stores(&w, err) &&
-                (a->left_out || write_complete(a, err));
+    bool fine = artefact_set_list(a, err) && take_rows_back(a, err) &&
+                artefact_set_keep_others(a, err) &&
+                artefact_set_drop_stale(a, err) && count_rows(&w, err) &&
+                open_writing(&w, err) && write_points(&w, err) &&
+                commit_files(&w, err) && retire_stores(&w, err) &&
+                (a->left_out || artefact_set_complete(a, err));
     if (fine)
         tell_progress(&w, a->points);
     close_writing(&w);

@@ -1,0 +1,322 @@
+#include "run/artefact_set.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+
+enum { COMPLETE_VERSION = 1, COMPLETE_MAX_BYTES = 1 << 20 };
+
+/* ---- names -------------------------------------------------------------- */
+
+bool artefact_path(char path[PATH_MAX], const struct artefacts *a,
+                   const char *name, struct error *err) {
+    int size = snprintf(path, PATH_MAX, "%s/%s", a->folder, name);
+    return (size > 0 && size < PATH_MAX) ||
+           error_set(err, ERROR_USAGE, "path too long: %s/%s", a->folder, name);
+}
+
+unsigned artefact_exports(const struct artefacts *a) {
+    unsigned exports = a->session->options->exports;
+    return exports ? exports : EXPORT_ALL;
+}
+
+/* A run with one model has only embeddings.npy. */
+static bool alone(const struct artefacts *a) {
+    return a->roster->count == 1;
+}
+
+void artefact_array_name(const struct artefacts *a, const struct member *member,
+                         char name[NAME_MAX + 1]) {
+    if (alone(a))
+        snprintf(name, NAME_MAX + 1, "embeddings.npy");
+    else
+        snprintf(name, NAME_MAX + 1, "%.200s.npy", member->key);
+}
+
+static bool note_file(struct artefacts *a, const char *name,
+                      struct error *err) {
+    char path[PATH_MAX];
+    if (!artefact_path(path, a, name, err))
+        return false;
+    json_object_set_new(a->files, name, json_any_text(path));
+    return true;
+}
+
+/* The files that this roster and these options give. */
+bool artefact_set_list(struct artefacts *a, struct error *err) {
+    json_decref(a->files);
+    a->files = json_object();
+    unsigned exports = artefact_exports(a);
+    bool fine = true;
+    for (size_t i = 0; fine && i < a->roster->count; i++) {
+        char name[NAME_MAX + 1];
+        artefact_array_name(a, &a->roster->members[i], name);
+        if ((exports & EXPORT_NPY) && (!a->stores || a->stores[i]))
+            fine = note_file(a, name, err);
+    }
+    if (fine && (exports & EXPORT_NPY) && a->roster->fused_width)
+        fine = note_file(a, "embeddings.npy", err);
+    if (fine && (exports & EXPORT_POINTS))
+        fine = note_file(a, "points.jsonl", err);
+    if (fine && (exports & EXPORT_TEXTS))
+        fine = note_file(a, "texts.jsonl", err);
+    if (fine && (exports & EXPORT_METADATA))
+        fine = note_file(a, "metadata.jsonl", err);
+    return fine && note_file(a, "stats.json", err);
+}
+
+/* ---- complete.json ------------------------------------------------------ */
+
+static bool complete_path(char path[PATH_MAX], const char *folder,
+                          struct error *err) {
+    int size = snprintf(path, PATH_MAX, "%s/.ensembed/complete.json", folder);
+    return (size > 0 && size < PATH_MAX) ||
+           error_set(err, ERROR_USAGE, "path too long: %s", folder);
+}
+
+static void hex_of(const uint8_t digest[SHA256_BYTES], char hex[65]) {
+    hash_hex(digest, SHA256_BYTES, hex);
+}
+
+/* Everything that the bytes of the files depend on, as one digest. */
+static void made_from(const struct artefacts *a, char hex[65]) {
+    const struct run_options *options = a->session->options;
+    char intake[65];
+    hex_of(a->intake->digest, intake);
+    json_t *models = json_array();
+    for (size_t i = 0; i < a->roster->count; i++) {
+        const struct member *member = &a->roster->members[i];
+        json_t *model = member_describe(member);
+        json_object_set(model, "fingerprint", member->fingerprint);
+        json_array_append_new(models, model);
+    }
+    json_t *all = json_pack(
+        "{s:s, s:s, s:I, s:I, s:o, s:i, s:i, s:s, s:I, s:s}", "program",
+        ENS_VERSION, "intake", intake, "found",
+        (json_int_t)a->intake->counts.found, "blank",
+        (json_int_t)a->intake->counts.blank, "models", models, "exports",
+        (int)artefact_exports(a), "fuse", (int)options->fuse, "text_field",
+        options->text_field ? options->text_field : "text", "fused_width",
+        (json_int_t)a->roster->fused_width, "collection",
+        a->intake->collection->name);
+    char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
+    uint8_t digest[SHA256_BYTES];
+    hash_sha256(str_from(text ? text : ""), digest);
+    hex_of(digest, hex);
+    free(text);
+    json_decref(all);
+}
+
+static json_t *read_complete(const char *folder) {
+    char path[PATH_MAX];
+    if (!complete_path(path, folder, NULL) || !file_exists(path))
+        return NULL;
+    return json_read_file(path, COMPLETE_MAX_BYTES, NULL);
+}
+
+/* Do the files that COMPLETE names have the sizes that it says? */
+static bool files_stand(const char *folder, const json_t *complete) {
+    const char *name;
+    json_t *size, *files = json_object_get(complete, "files");
+    if (!json_is_object(files))
+        return false;
+    json_object_foreach(files, name, size) {
+        char path[PATH_MAX];
+        uint64_t bytes;
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        if (!file_size(path, &bytes, NULL) ||
+            bytes != (uint64_t)json_integer_value(size))
+            return false;
+    }
+    return true;
+}
+
+bool artefacts_exist(const char *folder, struct memory *memory) {
+    (void)memory;
+    json_t *complete = read_complete(folder);
+    bool exist = complete && files_stand(folder, complete);
+    json_decref(complete);
+    return exist;
+}
+
+bool artefacts_complete(struct artefacts *a) {
+    json_t *complete = read_complete(a->folder);
+    char want[65];
+    made_from(a, want);
+    const char *have =
+        json_string_value(json_object_get(complete, "made_from"));
+    bool same = have && !strcmp(have, want) &&
+                files_stand(a->folder, complete) && artefact_set_list(a, NULL);
+    if (same)
+        a->points =
+            (uint64_t)json_integer_value(json_object_get(complete, "points"));
+    json_decref(complete);
+    return same;
+}
+
+/* Where models that were named by a folder lie, for search. */
+static json_t *model_folders(const struct artefacts *a) {
+    json_t *folders = json_object();
+    for (size_t i = 0; i < a->roster->count; i++) {
+        const struct member *member = &a->roster->members[i];
+        if (member->files && !member->files->id)
+            json_object_set_new(folders, member->key,
+                                json_any_text(member->files->folder));
+    }
+    return folders;
+}
+
+bool artefact_set_complete(struct artefacts *a, struct error *err) {
+    char path[PATH_MAX], hex[65], intake[65];
+    made_from(a, hex);
+    hex_of(a->intake->digest, intake);
+    json_t *sizes = json_object();
+    const char *name;
+    json_t *value;
+    bool fine = complete_path(path, a->folder, err);
+    json_object_foreach(a->files, name, value) {
+        char file[PATH_MAX];
+        uint64_t bytes = 0;
+        fine = fine && artefact_path(file, a, name, err) &&
+               file_size(file, &bytes, err);
+        json_object_set_new(sizes, name, json_integer((json_int_t)bytes));
+    }
+    json_t *complete = json_pack(
+        "{s:i, s:s, s:s, s:I, s:o, s:o}", "version", COMPLETE_VERSION,
+        "made_from", hex, "intake", intake, "points", (json_int_t)a->points,
+        "files", sizes, "model_folders", model_folders(a));
+    char *text = json_dumps(complete, JSON_INDENT(1));
+    json_decref(complete);
+    fine = fine && text &&
+           file_write(path, str_from(text), &a->session->memory, err);
+    free(text);
+    return fine;
+}
+
+/* ---- what an earlier roster left ---------------------------------------- */
+
+/* Take the rows of a model that is not in this run back from an array that is
+ * about to go. */
+static bool keep_rows(struct artefacts *a, const char *key, struct error *err) {
+    char folder[PATH_MAX], path[PATH_MAX];
+    if (snprintf(folder, sizeof folder, "%s/.ensembed/%s/dense", a->folder,
+                 key) >= PATH_MAX ||
+        snprintf(path, sizeof path, "%s/store.json", folder) >= PATH_MAX ||
+        !file_exists(path))
+        return true;
+    json_t *old = json_read_file(path, COMPLETE_MAX_BYTES, err);
+    size_t width = 0;
+    if (!old || !json_member_size(old, "width", path, &width, err)) {
+        json_decref(old);
+        return false;
+    }
+    struct store_request request = {.folder = folder,
+                                    .fingerprint =
+                                        json_object_get(old, "fingerprint"),
+                                    .isa = "",
+                                    .width = width,
+                                    .sink = a->sink};
+    struct store *store = store_open(&a->session->memory, &request, err);
+    bool fine = store && store_materialise(store, err);
+    store_close(store);
+    json_decref(old);
+    return fine;
+}
+
+/* A file of the former set that the new one does not have. A model's array
+ * stays while its rows still fit the chunks. */
+static bool drop_stale(struct artefacts *a, const char *name, bool same_chunks,
+                       struct error *err) {
+    char path[PATH_MAX], key[NAME_MAX + 1];
+    size_t length = strlen(name);
+    bool array = length > 4 && length <= NAME_MAX &&
+                 !strcmp(name + length - 4, ".npy") &&
+                 strcmp(name, "embeddings.npy") != 0;
+    if (array && same_chunks)
+        return true;
+    snprintf(key, sizeof key, "%.*s", (int)(array ? length - 4 : 0), name);
+    struct error lost = {0};
+    if (!artefact_path(path, a, name, err))
+        return false;
+    if (array && !keep_rows(a, key, &lost)) {
+        if (lost.code == ERROR_FULL)
+            return error_set(err, lost.code, "%s", lost.message);
+        event_log(a->sink, LOG_WARNING,
+                  "the rows of %s cannot be kept and will be computed again "
+                  "when it is used again: %s",
+                  key, lost.message);
+    }
+    if (file_exists(path))
+        event_log(a->sink, LOG_WARNING,
+                  "%s is not part of this run's output any more: removed",
+                  path);
+    return file_remove(path, err);
+}
+
+/* Is KEY's store open, in this run? */
+static bool is_open(const struct artefacts *a, const char *key) {
+    for (size_t i = 0; i < a->roster->count; i++)
+        if (a->stores[i] && !strcmp(a->roster->members[i].key, key))
+            return true;
+    return false;
+}
+
+/* Do the rows of KEY's store stand in embeddings.npy alone? */
+static bool is_in_embeddings(const struct artefacts *a, const char *key) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/.ensembed/%s/dense/store.json",
+                 a->folder, key) >= PATH_MAX ||
+        !file_exists(path))
+        return false;
+    json_t *record = json_read_file(path, COMPLETE_MAX_BYTES, NULL);
+    const char *array = json_string_value(
+        json_object_get(json_object_get(record, "array"), "path"));
+    const char *slash = array ? strrchr(array, '/') : NULL;
+    bool is = slash && !strcmp(slash + 1, "embeddings.npy");
+    json_decref(record);
+    return is;
+}
+
+/* embeddings.npy is about to go or to be another model's: rows of a model that
+ * is not in this run, or failed in it, are taken back. */
+bool artefact_set_keep_others(struct artefacts *a, struct error *err) {
+    char folder[PATH_MAX];
+    if (!artefact_path(folder, a, ".ensembed", err))
+        return false;
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, NULL, alphasort);
+    bool fine = count >= 0 || error_errno(err, "read folder %s", folder);
+    for (int i = 0; i < count; i++) {
+        const char *key = entries[i]->d_name;
+        if (fine && key[0] != '.' && !is_open(a, key) &&
+            is_in_embeddings(a, key))
+            fine = keep_rows(a, key, err);
+        free(entries[i]);
+    }
+    free(entries);
+    return fine;
+}
+
+bool artefact_set_drop_stale(struct artefacts *a, struct error *err) {
+    json_t *old = read_complete(a->folder);
+    const char *intake = json_string_value(json_object_get(old, "intake"));
+    char hex[65];
+    hex_of(a->intake->digest, hex);
+    bool same_chunks = intake && !strcmp(intake, hex), fine = true;
+    const char *name;
+    json_t *size;
+    json_object_foreach(json_object_get(old, "files"), name, size) {
+        bool plain = !strchr(name, '/');
+        if (fine && plain && !json_object_get(a->files, name))
+            fine = drop_stale(a, name, same_chunks, err);
+    }
+    json_decref(old);
+    char path[PATH_MAX];
+    return fine && complete_path(path, a->folder, err) &&
+           file_remove(path, err);
+}

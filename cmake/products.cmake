@@ -35,6 +35,13 @@ if(TARGET ens_api)
     DEPENDS ${ENS_OBJECTS_api}
     COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(ens_static ALL DEPENDS ${archive})
+  # Make, unlike ninja, knows no rule of other targets for the objects: they
+  # must be there before.
+  foreach(layer IN LISTS ENS_LAYERS)
+    if(TARGET ens_${layer})
+      add_dependencies(ens_static ens_${layer})
+    endif()
+  endforeach()
 endif()
 
 if(EXISTS ${CMAKE_SOURCE_DIR}/src/cli/main.c)

@@ -240,6 +240,12 @@ bool file_pwrite(int fd, const void *data, size_t size, uint64_t offset,
     return true;
 }
 
+bool path_join(char path[PATH_MAX], const char *folder, const char *name,
+               struct error *err) {
+    return snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX ||
+           error_set(err, ERROR_USAGE, "path too long: %s/%s", folder, name);
+}
+
 bool file_exists(const char *path) {
     struct stat status;
     return stat(path, &status) == 0 && S_ISREG(status.st_mode);

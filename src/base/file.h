@@ -14,6 +14,7 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -72,6 +73,10 @@ bool file_pread(int fd, void *data, size_t size, uint64_t offset,
                 const char *path, struct error *err);
 bool file_pwrite(int fd, const void *data, size_t size, uint64_t offset,
                  const char *path, struct error *err);
+
+/* FOLDER/NAME into PATH; ERROR_USAGE if it is longer than paths may be. */
+bool path_join(char path[PATH_MAX], const char *folder, const char *name,
+               struct error *err);
 
 bool file_exists(const char *path); /* a regular file, links followed */
 bool folder_exists(const char *path);

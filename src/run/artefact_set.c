@@ -15,9 +15,7 @@ enum { COMPLETE_VERSION = 1, COMPLETE_MAX_BYTES = 1 << 20 };
 
 bool artefact_path(char path[PATH_MAX], const struct artefacts *a,
                    const char *name, struct error *err) {
-    int size = snprintf(path, PATH_MAX, "%s/%s", a->folder, name);
-    return (size > 0 && size < PATH_MAX) ||
-           error_set(err, ERROR_USAGE, "path too long: %s/%s", a->folder, name);
+    return path_join(path, a->folder, name, err);
 }
 
 unsigned artefact_exports(const struct artefacts *a) {
@@ -74,9 +72,7 @@ bool artefact_set_list(struct artefacts *a, struct error *err) {
 
 static bool complete_path(char path[PATH_MAX], const char *folder,
                           struct error *err) {
-    int size = snprintf(path, PATH_MAX, "%s/.ensembed/complete.json", folder);
-    return (size > 0 && size < PATH_MAX) ||
-           error_set(err, ERROR_USAGE, "path too long: %s", folder);
+    return path_join(path, folder, ".ensembed/complete.json", err);
 }
 
 static void hex_of(const uint8_t digest[SHA256_BYTES], char hex[65]) {
@@ -136,8 +132,7 @@ static bool files_stand(const char *folder, const json_t *complete) {
     return true;
 }
 
-bool artefacts_exist(const char *folder, struct memory *memory) {
-    (void)memory;
+bool artefacts_exist(const char *folder) {
     json_t *complete = read_complete(folder);
     bool exist = complete && files_stand(folder, complete);
     json_decref(complete);

@@ -40,7 +40,7 @@ struct artefacts {
 bool artefacts_complete(struct artefacts *artefacts);
 
 /* Is there a complete set at all, whatever it was made from? */
-bool artefacts_exist(const char *folder, struct memory *memory);
+bool artefacts_exist(const char *folder);
 
 /* Write them. Afterwards stores whose rows stand in an array at their own
  * width have let go of their copy. */

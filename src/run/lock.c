@@ -3,15 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 bool lock_take(const char *folder, int *fd, struct error *err) {
     char path[PATH_MAX];
     *fd = -1;
-    if (snprintf(path, sizeof path, "%s/lock", folder) >= PATH_MAX)
-        return error_set(err, ERROR_USAGE, "path too long: %s", folder);
+    if (!path_join(path, folder, "lock", err))
+        return false;
     int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (lock < 0)
         return error_errno(err, "open %s", path);

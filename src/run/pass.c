@@ -93,15 +93,15 @@ static void window_close(struct window *w, struct memory *memory) {
 
 uint64_t pass_staging_bytes(const struct model_spec *spec,
                             const struct encoder_budget *budget) {
-    uint64_t window =
-        WINDOW_TEXTS * (sizeof(size_t) + SHA256_BYTES + sizeof(uint32_t));
+    uint64_t window = WINDOW_TEXTS * (sizeof(size_t) + SHA256_BYTES +
+                                      sizeof(uint32_t) + sizeof(bool));
     /* Growing by half keeps the old array until the new one is filled. */
     uint64_t ids = (WINDOW_TOKENS + (uint64_t)BLOCK_TEXTS * spec->max_length) *
                    sizeof(uint32_t) * 5 / 2;
     uint64_t block = (uint64_t)BLOCK_BYTES * 4 +
                      BLOCK_TEXTS * (2 * sizeof(size_t) + sizeof(struct str));
     uint64_t batch = budget->batch_tokens * sizeof(uint32_t) +
-                     BATCH_TEXTS * (sizeof(uint32_t) + SHA256_BYTES +
+                     BATCH_TEXTS * (sizeof(uint32_t) + 2 * SHA256_BYTES +
                                     spec->width * sizeof(float));
     return window + ids + block + batch;
 }

@@ -58,17 +58,11 @@ struct work {
 
 /* ---- paths and locks ---------------------------------------------------- */
 
-static bool join(char path[PATH_MAX], const char *a, const char *b,
-                 struct error *err) {
-    return snprintf(path, PATH_MAX, "%s/%s", a, b) < PATH_MAX ||
-           error_set(err, ERROR_USAGE, "path too long: %s/%s", a, b);
-}
-
 static bool open_folders(struct work *work, struct error *err) {
     const char *out = work->run->session.options->out;
-    return join(work->folder, out, work->collection->folder, err) &&
-           join(work->private, work->folder, ".ensembed", err) &&
-           join(work->scratch, work->private, "scratch", err) &&
+    return path_join(work->folder, out, work->collection->folder, err) &&
+           path_join(work->private, work->folder, ".ensembed", err) &&
+           path_join(work->scratch, work->private, "scratch", err) &&
            folder_make(work->private, err) &&
            lock_take(work->private, &work->lock_fd, err) &&
            folder_remove(work->scratch, err) && folder_make(work->scratch, err);
@@ -82,7 +76,7 @@ static bool spool_input(struct work *work, struct error *err) {
     struct memory *memory = &work->run->session.memory;
     struct file_writer writer = {.fd = -1};
     char *piece = memory_alloc(memory, SPOOL_BYTES, 1, err);
-    bool fine = piece && join(path, work->scratch, "stdin.jsonl", err) &&
+    bool fine = piece && path_join(path, work->scratch, "stdin.jsonl", err) &&
                 file_writer_open(&writer, path, memory, err);
     ssize_t got = 1;
     while (fine && got > 0) {
@@ -428,7 +422,7 @@ static struct ending run_collection(struct work *work) {
     if (!open_folders(work, &failed.failure))
         return failed;
     if (options->skip_existing && !options->restart &&
-        artefacts_exist(work->folder, &work->run->session.memory))
+        artefacts_exist(work->folder))
         return ended("skipped_existing", "exports_exist");
     if (!spool_input(work, &failed.failure) ||
         !read_chunks(work, &failed.failure))
@@ -573,7 +567,7 @@ static bool place_summary(struct run *run, struct error *err) {
     const struct run_options *options = run->session.options;
     char *path = run->result->summary_path;
     if (!options->summary_path)
-        return join(path, options->out, "summary.json", err);
+        return path_join(path, options->out, "summary.json", err);
     if (snprintf(path, PATH_MAX, "%s", options->summary_path) >= PATH_MAX)
         return error_set(err, ERROR_USAGE, "path too long: %s",
                          options->summary_path);
@@ -609,9 +603,9 @@ static bool begin(struct run *run, const struct run_options *options,
     /* The folder .ensembed tells a later run over a folder that OUT lies in
      * that events.jsonl is not a file of chunks. */
     if (!place_summary(run, err) ||
-        !join(events, options->out, ".ensembed", err) ||
+        !path_join(events, options->out, ".ensembed", err) ||
         !folder_make(events, err) ||
-        !join(events, options->out, "events.jsonl", err) ||
+        !path_join(events, options->out, "events.jsonl", err) ||
         !telemetry_open(&run->telemetry, events, sink, err))
         return false;
     run->session.sink = &run->telemetry.sink;

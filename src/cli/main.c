@@ -7,18 +7,30 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/command.h"
 #include "cli/help.h"
 
 extern char **environ;
 
-/* The first signal asks a run to stop at the next batch, a second one of the
- * same kind ends the process as if we had never caught it. */
+enum { PATIENCE_MS = 500 };
+
+/* The first signal asks a run to stop at the next batch, a second one ends the
+ * process as if we had never caught it. What comes close behind the first is
+ * the same wish: timeout(1) and its like tell the process and then its group.
+ */
 static volatile sig_atomic_t stop_asked;
 
 static void on_signal(int number) {
-    stop_asked = number;
-    signal(number, SIG_DFL);
+    static int64_t asked_ms; /* signals wait for each other: sa_mask */
+    int64_t now_ms = clock_now_ms();
+    if (!stop_asked) {
+        asked_ms = now_ms;
+        stop_asked = number;
+    } else if (now_ms - asked_ms >= PATIENCE_MS) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
 }
 
 static void ignore_signals(void) {
@@ -33,6 +45,8 @@ static void catch_signals(enum command command) {
         return;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }

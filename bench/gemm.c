@@ -415,7 +415,7 @@ int main(int count, char **arguments) {
         stop(err.message);
     struct device_options options = {&b.memory, b.pool, isa};
     struct device_facts facts;
-    if (!(b.device = device_open("cpu", &options, &err)) ||
+    if (!(b.device = device_open(&DEVICE_CPU, &options, &err)) ||
         !device_facts(b.device, &facts, &err))
         stop(err.message);
     printf("%s, %u threads\n", facts.model, threads);

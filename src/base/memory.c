@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,51 +27,99 @@ static void raise_peak(struct memory *memory, uint64_t live) {
     }
 }
 
-/* Count BYTES as live, unless that would pass the ceiling. */
-static bool reserve(struct memory *memory, size_t bytes, struct error *err) {
-    uint64_t live = atomic_load_explicit(&memory->live, memory_order_relaxed);
+/* Take BYTES from below the ceiling, for whatever they are wanted. */
+static bool hold(struct memory *memory, uint64_t bytes, struct error *err) {
+    uint64_t held = atomic_load_explicit(&memory->held, memory_order_relaxed);
     do {
         if (memory->ceiling &&
-            (bytes > memory->ceiling || live > memory->ceiling - bytes))
+            (bytes > memory->ceiling || held > memory->ceiling - bytes))
             return error_set(err, ERROR_MEMORY,
                              "memory ceiling: %" PRIu64 " of %" PRIu64
-                             " bytes are in use and %zu more are needed; "
-                             "raise --ceiling or lower the budget",
-                             live, memory->ceiling, bytes);
+                             " bytes are in use and %" PRIu64 " more are "
+                             "needed; raise --ceiling or lower the budget",
+                             held, memory->ceiling, bytes);
     } while (!atomic_compare_exchange_weak_explicit(
-        &memory->live, &live, live + bytes, memory_order_relaxed,
+        &memory->held, &held, held + bytes, memory_order_relaxed,
         memory_order_relaxed));
+    assert(!memory->ceiling || held + bytes <= memory->ceiling);
+    return true;
+}
+
+static void let_go(struct memory *memory, uint64_t bytes) {
+    uint64_t held =
+        atomic_fetch_sub_explicit(&memory->held, bytes, memory_order_relaxed);
+    assert(held >= bytes);
+    (void)held;
+}
+
+bool memory_reserve(struct memory *memory, uint64_t bytes,
+                    struct reservation *reservation, struct error *err) {
+    *reservation = (struct reservation){0};
+    if (!hold(memory, bytes, err))
+        return false;
+    *reservation = (struct reservation){.memory = memory, .bytes = bytes};
+    return true;
+}
+
+void memory_unreserve(struct reservation *reservation) {
+    if (reservation->memory)
+        let_go(reservation->memory, reservation->bytes);
+    *reservation = (struct reservation){0};
+}
+
+bool memory_charge(struct memory *memory, uint64_t bytes,
+                   struct reservation *from, struct error *err) {
+    uint64_t promised = from && from->memory == memory ? from->bytes : 0;
+    if (promised > bytes)
+        promised = bytes;
+    if (!hold(memory, bytes - promised, err))
+        return false;
+    if (promised)
+        from->bytes -= promised;
+    uint64_t live =
+        atomic_fetch_add_explicit(&memory->live, bytes, memory_order_relaxed);
     raise_peak(memory, live + bytes);
     return true;
 }
 
-static void release(struct memory *memory, size_t bytes) {
+void memory_discharge(struct memory *memory, uint64_t bytes) {
     atomic_fetch_sub_explicit(&memory->live, bytes, memory_order_relaxed);
+    let_go(memory, bytes);
 }
 
-void *memory_alloc(struct memory *memory, size_t count, size_t size,
-                   struct error *err) {
-    size_t bytes;
-    if (!size_multiply(count, size, &bytes) ||
-        bytes > SIZE_MAX - 2 * (size_t)ALIGNMENT) {
-        error_set(err, ERROR_MEMORY, "%zu x %zu bytes cannot be addressed",
-                  count, size);
+uint64_t memory_block_bytes(uint64_t bytes) {
+    return (bytes + 2 * (uint64_t)ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+}
+
+void *memory_alloc_from(struct memory *memory, size_t bytes,
+                        struct reservation *from, struct error *err) {
+    if (bytes > SIZE_MAX - 2 * (size_t)ALIGNMENT) {
+        error_set(err, ERROR_MEMORY, "%zu bytes cannot be addressed", bytes);
         return NULL;
     }
     /* aligned_alloc wants a multiple of the alignment. */
-    size_t whole =
-        (bytes + 2 * (size_t)ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    if (!reserve(memory, whole, err))
+    size_t whole = memory_block_bytes(bytes);
+    if (!memory_charge(memory, whole, from, err))
         return NULL;
     char *base = aligned_alloc(ALIGNMENT, whole);
     if (!base) {
-        release(memory, whole);
+        memory_discharge(memory, whole);
         error_set(err, ERROR_MEMORY, "the system has no %zu bytes left", whole);
         return NULL;
     }
     atomic_fetch_add_explicit(&memory->allocations, 1, memory_order_relaxed);
     ((struct header *)base)->bytes = whole;
     return base + ALIGNMENT;
+}
+
+void *memory_alloc(struct memory *memory, size_t count, size_t size,
+                   struct error *err) {
+    size_t bytes;
+    if (size_multiply(count, size, &bytes))
+        return memory_alloc_from(memory, bytes, NULL, err);
+    error_set(err, ERROR_MEMORY, "%zu x %zu bytes cannot be addressed", count,
+              size);
+    return NULL;
 }
 
 void *memory_zalloc(struct memory *memory, size_t count, size_t size,
@@ -95,7 +144,7 @@ void *memory_resize(struct memory *memory, void *block, size_t count,
 void memory_free(struct memory *memory, void *block) {
     if (!block)
         return;
-    release(memory, header_of(block)->bytes);
+    memory_discharge(memory, header_of(block)->bytes);
     free(header_of(block));
 }
 

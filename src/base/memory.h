@@ -25,10 +25,18 @@
 #include "base/error.h"
 
 struct memory {
+    _Atomic uint64_t held;        /* live, and what is reserved besides */
     _Atomic uint64_t live;        /* bytes taken and not given back */
     _Atomic uint64_t peak;        /* the most that live ever was */
     _Atomic uint64_t allocations; /* calls that took memory, ever */
-    uint64_t ceiling;             /* live never passes it; 0: no ceiling */
+    uint64_t ceiling;             /* held never passes it; 0: no ceiling */
+};
+
+/* A promise of bytes to somebody who has not taken them yet: nobody else can.
+ * {0} promises nothing. */
+struct reservation {
+    struct memory *memory;
+    uint64_t bytes; /* promised and not yet taken */
 };
 
 /* COUNT x SIZE bytes, not initialised; NULL and ERROR_MEMORY when the product
@@ -47,6 +55,27 @@ void *memory_resize(struct memory *memory, void *block, size_t count,
 
 /* NULL is fine. MEMORY must be the one that BLOCK was taken from. */
 void memory_free(struct memory *memory, void *block);
+
+/* Promise BYTES; ERROR_MEMORY if the ceiling leaves fewer. RESERVATION is used
+ * by one thread at a time. */
+bool memory_reserve(struct memory *memory, uint64_t bytes,
+                    struct reservation *reservation, struct error *err);
+/* Give back what was not taken. {0} is fine. */
+void memory_unreserve(struct reservation *reservation);
+
+/* Count BYTES as live without taking memory: for memory that lies elsewhere (a
+ * card's). They come from FROM (NULL allowed) as far as it goes, the rest from
+ * below the ceiling. memory_discharge ends it. */
+bool memory_charge(struct memory *memory, uint64_t bytes,
+                   struct reservation *from, struct error *err);
+void memory_discharge(struct memory *memory, uint64_t bytes);
+
+/* memory_alloc of BYTES out of a reservation (NULL allowed). */
+void *memory_alloc_from(struct memory *memory, size_t bytes,
+                        struct reservation *from, struct error *err);
+
+/* Bytes that memory_alloc counts for a block of BYTES: what a plan adds up. */
+uint64_t memory_block_bytes(uint64_t bytes);
 
 uint64_t memory_live(const struct memory *memory);
 uint64_t memory_peak(const struct memory *memory);

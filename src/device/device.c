@@ -2,18 +2,17 @@
 
 #include "device/device.h"
 
-#include <string.h>
-
 #include "device/cpu/cpu.h"
+#include "device/sim/sim.h"
 
-struct device *device_open(const char *name,
+const struct device_name DEVICE_CPU = {.name = "cpu", .storage_bytes = 4};
+
+struct device *device_open(const struct device_name *name,
                            const struct device_options *options,
                            struct error *err) {
-    if (strcmp(name, "cpu") == 0)
-        return cpu_open(options, err);
-    error_set(err, ERROR_USAGE,
-              "device \"%s\": there is none of that name; choose cpu", name);
-    return NULL;
+    if (name->capacity)
+        return sim_open(name, options, err);
+    return cpu_open(options, err);
 }
 
 void device_close(struct device *device) {
@@ -32,6 +31,39 @@ bool device_facts(struct device *device, struct device_facts *facts,
 
 struct lane *device_lane(struct device *device, unsigned number) {
     return device->verbs->lane(device, number);
+}
+
+void *device_alloc(struct device *device, size_t bytes, uint64_t charge,
+                   struct reservation *from, struct error *err) {
+    return device->verbs->alloc(device, bytes, charge, from, err);
+}
+
+void device_release(struct device *device, void *block) {
+    if (block)
+        device->verbs->release(device, block);
+}
+
+bool device_bytes_free(struct device *device, uint64_t *bytes,
+                       struct error *err) {
+    return device->verbs->bytes_free(device, bytes, err);
+}
+
+void device_upload(struct device *device, void *to, const void *from,
+                   size_t bytes) {
+    device->verbs->upload(device, to, from, bytes);
+}
+
+bool device_upload_wait(struct device *device, struct error *err) {
+    return device->verbs->upload_wait(device, err);
+}
+
+bool device_submit(struct lane *lane, struct error *err) {
+    return lane->device->verbs->submit(lane, err);
+}
+
+void device_download(struct lane *lane, const float *from, size_t count,
+                     float *to) {
+    lane->device->verbs->download(lane, from, count, to);
 }
 
 void lane_widen(struct lane *lane, bool wide) {

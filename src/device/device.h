@@ -13,7 +13,7 @@
  * never changes a bit of a text's vector on the CPU: every output element is
  * one sum in one fixed order.
  *
- *     struct device *d = device_open("cpu", &options, err);
+ *     struct device *d = device_open(&DEVICE_CPU, &options, err);
  *     struct lane *lane = device_lane(d, 0);
  *     device_linear(lane, &w->qkv, x, rows, ACTIVATION_NONE, NULL, qkv);
  *     if (!device_finish(lane, err)) ...
@@ -41,10 +41,25 @@
 struct device;
 struct lane;
 
+struct device_script; /* what happens to simulated cards, and when */
+
 struct device_options {
     struct memory *memory; /* borrowed: host memory is counted here */
     struct pool *pool;     /* borrowed: the CPU's threads */
     const char *isa;       /* NULL: the best that this machine has */
+    const struct device_script *script; /* borrowed; NULL: nothing happens */
+};
+
+/* One entry of a --device list. */
+enum { DEVICE_NAME_BYTES = 40 };
+struct device_name {
+    char name[DEVICE_NAME_BYTES]; /* "cpu", "sim:t4-0" */
+    uint64_t capacity;            /* bytes of a simulated card; else 0 */
+    size_t storage_bytes;         /* of a stored number there: 4, 2 on a T4 */
+};
+struct device_list {
+    struct device_name *items; /* owned by the memory it was made with */
+    size_t count;
 };
 
 enum activation {
@@ -117,6 +132,7 @@ struct device_facts {
     unsigned threads;
     uint64_t bytes_total; /* the memory there is, cgroup limits counted */
     uint64_t bytes_free;  /* what could be taken now */
+    uint64_t submits;     /* groups that were begun since it was opened */
 };
 
 struct device_verbs {
@@ -126,12 +142,24 @@ struct device_verbs {
                   struct error *err);
     struct lane *(*lane)(struct device *device, unsigned number);
     void (*widen)(struct lane *lane, bool wide);
+    /* memory */
+    void *(*alloc)(struct device *device, size_t bytes, uint64_t charge,
+                   struct reservation *from, struct error *err);
+    void (*release)(struct device *device, void *block);
+    bool (*bytes_free)(struct device *device, uint64_t *bytes,
+                       struct error *err);
+    void (*upload)(struct device *device, void *to, const void *from,
+                   size_t bytes);
+    bool (*upload_wait)(struct device *device, struct error *err);
+    void (*download)(struct lane *lane, const float *from, size_t count,
+                     float *to);
     /* weights */
     size_t (*linear_bytes)(const struct device *device, size_t in, size_t out);
     void (*linear_pack)(struct device *device, const float *weights, size_t in,
                         size_t out, size_t row_begin, size_t row_count,
                         void *packed);
     /* verbs on rows */
+    bool (*submit)(struct lane *lane, struct error *err);
     size_t (*attention_bytes)(const struct device *device,
                               const struct attention *attention,
                               size_t longest);
@@ -157,6 +185,14 @@ struct device_verbs {
 struct device {
     const struct device_verbs *verbs;
     unsigned lanes;
+    char name[DEVICE_NAME_BYTES];
+    bool shared; /* other programs use it as a matter of course (the CPU):
+                    never leased */
+    bool charges_shapes;    /* counts what a card would hold (see device_alloc),
+                               not the bytes that we take */
+    size_t storage_bytes;   /* of a stored number, for that count */
+    struct memory *account; /* its memory: live, peak, ceiling. The CPU's is
+                               the options' memory */
 };
 
 /* Every lane begins with this. */
@@ -165,12 +201,28 @@ struct lane {
     unsigned number;
 };
 
-/* NAME is "cpu". NULL and ERROR_USAGE for another one or for an instruction
+/* TEXT is a --device list, in the order of preference: "cpu", "sim:NAME=BYTES",
+ * "sim:t4" (15,828,320,256 bytes, numbers of 2 bytes), "sim:t4x2" (sim:t4-0 and
+ * sim:t4-1), joined by commas. ERROR_USAGE for what it does not know, and for a
+ * name that occurs twice. */
+bool device_list_parse(struct memory *memory, const char *text,
+                       struct device_list *list, struct error *err);
+void device_list_free(struct memory *memory, struct device_list *list);
+
+/* Read a script for simulated cards, JSON Lines as DESIGN 5 has them; see
+ * device/sim/script.h. ORIGIN names it in errors. */
+struct device_script *device_script_read(struct memory *memory, struct str text,
+                                         const char *origin, struct error *err);
+void device_script_free(struct device_script *script); /* NULL is fine */
+
+/* NULL and ERROR_USAGE for a device that is not there or for an instruction
  * set that this machine lacks (the message lists those it has). */
-struct device *device_open(const char *name,
+struct device *device_open(const struct device_name *name,
                            const struct device_options *options,
                            struct error *err);
 void device_close(struct device *device); /* NULL is fine */
+
+extern const struct device_name DEVICE_CPU;
 
 /* The instruction sets that this machine can run, best first, NULL at the end:
  * "avx512", "avx2", "generic". */
@@ -178,6 +230,27 @@ const char *const *device_isas(void);
 
 bool device_facts(struct device *device, struct device_facts *facts,
                   struct error *err);
+
+/* A block in the device's memory, aligned to 64 bytes; NULL and ERROR_MEMORY
+ * when its account's ceiling or the device itself has no room (a card can be
+ * full of other programs' memory). BYTES are what we need where we compute; a
+ * device with `charges_shapes` counts CHARGE instead, which is what the model
+ * of its account would take on such a card. FROM: a reservation on the
+ * account, or NULL. */
+void *device_alloc(struct device *device, size_t bytes, uint64_t charge,
+                   struct reservation *from, struct error *err);
+void device_release(struct device *device, void *block); /* NULL is fine */
+
+/* What could be taken on it now, whoever holds the rest. Cheap enough to be
+ * asked before and after each batch. ERROR_DEVICE when the device is lost. */
+bool device_bytes_free(struct device *device, uint64_t *bytes,
+                       struct error *err);
+
+/* Begin to copy host bytes to the device, while lanes compute; one copy at a
+ * time. device_upload_wait: it is there. */
+void device_upload(struct device *device, void *to, const void *from,
+                   size_t bytes);
+bool device_upload_wait(struct device *device, struct error *err);
 
 /* NUMBER < device->lanes. Borrowed from the device. A lane is used by one
  * thread at a time. */
@@ -204,6 +277,15 @@ void device_linear_pack(struct device *device, const float *weights, size_t in,
 size_t device_attention_bytes(const struct device *device,
                               const struct attention *attention,
                               size_t longest);
+
+/* Before the verbs of a group of texts (or of one layer, where layers stream):
+ * may be refused. ERROR_MEMORY: the device could not find room; split the
+ * batch. ERROR_DEVICE: it is gone. device_finish ends what was begun. */
+bool device_submit(struct lane *lane, struct error *err);
+
+/* Results to the host: COUNT floats, when device_finish says so. */
+void device_download(struct lane *lane, const float *from, size_t count,
+                     float *to);
 
 /* y[row] = words[ids[row]] + position[first + row in its text] + type.
  * ids [tokens] is host memory, each < vocab (the caller checked). */
@@ -240,7 +322,8 @@ void device_pool(struct lane *lane, enum pooling pooling,
  * (as torch.nn.functional.normalize does). */
 void device_normalize(struct lane *lane, float *x, size_t rows, size_t width);
 
-/* Wait until all verbs of the lane are done. */
+/* Wait until all verbs of the lane are done. ERROR_DEVICE: the device is lost,
+ * and so are its results. */
 bool device_finish(struct lane *lane, struct error *err);
 
 #endif

@@ -47,7 +47,7 @@ bool session_open(struct session *session, const struct run_options *options,
         return false;
     struct device_options device = {
         .memory = &session->memory, .pool = session->pool, .isa = options->isa};
-    session->device = device_open("cpu", &device, err);
+    session->device = device_open(&DEVICE_CPU, &device, err);
     if (!session->device ||
         !device_facts(session->device, &session->facts, err)) {
         session_close(session);

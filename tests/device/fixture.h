@@ -34,7 +34,7 @@ static inline void fixture_open(struct fixture *f, const char *isa,
     *f = (struct fixture){0};
     f->pool = pool_create(&f->memory, threads, &err);
     struct device_options options = {&f->memory, f->pool, isa};
-    f->device = f->pool ? device_open("cpu", &options, &err) : NULL;
+    f->device = f->pool ? device_open(&DEVICE_CPU, &options, &err) : NULL;
     if (!f->device)
         fail_msg("%s", err.message);
 }

@@ -56,7 +56,7 @@ static void too_low_a_ceiling_is_an_error(void **state) {
     struct pool *pool = pool_create(&memory, 2, &err);
     memory.ceiling = memory_live(&memory) + 100000;
     struct device_options options = {&memory, pool, NULL};
-    assert_null(device_open("cpu", &options, &err));
+    assert_null(device_open(&DEVICE_CPU, &options, &err));
     assert_int_equal(err.code, ERROR_MEMORY);
     pool_free(pool);
     assert_int_equal(memory_live(&memory), 0);

@@ -37,6 +37,47 @@ static void cpu_widen(struct lane *lane, bool wide) {
     lane_of(lane)->wide = wide && lane->device->lanes > 1;
 }
 
+static void *cpu_alloc(struct device *device, size_t bytes, uint64_t charge,
+                       struct reservation *from, struct error *err) {
+    (void)charge;
+    return memory_alloc_from(device->account, bytes, from, err);
+}
+
+static void cpu_release(struct device *device, void *block) {
+    memory_free(device->account, block);
+}
+
+static bool cpu_bytes_free(struct device *device, uint64_t *bytes,
+                           struct error *err) {
+    (void)device;
+    uint64_t total;
+    return cpu_memory("", &total, bytes, err);
+}
+
+static void cpu_upload(struct device *device, void *to, const void *from,
+                       size_t bytes) {
+    (void)device;
+    memcpy(to, from, bytes);
+}
+
+static bool cpu_upload_wait(struct device *device, struct error *err) {
+    (void)device;
+    (void)err;
+    return true;
+}
+
+static void cpu_download(struct lane *lane, const float *from, size_t count,
+                         float *to) {
+    (void)lane;
+    memcpy(to, from, count * sizeof *to);
+}
+
+static bool cpu_submit(struct lane *lane, struct error *err) {
+    (void)lane;
+    (void)err;
+    return true;
+}
+
 static size_t cpu_linear_bytes(const struct device *device, size_t in,
                                size_t out) {
     return ((const struct cpu_device *)device)->kernels->pack_bytes(in, out);
@@ -222,6 +263,13 @@ static const struct device_verbs CPU_VERBS = {
     .facts = cpu_facts,
     .lane = cpu_lane,
     .widen = cpu_widen,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .bytes_free = cpu_bytes_free,
+    .upload = cpu_upload,
+    .upload_wait = cpu_upload_wait,
+    .download = cpu_download,
+    .submit = cpu_submit,
     .linear_bytes = cpu_linear_bytes,
     .linear_pack = cpu_linear_pack,
     .attention_bytes = cpu_attention_bytes,
@@ -279,7 +327,11 @@ struct device *cpu_open(const struct device_options *options,
         memory_zalloc(options->memory, 1, sizeof *cpu, err);
     if (!cpu)
         return NULL;
-    cpu->device.verbs = &CPU_VERBS;
+    cpu->device = (struct device){.verbs = &CPU_VERBS,
+                                  .name = "cpu",
+                                  .shared = true,
+                                  .storage_bytes = sizeof(float),
+                                  .account = options->memory};
     cpu->memory = options->memory;
     cpu->pool = options->pool;
     cpu->kernels = kernels;

@@ -1,7 +1,8 @@
 # The CPU device: each instruction set's file has its own flags, and the
 # program chooses among them when it opens the device. Contraction to
 # multiply-add is asked for here and nowhere else.
-file(GLOB ENS_CPU_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cpu/*.c)
+file(GLOB ENS_CPU_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cpu/*.c
+     ${CMAKE_SOURCE_DIR}/src/device/sim/*.c)
 target_sources(ens_device PRIVATE ${ENS_CPU_SOURCES})
 
 set(ENS_KERNEL_FLAGS -O3 -ffp-contract=fast)

@@ -9,15 +9,32 @@
 #include "base/clock.h"
 #include "base/hash.h"
 
+enum { SAMPLE_PERIOD_MS = 1000 };
+
+/* How many lines may be written before an event of this type is dropped. */
+static uint64_t room_of(const char *type) {
+    static const char *const many[] = {"batch_completed", "memory_sample",
+                                       "chunk_truncated", "chunk_problem",
+                                       "vector_failed"};
+    static const char *const frame[] = {"run_", "collection_",
+                                        "ensemble_pass_"};
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++)
+        if (strcmp(type, many[i]) == 0)
+            return EVENTS_MAX_MANY;
+    for (size_t i = 0; i < sizeof frame / sizeof *frame; i++)
+        if (strncmp(type, frame[i], strlen(frame[i])) == 0)
+            return EVENTS_MAX;
+    return EVENTS_MAX_PLAIN;
+}
+
 /* One write a line: a process that dies leaves whole lines, but for the last
- * one of a full disk. An event that cannot be written is counted, not fatal. */
-static void write_line(struct telemetry *telemetry, const char *type,
-                       const json_t *fields) {
-    json_t *line = json_pack(
-        "{s:i, s:s, s:I, s:s}", "v", EVENTS_VERSION, "run", telemetry->run,
-        "t_ms", (json_int_t)((clock_now_ns() - telemetry->begin_ns) / 1000000),
-        "type", type);
-    json_object_update(line, (json_t *)(uintptr_t)fields);
+ * one of a full disk. */
+static bool write_line(struct telemetry *telemetry, int64_t t_ms,
+                       const char *type, const json_t *fields) {
+    json_t *line =
+        json_pack("{s:i, s:s, s:I, s:s}", "v", EVENTS_VERSION, "run",
+                  telemetry->run, "t_ms", (json_int_t)t_ms, "type", type);
+    json_object_update_missing(line, (json_t *)(uintptr_t)fields);
     char *text = json_dumps(line, JSON_COMPACT);
     json_decref(line);
     size_t size = text ? strlen(text) : 0;
@@ -27,30 +44,92 @@ static void write_line(struct telemetry *telemetry, const char *type,
         fine = write(telemetry->fd, text, size + 1) == (ssize_t)(size + 1);
     }
     free(text);
-    if (fine)
-        telemetry->written++;
-    else
-        telemetry->dropped++;
+    return fine;
 }
 
-static void on_event(void *context, const char *type, const json_t *fields) {
-    struct telemetry *telemetry = context;
-    if (telemetry->fd >= 0 && telemetry->written < EVENTS_MAX)
-        write_line(telemetry, type, fields);
-    else
+/* An event that cannot be written is counted, not fatal. */
+static void emit(struct telemetry *telemetry, const char *type,
+                 const json_t *fields) {
+    int64_t t_ms = telemetry_now_ms(telemetry);
+    if (telemetry->fd >= 0 && telemetry->written < room_of(type) &&
+        write_line(telemetry, t_ms, type, fields)) {
+        telemetry->written++;
+    } else {
         telemetry->dropped++;
+        tally_add(&telemetry->dropped_types, type);
+    }
+    if (telemetry->recorder)
+        recorder_event(telemetry->recorder, t_ms, type, fields);
     const struct sink *outer = telemetry->outer;
     if (outer && outer->event)
         outer->event(outer->context, type, fields);
 }
 
+/* ---- memory_sample ------------------------------------------------------ */
+
+static json_t *describe_sample(const struct sample *sample, size_t count) {
+    json_t *devices = json_array();
+    for (size_t d = 0; d < count; d++) {
+        const struct sample_device *device = &sample->devices[d];
+        if (device->total_bytes)
+            json_array_append_new(
+                devices,
+                json_pack("{s:s, s:I, s:I, s:I, s:I}", "device", device->name,
+                          "total_bytes", (json_int_t)device->total_bytes,
+                          "free_bytes", (json_int_t)device->free_bytes,
+                          "live_bytes", (json_int_t)device->live_bytes,
+                          "ceiling_bytes", (json_int_t)device->ceiling_bytes));
+    }
+    json_t *fields =
+        json_pack("{s:o, s:I}", "devices", devices, "process_bytes",
+                  (json_int_t)sample->process_bytes);
+    if (sample->cpu_percent >= 0)
+        json_object_set_new(fields, "cpu_percent",
+                            json_real(sample->cpu_percent));
+    return fields;
+}
+
+/* A run of a day leaves some thousand lines, one of a minute sixty. */
+static void plan_next_sample(struct telemetry *telemetry, int64_t now_ms) {
+    if (++telemetry->samples_in_period == SAMPLES_PER_PERIOD) {
+        telemetry->samples_in_period = 0;
+        telemetry->sample_period_ms *= 2;
+    }
+    telemetry->sample_at_ms = now_ms + telemetry->sample_period_ms;
+}
+
+void telemetry_tick(struct telemetry *telemetry) {
+    struct sample sample;
+    int64_t now_ms = telemetry_now_ms(telemetry);
+    if (!telemetry->sampler || now_ms < telemetry->sample_at_ms ||
+        !sampler_latest(telemetry->sampler, &sample))
+        return;
+    plan_next_sample(telemetry, now_ms);
+    json_t *fields =
+        describe_sample(&sample, telemetry->sampler->setup.devices);
+    emit(telemetry, "memory_sample", fields);
+    json_decref(fields);
+}
+
+/* ---- the sink's callbacks ----------------------------------------------- */
+
+static void on_event(void *context, const char *type, const json_t *fields) {
+    emit(context, type, fields);
+    telemetry_tick(context);
+}
+
 static void on_log(void *context, enum log_level level, const char *message) {
-    const struct sink *outer = ((struct telemetry *)context)->outer;
+    struct telemetry *telemetry = context;
+    if (telemetry->recorder)
+        recorder_log(telemetry->recorder, telemetry_now_ms(telemetry), level,
+                     message);
+    const struct sink *outer = telemetry->outer;
     if (outer && outer->log)
         outer->log(outer->context, level, message);
 }
 
 static void on_progress(void *context, const struct progress *progress) {
+    telemetry_tick(context);
     const struct sink *outer = ((struct telemetry *)context)->outer;
     if (outer && outer->progress)
         outer->progress(outer->context, progress);
@@ -87,8 +166,10 @@ static void name_run(struct telemetry *telemetry) {
 
 bool telemetry_open(struct telemetry *telemetry, const char *path,
                     const struct sink *outer, struct error *err) {
-    *telemetry = (struct telemetry){
-        .outer = outer, .fd = -1, .begin_ns = clock_now_ns()};
+    *telemetry = (struct telemetry){.outer = outer,
+                                    .fd = -1,
+                                    .begin_ns = clock_now_ns(),
+                                    .sample_period_ms = SAMPLE_PERIOD_MS};
     telemetry->sink = (struct sink){.context = telemetry,
                                     .log = on_log,
                                     .progress = on_progress,
@@ -108,4 +189,12 @@ void telemetry_close(struct telemetry *telemetry) {
     if (telemetry->fd >= 0)
         close(telemetry->fd);
     telemetry->fd = -1;
+}
+
+int64_t telemetry_now_ms(const struct telemetry *telemetry) {
+    return (clock_now_ns() - telemetry->begin_ns) / 1000000;
+}
+
+json_t *telemetry_dropped(const struct telemetry *telemetry) {
+    return tally_describe(&telemetry->dropped_types);
 }

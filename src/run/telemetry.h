@@ -1,15 +1,24 @@
 /* telemetry.h - the sink between the run and its caller: every event goes to
- * OUT/events.jsonl and on to the caller's sink.
+ * OUT/events.jsonl, to the recorder and on to the caller's sink.
  *
  * A line is {"v": 1, "run": ID, "t_ms": since the run began, "type": ...,
  * fields}. v goes up when a field changes its meaning or goes away; new fields
  * and new types do not raise it. The file grows from run to run. A run writes
- * at most EVENTS_MAX lines; what is over is counted.
+ * at most EVENTS_MAX lines; what is over is counted by type. The last lines are
+ * kept for what comes seldom and matters: the many events of one batch, one
+ * chunk or one moment stop first, then all but the beginnings and ends of
+ * passes, collections and the run.
  *
  *     struct telemetry t;
  *     telemetry_open(&t, path, sink, err);
+ *     t.recorder = recorder;      // both may stay NULL
+ *     t.sampler = &sampler;
  *     event_emit(&t.sink, "ensemble_pass_completed", fields);
  *     telemetry_close(&t);
+ *
+ * One thread emits. The sampler's thread never does: at events and progress
+ * telemetry asks it for its latest sample, and emits `memory_sample` when it
+ * is time, first each second and then ever more seldom.
  */
 
 #ifndef RUN_TELEMETRY_H
@@ -18,17 +27,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/error.h"
 #include "base/event.h"
+#include "run/recorder.h"
+#include "run/sampler.h"
+#include "run/tally.h"
 
-enum { EVENTS_VERSION = 1, EVENTS_MAX = 20000 };
+enum {
+    EVENTS_VERSION = 1,
+    EVENTS_MAX = 20000,
+    EVENTS_MAX_PLAIN = 19000, /* for all but beginnings and ends */
+    EVENTS_MAX_MANY = 16000,  /* for events of a batch, chunk or moment */
+    SAMPLES_PER_PERIOD = 500  /* then the period between them doubles */
+};
 
 struct telemetry {
-    struct sink sink;         /* give this one to the parts of the run */
-    const struct sink *outer; /* borrowed */
-    int fd;                   /* -1: no file */
+    struct sink sink;          /* give this one to the parts of the run */
+    const struct sink *outer;  /* borrowed */
+    struct recorder *recorder; /* borrowed, or NULL */
+    struct sampler *sampler;   /* borrowed, or NULL */
+    int fd;                    /* -1: no file */
     int64_t begin_ns;
     uint64_t written, dropped;
+    struct tally dropped_types;
+    int64_t sample_at_ms, sample_period_ms; /* of memory_sample */
+    unsigned samples_in_period;
     char run[33]; /* 32 hex digits */
 };
 
@@ -36,5 +61,15 @@ struct telemetry {
 bool telemetry_open(struct telemetry *telemetry, const char *path,
                     const struct sink *outer, struct error *err);
 void telemetry_close(struct telemetry *telemetry);
+
+/* Milliseconds since the run began, as in t_ms. */
+int64_t telemetry_now_ms(const struct telemetry *telemetry);
+
+/* Emit a memory_sample if it is time. Telemetry calls it itself at events and
+ * progress; a loop that waits long without either may. */
+void telemetry_tick(struct telemetry *telemetry);
+
+/* Dropped events by type, for the summary. */
+json_t *telemetry_dropped(const struct telemetry *telemetry);
 
 #endif

@@ -413,7 +413,8 @@ int main(int count, char **arguments) {
     }
     if (!(b.pool = pool_create(&b.memory, threads, &err)))
         stop(err.message);
-    struct device_options options = {&b.memory, b.pool, isa};
+    struct device_options options = {
+        .memory = &b.memory, .pool = b.pool, .isa = isa};
     struct device_facts facts;
     if (!(b.device = device_open(&DEVICE_CPU, &options, &err)) ||
         !device_facts(b.device, &facts, &err))

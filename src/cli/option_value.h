@@ -31,12 +31,6 @@ bool text_list_add(struct text_list *list, const char *text,
 bool value_number(const char *text, uint64_t least, uint64_t most,
                   const char *where, uint64_t *number, struct error *err);
 
-/* Bytes: "1073741824", "1.5GiB", "12GB", "512 MiB". Units are B, KB, MB, GB,
- * TB (powers of 1,000) and KiB, MiB, GiB, TiB (of 1,024) in any case; at most
- * three decimals; not 0. */
-bool value_bytes(const char *text, const char *where, uint64_t *bytes,
-                 struct error *err);
-
 /* 1, true, yes, on or 0, false, no, off in any case. */
 bool value_bool(const char *text, const char *where, bool *flag,
                 struct error *err);

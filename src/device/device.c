@@ -2,6 +2,8 @@
 
 #include "device/device.h"
 
+#include <string.h>
+
 #include "device/cpu/cpu.h"
 #include "device/sim/sim.h"
 
@@ -10,9 +12,15 @@ const struct device_name DEVICE_CPU = {.name = "cpu", .storage_bytes = 4};
 struct device *device_open(const struct device_name *name,
                            const struct device_options *options,
                            struct error *err) {
-    if (name->capacity)
+    if (name->capacity && device_name_is_sim(name->name))
         return sim_open(name, options, err);
-    return cpu_open(options, err);
+    if (strcmp(name->name, DEVICE_CPU.name) == 0)
+        return cpu_open(options, err);
+    error_set(err, ERROR_USAGE,
+              "device \"%s\": there is none of that name; this release "
+              "computes on cpu and on sim:NAME=BYTES",
+              name->name);
+    return NULL;
 }
 
 void device_close(struct device *device) {

@@ -203,11 +203,15 @@ struct lane {
 
 /* TEXT is a --device list, in the order of preference: "cpu", "sim:NAME=BYTES",
  * "sim:t4" (15,828,320,256 bytes, numbers of 2 bytes), "sim:t4x2" (sim:t4-0 and
- * sim:t4-1), joined by commas. ERROR_USAGE for what it does not know, and for a
- * name that occurs twice. */
+ * sim:t4-1), "sim:t4-0", "sim:t4-1", joined by commas. BYTES as size_text.h
+ * reads them. At most 64 devices; ERROR_USAGE for what it does not know, and
+ * for a name that occurs twice. */
 bool device_list_parse(struct memory *memory, const char *text,
                        struct device_list *list, struct error *err);
 void device_list_free(struct memory *memory, struct device_list *list);
+
+/* "sim:" and 1 to 31 of [A-Za-z0-9._-]. */
+bool device_name_is_sim(const char *name);
 
 /* Read a script for simulated cards, JSON Lines as DESIGN 5 has them; see
  * device/sim/script.h. ORIGIN names it in errors. */

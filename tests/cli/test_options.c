@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/size_text.h"
 #include "cli/option_table.h"
 #include "cli/option_value.h"
 #include "cli/options.h"
@@ -204,11 +205,11 @@ static void bytes_are_checked(void **state) {
         "16777216TiB"};
     uint64_t bytes = 0;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        assert_true(value_bytes(good[i].text, "x", &bytes, NULL));
+        assert_true(size_text_parse(good[i].text, "x", &bytes, NULL));
         assert_true(bytes == good[i].bytes);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (value_bytes(bad[i], "x", &bytes, NULL))
+        if (size_text_parse(bad[i], "x", &bytes, NULL))
             fail_msg("'%s' was taken for bytes", bad[i]);
     refused(RUN "|--ceiling|2GiB", "is not DEVICE=BYTES");
     refused(RUN "|--ceiling|cuda:0=2GiB", "no device 'cuda:0'");

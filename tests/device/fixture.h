@@ -33,7 +33,8 @@ static inline void fixture_open(struct fixture *f, const char *isa,
     struct error err = {0};
     *f = (struct fixture){0};
     f->pool = pool_create(&f->memory, threads, &err);
-    struct device_options options = {&f->memory, f->pool, isa};
+    struct device_options options = {
+        .memory = &f->memory, .pool = f->pool, .isa = isa};
     f->device = f->pool ? device_open(&DEVICE_CPU, &options, &err) : NULL;
     if (!f->device)
         fail_msg("%s", err.message);

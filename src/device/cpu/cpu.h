@@ -3,6 +3,8 @@
 #ifndef DEVICE_CPU_CPU_H
 #define DEVICE_CPU_CPU_H
 
+#include <stdatomic.h>
+
 #include "device/cpu/kernels.h"
 #include "device/device.h"
 
@@ -18,6 +20,7 @@ struct cpu_device {
     struct pool *pool;
     const struct kernels *kernels;
     struct cpu_lane *lanes; /* [device.lanes] */
+    _Atomic uint64_t submits;
     char model[128];
 };
 

@@ -176,7 +176,8 @@ static void parts(struct strbuf *out, const struct family *family,
     json_t *part;
     json_array_foreach((json_t *)(uintptr_t)list, i, part) {
         at.part = part;
-        sample(out, family, &at);
+        if (json_is_object(part))
+            sample(out, family, &at);
     }
 }
 
@@ -186,6 +187,8 @@ static void passes(struct strbuf *out, const struct family *family,
     json_t *pass;
     json_array_foreach(lookup_list(at.collection, "passes"), i, pass) {
         at.pass = pass;
+        if (!json_is_object(pass))
+            continue;
         if (level == OF_PASS)
             sample(out, family, &at);
         else
@@ -204,6 +207,8 @@ static void families(struct strbuf *out, const json_t *summary,
         json_t *collection;
         json_array_foreach(lookup_list(summary, "collections"), i, collection) {
             struct place at = {.collection = collection};
+            if (!json_is_object(collection))
+                continue;
             if (level == OF_COLLECTION)
                 sample(out, &list[f], &at);
             else if (level == OF_MEMORY)
@@ -233,6 +238,8 @@ static void status_of_collections(struct strbuf *out, const json_t *summary) {
     size_t i;
     json_t *collection;
     json_array_foreach(lookup_list(summary, "collections"), i, collection) {
+        if (!json_is_object(collection))
+            continue;
         strbuf_add(out, STR("ensembed_collection_status{"));
         label(out, "collection", lookup_text(collection, "collection"));
         label(out, "status", lookup_text(collection, "status"));

@@ -1,0 +1,15 @@
+# What run/ writes for others to read, judged by programs that are not ours:
+# a unit test writes it into a folder, and a script reads it there.
+foreach(judge metrics:metrics)
+  string(REPLACE ":" ";" parts ${judge})
+  list(GET parts 0 script)
+  list(GET parts 1 short)
+  if(TARGET test_run_${short})
+    add_test(NAME run/${script}_judged
+             COMMAND ${ENS_PYTHON} tests/run/${script}.py
+                     $<TARGET_FILE:test_run_${short}>
+             WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(run/${script}_judged PROPERTIES SKIP_RETURN_CODE 77
+                         TIMEOUT 300)
+  endif()
+endforeach()

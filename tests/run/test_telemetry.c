@@ -1,0 +1,200 @@
+/* test_telemetry.c - events.jsonl holds what happened: line by line, and when
+ * there is no room for all of it, what matters. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "run/lookup.h"
+#include "run/scene.h"
+#include "run/telemetry.h"
+
+struct seen {
+    struct tally types;
+    uint64_t logs, progress;
+};
+
+static void see_event(void *context, const char *type, const json_t *fields) {
+    assert_true(json_is_object(fields));
+    tally_add(&((struct seen *)context)->types, type);
+}
+
+static void see_log(void *context, enum log_level level, const char *message) {
+    (void)level;
+    (void)message;
+    ((struct seen *)context)->logs++;
+}
+
+static void see_progress(void *context, const struct progress *progress) {
+    (void)progress;
+    ((struct seen *)context)->progress++;
+}
+
+/* The types in PATH, and that each line is an event. */
+static struct tally read_back(const char *path) {
+    struct tally types = {0};
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    static char line[65536];
+    int64_t before_ms = 0;
+    while (fgets(line, sizeof line, file)) {
+        json_t *event = json_loads(line, 0, NULL);
+        assert_non_null(event);
+        assert_int_equal(lookup_count(event, "v"), 1);
+        assert_int_equal(strlen(lookup_text(event, "run")), 32);
+        int64_t t_ms = (int64_t)lookup_count(event, "t_ms");
+        assert_true(t_ms >= before_ms);
+        before_ms = t_ms;
+        tally_add(&types, lookup_text(event, "type"));
+        json_decref(event);
+    }
+    fclose(file);
+    return types;
+}
+
+static void every_event_goes_everywhere(void **state) {
+    (void)state;
+    struct memory memory = {0};
+    struct seen seen = {0};
+    struct sink outer = {.context = &seen, .event = see_event, .log = see_log};
+    struct telemetry telemetry;
+    const char *path = scene_path("events.jsonl");
+    unlink(path);
+    assert_true(telemetry_open(&telemetry, path, &outer, NULL));
+    telemetry.recorder = recorder_create(&memory, NULL);
+    for (int i = 0; i < SCENE_EACH; i++)
+        event_emit(&telemetry.sink, scene_each[i][0],
+                   scene_fields(scene_each[i][1]));
+    event_log(&telemetry.sink, LOG_WARNING, "careful");
+    telemetry_close(&telemetry);
+    struct tally written = read_back(path);
+    assert_int_equal(written.count, SCENE_EACH);
+    for (int i = 0; i < SCENE_EACH; i++) {
+        const char *type = scene_each[i][0];
+        assert_int_equal(tally_of(&written, type), 1);
+        assert_int_equal(tally_of(&seen.types, type), 1);
+        assert_int_equal(tally_of(&telemetry.recorder->types, type), 1);
+    }
+    assert_int_equal(seen.logs, 1);
+    assert_int_equal(
+        json_array_size(telemetry.recorder->lists[RECORDED_WARNINGS]), 1);
+    recorder_free(telemetry.recorder);
+    scene_remove("events.jsonl");
+}
+
+static void emit_times(struct telemetry *telemetry, const char *type,
+                       int times) {
+    for (int i = 0; i < times; i++)
+        event_emit(&telemetry->sink, type, json_pack("{s:i}", "batch", i));
+}
+
+/* Batches fill the file first, then mitigations; the ends still find room. */
+static void what_matters_finds_room(void **state) {
+    (void)state;
+    struct telemetry telemetry;
+    const char *path = scene_path("many.jsonl");
+    unlink(path);
+    assert_true(telemetry_open(&telemetry, path, NULL, NULL));
+    emit_times(&telemetry, "run_started", 1);
+    emit_times(&telemetry, "batch_completed", 25000);
+    emit_times(&telemetry, "chunk_truncated", 100);
+    emit_times(&telemetry, "chunk_problem", 100);
+    emit_times(&telemetry, "budget_shrunk", 4000);
+    emit_times(&telemetry, "lease_released", 10);
+    emit_times(&telemetry, "ensemble_pass_completed", 500);
+    emit_times(&telemetry, "collection_ended", 3);
+    emit_times(&telemetry, "run_ended", 1);
+    telemetry_close(&telemetry);
+    struct tally written = read_back(path);
+    assert_int_equal(tally_of(&written, "run_started"), 1);
+    assert_int_equal(tally_of(&written, "batch_completed"), 16000 - 1);
+    assert_int_equal(tally_of(&written, "chunk_truncated"), 0);
+    assert_int_equal(tally_of(&written, "budget_shrunk"), 3000);
+    assert_int_equal(tally_of(&written, "lease_released"), 0);
+    assert_int_equal(tally_of(&written, "ensemble_pass_completed"), 500);
+    assert_int_equal(tally_of(&written, "collection_ended"), 3);
+    assert_int_equal(tally_of(&written, "run_ended"), 1);
+    json_t *dropped = telemetry_dropped(&telemetry);
+    json_t *should = json_pack("{s:i,s:i,s:i,s:i,s:i}", "batch_completed", 9001,
+                               "chunk_truncated", 100, "chunk_problem", 100,
+                               "budget_shrunk", 1000, "lease_released", 10);
+    assert_true(json_equal(dropped, should));
+    assert_int_equal(telemetry.dropped, 9001 + 100 + 100 + 1000 + 10);
+    json_decref(dropped);
+    json_decref(should);
+    scene_remove("many.jsonl");
+}
+
+static void the_file_never_passes_its_limit(void **state) {
+    (void)state;
+    struct telemetry telemetry;
+    const char *path = scene_path("many.jsonl");
+    unlink(path);
+    assert_true(telemetry_open(&telemetry, path, NULL, NULL));
+    emit_times(&telemetry, "run_ended", EVENTS_MAX + 7);
+    telemetry_close(&telemetry);
+    struct tally written = read_back(path);
+    assert_int_equal(tally_of(&written, "run_ended"), EVENTS_MAX);
+    assert_int_equal(telemetry.dropped, 7);
+    scene_remove("many.jsonl");
+}
+
+static void read_card(void *context, struct sample_device *devices,
+                      size_t count) {
+    (void)context;
+    for (size_t d = 0; d < count; d++) {
+        snprintf(devices[d].name, sizeof devices[d].name, "card %zu", d);
+        devices[d].total_bytes = 100;
+    }
+}
+
+static void samples_come_between_the_events(void **state) {
+    (void)state;
+    struct memory memory = {0};
+    struct seen seen = {0};
+    struct sink outer = {
+        .context = &seen, .event = see_event, .progress = see_progress};
+    struct sampler sampler;
+    struct sampler_setup setup = {
+        .memory = &memory, .devices = 2, .read = read_card};
+    struct telemetry telemetry;
+    assert_true(telemetry_open(&telemetry, NULL, &outer, NULL));
+    assert_true(sampler_start(&sampler, &setup, NULL));
+    telemetry.recorder = recorder_create(&memory, NULL);
+    telemetry.sampler = &sampler;
+    event_emit(&telemetry.sink, "run_started", NULL);
+    assert_int_equal(tally_of(&seen.types, "memory_sample"), 1);
+    event_emit(&telemetry.sink, "collection_started", NULL);
+    assert_int_equal(tally_of(&seen.types, "memory_sample"), 1);
+    /* A second, then two, then four: as if the time had come each time. */
+    int64_t period_ms = telemetry.sample_period_ms;
+    struct progress progress = {0};
+    for (int i = 1; i < 2 * SAMPLES_PER_PERIOD; i++) {
+        telemetry.sample_at_ms = 0;
+        event_progress(&telemetry.sink, &progress);
+    }
+    assert_int_equal(tally_of(&seen.types, "memory_sample"),
+                     2 * SAMPLES_PER_PERIOD);
+    assert_int_equal(seen.progress, 2 * SAMPLES_PER_PERIOD - 1);
+    assert_int_equal(telemetry.sample_period_ms, 4 * period_ms);
+    sampler_close(&sampler);
+    recorder_free(telemetry.recorder);
+    telemetry_close(&telemetry);
+    assert_int_equal(memory_live(&memory), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_event_goes_everywhere),
+        cmocka_unit_test(what_matters_finds_room),
+        cmocka_unit_test(the_file_never_passes_its_limit),
+        cmocka_unit_test(samples_come_between_the_events),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

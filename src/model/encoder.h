@@ -1,16 +1,22 @@
 /* encoder.h - from ids to sentence vectors: the transformer and its head over
  * a device's verbs.
  *
- *     struct encoder_budget budget = encoder_budget_default(spec, device, 0);
- *     struct encoder *e = encoder_create(memory, spec, weights, device,
- *                                        &budget, err);
+ *     struct encoder *e = encoder_create(memory, spec, weights, device, pool,
+ *                                        err);
+ *     struct encoder_budget budget =
+ *         encoder_budget_make(spec, weights_stream(weights), device, 8192,
+ * 512); encoder_workspace(spec, shape, device, &budget, &need, err); void
+ * *block = device_alloc(device, need.bytes, need.charge, NULL, err);
+ *     encoder_lay_out(e, &budget, block);
  *     encoder_encode(e, &batch, vectors, err);    // any number of times
- *     encoder_free(e);
  *
- * The workspace is one block, taken at creation; encoding allocates nothing.
- * Texts are packed without padding. On a device with several lanes a lane
- * takes a group of whole texts through all layers; a text's vector does not
- * depend on what it was grouped with.
+ * The workspace belongs to the caller: the models on a device share one, and
+ * another budget is laid out in it (or in a new one) between batches. Encoding
+ * allocates nothing. Texts are packed without padding. On a device with
+ * several lanes a lane takes a group of whole texts through all layers; a
+ * text's vector does not depend on what it was grouped with. Where layers
+ * stream, the whole batch goes through a layer together (lane 0, made wide):
+ * the same bits.
  */
 
 #ifndef MODEL_ENCODER_H
@@ -24,6 +30,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "device/device.h"
+#include "model/shape.h"
 #include "model/spec.h"
 #include "model/weights.h"
 
@@ -31,30 +38,41 @@ struct encoder_budget {
     size_t batch_tokens; /* most tokens in one call of encoder_encode */
     size_t group_tokens; /* rows a lane works on at once */
     size_t longest;      /* tokens of the longest text; <= group_tokens */
+    bool stream;         /* layers stream: one lane takes the batch whole */
 };
 
-/* What suits the device; BATCH_TOKENS 0: the default. A batch always has room
- * for the longest text that the model takes. */
-struct encoder_budget encoder_budget_default(const struct model_spec *spec,
-                                             const struct device *device,
-                                             size_t batch_tokens);
+enum { ENCODER_BATCH_TOKENS = 8192 }; /* a good batch on the CPU */
 
-/* Bytes of the workspace that encoder_create will take. */
-bool encoder_workspace_bytes(const struct model_spec *spec,
-                             const struct device *device,
-                             const struct encoder_budget *budget,
-                             uint64_t *bytes, struct error *err);
+/* BATCH_TOKENS is raised to LONGEST if it is less. */
+struct encoder_budget encoder_budget_make(const struct model_spec *spec,
+                                          bool stream,
+                                          const struct device *device,
+                                          size_t batch_tokens, size_t longest);
+
+struct encoder_need {
+    uint64_t bytes;  /* for device_alloc */
+    uint64_t charge; /* likewise */
+};
+/* SHAPE: what a device that charges shapes counts. */
+bool encoder_workspace(const struct model_spec *spec, const struct shape *shape,
+                       const struct device *device,
+                       const struct encoder_budget *budget,
+                       struct encoder_need *need, struct error *err);
 
 struct encoder;
 
-/* SPEC, WEIGHTS, DEVICE and POOL are borrowed and must outlive it. */
+/* SPEC, WEIGHTS, DEVICE and POOL (the device's) are borrowed and must outlive
+ * it. It has no workspace yet. */
 struct encoder *encoder_create(struct memory *memory,
                                const struct model_spec *spec,
-                               const struct weights *weights,
-                               struct device *device, struct pool *pool,
-                               const struct encoder_budget *budget,
-                               struct error *err);
-void encoder_free(struct encoder *encoder); /* NULL is fine */
+                               struct weights *weights, struct device *device,
+                               struct pool *pool, struct error *err);
+void encoder_free(struct encoder *encoder); /* NULL is fine; not the block */
+
+/* Use BLOCK (borrowed, at least encoder_workspace's bytes) from now on.
+ * Allocates nothing. */
+void encoder_lay_out(struct encoder *encoder,
+                     const struct encoder_budget *budget, void *block);
 
 struct encoder_batch {
     const uint32_t *ids;    /* [tokens], each < vocab */
@@ -65,7 +83,9 @@ struct encoder_batch {
                              where the model says so; 0: none */
 };
 
-/* VECTORS [texts, width] in host memory. */
+/* VECTORS [texts, width] in host memory. A refused submit (ERROR_MEMORY,
+ * ERROR_DEVICE) ends the batch: nothing in VECTORS counts then, and the encoder
+ * can be used again (with ERROR_MEMORY). */
 bool encoder_encode(struct encoder *encoder, const struct encoder_batch *batch,
                     float *vectors, struct error *err);
 

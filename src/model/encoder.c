@@ -3,16 +3,14 @@
 
 #include "model/encoder.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #include "base/layout.h"
 
-enum {
-    BATCH_TOKENS = 8192, /* about a second of a small model on two cores */
-    GROUP_TOKENS = 512, /* enough rows for the GEMM, few enough for the cache */
-};
+/* Enough rows for the GEMM, few enough for the cache. */
+enum { GROUP_TOKENS = 512 };
 
 /* What a lane holds while a group of texts goes through. */
 struct lane_work {
@@ -28,13 +26,20 @@ struct lane_work {
 struct encoder {
     struct memory *memory;
     const struct model_spec *spec;
-    const struct weights *weights;
+    struct weights *weights;
     struct device *device;
     struct pool *pool;
     struct encoder_budget budget;
     struct attention attention;
-    struct lane_work *work; /* [device->lanes] */
-    void *block;            /* owned: all of the above */
+    struct lane_work work[]; /* [device->lanes], pieces of the caller's block */
+};
+
+/* Whole texts of a batch that go through together. */
+struct group {
+    const struct encoder_batch *batch;
+    struct sequences texts;
+    const uint32_t *ids;
+    float *vectors;
 };
 
 /* ---- the transformer ---------------------------------------------------- */
@@ -58,14 +63,12 @@ static void encoder_layer(const struct encoder *e,
     device_norm(lane, &w->output_norm, x, rows, x);
 }
 
-static void transform(const struct encoder *e, struct lane *lane,
-                      const struct lane_work *work,
-                      const struct sequences *texts, const uint32_t *ids) {
-    device_embed(lane, &e->weights->embedding, ids, texts, work->x);
+static void embed(const struct encoder *e, struct lane *lane,
+                  const struct lane_work *work, const struct group *group) {
+    device_embed(lane, &e->weights->embedding, group->ids, &group->texts,
+                 work->x);
     device_norm(lane, &e->weights->embedding_norm, work->x,
-                sequences_rows(texts), work->x);
-    for (size_t i = 0; i < e->spec->layers; i++)
-        encoder_layer(e, &e->weights->layers[i], lane, work, texts);
+                sequences_rows(&group->texts), work->x);
 }
 
 /* ---- the head ----------------------------------------------------------- */
@@ -83,20 +86,55 @@ static void pool(const struct encoder *e, struct lane *lane,
 }
 
 static void head(const struct encoder *e, struct lane *lane,
-                 const struct lane_work *work, const struct sequences *texts,
-                 size_t prompt_tokens, float *vectors) {
-    pool(e, lane, work, texts, prompt_tokens);
+                 const struct lane_work *work, const struct group *group) {
+    size_t texts = group->texts.texts;
+    pool(e, lane, work, &group->texts, group->batch->prompt_tokens);
     float *from = work->pooled, *to = work->projected;
     for (size_t i = 0; i < e->spec->dense_count; i++) {
-        device_linear(lane, &e->weights->dense[i], from, texts->texts,
+        device_linear(lane, &e->weights->dense[i], from, texts,
                       e->spec->dense[i].activation, NULL, to);
         float *swap = from;
         from = to;
         to = swap;
     }
     if (e->spec->normalize)
-        device_normalize(lane, from, texts->texts, e->spec->width);
-    memcpy(vectors, from, texts->texts * e->spec->width * sizeof *vectors);
+        device_normalize(lane, from, texts, e->spec->width);
+    device_download(lane, from, texts * e->spec->width, group->vectors);
+}
+
+/* ---- one group ---------------------------------------------------------- */
+
+/* All layers in one submit. */
+static bool encode_resident(const struct encoder *e, struct lane *lane,
+                            const struct lane_work *work,
+                            const struct group *group, struct error *err) {
+    if (!device_submit(lane, err))
+        return false;
+    embed(e, lane, work, group);
+    for (size_t i = 0; i < e->spec->layers; i++)
+        encoder_layer(e, &e->weights->layers[i], lane, work, &group->texts);
+    head(e, lane, work, group);
+    return device_finish(lane, err);
+}
+
+/* A layer a submit: weights_layer overwrites the slot of the one before, which
+ * must be done. */
+static bool encode_streamed(const struct encoder *e, struct lane *lane,
+                            const struct lane_work *work,
+                            const struct group *group, struct error *err) {
+    for (size_t i = 0; i < e->spec->layers; i++) {
+        const struct layer_weights *layer = weights_layer(e->weights, i, err);
+        if (!layer || !device_submit(lane, err))
+            return false;
+        if (i == 0)
+            embed(e, lane, work, group);
+        encoder_layer(e, layer, lane, work, &group->texts);
+        if (i + 1 == e->spec->layers)
+            head(e, lane, work, group);
+        if (!device_finish(lane, err))
+            return false;
+    }
+    return true;
 }
 
 /* ---- groups and lanes --------------------------------------------------- */
@@ -112,16 +150,21 @@ static size_t group_end(const struct encoder *e,
     return end;
 }
 
-static void encode_group(const struct encoder *e, struct lane *lane,
+static bool encode_group(const struct encoder *e, struct lane *lane,
                          const struct encoder_batch *batch, size_t first,
-                         size_t end, float *vectors) {
+                         size_t end, float *vectors, struct error *err) {
     const struct lane_work *work = &e->work[lane->number];
     for (size_t t = first; t <= end; t++)
         work->starts[t - first] = batch->starts[t] - batch->starts[first];
-    struct sequences texts = {.texts = end - first, .starts = work->starts};
-    transform(e, lane, work, &texts, batch->ids + batch->starts[first]);
-    head(e, lane, work, &texts, batch->prompt_tokens,
-         vectors + first * e->spec->width);
+    struct group group = {
+        .batch = batch,
+        .texts = {.texts = end - first, .starts = work->starts},
+        .ids = batch->ids + batch->starts[first],
+        .vectors = vectors + first * e->spec->width,
+    };
+    return weights_stream(e->weights)
+               ? encode_streamed(e, lane, work, &group, err)
+               : encode_resident(e, lane, work, &group, err);
 }
 
 struct job {
@@ -129,7 +172,23 @@ struct job {
     const struct encoder_batch *batch;
     float *vectors;
     _Atomic size_t next; /* the first text that nobody has taken */
+    _Atomic bool failed; /* set by the lane that writes ERROR */
+    struct error error;
 };
+
+/* The first text of a group that is now the caller's, up to *END; all texts if
+ * there is none left, or another lane failed. */
+static size_t take_group(struct job *job, size_t *end) {
+    size_t first = atomic_load(&job->next);
+    while (first < job->batch->texts) {
+        if (atomic_load(&job->failed))
+            return job->batch->texts;
+        *end = group_end(job->encoder, job->batch, first);
+        if (atomic_compare_exchange_weak(&job->next, &first, *end))
+            return first;
+    }
+    return first;
+}
 
 /* Lanes take the next group as they get free; groups are the same whoever
  * takes them. */
@@ -139,27 +198,40 @@ static void run_lane(void *context, unsigned thread) {
     if (thread >= e->device->lanes)
         return;
     struct lane *lane = device_lane(e->device, thread);
-    size_t first = atomic_load(&job->next);
-    while (first < job->batch->texts) {
-        size_t end = group_end(e, job->batch, first);
-        if (!atomic_compare_exchange_weak(&job->next, &first, end))
-            continue;
-        encode_group(e, lane, job->batch, first, end, job->vectors);
-        first = atomic_load(&job->next);
-    }
+    struct error err = {0};
+    for (size_t first, end;
+         (first = take_group(job, &end)) < job->batch->texts;)
+        if (!encode_group(e, lane, job->batch, first, end, job->vectors,
+                          &err) &&
+            !atomic_exchange(&job->failed, true))
+            job->error = err;
 }
 
-/* Few texts: all threads share the verbs of one lane. */
-static void run_wide(const struct encoder *e, const struct encoder_batch *batch,
-                     float *vectors) {
+static bool run_lanes(const struct encoder *e,
+                      const struct encoder_batch *batch, float *vectors,
+                      struct error *err) {
+    struct job job = {.encoder = e, .batch = batch, .vectors = vectors};
+    pool_run(e->pool, run_lane, &job);
+    if (!job.failed)
+        return true;
+    if (err)
+        *err = job.error;
+    return false;
+}
+
+/* Few texts, or layers that stream: all threads share the verbs of one lane. */
+static bool run_wide(const struct encoder *e, const struct encoder_batch *batch,
+                     float *vectors, struct error *err) {
     struct lane *lane = device_lane(e->device, 0);
+    bool fine = true;
     lane_widen(lane, true);
-    for (size_t first = 0; first < batch->texts;) {
+    for (size_t first = 0; fine && first < batch->texts;) {
         size_t end = group_end(e, batch, first);
-        encode_group(e, lane, batch, first, end, vectors);
+        fine = encode_group(e, lane, batch, first, end, vectors, err);
         first = end;
     }
     lane_widen(lane, false);
+    return fine;
 }
 
 static size_t count_groups(const struct encoder *e,
@@ -172,61 +244,58 @@ static size_t count_groups(const struct encoder *e,
 
 bool encoder_encode(struct encoder *encoder, const struct encoder_batch *batch,
                     float *vectors, struct error *err) {
-    if (count_groups(encoder, batch) < encoder->device->lanes) {
-        run_wide(encoder, batch, vectors);
-        return device_finish(device_lane(encoder->device, 0), err);
-    }
-    struct job job = {.encoder = encoder, .batch = batch, .vectors = vectors};
-    pool_run(encoder->pool, run_lane, &job);
-    for (unsigned i = 0; i < encoder->device->lanes; i++)
-        if (!device_finish(device_lane(encoder->device, i), err))
-            return false;
-    return true;
+    return encoder->budget.stream ||
+                   count_groups(encoder, batch) < encoder->device->lanes
+               ? run_wide(encoder, batch, vectors, err)
+               : run_lanes(encoder, batch, vectors, err);
 }
 
 /* ---- memory ------------------------------------------------------------- */
 
-struct encoder_budget encoder_budget_default(const struct model_spec *spec,
-                                             const struct device *device,
-                                             size_t batch_tokens) {
-    struct encoder_budget budget = {.longest = spec->max_length};
-    budget.batch_tokens = batch_tokens ? batch_tokens : BATCH_TOKENS;
-    if (budget.batch_tokens < budget.longest)
-        budget.batch_tokens = budget.longest;
-    size_t share = budget.batch_tokens / device->lanes;
-    budget.group_tokens = share < GROUP_TOKENS ? share : GROUP_TOKENS;
-    if (budget.group_tokens < budget.longest)
-        budget.group_tokens = budget.longest;
-    return budget;
+static size_t at_least(size_t value, size_t low) {
+    return value > low ? value : low;
+}
+
+static size_t at_most(size_t value, size_t high) {
+    return value < high ? value : high;
+}
+
+struct encoder_budget encoder_budget_make(const struct model_spec *spec,
+                                          bool stream,
+                                          const struct device *device,
+                                          size_t batch_tokens, size_t longest) {
+    longest = at_least(at_most(longest, spec->max_length), 1);
+    batch_tokens = at_least(batch_tokens, longest);
+    size_t share = at_most(batch_tokens / device->lanes, GROUP_TOKENS);
+    return (struct encoder_budget){
+        .batch_tokens = batch_tokens,
+        .group_tokens = stream ? batch_tokens : at_least(share, longest),
+        .longest = longest,
+        .stream = stream};
 }
 
 /* Runs twice: first with an empty layout, to measure. */
-static struct lane_work *place(struct layout *layout,
-                               const struct model_spec *spec,
-                               const struct device *device,
-                               const struct attention *attention,
-                               const struct encoder_budget *budget) {
+static struct lane_work place_lane(struct layout *layout,
+                                   const struct model_spec *spec,
+                                   const struct encoder_budget *budget,
+                                   size_t attention_bytes) {
     size_t rows = budget->group_tokens, hidden = spec->hidden;
     size_t wide = spec->inter > 4 * hidden ? spec->inter : 4 * hidden;
-    size_t head = model_spec_head_width(spec);
-    struct lane_work *work = layout_take(layout, device->lanes, sizeof *work);
-    for (unsigned i = 0; i < device->lanes; i++) {
-        struct lane_work w = {
-            .x = layout_take(layout, rows, hidden * sizeof(float)),
-            .wide = layout_take(layout, rows, wide * sizeof(float)),
-            .attention = layout_take(
-                layout, 1,
-                device_attention_bytes(device, attention, budget->longest)),
-            .pooled = layout_take(layout, rows, head * sizeof(float)),
-            .projected = spec->dense_count
-                             ? layout_take(layout, rows, head * sizeof(float))
-                             : NULL,
-            .starts = layout_take(layout, rows + 1, sizeof(uint32_t)),
-        };
-        if (work)
-            work[i] = w;
-    }
-    return work;
+    size_t head = model_spec_head_width(spec) * sizeof(float);
+    return (struct lane_work){
+        .x = layout_take(layout, rows, hidden * sizeof(float)),
+        .wide = layout_take(layout, rows, wide * sizeof(float)),
+        .attention = layout_take(layout, 1, attention_bytes),
+        .pooled = layout_take(layout, rows, head),
+        .projected = spec->dense_count ? layout_take(layout, rows, head) : NULL,
+        .starts = layout_take(layout, rows + 1, sizeof(uint32_t)),
+    };
+}
+
+/* Lanes that have rows of their own. */
+static unsigned lanes_used(const struct device *device,
+                           const struct encoder_budget *budget) {
+    return budget->stream ? 1 : device->lanes;
 }
 
 static struct attention attention_of(const struct model_spec *spec) {
@@ -235,52 +304,68 @@ static struct attention attention_of(const struct model_spec *spec) {
                               .scale = 1.0f / sqrtf((float)spec->head_dim)};
 }
 
-bool encoder_workspace_bytes(const struct model_spec *spec,
-                             const struct device *device,
-                             const struct encoder_budget *budget,
-                             uint64_t *bytes, struct error *err) {
+static uint64_t charge_of(const struct model_spec *spec,
+                          const struct shape *shape,
+                          const struct device *device,
+                          const struct encoder_budget *budget, uint64_t bytes) {
+    struct shape own;
+    if (!device->charges_shapes)
+        return memory_block_bytes(bytes);
+    shape_of_spec(spec, &own);
+    return shape_workspace_bytes(shape ? shape : &own, budget->batch_tokens,
+                                 budget->longest, device->storage_bytes);
+}
+
+bool encoder_workspace(const struct model_spec *spec, const struct shape *shape,
+                       const struct device *device,
+                       const struct encoder_budget *budget,
+                       struct encoder_need *need, struct error *err) {
     struct layout measure = {0};
     struct attention attention = attention_of(spec);
-    place(&measure, spec, device, &attention, budget);
-    *bytes = measure.bytes;
-    return !measure.overflow ||
-           error_set(err, ERROR_MEMORY,
-                     "a workspace for %zu tokens cannot be addressed",
-                     budget->group_tokens);
+    size_t scratch =
+        device_attention_bytes(device, &attention, budget->longest);
+    for (unsigned i = 0; i < lanes_used(device, budget); i++)
+        place_lane(&measure, spec, budget, scratch);
+    if (measure.overflow)
+        return error_set(err, ERROR_MEMORY,
+                         "a workspace for %zu tokens cannot be addressed; "
+                         "choose a smaller budget",
+                         budget->group_tokens);
+    *need = (struct encoder_need){
+        .bytes = measure.bytes,
+        .charge = charge_of(spec, shape, device, budget, measure.bytes)};
+    return true;
+}
+
+void encoder_lay_out(struct encoder *encoder,
+                     const struct encoder_budget *budget, void *block) {
+    assert(budget->stream || !weights_stream(encoder->weights));
+    struct layout layout = {.base = block};
+    size_t scratch = device_attention_bytes(
+        encoder->device, &encoder->attention, budget->longest);
+    encoder->budget = *budget;
+    for (unsigned i = 0; i < lanes_used(encoder->device, budget); i++)
+        encoder->work[i] = place_lane(&layout, encoder->spec, budget, scratch);
 }
 
 struct encoder *encoder_create(struct memory *memory,
                                const struct model_spec *spec,
-                               const struct weights *weights,
-                               struct device *device, struct pool *pool,
-                               const struct encoder_budget *budget,
-                               struct error *err) {
-    uint64_t bytes;
-    if (!encoder_workspace_bytes(spec, device, budget, &bytes, err))
-        return NULL;
-    struct encoder *e = memory_alloc(memory, 1, sizeof *e, err);
+                               struct weights *weights, struct device *device,
+                               struct pool *pool, struct error *err) {
+    struct encoder *e = memory_zalloc(
+        memory, 1, sizeof *e + device->lanes * sizeof *e->work, err);
     if (!e)
         return NULL;
-    *e = (struct encoder){.memory = memory,
-                          .spec = spec,
-                          .weights = weights,
-                          .device = device,
-                          .pool = pool,
-                          .budget = *budget,
-                          .attention = attention_of(spec)};
-    e->block = memory_alloc(memory, 1, bytes, err);
-    if (!e->block) {
-        encoder_free(e);
-        return NULL;
-    }
-    struct layout real = {.base = e->block};
-    e->work = place(&real, spec, device, &e->attention, budget);
+    e->memory = memory;
+    e->spec = spec;
+    e->weights = weights;
+    e->device = device;
+    e->pool = pool;
+    e->attention = attention_of(spec);
     return e;
 }
 
 void encoder_free(struct encoder *encoder) {
-    if (!encoder)
-        return;
-    memory_free(encoder->memory, encoder->block);
-    memory_free(encoder->memory, encoder);
+    if (encoder)
+        memory_free(encoder->memory, encoder);
 }

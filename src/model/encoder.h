@@ -3,10 +3,11 @@
  *
  *     struct encoder *e = encoder_create(memory, spec, weights, device, pool,
  *                                        err);
- *     struct encoder_budget budget =
- *         encoder_budget_make(spec, weights_stream(weights), device, 8192,
- * 512); encoder_workspace(spec, shape, device, &budget, &need, err); void
- * *block = device_alloc(device, need.bytes, need.charge, NULL, err);
+ *     struct encoder_budget budget = encoder_budget_make(
+ *         spec, weights_stream(weights), device, ENCODER_BATCH_TOKENS, 512);
+ *     struct encoder_need need;
+ *     encoder_workspace(spec, shape, device, &budget, &need, err);
+ *     void *block = device_alloc(device, need.bytes, need.charge, NULL, err);
  *     encoder_lay_out(e, &budget, block);
  *     encoder_encode(e, &batch, vectors, err);    // any number of times
  *
@@ -16,7 +17,7 @@
  * several lanes a lane takes a group of whole texts through all layers; a
  * text's vector does not depend on what it was grouped with. Where layers
  * stream, the whole batch goes through a layer together (lane 0, made wide):
- * the same bits.
+ * the same bits. One thread drives an encoder.
  */
 
 #ifndef MODEL_ENCODER_H
@@ -43,7 +44,9 @@ struct encoder_budget {
 
 enum { ENCODER_BATCH_TOKENS = 8192 }; /* a good batch on the CPU */
 
-/* BATCH_TOKENS is raised to LONGEST if it is less. */
+/* BATCH_TOKENS is raised to LONGEST if it is less. LONGEST: of the texts that
+ * will come, special tokens included; the workspace depends on it and not on
+ * what the model could take (spec->max_length caps it). */
 struct encoder_budget encoder_budget_make(const struct model_spec *spec,
                                           bool stream,
                                           const struct device *device,
@@ -51,9 +54,11 @@ struct encoder_budget encoder_budget_make(const struct model_spec *spec,
 
 struct encoder_need {
     uint64_t bytes;  /* for device_alloc */
-    uint64_t charge; /* likewise */
+    uint64_t charge; /* likewise, and what the device's account then counts:
+                        bytes with the allocator's rounding, or the shape's
+                        workspace for batch_tokens and longest */
 };
-/* SHAPE: what a device that charges shapes counts. */
+/* SHAPE: what a device that charges shapes counts; NULL: the model's own. */
 bool encoder_workspace(const struct model_spec *spec, const struct shape *shape,
                        const struct device *device,
                        const struct encoder_budget *budget,
@@ -70,7 +75,7 @@ struct encoder *encoder_create(struct memory *memory,
 void encoder_free(struct encoder *encoder); /* NULL is fine; not the block */
 
 /* Use BLOCK (borrowed, at least encoder_workspace's bytes) from now on.
- * Allocates nothing. */
+ * Allocates nothing. Where the weights stream, the budget must say so. */
 void encoder_lay_out(struct encoder *encoder,
                      const struct encoder_budget *budget, void *block);
 
@@ -84,8 +89,10 @@ struct encoder_batch {
 };
 
 /* VECTORS [texts, width] in host memory. A refused submit (ERROR_MEMORY,
- * ERROR_DEVICE) ends the batch: nothing in VECTORS counts then, and the encoder
- * can be used again (with ERROR_MEMORY). */
+ * ERROR_DEVICE) ends the batch on all lanes: the error is the first lane's,
+ * nothing in VECTORS counts then, and the encoder can be used again (with
+ * ERROR_MEMORY). A submit is a group of texts, or a layer where layers stream.
+ */
 bool encoder_encode(struct encoder *encoder, const struct encoder_batch *batch,
                     float *vectors, struct error *err);
 

@@ -29,23 +29,39 @@ struct shape {
     uint64_t table_count; /* numbers in embedding tables and what is not in a
                              layer */
     uint64_t layer_count; /* numbers in one layer */
-    size_t width;         /* of its pooled vector */
+    size_t width;         /* of the widest row that its head makes of a text */
 };
 
-/* ERROR_INPUT names the file, the key and what is wrong with it (absent, no
- * number, too large: products are checked against overflow). */
+/* Counted is what a sentence vector needs: what upstream's bare model holds,
+ * without BERT's pooler and without a head that guesses words. ERROR_INPUT
+ * names the file, the key and what is wrong with it (absent, no number, too
+ * large), ERROR_UNSUPPORTED a "model_type" whose numbers we do not know. */
 bool shape_read(struct memory *memory, const char *path, struct shape *shape,
                 struct error *err);
 /* The shape of a model that we compute. */
 void shape_of_spec(const struct model_spec *spec, struct shape *shape);
 
 /* RESIDENT of the layers, the tables, and with SLOTS two more layers that
- * streamed ones pass through. */
+ * streamed ones pass through. What does not fit 64 bits is UINT64_MAX, here
+ * and below. */
 uint64_t shape_weights_bytes(const struct shape *shape, size_t resident,
                              bool slots, size_t storage_bytes);
-/* For a packed batch of TOKENS, no text longer than LONGEST: residual stream
- * in f32, Q K V and context or the feed-forward block's inside in the stored
- * type, attention without an [L, L] matrix, ids and starts, pooled vectors. */
+
+/* What a card holds for a packed batch of TOKENS, no text longer than LONGEST:
+ *
+ *     tokens * hidden * 4            the residual stream, in f32
+ *     tokens * hidden * storage      its normed rows, which a GEMM reads
+ *     tokens * inside * storage      Q K V and context, later the inside of the
+ *                                    feed-forward block: the larger of the two
+ *     heads * longest * (head_dim + 2) * 4
+ *                                    attention of one text: its rows with their
+ *                                    greatest score and sum, no [L, L] matrix
+ *     tokens * 4 + (tokens + 1) * 4  ids and starts
+ *     tokens * width * 4             pooled vectors: a text has a token at
+ *                                    least
+ *
+ * where inside is max((2 * heads + 2 * kv_heads) * head_dim, inter), or
+ * 2 * inter where the block is gated. Linear in TOKENS. */
 uint64_t shape_workspace_bytes(const struct shape *shape, size_t tokens,
                                size_t longest, size_t storage_bytes);
 

@@ -2,14 +2,21 @@
  * the table that its config derives, and laid out for a device.
  *
  * Big tables (word embeddings) stay in the mapped file where they can; what a
- * GEMM reads is packed into one block, and the file's pages are let go.
+ * GEMM reads is packed into one block on the device, and the file's pages are
+ * let go. Where the layers do not all fit, some stay there and the others lie
+ * packed in host memory and pass through two slots of the block: while a layer
+ * computes in one, the next is copied into the other.
  *
+ *     struct weights_placement where = {.resident = 6, .shape = &shape};
  *     struct weights_need need;
- *     weights_measure(spec, device, &need);            // before anything
- *     struct weights *w = weights_load(memory, spec, files, device, err);
+ *     weights_measure(spec, files, device, &where, &need, err); // exactly
+ *     struct weights *w = weights_load(memory, spec, files, device, &where,
+ *                                      NULL, err);
+ *     const struct layer_weights *layer = weights_layer(w, i, err);
  *     weights_free(w);
  *
- * Immutable after loading, shared by lanes.
+ * Immutable after loading and shared by lanes, where no layers stream. Where
+ * they do, one thread asks for layers (weights_layer).
  */
 
 #ifndef MODEL_WEIGHTS_H
@@ -37,34 +44,59 @@ struct layer_weights {
     struct norm output_norm;
 };
 
-struct weights {
-    struct memory *memory; /* borrowed */
-    struct embedding embedding;
-    struct norm embedding_norm;
-    struct layer_weights *layers;   /* [layers], in the block */
-    struct linear dense[DENSE_MAX]; /* the sentence modules behind pooling */
-    void *block;                    /* one block for all of it, owned */
-    struct safetensors *file;       /* the mapping that tables point into */
+/* One of the two places on the device that streamed layers pass through. */
+struct weights_slot {
+    struct layer_weights layer; /* pieces of DATA */
+    void *data;                 /* (device) [layer_bytes] */
+    size_t holds;               /* the layer that is there; SIZE_MAX: none */
 };
 
-/* Which layers stay on the device. The others lie in host memory and pass
- * through two slots there, copied while the layer before is computed. */
+struct weights {
+    struct memory *memory; /* borrowed: host memory */
+    struct device *device; /* borrowed */
+    struct embedding embedding;
+    struct norm embedding_norm;
+    struct layer_weights *layers; /* [layers_count]; those that stream point
+                                     into host memory: ask weights_layer */
+    size_t layers_count;
+    size_t resident;                /* layers on the device: the first ones */
+    struct linear dense[DENSE_MAX]; /* the sentence modules behind pooling */
+    void *block;                    /* on the device, owned */
+    void *host;                     /* owned: layers, and those that stream */
+    char *streamed;     /* in it: [layers_count - resident, layer_bytes] */
+    size_t layer_bytes; /* of a packed layer, where any stream */
+    struct weights_slot slots[2];
+    struct weights_slot *copying; /* a copy is under way into it, or NULL */
+    struct safetensors *file;     /* the mapping that tables point into */
+};
+
+/* Which layers stay on the device: the first RESIDENT. Where SHAPE has another
+ * number of layers than the model, as large a part of the model's own, rounded
+ * down. */
 struct weights_placement {
     size_t resident; /* of shape->layers (of the account, where there is one);
                         what is more than that means all */
-    const struct shape *shape; /* what a device that charges shapes counts */
+    const struct shape *shape; /* what a device that charges shapes counts;
+                                  NULL: the model's own */
 };
 
 struct weights_need {
-    uint64_t block_bytes;  /* on the device, as we hold it */
-    uint64_t charge_bytes; /* what its account is charged: block_bytes (with
-                              the allocator's rounding) on the CPU */
-    uint64_t host_bytes;   /* private host memory of layers that stream, with
-                              the loader's own (rounding counted) */
-    uint64_t mapped_bytes; /* of the files, at most, while loaded */
+    uint64_t block_bytes;   /* for device_alloc: as we hold it */
+    uint64_t charge_bytes;  /* what the device's account is charged: block_bytes
+                               with the allocator's rounding, or the shape's
+                               bytes (tables and slots with them) */
+    uint64_t host_bytes;    /* host memory besides: the description of layers
+                               and files, and layers that stream; rounding
+                               counted */
+    uint64_t loading_bytes; /* host memory on top of all that, at most, until
+                               weights_load returns */
+    uint64_t mapped_bytes;  /* of the files, at most, while loaded */
 };
 
-/* What weights_load will take: exactly. False if the sizes overflow. */
+/* What weights_load will take, to the byte: device->account grows by
+ * charge_bytes, MEMORY by host_bytes (one and the same on the CPU). PLACEMENT
+ * NULL: all layers on the device. False and ERROR_INPUT if the sizes overflow,
+ * or the errors of opening the files. */
 bool weights_measure(const struct model_spec *spec,
                      const struct model_files *files,
                      const struct device *device,
@@ -78,7 +110,8 @@ bool weights_check(struct memory *memory, const struct model_spec *spec,
                    const struct model_files *files, struct error *err);
 
 /* NULL and the errors of weights_check, or ERROR_MEMORY. The caller frees.
- * FROM: a reservation on the device's account, or NULL. */
+ * FROM: a reservation on the device's account, or NULL. PLACEMENT is read only
+ * here. */
 struct weights *weights_load(struct memory *memory,
                              const struct model_spec *spec,
                              const struct model_files *files,
@@ -87,8 +120,11 @@ struct weights *weights_load(struct memory *memory,
                              struct reservation *from, struct error *err);
 
 /* Layer I on the device. Where layers stream it waits for the layer's copy and
- * begins the next one's: ask for layers in their order, again and again from
- * 0, from one thread. ERROR_DEVICE if the copy failed. */
+ * begins the next one's (after the last the first, so the next batch starts
+ * warm): ask for layers in their order, again and again from 0, from one
+ * thread. The slot of layer I - 1 is overwritten from then on, so its verbs
+ * must be finished (device_finish). A batch may be given up at any layer.
+ * Allocates nothing. NULL and ERROR_DEVICE if the copy failed. */
 const struct layer_weights *weights_layer(struct weights *weights, size_t i,
                                           struct error *err);
 bool weights_stream(const struct weights *weights); /* do any layers? */

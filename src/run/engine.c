@@ -37,21 +37,31 @@ static bool load_weights(struct engine *engine, size_t batch_tokens,
                          struct error *err) {
     struct session *session = engine->session;
     const struct member *member = engine->member;
+    struct device *device = session->device;
+    struct encoder_need need;
     engine->budget =
-        encoder_budget_default(&member->spec, session->device, batch_tokens);
-    if (!weights_measure(&member->spec, member->files, session->device,
+        encoder_budget_make(&member->spec, false, device,
+                            batch_tokens ? batch_tokens : ENCODER_BATCH_TOKENS,
+                            member->spec.max_length);
+    if (!weights_measure(&member->spec, member->files, device, NULL,
                          &engine->need, err) ||
-        !encoder_workspace_bytes(&member->spec, session->device,
-                                 &engine->budget, &engine->workspace_bytes,
-                                 err))
+        !encoder_workspace(&member->spec, NULL, device, &engine->budget, &need,
+                           err))
         return false;
+    engine->workspace_bytes = need.bytes;
     engine->weights = weights_load(&session->memory, &member->spec,
-                                   member->files, session->device, err);
-    if (engine->weights)
-        engine->encoder = encoder_create(&session->memory, &member->spec,
-                                         engine->weights, session->device,
-                                         session->pool, &engine->budget, err);
-    return engine->encoder != NULL;
+                                   member->files, device, NULL, NULL, err);
+    if (!engine->weights)
+        return false;
+    engine->encoder =
+        encoder_create(&session->memory, &member->spec, engine->weights, device,
+                       session->pool, err);
+    engine->workspace =
+        device_alloc(device, need.bytes, need.charge, NULL, err);
+    if (!engine->encoder || !engine->workspace)
+        return false;
+    encoder_lay_out(engine->encoder, &engine->budget, engine->workspace);
+    return true;
 }
 
 /* Tokens that the prompt takes at the start of each text, as
@@ -110,6 +120,7 @@ void engine_free(struct engine *engine) {
     struct memory *memory = &engine->session->memory;
     unsigned threads = pool_threads(engine->session->pool);
     encoder_free(engine->encoder);
+    device_release(engine->session->device, engine->workspace);
     weights_free(engine->weights);
     for (unsigned i = 0; engine->scratch && i < threads; i++)
         tokenizer_scratch_free(engine->scratch[i]);

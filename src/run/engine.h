@@ -29,6 +29,7 @@ struct engine {
     struct tokenizer_scratch **scratch; /* [threads] */
     struct weights *weights;
     struct encoder *encoder;
+    void *workspace; /* the encoder's, on the device */
     struct encoder_budget budget;
     size_t prompt_tokens; /* to keep out of pooling; 0: none */
     struct weights_need need;

@@ -14,18 +14,22 @@ enum { TOKENIZER_FACTOR = 10 }; /* tables over tokenizer.json, at most */
 
 bool plan_member(const struct session *session, const struct member *member,
                  struct member_plan *plan, struct error *err) {
+    size_t tokens = member->request->budget;
     *plan = (struct member_plan){
-        .budget = encoder_budget_default(&member->spec, session->device,
-                                         member->request->budget)};
+        .budget = encoder_budget_make(&member->spec, false, session->device,
+                                      tokens ? tokens : ENCODER_BATCH_TOKENS,
+                                      member->spec.max_length)};
+    struct encoder_need workspace;
     struct weights_need need;
     uint64_t tokenizer;
-    if (!weights_measure(&member->spec, member->files, session->device, &need,
-                         err) ||
-        !encoder_workspace_bytes(&member->spec, session->device, &plan->budget,
-                                 &plan->workspace_bytes, err) ||
+    if (!weights_measure(&member->spec, member->files, session->device, NULL,
+                         &need, err) ||
+        !encoder_workspace(&member->spec, NULL, session->device, &plan->budget,
+                           &workspace, err) ||
         !file_size(member->files->tokenizer_path, &tokenizer, err))
         return false;
     plan->weights_bytes = need.block_bytes;
+    plan->workspace_bytes = workspace.bytes;
     plan->mapped_bytes = need.mapped_bytes;
     plan->tokenizer_bytes = tokenizer * TOKENIZER_FACTOR;
     plan->staging_bytes = pass_staging_bytes(&member->spec, &plan->budget);

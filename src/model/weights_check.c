@@ -1,0 +1,170 @@
+/* weights_check.c - which tensor of the file is which, and whether all of them
+ * are there, and no other. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "model/weights_parts.h"
+
+enum { PROBLEMS_NAMED = 6 };
+
+/* PATTERN with the layer's number in the place of %zu. */
+static void rule_name(const char *pattern, size_t layer,
+                      char name[NAME_MAX_BYTES]) {
+    const char *slot = strstr(pattern, "%zu");
+    if (slot)
+        snprintf(name, NAME_MAX_BYTES, "%.*s%zu%s", (int)(slot - pattern),
+                 pattern, layer, slot + 3);
+    else
+        snprintf(name, NAME_MAX_BYTES, "%s", pattern);
+}
+
+static const struct tensor *find_named(const struct safetensors *st,
+                                       const char *prefix, const char *pattern,
+                                       size_t layer) {
+    char bare[NAME_MAX_BYTES], name[2 * NAME_MAX_BYTES];
+    if (!pattern)
+        return NULL;
+    rule_name(pattern, layer, bare);
+    snprintf(name, sizeof name, "%s%s", prefix, bare);
+    return safetensors_find(st, name);
+}
+
+static const struct tensor *find_behind(const struct safetensors *st,
+                                        const char *prefix,
+                                        const struct tensor_rule *rule,
+                                        size_t layer) {
+    const struct tensor *tensor = find_named(st, prefix, rule->name, layer);
+    return tensor ? tensor : find_named(st, prefix, rule->old_name, layer);
+}
+
+const struct tensor *find_rule(const struct loader *loader,
+                               const struct tensor_rule *rule, size_t layer) {
+    return find_behind(loader->st, loader->prefix, rule, layer);
+}
+
+const char *find_prefix(const struct safetensors *st,
+                        const struct family *family) {
+    for (size_t i = 0; family->prefixes[i]; i++)
+        if (find_behind(st, family->prefixes[i], &family->rules[0], 0))
+            return family->prefixes[i];
+    return family->prefixes[0];
+}
+
+static bool is_ignored(const struct family *family, const char *prefix,
+                       const char *name) {
+    struct str whole = str_from(name), bare = whole;
+    if (str_starts(whole, str_from(prefix)))
+        bare = str_from(name + strlen(prefix));
+    for (size_t i = 0; family->ignored[i]; i++) {
+        struct str begin = str_from(family->ignored[i]);
+        if (str_starts(whole, begin) || str_starts(bare, begin))
+            return true;
+    }
+    return false;
+}
+
+static void name_problem(struct strbuf *list, size_t *count, const char *name) {
+    if (++*count <= PROBLEMS_NAMED)
+        strbuf_printf(list, "%s%s", *count > 1 ? ", " : "", name);
+    else if (*count == PROBLEMS_NAMED + 1)
+        strbuf_add(list, STR(", ..."));
+}
+
+/* Is it of the right shape and of a type that we read? COLUMNS 0: a vector. */
+static bool check_tensor(const struct tensor *tensor, size_t rows,
+                         size_t columns, const char *file, struct error *err) {
+    bool fits = columns ? tensor->rank == 2 && tensor->shape[0] == rows &&
+                              tensor->shape[1] == columns
+                        : tensor->rank == 1 && tensor->shape[0] == rows;
+    char shape[160], want[64];
+    if (!fits) {
+        tensor_shape_text(tensor, shape, sizeof shape);
+        snprintf(want, sizeof want, columns ? "[%zu, %zu]" : "[%zu]", rows,
+                 columns);
+        return error_set(err, ERROR_INPUT,
+                         "%s: tensor %s has shape %s, but the config asks for "
+                         "%s; config and weights do not belong together",
+                         file, tensor->name, shape, want);
+    }
+    if (tensor->dtype != TENSOR_F32 && tensor->dtype != TENSOR_F16 &&
+        tensor->dtype != TENSOR_BF16)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: tensor %s is %s; F32, F16 and BF16 are supported",
+                         file, tensor->name, tensor->dtype_name);
+    return true;
+}
+
+static bool report_problems(const struct loader *loader, struct error *err) {
+    if (!loader->missing_count && !loader->unexpected_count)
+        return true;
+    return error_set(
+        err, ERROR_INPUT, "%s: weights do not match the config:%s%s%s%s%s",
+        loader->files->folder, loader->missing_count ? " missing " : "",
+        strbuf_str(&loader->missing).data,
+        loader->missing_count && loader->unexpected_count ? ";" : "",
+        loader->unexpected_count ? " unexpected " : "",
+        strbuf_str(&loader->unexpected).data);
+}
+
+/* RULE's tensor of LAYER, if it is there and fits; it is noted if not there. */
+static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
+                       size_t layer, struct error *err) {
+    const struct model_spec *spec = loader->spec;
+    const struct tensor *tensor = find_rule(loader, rule, layer);
+    if (!tensor) {
+        char name[NAME_MAX_BYTES];
+        rule_name(rule->name, layer, name);
+        name_problem(&loader->missing, &loader->missing_count, name);
+        return true;
+    }
+    size_t columns =
+        rule->columns == DIM_NONE ? 0 : dim_size(spec, rule->columns);
+    loader->used[tensor - safetensors_at(loader->st, 0)] = true;
+    return check_tensor(tensor, dim_size(spec, rule->rows), columns,
+                        loader->files->weights[tensor->file], err);
+}
+
+bool check_encoder(struct loader *loader, struct error *err) {
+    const struct family *family = loader->spec->family;
+    for (size_t i = 0; i < family->rules_count; i++) {
+        const struct tensor_rule *rule = &family->rules[i];
+        size_t times = in_layer(rule) ? loader->spec->layers : 1;
+        for (size_t layer = 0; layer < times; layer++)
+            if (!check_rule(loader, rule, layer, err))
+                return false;
+    }
+    for (size_t i = 0; i < safetensors_count(loader->st); i++) {
+        const char *name = safetensors_at(loader->st, i)->name;
+        if (!loader->used[i] && !is_ignored(family, loader->prefix, name))
+            name_problem(&loader->unexpected, &loader->unexpected_count, name);
+    }
+    return report_problems(loader, err);
+}
+
+struct safetensors *open_dense(const struct loader *loader, size_t i,
+                               struct memory *memory,
+                               const struct tensor **weight,
+                               const struct tensor **bias, struct error *err) {
+    const struct dense_files *files = &loader->files->dense[i];
+    const struct dense_spec *spec = &loader->spec->dense[i];
+    struct safetensors *st =
+        safetensors_open(memory, files->weights, files->weights_count, err);
+    if (!st)
+        return NULL;
+    *weight = safetensors_find(st, "linear.weight");
+    *bias = safetensors_find(st, "linear.bias");
+    const char *file = files->weights[0];
+    bool fine = *weight && (*bias != NULL) == spec->bias &&
+                safetensors_count(st) == (spec->bias ? 2 : 1);
+    if (!fine)
+        error_set(err, ERROR_INPUT,
+                  "%s: expected exactly linear.weight%s for this Dense module",
+                  file, spec->bias ? " and linear.bias" : "");
+    fine = fine && check_tensor(*weight, spec->out, spec->in, file, err) &&
+           (!*bias || check_tensor(*bias, spec->out, 0, file, err));
+    if (fine)
+        return st;
+    safetensors_close(st);
+    return NULL;
+}

@@ -181,9 +181,9 @@ static bool configure(ens_embedder *e, const ens_config *config,
 
 ens_embedder *ens_create(const ens_config *config, ens_error *error) {
     struct error err = {0};
-    struct memory none = {0};
-    ens_embedder *e = memory_zalloc(&none, 1, sizeof *e, &err);
+    ens_embedder *e = calloc(1, sizeof *e); /* its memory is inside */
     if (!e) {
+        error_set(&err, ERROR_MEMORY, "the system has no memory left");
         embedder_fail(error, &err);
         return NULL;
     }
@@ -199,7 +199,6 @@ ens_embedder *ens_create(const ens_config *config, ens_error *error) {
 void ens_destroy(ens_embedder *e) {
     if (!e)
         return;
-    struct memory none = {0};
     engine_free(e->engine);
     if (e->open) {
         roster_free(&e->roster);
@@ -212,5 +211,5 @@ void ens_destroy(ens_embedder *e) {
     memory_free(&e->memory, e->events);
     free(e->summary);
     arena_free(&e->arena);
-    memory_free(&none, e);
+    free(e);
 }

@@ -30,6 +30,21 @@ struct model_request {
     double weight;         /* in the fused vector; > 0 */
     size_t dim;            /* width to cut its vectors to; 0: not said */
     size_t budget;         /* most tokens in a batch; 0: default */
+    const char *account;   /* config.json whose bytes simulated cards charge, or
+                              NULL */
+};
+
+/* --ceiling and --margin: DEVICE=BYTES. */
+struct device_bytes {
+    const char *device;
+    uint64_t bytes;
+};
+
+enum run_mode {
+    MODE_AUTO,
+    MODE_SIMULTANEOUS, /* all models resident, each on its device */
+    MODE_SEQUENTIAL,   /* models take turns, a window of texts each */
+    MODE_EXCLUSIVE,    /* one model on all devices, whole collection */
 };
 
 enum export_bits {
@@ -51,10 +66,18 @@ struct run_options {
     const struct model_request *models; /* the first is the primary */
     size_t models_count;
     struct hub_places places;
-    const char *isa;  /* NULL: best */
-    unsigned threads; /* 0: as many as this process may use */
-    uint64_t ceiling; /* bytes of CPU memory; 0: default */
-    size_t dim;       /* 0: not said */
+    const char *isa;     /* NULL: best */
+    unsigned threads;    /* 0: as many as this process may use */
+    const char *devices; /* --device list; NULL: "cpu" */
+    const struct device_bytes *ceilings, *margins;
+    size_t ceilings_count, margins_count;
+    enum run_mode mode;
+    bool warm;             /* keep models resident where the plan allows */
+    int64_t lease_wait_ms; /* < 0: for ever */
+    const char
+        *lock_dir; /* of the devices' leases; NULL: leases lock nothing */
+    const char *sim_script; /* path, or NULL */
+    size_t dim;             /* 0: not said */
     enum fuse_method fuse;
     const char *prompt;      /* name of a prompt for all models, or NULL */
     const char *prompt_text; /* the prompt itself, or NULL */

@@ -148,6 +148,11 @@ void memory_free(struct memory *memory, void *block) {
     free(header_of(block));
 }
 
+void memory_restart_peak(struct memory *memory) {
+    atomic_store_explicit(&memory->peak, memory_live(memory),
+                          memory_order_relaxed);
+}
+
 uint64_t memory_live(const struct memory *memory) {
     return atomic_load_explicit(&memory->live, memory_order_relaxed);
 }

@@ -77,6 +77,9 @@ void *memory_alloc_from(struct memory *memory, size_t bytes,
 /* Bytes that memory_alloc counts for a block of BYTES: what a plan adds up. */
 uint64_t memory_block_bytes(uint64_t bytes);
 
+/* Let the peak begin anew from what is live. */
+void memory_restart_peak(struct memory *memory);
+
 uint64_t memory_live(const struct memory *memory);
 uint64_t memory_peak(const struct memory *memory);
 

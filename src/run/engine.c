@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "run/plan.h"
 
 static bool load_tokenizer(struct engine *engine, struct error *err) {
     struct memory *memory = &engine->session->memory;
@@ -33,35 +34,36 @@ static bool load_tokenizer(struct engine *engine, struct error *err) {
     return engine->scratch != NULL;
 }
 
-static bool load_weights(struct engine *engine, size_t batch_tokens,
-                         struct error *err) {
+/* On the first device with room, the whole model or what streams. */
+static bool load_resident(struct engine *engine, size_t batch_tokens,
+                          struct error *err) {
     struct session *session = engine->session;
     const struct member *member = engine->member;
-    struct device *device = session->device;
-    struct encoder_need need;
-    engine->budget =
-        encoder_budget_make(&member->spec, false, device,
-                            batch_tokens ? batch_tokens : ENCODER_BATCH_TOKENS,
-                            member->spec.max_length);
-    if (!weights_measure(&member->spec, member->files, device, NULL,
-                         &engine->need, err) ||
-        !encoder_workspace(&member->spec, NULL, device, &engine->budget, &need,
-                           err))
+    struct plan_home home;
+    if (!plan_home(session, member, batch_tokens, member->spec.max_length,
+                   &home, err))
         return false;
-    engine->workspace_bytes = need.bytes;
-    engine->weights = weights_load(&session->memory, &member->spec,
-                                   member->files, device, NULL, NULL, err);
-    if (!engine->weights)
+    struct station *station = &session->stations[home.station];
+    struct lease_terms terms = session_lease_terms(session);
+    if (!lease_acquire(&station->lease, station->device, member->key, &terms,
+                       err))
         return false;
-    engine->encoder =
-        encoder_create(&session->memory, &member->spec, engine->weights, device,
-                       session->pool, err);
-    engine->workspace =
-        device_alloc(device, need.bytes, need.charge, NULL, err);
-    if (!engine->encoder || !engine->workspace)
-        return false;
-    encoder_lay_out(engine->encoder, &engine->budget, engine->workspace);
-    return true;
+    engine->resident = station_load(station, member, &home.placement, err);
+    engine->batch_tokens = home.tokens;
+    return engine->resident &&
+           station_lay_out(station, engine->resident, home.tokens,
+                           member->spec.max_length, err);
+}
+
+static void free_resident(struct engine *engine) {
+    struct resident *resident = engine->resident;
+    if (!resident)
+        return;
+    struct station *station = resident->station;
+    uint64_t peak = memory_peak(station->device->account);
+    station_unload(station, resident);
+    station_clear(station);
+    lease_release(&station->lease, peak, engine->batch_tokens);
 }
 
 /* Tokens that the prompt takes at the start of each text, as
@@ -95,7 +97,7 @@ static struct engine *load(struct session *session, const struct member *member,
     engine->session = session;
     engine->member = member;
     if (!load_tokenizer(engine, err) || !measure_prompt(engine, err) ||
-        (weights && !load_weights(engine, batch_tokens, err))) {
+        (weights && !load_resident(engine, batch_tokens, err))) {
         engine_free(engine);
         return NULL;
     }
@@ -119,9 +121,7 @@ void engine_free(struct engine *engine) {
         return;
     struct memory *memory = &engine->session->memory;
     unsigned threads = pool_threads(engine->session->pool);
-    encoder_free(engine->encoder);
-    device_release(engine->session->device, engine->workspace);
-    weights_free(engine->weights);
+    free_resident(engine);
     for (unsigned i = 0; engine->scratch && i < threads; i++)
         tokenizer_scratch_free(engine->scratch[i]);
     memory_free(memory, engine->scratch);
@@ -176,21 +176,28 @@ bool engine_tokenize(struct engine *engine, const struct str *texts,
     return fine;
 }
 
-bool engine_encode(struct engine *engine, const uint32_t *ids,
-                   const uint32_t *starts, size_t texts, float *vectors,
-                   struct error *err) {
-    size_t vocab = engine->member->spec.vocab;
-    for (size_t i = 0; i < starts[texts]; i++)
+bool engine_check_ids(const struct member *member, const uint32_t *ids,
+                      size_t count, struct error *err) {
+    size_t vocab = member->spec.vocab;
+    for (size_t i = 0; i < count; i++)
         if (ids[i] >= vocab)
             return error_set(err, ERROR_INPUT,
                              "%s: its tokenizer gives id %u, but the model has "
                              "only %zu; they do not belong together",
-                             engine->member->files->folder, ids[i], vocab);
+                             member->files->folder, ids[i], vocab);
+    return true;
+}
+
+bool engine_encode(struct engine *engine, const uint32_t *ids,
+                   const uint32_t *starts, size_t texts, float *vectors,
+                   struct error *err) {
+    if (!engine_check_ids(engine->member, ids, starts[texts], err))
+        return false;
     struct encoder_batch batch = {.ids = ids,
                                   .starts = starts,
                                   .texts = texts,
                                   .prompt_tokens = engine->prompt_tokens};
-    return encoder_encode(engine->encoder, &batch, vectors, err);
+    return encoder_encode(engine->resident->encoder, &batch, vectors, err);
 }
 
 bool vector_is_sound(const struct member *member, const float *vector,

@@ -1,11 +1,15 @@
-/* engine.h - a model in memory, ready to turn texts into vectors.
+/* engine.h - a model ready to turn texts into vectors: its tokenizer, and
+ * where vectors are wanted outside of a pass, the model on the first device
+ * that has room.
  *
  *     struct engine *e = engine_load(session, member, 0, err);
  *     engine_tokenize(e, texts, count, ...);
  *     engine_encode(e, ...);
  *     engine_free(e);
  *
- * One thread drives an engine; it spreads the work over the session's pool.
+ * A pass needs the tokenizer only (engine_load_tokenizer): its vectors come
+ * from the crew (run/crew.h). One thread drives an engine; it spreads the work
+ * over the session's pool.
  */
 
 #ifndef RUN_ENGINE_H
@@ -17,9 +21,9 @@
 
 #include "base/str.h"
 #include "model/encoder.h"
-#include "model/weights.h"
 #include "run/roster.h"
 #include "run/session.h"
+#include "run/station.h"
 #include "text/tokenizer.h"
 
 struct engine {
@@ -27,18 +31,15 @@ struct engine {
     const struct member *member; /* borrowed */
     struct tokenizer *tokenizer;
     struct tokenizer_scratch **scratch; /* [threads] */
-    struct weights *weights;
-    struct encoder *encoder;
-    void *workspace; /* the encoder's, on the device */
-    struct encoder_budget budget;
-    size_t prompt_tokens; /* to keep out of pooling; 0: none */
-    struct weights_need need;
-    uint64_t tokenizer_bytes, workspace_bytes;
+    struct resident *resident;          /* NULL: only the tokenizer */
+    size_t batch_tokens;                /* most that engine_encode takes */
+    size_t prompt_tokens;               /* to keep out of pooling; 0: none */
+    uint64_t tokenizer_bytes;
     double load_ms;
 };
 
 /* BATCH_TOKENS 0: the default budget. Members that are not usable must not
- * come here. */
+ * come here. The engine leases its device while it has a model there. */
 struct engine *engine_load(struct session *session, const struct member *member,
                            size_t batch_tokens, struct error *err);
 /* Only its tokenizer: encoding is not possible. */
@@ -59,6 +60,10 @@ bool engine_tokenize(struct engine *engine, const struct str *texts,
 bool engine_encode(struct engine *engine, const uint32_t *ids,
                    const uint32_t *starts, size_t texts, float *vectors,
                    struct error *err);
+
+/* Is every id one of the model's? ERROR_INPUT. */
+bool engine_check_ids(const struct member *member, const uint32_t *ids,
+                      size_t count, struct error *err);
 
 /* One text from end to end: what `search` does with a question. VECTOR
  * [member.width], cut and checked. */

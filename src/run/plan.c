@@ -1,175 +1,203 @@
+/* plan.c - one model on one station: what it takes, and the largest batch. */
+
 #include "run/plan.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "run/artefacts.h"
-#include "run/pass.h"
 
-enum { TOKENIZER_FACTOR = 10 }; /* tables over tokenizer.json, at most */
+enum { TOKENS_STEP = 256 };
 
-bool plan_member(const struct session *session, const struct member *member,
-                 struct member_plan *plan, struct error *err) {
-    size_t tokens = member->request->budget;
-    *plan = (struct member_plan){
-        .budget = encoder_budget_make(&member->spec, false, session->device,
-                                      tokens ? tokens : ENCODER_BATCH_TOKENS,
-                                      member->spec.max_length)};
-    struct encoder_need workspace;
+uint64_t plan_room(const struct station *station) {
+    const struct memory *account = station->device->account;
+    uint64_t free_bytes, room = account->ceiling;
+    if (!device_bytes_free(station->device, &free_bytes, NULL))
+        return 0;
+    uint64_t left =
+        free_bytes > station->margin ? free_bytes - station->margin : 0;
+    uint64_t measured = memory_live(account) + left;
+    return measured < room ? measured : room;
+}
+
+static bool workspace(struct session *session,
+                      const struct member *member, size_t station, bool stream,
+                      size_t tokens, size_t longest,
+                      struct encoder_need *need) {
+    const struct device *device = session->stations[station].device;
+    struct encoder_budget budget =
+        encoder_budget_make(&member->spec, stream, device, tokens, longest);
+    return encoder_workspace(&member->spec, &member->charged, device, &budget,
+                             need, NULL);
+}
+
+/* What the account counts: the CPU's rounds each block up. */
+static uint64_t counted(const struct device *device, uint64_t charge) {
+    return device->charges_shapes ? charge : memory_block_bytes(charge);
+}
+
+static bool fits(struct session *session, const struct member *member,
+                 size_t station, bool stream, size_t tokens, size_t longest,
+                 uint64_t bytes) {
+    struct encoder_need need;
+    return workspace(session, member, station, stream, tokens, longest,
+                     &need) &&
+           counted(session->stations[station].device, need.charge) <= bytes;
+}
+
+/* A batch is a multiple of the step, or the longest text by itself. */
+size_t plan_tokens(struct session *session, const struct member *member,
+                   size_t station, bool stream, size_t longest,
+                   size_t tokens_most, uint64_t bytes) {
+    size_t high = tokens_most > longest ? tokens_most : longest, low = longest;
+    if (!fits(session, member, station, stream, low, longest, bytes))
+        return 0;
+    if (fits(session, member, station, stream, high, longest, bytes))
+        return high;
+    while (high - low > TOKENS_STEP) {
+        size_t middle = low + (high - low) / 2;
+        if (fits(session, member, station, stream, middle, longest, bytes))
+            low = middle;
+        else
+            high = middle;
+    }
+    size_t whole = low / TOKENS_STEP * TOKENS_STEP;
+    return whole > longest ? whole : low;
+}
+
+static size_t tokens_default(const struct member *member,
+                             const struct device *device, size_t tokens) {
+    if (tokens)
+        return tokens;
+    if (member->request->budget)
+        return member->request->budget;
+    return device->shared ? ENCODER_BATCH_TOKENS : PLAN_CARD_TOKENS;
+}
+
+/* With RESIDENT layers there; home->tokens is 0 if that does not fit. */
+static bool try_placement(struct session *session,
+                          const struct member *member, size_t resident,
+                          size_t tokens, uint64_t room, struct plan_home *home,
+                          struct error *err) {
+    const struct station *station = &session->stations[home->station];
     struct weights_need need;
-    uint64_t tokenizer;
-    if (!weights_measure(&member->spec, member->files, session->device, NULL,
-                         &need, err) ||
-        !encoder_workspace(&member->spec, NULL, session->device, &plan->budget,
-                           &workspace, err) ||
-        !file_size(member->files->tokenizer_path, &tokenizer, err))
+    home->placement = (struct weights_placement){.resident = resident,
+                                                 .shape = &member->charged};
+    home->tokens = 0;
+    if (!weights_measure(&member->spec, member->files, station->device,
+                         &home->placement, &need, err))
         return false;
-    plan->weights_bytes = need.block_bytes;
-    plan->workspace_bytes = workspace.bytes;
-    plan->mapped_bytes = need.mapped_bytes;
-    plan->tokenizer_bytes = tokenizer * TOKENIZER_FACTOR;
-    plan->staging_bytes = pass_staging_bytes(&member->spec, &plan->budget);
-    plan->private_bytes = plan->weights_bytes + plan->workspace_bytes +
-                          plan->tokenizer_bytes + plan->staging_bytes;
-    return true;
-}
-
-bool plan_check(const struct session *session, const struct member *member,
-                const struct member_plan *plan, struct error *err) {
-    uint64_t live = memory_live(&session->memory);
-    uint64_t ceiling = session->memory.ceiling;
-    if (live + plan->private_bytes <= ceiling)
+    home->weights_bytes = need.charge_bytes;
+    home->weights_held = need.block_bytes;
+    home->host_bytes = need.host_bytes;
+    home->mapped_bytes = need.mapped_bytes;
+    if (home->weights_bytes >= room)
         return true;
-    return error_set(
-        err, ERROR_MEMORY,
-        "%s does not fit: its pass needs %" PRIu64 " bytes (weights %" PRIu64
-        ", workspace %" PRIu64 ", tokenizer %" PRIu64 ", staging %" PRIu64
-        ") and the ceiling of cpu leaves %" PRIu64 "; --ceiling cpu=%" PRIu64
-        " would do",
-        member->key, plan->private_bytes, plan->weights_bytes,
-        plan->workspace_bytes, plan->tokenizer_bytes, plan->staging_bytes,
-        ceiling > live ? ceiling - live : 0, live + plan->private_bytes);
-}
-
-json_t *plan_describe(const struct member_plan *plan) {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "batch_tokens",
-                     (json_int_t)plan->budget.batch_tokens, "group_tokens",
-                     (json_int_t)plan->budget.group_tokens, "weights_bytes",
-                     (json_int_t)plan->weights_bytes, "mapped_bytes",
-                     (json_int_t)plan->mapped_bytes, "workspace_bytes",
-                     (json_int_t)plan->workspace_bytes, "tokenizer_bytes",
-                     (json_int_t)plan->tokenizer_bytes, "staging_bytes",
-                     (json_int_t)plan->staging_bytes, "private_bytes",
-                     (json_int_t)plan->private_bytes);
-}
-
-/* ---- `ensembed plan` ---------------------------------------------------- */
-
-static bool plan_models(const struct session *session,
-                        const struct roster *roster, json_t *list,
-                        struct error *err) {
-    for (size_t i = 0; i < roster->count; i++) {
-        const struct member *member = &roster->members[i];
-        json_t *entry = member_describe(member);
-        json_array_append_new(list, entry);
-        if (member->error.code)
-            continue;
-        struct member_plan plan;
-        struct error refusal = {0};
-        if (!plan_member(session, member, &plan, err))
-            return false;
-        json_object_set_new(entry, "plan", plan_describe(&plan));
-        bool fits = plan_check(session, member, &plan, &refusal);
-        json_object_set_new(entry, "fits", json_boolean(fits));
-        if (!fits)
-            json_object_set_new(entry, "reason", json_string(refusal.message));
+    bool stream = resident < member->charged.layers;
+    home->tokens =
+        plan_tokens(session, member, home->station, stream, home->longest,
+                    tokens, room - home->weights_bytes);
+    struct encoder_need space;
+    if (home->tokens && workspace(session, member, home->station, stream,
+                                  home->tokens, home->longest, &space)) {
+        home->workspace_bytes = counted(station->device, space.charge);
+        home->workspace_held = memory_block_bytes(space.bytes);
     }
     return true;
 }
 
-static json_t *plan_collection(const struct roster *roster,
-                               const struct intake *intake, unsigned exports) {
-    const struct intake_counts *counts = &intake->counts;
-    uint64_t rows = 0;
-    for (size_t i = 0; i < roster->count; i++)
-        if (!roster->members[i].error.code)
-            rows +=
-                counts->unique * roster->members[i].spec.width * sizeof(float);
-    uint64_t artefacts =
-        artefacts_bytes(roster, counts->points, counts->text_bytes, exports);
-    return json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "collection",
-        intake->collection->name, "files", (json_int_t)counts->files, "found",
-        (json_int_t)counts->found, "points", (json_int_t)counts->points,
-        "unique_texts", (json_int_t)counts->unique, "blank",
-        (json_int_t)counts->blank, "text_bytes", (json_int_t)counts->text_bytes,
-        "store_bytes", (json_int_t)rows, "artefact_bytes",
-        (json_int_t)artefacts);
-}
-
-static bool plan_collections(struct session *session,
-                             const struct roster *roster,
-                             const struct chunk_listing *list, json_t *out,
-                             struct error *err) {
-    const struct run_options *options = session->options;
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->collections[i].missing) {
-            json_array_append_new(out, json_pack("{s:s, s:s}", "collection",
-                                                 list->collections[i].name,
-                                                 "status", "skipped_missing"));
-            continue;
-        }
-        struct intake *intake =
-            intake_scan(&session->memory, &list->collections[i],
-                        &options->chunk, options->scratch, session->sink, err);
-        if (!intake)
-            return false;
-        json_array_append_new(
-            out,
-            plan_collection(roster, intake,
-                            options->exports ? options->exports : EXPORT_ALL));
-        intake_free(intake);
-    }
-    return true;
-}
-
-bool plan_run(const struct run_options *options, const struct sink *sink,
-              json_t **out, struct error *err) {
-    struct session session;
-    struct roster roster = {0};
-    struct chunk_listing *list = NULL;
-    if (!strcmp(options->chunks, "-"))
-        return error_set(err, ERROR_USAGE,
-                         "a plan would use standard input up: name a file or a "
-                         "folder of chunks");
-    if (!session_open(&session, options, sink, err))
+bool plan_on_station(struct session *session, const struct member *member,
+                     size_t station, size_t tokens, size_t longest,
+                     uint64_t kept, struct plan_home *home, struct error *err) {
+    const struct device *device = session->stations[station].device;
+    uint64_t room = plan_room(&session->stations[station]);
+    room = room > kept ? room - kept : 0;
+    tokens = tokens_default(member, device, tokens);
+    size_t all = member->charged.layers;
+    *home = (struct plan_home){
+        .station = station, .member = member, .longest = longest};
+    if (!try_placement(session, member, all, tokens, room, home, err))
         return false;
-    json_t *models = json_array(), *collections = json_array();
-    uint64_t disk = 0;
-    bool fine =
-        roster_open(&roster, &session, "document", false, err) &&
-        plan_models(&session, &roster, models, err) &&
-        (list = chunks_list(&session.memory, options->chunks, &options->chunk,
-                            err)) &&
-        plan_collections(&session, &roster, list, collections, err) &&
-        disk_free(options->out ? options->out : options->scratch, &disk, err);
-    *out = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:o, s:o}", "device",
-                     session.facts.name, "isa", session.facts.isa, "threads",
-                     (int)session.facts.threads, "ceiling_bytes",
-                     (json_int_t)session.memory.ceiling, "process_base_bytes",
-                     (json_int_t)session.base.resident, "disk_free_bytes",
-                     (json_int_t)disk, "models", models, "collections",
-                     collections);
-    if (!fine) {
-        json_decref(*out);
-        *out = NULL;
+    if (home->tokens || device->shared)
+        return true;
+    /* The more layers stay the better, as long as a batch still fits. */
+    size_t low = 0, high = all;
+    if (!try_placement(session, member, 0, tokens, room, home, err))
+        return false;
+    if (!home->tokens)
+        return true;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (!try_placement(session, member, middle, tokens, room, home, err))
+            return false;
+        if (home->tokens)
+            low = middle;
+        else
+            high = middle;
     }
-    chunks_free(list);
-    roster_free(&roster);
-    session_close(&session);
-    return fine;
+    return try_placement(session, member, low, tokens, room, home, err);
+}
+
+bool plan_home(struct session *session, const struct member *member,
+               size_t tokens, size_t longest, struct plan_home *home,
+               struct error *err) {
+    for (size_t i = 0; i < session->stations_count; i++) {
+        const struct station *station = &session->stations[i];
+        if (station->lost)
+            continue;
+        if (!plan_on_station(session, member, i, tokens, longest,
+                             memory_live(station->device->account), home, err))
+            return false;
+        if (home->tokens)
+            return true;
+    }
+    return plan_refuse(session, member, longest, err);
+}
+
+/* The smallest room on the station that would do: everything but one text's
+ * workspace streams, or on the CPU all of it stays. */
+static uint64_t smallest(struct session *session,
+                         const struct member *member, size_t station,
+                         size_t longest) {
+    const struct device *device = session->stations[station].device;
+    struct weights_placement placement = {
+        .resident = device->shared ? member->charged.layers : 0,
+        .shape = &member->charged};
+    struct weights_need need;
+    struct encoder_need space;
+    if (!weights_measure(&member->spec, member->files, device, &placement,
+                         &need, NULL) ||
+        !workspace(session, member, station, !device->shared, longest, longest,
+                   &space))
+        return UINT64_MAX;
+    return need.charge_bytes + counted(device, space.charge);
+}
+
+bool plan_refuse(struct session *session, const struct member *member,
+                 size_t longest, struct error *err) {
+    char text[640] = "";
+    uint64_t lacking_least = UINT64_MAX, would_do = 0;
+    const char *where = "cpu";
+    for (size_t i = 0; i < session->stations_count; i++) {
+        const struct station *station = &session->stations[i];
+        uint64_t need = smallest(session, member, i, longest);
+        uint64_t live = memory_live(station->device->account);
+        uint64_t room = plan_room(station);
+        uint64_t left = room > live ? room - live : 0;
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used,
+                 "%s%s needs %" PRIu64 " bytes at least and has %" PRIu64,
+                 used ? ", " : "", station_name(station), need, left);
+        uint64_t lacking = need > left ? need - left : 0;
+        if (lacking < lacking_least) {
+            lacking_least = lacking;
+            would_do = live + need;
+            where = station_name(station);
+        }
+    }
+    return error_set(err, ERROR_MEMORY,
+                     "%s does not fit anywhere: %s; --ceiling %s=%" PRIu64
+                     " with that much free would do",
+                     member->key, text, where, would_do);
 }

@@ -1,9 +1,15 @@
-/* plan.h - the bytes of a run before it takes any: memory of each pass, disk
- * of each collection.
+/* plan.h - the bytes of a run before it takes any: memory of each pass on each
+ * device, disk of each collection.
  *
- * Weights and workspace are measured by the code that lays them out. The
- * tokenizer's tables are estimated from its file until it is loaded. Where a
- * model would not fit under the ceiling it is refused here, before loading.
+ * Weights, workspaces, windows and batches are measured by the code that lays
+ * them out; a tokenizer is loaded and counted. A model that fits nowhere is
+ * refused here, before its weights are loaded, with the sizes and the smallest
+ * change that would make it fit.
+ *
+ *     struct plan_home home;
+ *     plan_home(session, member, 0, longest, &home, err);
+ *     station_load(&session->stations[home.station], member, &home.placement,
+ *                  err);
  */
 
 #ifndef RUN_PLAN_H
@@ -17,30 +23,105 @@
 #include "model/encoder.h"
 #include "run/roster.h"
 #include "run/session.h"
+#include "run/station.h"
 
-struct member_plan {
-    struct encoder_budget budget;
-    uint64_t weights_bytes; /* private: packed for the GEMM */
-    uint64_t mapped_bytes;  /* the weight files, resident at most */
-    uint64_t workspace_bytes;
-    uint64_t tokenizer_bytes; /* estimate */
-    uint64_t staging_bytes;   /* windows and batches */
-    uint64_t private_bytes;   /* the sum of all but mapped */
+enum {
+    PLAN_CARD_TOKENS = 32768, /* a larger batch makes no card faster */
 };
 
-bool plan_member(const struct session *session, const struct member *member,
-                 struct member_plan *plan, struct error *err);
+/* A model's place on one station. */
+struct plan_home {
+    size_t station;
+    const struct member *member;
+    struct weights_placement placement;
+    size_t tokens;  /* budget of a batch; 0: it does not fit there */
+    size_t longest; /* tokens of a text that its workspace has room for */
+    uint64_t weights_bytes, workspace_bytes; /* as the account counts them */
+    uint64_t weights_held, workspace_held;   /* what we really take for them
+                                                (the same on the CPU) */
+    uint64_t host_bytes;                     /* of layers that stream */
+    uint64_t mapped_bytes;
+};
 
-/* ERROR_MEMORY with the sizes and the smallest change that would do, if the
- * member's pass does not fit under what is left of the ceiling. */
-bool plan_check(const struct session *session, const struct member *member,
-                const struct member_plan *plan, struct error *err);
+/* Bytes of STATION's account that a plan may use: its ceiling, or less if
+ * other programs hold so much that the margin would not stay free. */
+uint64_t plan_room(const struct station *station);
 
-json_t *plan_describe(const struct member_plan *plan);
+/* The best place of MEMBER on a station when KEPT bytes of its room stay taken
+ * by others: all layers if they fit, else as many as do (not on the CPU, where
+ * there is nothing to stream from), and the largest batch, TOKENS at most (0:
+ * the default of the member and the device). home->tokens is 0 if it does not
+ * fit. */
+bool plan_on_station(struct session *session, const struct member *member,
+                     size_t station, size_t tokens, size_t longest,
+                     uint64_t kept, struct plan_home *home, struct error *err);
 
-/* `ensembed plan`: scan the chunks, look at the models, load nothing. *OUT is
- * {"device", "ceiling_bytes", "models": [...], "collections": [...],
- * "disk_free_bytes"}; the caller owns it. */
+/* The first station where it fits beside what is live there. ERROR_MEMORY with
+ * the sizes and the remedy if there is none. */
+bool plan_home(struct session *session, const struct member *member,
+               size_t tokens, size_t longest, struct plan_home *home,
+               struct error *err);
+
+/* The largest batch of a model that is on a station with BYTES left for the
+ * workspace; 0: not even one text of LONGEST fits. */
+size_t plan_tokens(struct session *session, const struct member *member,
+                   size_t station, bool stream, size_t longest,
+                   size_t tokens_most, uint64_t bytes);
+
+/* ERROR_MEMORY that says what MEMBER needs, what each station has, and the
+ * ceiling that would do. */
+bool plan_refuse(struct session *session, const struct member *member,
+                 size_t longest, struct error *err);
+
+/* Who is where in a mode, for passes that run together. */
+struct plan_team {
+    struct plan_home *homes; /* [homes_count]; stations may stand twice (several
+                                models), and so may models (several stations);
+                                owned by the session's memory */
+    size_t homes_count;
+    bool rotates; /* sequential: not all of the weights stay */
+};
+
+/* One model alone on all stations; each member's turn in exclusive mode. */
+bool plan_exclusive(struct session *session, const struct member *member,
+                    size_t longest, struct plan_team *team, struct error *err);
+/* All usable members of the roster on each station in turns: `tokens` of a
+ * home is what is left beside the weights that stay. */
+bool plan_sequential(struct session *session, const struct roster *roster,
+                     const size_t *longest, struct plan_team *team,
+                     struct error *err);
+/* Each member on one station: the primary on the first, companions on the
+ * second (or beside it), then where there is room, at last the CPU. */
+bool plan_simultaneous(struct session *session,
+                       const struct roster *roster, const size_t *longest,
+                       struct plan_team *team, struct error *err);
+void plan_team_free(struct session *session, struct plan_team *team);
+
+/* What MODE_AUTO means here, and why (a literal). */
+enum run_mode plan_mode(struct session *session,
+                        const struct roster *roster, const size_t *longest,
+                        size_t collections, const char **reason);
+
+/* Host memory of a pass, to the byte as our accounts count it. */
+struct pass_plan {
+    uint64_t base_bytes;      /* live already when it begins */
+    uint64_t weights_bytes;   /* of all its homes, held here */
+    uint64_t workspace_bytes; /* likewise */
+    uint64_t staging_bytes;   /* window and batches */
+    uint64_t scratch_bytes;   /* tokenizing, about */
+    uint64_t private_bytes;   /* the sum */
+    uint64_t mapped_bytes;    /* the weight files, resident at most */
+};
+void plan_pass(struct session *session, const struct plan_team *team,
+               uint64_t staging_bytes, uint64_t scratch_bytes,
+               struct pass_plan *plan);
+
+json_t *plan_describe(const struct pass_plan *plan);
+json_t *plan_describe_home(struct session *session,
+                           const struct plan_home *home);
+
+/* `ensembed plan`: scan the chunks, look at the models, load no weights. The
+ * caller owns *OUT. */
 bool plan_run(const struct run_options *options, const struct sink *sink,
               json_t **out, struct error *err);
 

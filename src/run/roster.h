@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "hub/model_files.h"
+#include "model/shape.h"
 #include "model/spec.h"
 #include "run/session.h"
 
@@ -33,7 +34,9 @@ struct member {
     bool undeclared_cut; /* cut below its own width without declaring it */
     char weights_sha256[65], tokenizer_sha256[65];
     json_t *fingerprint; /* what decides a row (DESIGN 6) */
-    struct error error;  /* code ERROR_NONE: usable */
+    struct shape charged; /* what a simulated card counts: the model's own, or
+                             that of `account=` */
+    struct error error;   /* code ERROR_NONE: usable */
 };
 
 struct roster {

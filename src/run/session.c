@@ -4,7 +4,9 @@
 #include <sched.h>
 #include <stdio.h>
 
-enum { CEILING_PERCENT = 80 };
+#include "base/file.h"
+#include "run/ceilings.h"
+#include "run/station.h"
 
 /* CPUs by the cgroup's quota, v2 or v1; 0: no quota. */
 static unsigned quota_cpus(void) {
@@ -36,6 +38,40 @@ unsigned session_threads_default(void) {
     return cpus ? cpus : 1;
 }
 
+static bool read_script(struct session *session, struct error *err) {
+    const char *path = session->options->sim_script;
+    struct file_map map;
+    if (!path)
+        return true;
+    if (!file_map_open(&map, path, err))
+        return false;
+    session->script = device_script_read(
+        &session->memory, (struct str){map.data, map.size}, path, err);
+    file_map_close(&map);
+    return session->script != NULL;
+}
+
+/* The devices that were asked for, and the CPU behind them. */
+static bool open_stations(struct session *session, struct error *err) {
+    const struct device_list *list = &session->list;
+    bool has_cpu = false;
+    for (size_t i = 0; i < list->count; i++)
+        has_cpu = has_cpu || !list->items[i].capacity;
+    session->stations = memory_zalloc(&session->memory, list->count + 1,
+                                      sizeof *session->stations, err);
+    if (!session->stations)
+        return false;
+    for (size_t i = 0; i < list->count + !has_cpu; i++) {
+        bool spare = i == list->count;
+        if (!station_open(&session->stations[i], session,
+                          spare ? &DEVICE_CPU : &list->items[i], spare, err))
+            return false;
+        session->stations_count++;
+    }
+    session->device = session->stations[0].device;
+    return device_facts(session->device, &session->facts, err);
+}
+
 bool session_open(struct session *session, const struct run_options *options,
                   const struct sink *sink, struct error *err) {
     *session = (struct session){
@@ -43,25 +79,27 @@ bool session_open(struct session *session, const struct run_options *options,
     unsigned threads =
         options->threads ? options->threads : session_threads_default();
     session->pool = pool_create(&session->memory, threads, err);
-    if (!session->pool)
-        return false;
-    struct device_options device = {
-        .memory = &session->memory, .pool = session->pool, .isa = options->isa};
-    session->device = device_open(&DEVICE_CPU, &device, err);
-    if (!session->device ||
-        !device_facts(session->device, &session->facts, err)) {
-        session_close(session);
-        return false;
-    }
-    session->memory.ceiling =
-        options->ceiling ? options->ceiling
-                         : session->facts.bytes_free / 100 * CEILING_PERCENT;
-    return true;
+    if (session->pool && read_script(session, err) &&
+        device_list_parse(&session->memory,
+                          options->devices ? options->devices : "cpu",
+                          &session->list, err) &&
+        ceilings_check(options, &session->list, sink, err) &&
+        open_stations(session, err))
+        return true;
+    session_close(session);
+    return false;
 }
 
 void session_close(struct session *session) {
-    device_close(session->device);
+    for (size_t i = 0; i < session->stations_count; i++)
+        station_close(&session->stations[i]);
+    memory_free(&session->memory, session->stations);
+    device_script_free(session->script);
+    device_list_free(&session->memory, &session->list);
     pool_free(session->pool);
+    session->stations = NULL;
+    session->stations_count = 0;
     session->device = NULL;
+    session->script = NULL;
     session->pool = NULL;
 }

@@ -88,13 +88,20 @@ struct run_options {
     const char *summary_path; /* NULL: OUT/summary.json */
 };
 
+struct station;
+
 struct session {
     const struct run_options *options; /* borrowed */
     const struct sink *sink;           /* borrowed */
-    struct memory memory;
-    struct pool *pool;
-    struct device *device;
-    struct device_facts facts;  /* as of the opening */
+    struct memory memory;              /* the host's; its ceiling is the CPU's */
+    struct pool *pool;                 /* all threads */
+    struct device_list list;           /* as the options name them */
+    struct device_script *script;      /* of simulated cards, or NULL */
+    struct station *stations; /* in the order of preference; the CPU is the last
+                                 one, spare if it was not asked for */
+    size_t stations_count;
+    struct device *device;      /* of the first station */
+    struct device_facts facts;  /* its, as of the opening */
     struct process_memory base; /* of the process, at the opening */
 };
 

@@ -1,0 +1,353 @@
+#include "run/ladder.h"
+
+#include <string.h>
+
+#include "run/plan.h"
+
+/* ---- telling ------------------------------------------------------------ */
+
+static void decided(struct ladder *ladder, const struct job *job,
+                    const struct station *station, const char *type,
+                    const char *reason, json_t *fields) {
+    uint64_t bytes_free = 0;
+    device_bytes_free(station->device, &bytes_free, NULL);
+    if (!fields)
+        fields = json_object();
+    json_object_set_new(fields, "reason", json_string(reason));
+    json_object_set_new(fields, "free_bytes",
+                        json_integer((json_int_t)bytes_free));
+    json_object_set_new(fields, "margin_bytes",
+                        json_integer((json_int_t)station->margin));
+    ladder->shift->verbs->decided(ladder->shift->context, job, station, type,
+                                  fields);
+}
+
+static struct job *job_of(struct ladder *ladder, const struct member *member) {
+    for (size_t i = 0; i < ladder->shift->jobs_count; i++)
+        if (ladder->shift->jobs[i].member == member)
+            return &ladder->shift->jobs[i];
+    return NULL;
+}
+
+static bool job_is_done(const struct job *job) {
+    return !job || job->failure.code ||
+           (!job->window->waiting && !job->window->held);
+}
+
+static void note_given(struct station *station, struct given_up what) {
+    if (station->given_up_count < GIVEN_UP_MOST)
+        station->given_up[station->given_up_count++] = what;
+}
+
+/* ---- loading ------------------------------------------------------------ */
+
+/* Load JOB's model on STATION if there is measured room for it there. */
+static struct resident *load_on(struct ladder *ladder, struct station *station,
+                                const struct job *job) {
+    struct session *session = ladder->session;
+    struct plan_home home;
+    size_t number = (size_t)(station - session->stations);
+    if (station->lost ||
+        !plan_on_station(session, job->member, number, 0, job->longest,
+                         memory_live(station->device->account), &home, NULL) ||
+        !home.tokens)
+        return NULL;
+    bool first = station->residents_count == 0;
+    struct resident *resident =
+        station_load(station, job->member, &home.placement, NULL);
+    if (!resident)
+        return NULL;
+    resident->tokens = home.tokens;
+    if (first)
+        controller_start(&station->controller, home.tokens, station->margin);
+    return resident;
+}
+
+/* The first station after FROM, in the order of preference, that has room; the
+ * CPU that nobody asked for is the last in that order. */
+static struct station *move_from(struct ladder *ladder,
+                                 const struct station *from,
+                                 const struct job *job) {
+    struct session *session = ladder->session;
+    for (size_t i = 0; i < session->stations_count; i++) {
+        struct station *station = &session->stations[i];
+        struct resident *resident = station_resident(station, job->member);
+        if (station == from || station->lost)
+            continue;
+        if (resident && !resident->leaving)
+            return station;
+        if (!resident && load_on(ladder, station, job))
+            return station;
+    }
+    return NULL;
+}
+
+/* ---- down --------------------------------------------------------------- */
+
+static bool put_away_idle(struct ladder *ladder, struct station *station,
+                          const struct member *needed) {
+    for (size_t i = 0; i < station->residents_count; i++) {
+        struct resident *resident = station->residents[i];
+        const struct job *job = job_of(ladder, resident->member);
+        if (resident->member == needed || !job_is_done(job))
+            continue;
+        json_t *fields = json_pack("{s:s}", "model", resident->member->key);
+        station_unload(station, resident);
+        decided(ladder, job, station, "model_unloaded",
+                "nobody needs it now, and memory is short", fields);
+        return true;
+    }
+    return false;
+}
+
+static bool move_companion(struct ladder *ladder, struct station *station,
+                           const struct member *needed) {
+    for (size_t i = station->residents_count; i-- > 0;) {
+        struct resident *resident = station->residents[i];
+        struct job *job = job_of(ladder, resident->member);
+        if (resident->member == needed || !job || resident->leaving)
+            continue;
+        station_unload(station, resident);
+        struct station *to = move_from(ladder, station, job);
+        note_given(station, (struct given_up){.what = GAVE_COMPANION,
+                                              .member = job->member,
+                                              .to = to});
+        job->paused = !to;
+        if (to)
+            decided(ladder, job, station,
+                    to->device->shared ? "cpu_fallback" : "companion_moved",
+                    "memory is short where it was",
+                    json_pack("{s:s}", "to_device", station_name(to)));
+        else
+            decided(ladder, job, station, "companion_paused",
+                    "memory is short, and no other device has room for it",
+                    NULL);
+        return true;
+    }
+    return false;
+}
+
+/* Fewer layers stay: as many bytes less as the margin lacks, two slots
+ * counted. */
+static bool stream_layers(struct ladder *ladder, struct station *station,
+                          const struct job *job) {
+    struct resident *resident = station_resident(station, job->member);
+    if (!resident || station->device->shared || !job->member->charged.layers)
+        return false;
+    size_t all = job->member->charged.layers;
+    size_t before = resident->placement.resident;
+    if (before > all)
+        before = all;
+    if (!before)
+        return false;
+    uint64_t bytes_free = 0;
+    device_bytes_free(station->device, &bytes_free, NULL);
+    uint64_t lacking =
+        bytes_free < station->margin ? station->margin - bytes_free : 0;
+    struct weights_placement placement = resident->placement;
+    placement.resident = before;
+    struct weights_need need;
+    uint64_t most = resident->need.charge_bytes > lacking
+                        ? resident->need.charge_bytes - lacking
+                        : 0;
+    do {
+        placement.resident--;
+        if (!weights_measure(&job->member->spec, job->member->files,
+                             station->device, &placement, &need, NULL))
+            return false;
+    } while (placement.resident && need.charge_bytes > most);
+    if (need.charge_bytes >= resident->need.charge_bytes)
+        return false; /* so few layers that the slots cost more */
+    size_t tokens = resident->tokens;
+    station_clear(station);
+    station_unload(station, resident);
+    resident = station_load(station, job->member, &placement, NULL);
+    if (!resident)
+        return false; /* the next step moves the model, which is nowhere now */
+    resident->tokens = tokens;
+    if (before == all)
+        note_given(station, (struct given_up){.what = GAVE_LAYERS,
+                                              .member = job->member,
+                                              .layers = before});
+    decided(ladder, job, station, "layers_streamed",
+            "memory is short at the smallest batch",
+            json_pack("{s:I, s:I}", "layers_resident",
+                      (json_int_t)placement.resident, "layers",
+                      (json_int_t)all));
+    return true;
+}
+
+static bool move_model(struct ladder *ladder, struct station *station,
+                       struct job *job) {
+    struct resident *resident = station_resident(station, job->member);
+    struct station *to = move_from(ladder, station, job);
+    if (!to)
+        return false;
+    station_clear(station);
+    if (resident)
+        station_unload(station, resident);
+    note_given(station, (struct given_up){
+                            .what = GAVE_MODEL, .member = job->member, .to = to});
+    decided(ladder, job, station,
+            to->device->shared ? "cpu_fallback" : "model_moved",
+            "memory is short even with streamed layers",
+            json_pack("{s:s}", "to_device", station_name(to)));
+    return true;
+}
+
+bool ladder_relieve(struct ladder *ladder, struct station *station,
+                    struct job *job) {
+    return put_away_idle(ladder, station, job->member) ||
+           move_companion(ladder, station, job->member) ||
+           stream_layers(ladder, station, job) ||
+           move_model(ladder, station, job);
+}
+
+/* ---- up ----------------------------------------------------------------- */
+
+static uint64_t bytes_of(const struct station *station,
+                         const struct member *member) {
+    struct weights_placement placement = {.resident = member->charged.layers,
+                                          .shape = &member->charged};
+    struct weights_need need;
+    if (!weights_measure(&member->spec, member->files, station->device,
+                         &placement, &need, NULL))
+        return UINT64_MAX;
+    return need.charge_bytes;
+}
+
+uint64_t ladder_restore_bytes(const struct ladder *ladder,
+                              const struct station *station) {
+    (void)ladder;
+    if (!station->given_up_count || station->lost)
+        return 0;
+    const struct given_up *last =
+        &station->given_up[station->given_up_count - 1];
+    uint64_t whole = bytes_of(station, last->member);
+    const struct resident *resident = station_resident(station, last->member);
+    uint64_t has = resident ? resident->need.charge_bytes : 0;
+    return whole > has ? whole - has : 1;
+}
+
+static void leave_other(struct station *to, const struct member *member) {
+    struct resident *resident = to ? station_resident(to, member) : NULL;
+    /* In exclusive mode the other station had the model before, and keeps it. */
+    if (resident && to->spare)
+        resident->leaving = true;
+}
+
+static void restore_layers(struct ladder *ladder, struct station *station,
+                           struct job *job) {
+    struct resident *resident = station_resident(station, job->member);
+    struct weights_placement placement = {
+        .resident = job->member->charged.layers,
+        .shape = &job->member->charged};
+    if (!resident)
+        return;
+    size_t tokens = resident->tokens;
+    struct weights_placement before = resident->placement;
+    station_clear(station);
+    station_unload(station, resident);
+    resident = station_load(station, job->member, &placement, NULL);
+    bool fine = resident != NULL;
+    if (!fine)
+        resident = station_load(station, job->member, &before, NULL);
+    if (resident)
+        resident->tokens = tokens;
+    if (fine)
+        decided(ladder, job, station, "layers_restored",
+                "the pressure has ended", NULL);
+}
+
+void ladder_restore(struct ladder *ladder, struct station *station) {
+    if (!station->given_up_count)
+        return;
+    struct given_up last = station->given_up[--station->given_up_count];
+    struct job *job = job_of(ladder, last.member);
+    if (job_is_done(job))
+        return;
+    if (last.what == GAVE_LAYERS) {
+        restore_layers(ladder, station, job);
+        return;
+    }
+    if (!station_resident(station, last.member) &&
+        !load_on(ladder, station, job)) {
+        station->given_up[station->given_up_count++] = last;
+        return;
+    }
+    bool paused = job->paused;
+    job->paused = false;
+    leave_other(last.to, last.member);
+    decided(ladder, job, station,
+            paused ? "companion_resumed" : "model_moved",
+            "the pressure has ended",
+            json_pack("{s:s}", "to_device", station_name(station)));
+}
+
+/* ---- failures ----------------------------------------------------------- */
+
+void ladder_lost(struct ladder *ladder, struct station *station) {
+    if (station->lost)
+        return;
+    station->lost = true;
+    station->given_up_count = 0;
+    station_unload_all(station);
+    decided(ladder, NULL, station, "device_lost", station->why_lost, NULL);
+    for (size_t i = 0; i < ladder->shift->jobs_count; i++) {
+        struct job *job = &ladder->shift->jobs[i];
+        if (job_is_done(job) || job->paused)
+            continue;
+        struct station *to = move_from(ladder, station, job);
+        if (to)
+            decided(ladder, job, station,
+                    to->device->shared ? "cpu_fallback" : "model_moved",
+                    "its device is lost",
+                    json_pack("{s:s}", "to_device", station_name(to)));
+        else
+            error_set(&job->failure, ERROR_DEVICE,
+                      "%s: %s is lost (%s), and no other device has room for "
+                      "the model; run the same command again when there is one",
+                      job->member->key, station_name(station),
+                      station->why_lost);
+    }
+}
+
+bool ladder_find_home(struct ladder *ladder, struct job *job) {
+    struct session *session = ladder->session;
+    bool was_paused = job->paused;
+    struct station *to = move_from(ladder, NULL, job);
+    for (size_t i = 0; !to && i < session->stations_count; i++) {
+        struct station *station = &session->stations[i];
+        station_clear(station);
+        while (put_away_idle(ladder, station, job->member)) {
+        }
+        if (load_on(ladder, station, job))
+            to = station;
+    }
+    if (!to)
+        return false;
+    job->paused = false;
+    decided(ladder, job, to, was_paused ? "companion_resumed" : "model_moved",
+            was_paused ? "the other models are done with these texts"
+                       : "it was nowhere",
+            json_pack("{s:s}", "to_device", station_name(to)));
+    return true;
+}
+
+bool ladder_trusted_home(struct ladder *ladder, struct job *job) {
+    struct session *session = ladder->session;
+    for (size_t i = 0; i < session->stations_count; i++) {
+        struct station *station = &session->stations[i];
+        if (!station->device->shared)
+            continue;
+        if (station_resident(station, job->member))
+            return true;
+        if (!load_on(ladder, station, job))
+            return false;
+        decided(ladder, job, station, "cpu_fallback",
+                "another device gave vectors that are not sound",
+                json_pack("{s:s}", "to_device", station_name(station)));
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,334 @@
+/* plan_team.c - who is where: the modes, as places of models on stations. */
+
+#include <string.h>
+
+#include "run/plan.h"
+
+static size_t stations_asked_for(struct session *session) {
+    size_t count = 0;
+    for (size_t i = 0; i < session->stations_count; i++)
+        count +=
+            !session->stations[i].spare && !session->stations[i].lost;
+    return count;
+}
+
+static bool open_team(struct session *session, size_t most,
+                      struct plan_team *team, struct error *err) {
+    struct memory *memory = &session->memory;
+    *team = (struct plan_team){0};
+    team->homes = memory_zalloc(memory, most, sizeof *team->homes, err);
+    return team->homes != NULL;
+}
+
+void plan_team_free(struct session *session, struct plan_team *team) {
+    memory_free(&session->memory, team->homes);
+    *team = (struct plan_team){0};
+}
+
+/* What is live on a station and not a model or workspace of ours. */
+static uint64_t bytes_kept(struct session *session, size_t station) {
+    const struct station *s = &session->stations[station];
+    uint64_t ours = s->device->charges_shapes
+                        ? s->block_charge
+                        : memory_block_bytes(s->block_bytes);
+    if (!s->block)
+        ours = 0;
+    for (size_t i = 0; i < s->residents_count; i++)
+        ours += s->residents[i]->need.charge_bytes;
+    uint64_t live = memory_live(s->device->account);
+    return live > ours ? live - ours : 0;
+}
+
+bool plan_exclusive(struct session *session, const struct member *member,
+                    size_t longest, struct plan_team *team, struct error *err) {
+    if (!open_team(session, session->stations_count, team, err))
+        return false;
+    for (size_t i = 0; i < session->stations_count; i++) {
+        const struct station *station = &session->stations[i];
+        struct plan_home home;
+        if (station->lost || (station->spare && team->homes_count))
+            continue;
+        if (!plan_on_station(session, member, i, 0, longest,
+                             bytes_kept(session, i), &home, err))
+            return false;
+        if (home.tokens)
+            team->homes[team->homes_count++] = home;
+    }
+    return team->homes_count || plan_refuse(session, member, longest, err);
+}
+
+/* ---- several models ----------------------------------------------------- */
+
+static bool full_weights(struct session *session,
+                         const struct member *member, size_t station,
+                         uint64_t *bytes, struct error *err) {
+    struct weights_placement placement = {.resident = member->charged.layers,
+                                          .shape = &member->charged};
+    struct weights_need need;
+    if (!weights_measure(&member->spec, member->files,
+                         session->stations[station].device, &placement, &need,
+                         err))
+        return false;
+    *bytes = need.charge_bytes;
+    return true;
+}
+
+static uint64_t smallest_workspace(struct session *session,
+                                   const struct member *member, size_t station,
+                                   size_t longest) {
+    const struct device *device = session->stations[station].device;
+    struct encoder_budget budget =
+        encoder_budget_make(&member->spec, false, device, longest, longest);
+    struct encoder_need need;
+    if (!encoder_workspace(&member->spec, &member->charged, device, &budget,
+                           &need, NULL))
+        return UINT64_MAX / 4;
+    return device->charges_shapes ? need.charge
+                                  : memory_block_bytes(need.bytes);
+}
+
+/* Bytes of the weights that stay on a station while models take turns: the
+ * primary first, then the others as long as the largest of the rest and its
+ * workspace still fit beside them. */
+static bool weights_that_stay(struct session *session,
+                              const struct roster *roster,
+                              const size_t *longest, size_t station,
+                              bool *stays, uint64_t *bytes, struct error *err) {
+    uint64_t room = plan_room(&session->stations[station]);
+    uint64_t kept = bytes_kept(session, station);
+    *bytes = kept;
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct member *member = &roster->members[i];
+        uint64_t own, largest = 0, space = 0;
+        stays[i] = false;
+        if (member->error.code)
+            continue;
+        if (!full_weights(session, member, station, &own, err))
+            return false;
+        for (size_t j = 0; j < roster->count; j++) {
+            uint64_t other = 0;
+            if (roster->members[j].error.code || j == i || stays[j])
+                continue;
+            if (!full_weights(session, &roster->members[j], station, &other,
+                              err))
+                return false;
+            if (other > largest)
+                largest = other;
+        }
+        for (size_t j = 0; j < roster->count; j++) {
+            if (roster->members[j].error.code)
+                continue;
+            uint64_t work = smallest_workspace(session, &roster->members[j],
+                                               station, longest[j]);
+            if (work > space)
+                space = work;
+        }
+        stays[i] = *bytes + own + largest + space <= room;
+        if (stays[i])
+            *bytes += own;
+    }
+    return true;
+}
+
+static bool sequential_on(struct session *session,
+                          const struct roster *roster, const size_t *longest,
+                          size_t station, bool *stays, struct plan_team *team,
+                          struct error *err) {
+    uint64_t bytes;
+    if (!weights_that_stay(session, roster, longest, station, stays, &bytes,
+                           err))
+        return false;
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct member *member = &roster->members[i];
+        uint64_t own = 0;
+        struct plan_home home;
+        if (member->error.code)
+            continue;
+        if (stays[i] && !full_weights(session, member, station, &own, err))
+            return false;
+        if (!plan_on_station(session, member, station, 0, longest[i],
+                             bytes - own, &home, err))
+            return false;
+        if (!home.tokens)
+            continue;
+        team->homes[team->homes_count++] = home;
+        team->rotates = team->rotates || !stays[i];
+    }
+    return true;
+}
+
+static bool has_home(const struct plan_team *team,
+                     const struct member *member) {
+    for (size_t i = 0; i < team->homes_count; i++)
+        if (team->homes[i].member == member)
+            return true;
+    return false;
+}
+
+bool plan_sequential(struct session *session, const struct roster *roster,
+                     const size_t *longest, struct plan_team *team,
+                     struct error *err) {
+    struct memory *memory = &session->memory;
+    if (!open_team(session, session->stations_count * roster->count, team, err))
+        return false;
+    bool *stays = memory_zalloc(memory, roster->count, sizeof *stays, err);
+    bool fine = stays != NULL, missing = false;
+    for (size_t s = 0; fine && s < session->stations_count; s++) {
+        const struct station *station = &session->stations[s];
+        if (!station->lost && (!station->spare || missing))
+            fine = sequential_on(session, roster, longest, s, stays, team, err);
+        missing = false;
+        for (size_t i = 0; i < roster->count; i++)
+            missing = missing || (!roster->members[i].error.code &&
+                                  !has_home(team, &roster->members[i]));
+    }
+    memory_free(memory, stays);
+    return fine;
+}
+
+/* ---- simultaneous ------------------------------------------------------- */
+
+struct placing {
+    struct session *session;
+    struct plan_team *team;
+    const size_t *longest;
+};
+
+/* Bytes on a station that the team's homes there take, the largest workspace
+ * once. */
+static uint64_t taken_on(const struct placing *p, size_t station,
+                         uint64_t *space) {
+    uint64_t bytes = bytes_kept(p->session, station);
+    *space = 0;
+    for (size_t i = 0; i < p->team->homes_count; i++) {
+        const struct plan_home *home = &p->team->homes[i];
+        if (home->station != station)
+            continue;
+        bytes += home->weights_bytes;
+        uint64_t least = smallest_workspace(p->session, home->member, station,
+                                            home->longest);
+        if (least > *space)
+            *space = least;
+    }
+    return bytes;
+}
+
+static bool place_on(struct placing *p, const struct member *member, size_t i,
+                     size_t station, bool *placed, struct error *err) {
+    uint64_t space, weights;
+    uint64_t taken = taken_on(p, station, &space);
+    const struct station *s = &p->session->stations[station];
+    *placed = false;
+    if (s->lost || !full_weights(p->session, member, station, &weights, err))
+        return s->lost;
+    uint64_t own =
+        smallest_workspace(p->session, member, station, p->longest[i]);
+    if (own > space)
+        space = own;
+    if (taken + weights + space > plan_room(s))
+        return true;
+    *placed = true;
+    p->team->homes[p->team->homes_count++] =
+        (struct plan_home){.station = station,
+                           .member = member,
+                           .longest = p->longest[i],
+                           .weights_bytes = weights};
+    return true;
+}
+
+/* The primary looks at the stations in their order, companions from the second
+ * on; the CPU that was not asked for comes last by its place. */
+static bool place_member(struct placing *p, const struct member *member,
+                         size_t i, bool primary, struct error *err) {
+    size_t count = p->session->stations_count;
+    size_t cards = stations_asked_for(p->session);
+    size_t first = !primary && cards > 1 ? 1 : 0;
+    bool placed = false;
+    for (size_t k = 0; k < cards && !placed; k++)
+        if (!place_on(p, member, i, (first + k) % cards, &placed, err))
+            return false;
+    for (size_t s = cards; s < count && !placed; s++)
+        if (!place_on(p, member, i, s, &placed, err))
+            return false;
+    return true;
+}
+
+bool plan_simultaneous(struct session *session,
+                       const struct roster *roster, const size_t *longest,
+                       struct plan_team *team, struct error *err) {
+    struct placing p = {session, team, longest};
+    bool primary = true;
+    if (!open_team(session, roster->count, team, err))
+        return false;
+    for (size_t i = 0; i < roster->count; i++) {
+        if (roster->members[i].error.code)
+            continue;
+        if (!place_member(&p, &roster->members[i], i, primary, err))
+            return false;
+        primary = false;
+    }
+    for (size_t i = 0; i < team->homes_count; i++) {
+        uint64_t space;
+        struct plan_home *home = &team->homes[i];
+        uint64_t others =
+            taken_on(&p, home->station, &space) - home->weights_bytes;
+        if (!plan_on_station(session, home->member, home->station, 0,
+                             home->longest, others, home, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- which mode --------------------------------------------------------- */
+
+enum run_mode plan_mode(struct session *session,
+                        const struct roster *roster, const size_t *longest,
+                        size_t collections, const char **reason) {
+    struct plan_team team = {0};
+    if (roster->usable < 2) {
+        *reason = "there is one model: it has every device to itself";
+        return MODE_EXCLUSIVE;
+    }
+    if (collections < 2) {
+        *reason = "one collection: each model is loaded once, and alone it "
+                  "has the largest batches on every device";
+        return MODE_EXCLUSIVE;
+    }
+    bool fine = plan_simultaneous(session, roster, longest, &team, NULL);
+    size_t asked = 0;
+    for (size_t i = 0; i < team.homes_count; i++)
+        asked += !session->stations[team.homes[i].station].spare;
+    plan_team_free(session, &team);
+    if (fine && asked == roster->usable) {
+        *reason = "several collections, and all models fit on the devices "
+                  "together: none is loaded twice";
+        return MODE_SIMULTANEOUS;
+    }
+    *reason = "the models do not fit on the devices together: one at a time "
+              "has each device to itself";
+    return MODE_EXCLUSIVE;
+}
+
+void plan_pass(struct session *session, const struct plan_team *team,
+               uint64_t staging_bytes, uint64_t scratch_bytes,
+               struct pass_plan *plan) {
+    *plan = (struct pass_plan){.base_bytes = memory_live(&session->memory),
+                               .staging_bytes = staging_bytes,
+                               .scratch_bytes = scratch_bytes};
+    for (size_t s = 0; s < session->stations_count; s++) {
+        uint64_t space = 0;
+        for (size_t i = 0; i < team->homes_count; i++) {
+            const struct plan_home *home = &team->homes[i];
+            if (home->station != s)
+                continue;
+            plan->weights_bytes += home->weights_held + home->host_bytes;
+            plan->mapped_bytes += home->mapped_bytes;
+            if (home->workspace_held > space)
+                space = home->workspace_held;
+        }
+        plan->workspace_bytes += space;
+    }
+    plan->private_bytes = plan->base_bytes + plan->weights_bytes +
+                          plan->workspace_bytes + plan->staging_bytes +
+                          plan->scratch_bytes;
+}

@@ -1,0 +1,225 @@
+#include "run/station.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "run/ceilings.h"
+#include "run/session.h"
+
+enum { PROBE_TOKENS = 1024 };
+
+static bool open_pool(struct station *station, unsigned threads,
+                      struct error *err) {
+    struct session *session = station->session;
+    if (station->spare || threads == 0) {
+        station->pool = session->pool;
+        return true;
+    }
+    station->pool = pool_create(&session->memory, threads, err);
+    station->own_pool = station->pool != NULL;
+    return station->pool != NULL;
+}
+
+/* A share of the threads for each card; the CPU itself has all of them, and
+ * none of them has more than one owner at a time: the session's pool computes
+ * for the CPU and tokenizes in between. */
+static unsigned threads_for(const struct session *session,
+                            const struct device_name *name) {
+    if (!name->capacity)
+        return 0;
+    unsigned all = pool_threads(session->pool);
+    unsigned share = all / (unsigned)session->list.count;
+    return share ? share : 1;
+}
+
+static bool set_limits(struct station *station, struct error *err) {
+    const struct run_options *options = station->session->options;
+    struct device_facts facts;
+    if (!device_facts(station->device, &facts, err))
+        return false;
+    const char *name = station_name(station);
+    station->margin = ceilings_find(options->margins, options->margins_count,
+                                    name, margin_default(facts.bytes_total));
+    station->device->account->ceiling = ceilings_find(
+        options->ceilings, options->ceilings_count, name,
+        ceiling_default(station->device->shared, facts.bytes_total,
+                        facts.bytes_free, margin_default(facts.bytes_total)));
+    return true;
+}
+
+bool station_open(struct station *station, struct session *session,
+                  const struct device_name *name, bool spare,
+                  struct error *err) {
+    *station = (struct station){
+        .session = session, .spare = spare, .lease = {.lock_fd = -1}};
+    struct device_options options = {.memory = &session->memory,
+                                     .isa = session->options->isa,
+                                     .script = session->script};
+    if (!open_pool(station, threads_for(session, name), err))
+        return false;
+    options.pool = station->pool;
+    station->device = device_open(name, &options, err);
+    station->residents =
+        memory_zalloc(&session->memory, session->options->models_count + 1,
+                      sizeof(struct resident *), err);
+    if (station->device && station->residents && set_limits(station, err))
+        return true;
+    station_close(station);
+    return false;
+}
+
+void station_close(struct station *station) {
+    if (!station->session)
+        return;
+    if (station->device)
+        station_unload_all(station);
+    memory_free(&station->session->memory, station->residents);
+    device_close(station->device);
+    if (station->own_pool)
+        pool_free(station->pool);
+    *station = (struct station){.lease = {.lock_fd = -1}};
+}
+
+void station_begin(struct station *station) {
+    station->tokens = station->texts = station->batches = 0;
+    station->busy_ns = 0;
+    station->tokens_high = 0;
+    memory_restart_peak(station->device->account);
+}
+
+/* ---- models ------------------------------------------------------------- */
+
+const struct shape *member_charged(const struct member *member) {
+    return &member->charged;
+}
+
+static void free_resident(struct resident *resident) {
+    encoder_free(resident->encoder);
+    weights_free(resident->weights);
+    memory_free(&resident->station->session->memory, resident);
+}
+
+struct resident *station_load(struct station *station,
+                              const struct member *member,
+                              const struct weights_placement *placement,
+                              struct error *err) {
+    struct memory *memory = &station->session->memory;
+    struct reservation promised;
+    int64_t begin = clock_now_ns();
+    struct resident *resident = memory_zalloc(memory, 1, sizeof *resident, err);
+    if (!resident)
+        return NULL;
+    *resident = (struct resident){
+        .station = station, .member = member, .placement = *placement};
+    bool fine = weights_measure(&member->spec, member->files, station->device,
+                                placement, &resident->need, err) &&
+                memory_reserve(station->device->account,
+                               resident->need.charge_bytes, &promised, err);
+    if (!fine) {
+        memory_free(memory, resident);
+        return NULL;
+    }
+    resident->weights =
+        weights_load(memory, &member->spec, member->files, station->device,
+                     placement, &promised, err);
+    memory_unreserve(&promised);
+    if (resident->weights)
+        resident->encoder =
+            encoder_create(memory, &member->spec, resident->weights,
+                           station->device, station->pool, err);
+    if (!resident->encoder) {
+        free_resident(resident);
+        return NULL;
+    }
+    resident->load_ms = (double)(clock_now_ns() - begin) / 1e6;
+    station->residents[station->residents_count++] = resident;
+    return resident;
+}
+
+void station_unload(struct station *station, struct resident *resident) {
+    size_t i = 0;
+    while (i < station->residents_count && station->residents[i] != resident)
+        i++;
+    if (i == station->residents_count)
+        return;
+    for (; i + 1 < station->residents_count; i++)
+        station->residents[i] = station->residents[i + 1];
+    station->residents_count--;
+    if (station->laid_out == resident)
+        station->laid_out = NULL;
+    free_resident(resident);
+}
+
+void station_unload_all(struct station *station) {
+    while (station->residents_count)
+        station_unload(station, station->residents[0]);
+    station_clear(station);
+}
+
+struct resident *station_resident(const struct station *station,
+                                  const struct member *member) {
+    for (size_t i = 0; i < station->residents_count; i++)
+        if (station->residents[i]->member == member)
+            return station->residents[i];
+    return NULL;
+}
+
+/* ---- the workspace ------------------------------------------------------ */
+
+void station_clear(struct station *station) {
+    device_release(station->device, station->block);
+    station->block = NULL;
+    station->block_bytes = station->block_charge = 0;
+    station->laid_out = NULL;
+    for (size_t i = 0; i < station->residents_count; i++)
+        station->residents[i]->budget = (struct encoder_budget){0};
+}
+
+/* A block that is much too large is given back as well: that is what a smaller
+ * budget is for. */
+static bool block_fits(const struct station *station,
+                       const struct encoder_need *need) {
+    return station->block && station->block_bytes >= need->bytes &&
+           station->block_charge == need->charge;
+}
+
+bool station_lay_out(struct station *station, struct resident *resident,
+                     size_t tokens, size_t longest, struct error *err) {
+    const struct member *member = resident->member;
+    struct encoder_budget budget = encoder_budget_make(
+        &member->spec, weights_stream(resident->weights), station->device,
+        tokens, longest);
+    if (station->laid_out == resident &&
+        !memcmp(&budget, &resident->budget, sizeof budget))
+        return true;
+    struct encoder_need need;
+    if (!encoder_workspace(&member->spec, member_charged(member),
+                           station->device, &budget, &need, err))
+        return false;
+    if (!block_fits(station, &need)) {
+        station_clear(station);
+        station->block = device_alloc(station->device, need.bytes, need.charge,
+                                      NULL, err);
+        if (!station->block)
+            return false;
+        station->block_bytes = need.bytes;
+        station->block_charge = need.charge;
+    }
+    encoder_lay_out(resident->encoder, &budget, station->block);
+    resident->budget = budget;
+    station->laid_out = resident;
+    return true;
+}
+
+uint64_t station_bytes_per_token(const struct resident *resident) {
+    const struct member *member = resident->member;
+    struct encoder_budget budget =
+        encoder_budget_make(&member->spec, weights_stream(resident->weights),
+                            resident->station->device, PROBE_TOKENS, 1);
+    struct encoder_need need;
+    if (!encoder_workspace(&member->spec, member_charged(member),
+                           resident->station->device, &budget, &need, NULL))
+        return 1;
+    uint64_t each = need.charge / PROBE_TOKENS;
+    return each ? each : 1;
+}

@@ -1,0 +1,237 @@
+#define _GNU_SOURCE /* qsort_r */
+#include "run/window.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- memory ------------------------------------------------------------- */
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+struct window_size window_size_for(uint64_t texts, uint64_t text_bytes,
+                                   uint64_t longest_bytes, size_t max_length,
+                                   size_t specials) {
+    uint64_t at_once = least(texts, WINDOW_TEXTS);
+    uint64_t all = text_bytes + texts * specials;
+    uint64_t block = BLOCK_TEXTS * (uint64_t)max_length;
+    return (struct window_size){
+        .texts = (size_t)at_once,
+        .tokens = (size_t)least(least(all, WINDOW_TOKENS + block),
+                                at_once * max_length),
+        .text_bytes = (size_t)least(text_bytes, BLOCK_BYTES + longest_bytes),
+    };
+}
+
+/* Runs twice: first with an empty layout, to measure. */
+static void place(struct layout *l, struct window *w) {
+    size_t texts = w->size.texts;
+    w->starts = layout_take(l, texts + 1, sizeof *w->starts);
+    w->digests = layout_take(l, texts, SHA256_BYTES);
+    w->order = layout_take(l, texts, sizeof *w->order);
+    w->was_cut = layout_take(l, texts, sizeof *w->was_cut);
+    w->text = layout_take(l, w->size.text_bytes, 1);
+    w->text_ends = layout_take(l, BLOCK_TEXTS, sizeof *w->text_ends);
+    w->texts = layout_take(l, BLOCK_TEXTS, sizeof *w->texts);
+    w->cut = layout_take(l, BLOCK_TEXTS, sizeof *w->cut);
+}
+
+uint64_t window_bytes(const struct window_size *size) {
+    struct window w = {.size = *size};
+    struct layout measure = {0};
+    place(&measure, &w);
+    return memory_block_bytes(measure.bytes) +
+           memory_block_bytes(size->tokens * sizeof(uint32_t));
+}
+
+bool window_open(struct window *window, struct memory *memory,
+                 const struct window_size *size, struct error *err) {
+    *window = (struct window){.memory = memory,
+                              .size = *size,
+                              .tokens = tokens_make(memory),
+                              .ids = strbuf_make(memory)};
+    struct layout measure = {0};
+    place(&measure, window);
+    if (measure.overflow)
+        return error_set(err, ERROR_MEMORY,
+                         "a window of %zu texts cannot be addressed",
+                         size->texts);
+    window->block = memory_alloc(memory, 1, measure.bytes, err);
+    if (!window->block)
+        return false;
+    struct layout real = {.base = window->block};
+    place(&real, window);
+    window->tokens.ids =
+        memory_alloc(memory, size->tokens, sizeof(uint32_t), err);
+    window->tokens.capacity = window->tokens.ids ? size->tokens : 0;
+    return window->tokens.ids != NULL;
+}
+
+void window_close(struct window *window) {
+    if (!window->memory)
+        return;
+    tokens_free(&window->tokens);
+    strbuf_free(&window->ids);
+    memory_free(window->memory, window->block);
+    *window = (struct window){0};
+}
+
+/* ---- filling ------------------------------------------------------------ */
+
+void window_clear(struct window *window) {
+    window->count = window->tokens.count = 0;
+    window->text_size = window->block_count = 0;
+    strbuf_clear(&window->ids);
+    window->next = window->returned_count = 0;
+    window->held = window->waiting = 0;
+    window->waiting_tokens = 0;
+}
+
+bool window_block_has_room(const struct window *window, size_t text_size) {
+    return window->block_count < BLOCK_TEXTS &&
+           (window->block_count == 0 ||
+            window->text_size + text_size <= BLOCK_BYTES) &&
+           text_size <= window->size.text_bytes - window->text_size;
+}
+
+bool window_is_full(const struct window *window) {
+    return window->count >= window->size.texts ||
+           window->tokens.count >= WINDOW_TOKENS;
+}
+
+bool window_add(struct window *window, const uint8_t digest[SHA256_BYTES],
+                struct str text, struct str chunk_id, struct error *err) {
+    if (!window_block_has_room(window, text.size))
+        return error_set(err, ERROR_INPUT,
+                         "chunk %.*s is longer than it was when its file was "
+                         "read first: the file changed; run again",
+                         (int)least(chunk_id.size, 200), chunk_id.data);
+    memcpy(window->digests + window->count * SHA256_BYTES, digest,
+           SHA256_BYTES);
+    if (text.size)
+        memcpy(window->text + window->text_size, text.data, text.size);
+    window->text_size += text.size;
+    window->text_ends[window->block_count++] = window->text_size;
+    window->count++;
+    strbuf_add(&window->ids, chunk_id);
+    strbuf_add_char(&window->ids, '\0');
+    return strbuf_ok(&window->ids, err);
+}
+
+static int longer_first(const void *a, const void *b, void *window) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    size_t lx = window_text_tokens(window, x);
+    size_t ly = window_text_tokens(window, y);
+    if (lx != ly)
+        return lx < ly ? 1 : -1;
+    return (x > y) - (x < y);
+}
+
+/* A heap sort of our own would be one more thing to read; qsort_r is in glibc
+ * and musl. Ties go by the order of reading. */
+void window_sort(struct window *window) {
+    for (size_t i = 0; i < window->count; i++)
+        window->order[i] = (uint32_t)i;
+    qsort_r(window->order, window->count, sizeof *window->order, longer_first,
+            window);
+    window->waiting = window->count;
+    window->waiting_tokens = window->tokens.count;
+}
+
+/* ---- the queue ---------------------------------------------------------- */
+
+static size_t tokens_at(const struct window *window, size_t place) {
+    return window_text_tokens(window, window->order[place]);
+}
+
+static uint64_t piece_tokens(const struct window *window, struct piece piece) {
+    uint64_t tokens = 0;
+    for (size_t i = 0; i < piece.count; i++)
+        tokens += tokens_at(window, piece.first + i);
+    return tokens;
+}
+
+size_t window_longest(const struct window *window, bool suspect) {
+    size_t longest = 0;
+    if (window->next < window->count)
+        longest = tokens_at(window, window->next);
+    for (size_t i = 0; i < window->returned_count; i++) {
+        const struct piece *piece = &window->returned[i];
+        size_t tokens = tokens_at(window, piece->first);
+        if ((suspect || !piece->suspect) && tokens > longest)
+            longest = tokens;
+    }
+    return longest;
+}
+
+/* How many of the AVAILABLE texts from FIRST on fit. */
+static size_t fitting(const struct window *window, size_t first,
+                      size_t available, size_t tokens, size_t texts) {
+    size_t count = 0, used = 0;
+    while (count < available && count < texts) {
+        size_t size = tokens_at(window, first + count);
+        if (used + size > tokens)
+            break;
+        used += size;
+        count++;
+    }
+    return count;
+}
+
+static void take(struct window *window, struct piece piece) {
+    window->waiting -= piece.count;
+    window->held += piece.count;
+    window->waiting_tokens -= piece_tokens(window, piece);
+}
+
+/* From a piece that was given back; what is left of it stays there. */
+static bool cut_returned(struct window *window, size_t at, size_t tokens,
+                         size_t texts, struct piece *piece) {
+    struct piece *from = &window->returned[at];
+    size_t count = fitting(window, from->first, from->count, tokens, texts);
+    if (!count)
+        return false;
+    *piece = (struct piece){from->first, count, from->suspect};
+    from->first += count;
+    from->count -= count;
+    if (!from->count)
+        window->returned[at] = window->returned[--window->returned_count];
+    take(window, *piece);
+    return true;
+}
+
+bool window_cut(struct window *window, size_t tokens, size_t texts,
+                bool suspect, struct piece *piece) {
+    for (size_t i = 0; i < window->returned_count; i++)
+        if ((suspect || !window->returned[i].suspect) &&
+            cut_returned(window, i, tokens, texts, piece))
+            return true;
+    size_t count = fitting(window, window->next, window->count - window->next,
+                           tokens, texts);
+    if (!count)
+        return false;
+    *piece = (struct piece){window->next, count, false};
+    window->next += count;
+    take(window, *piece);
+    return true;
+}
+
+void window_return(struct window *window, struct piece piece) {
+    assert(window->returned_count < WINDOW_RETURNED);
+    window->returned[window->returned_count++] = piece;
+    window->held -= piece.count;
+    window->waiting += piece.count;
+    window->waiting_tokens += piece_tokens(window, piece);
+}
+
+void window_finish(struct window *window, struct piece piece) {
+    window->held -= piece.count;
+}
+
+void window_trust(struct window *window) {
+    for (size_t i = 0; i < window->returned_count; i++)
+        window->returned[i].suspect = false;
+}

@@ -159,6 +159,7 @@ static bool configure(ens_embedder *e, const ens_config *config,
     if (config->size != sizeof *config)
         return error_set(err, ERROR_USAGE,
                          "the configuration was not made by ens_config_init");
+    e->ceiling = (struct device_bytes){DEVICE_CPU.name, config->ceiling_bytes};
     e->options = (struct run_options){
         .input_fd = -1,
         .chunk = {.as = copy(e, config->as, err),
@@ -168,7 +169,9 @@ static bool configure(ens_embedder *e, const ens_config *config,
         .places = {.cache = copy(e, config->model_cache, err)},
         .isa = copy(e, config->isa, err),
         .threads = config->threads,
-        .ceiling = config->ceiling_bytes,
+        .ceilings = &e->ceiling,
+        .ceilings_count = config->ceiling_bytes != 0,
+        .lease_wait_ms = -1,
         .dim = config->dim,
         .fuse = config->fuse == ENS_FUSE_CONCAT ? FUSE_CONCAT : FUSE_MEAN,
         .prompt = copy(e, config->prompt, err),

@@ -20,16 +20,14 @@ struct model_request *command_models_requested(const struct program *program,
                                    .prompt = list->items[i].prompt,
                                    .weight = list->items[i].weight,
                                    .dim = list->items[i].dim,
-                                   .budget = list->items[i].budget};
+                                   .budget = list->items[i].budget,
+                                   .account = list->items[i].account};
     return requests;
 }
 
-static uint64_t ceiling_of(const struct options *options, const char *device) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < options->ceilings.count; i++)
-        if (!strcmp(options->ceilings.items[i].device, device))
-            bytes = options->ceilings.items[i].bytes;
-    return bytes;
+static int64_t lease_wait_ms(const struct options *options) {
+    size_t seconds = options->lease_wait_seconds;
+    return seconds == LEASE_WAIT_FOR_EVER ? -1 : (int64_t)seconds * 1000;
 }
 
 static unsigned exports_of(const struct options *options) {
@@ -60,7 +58,16 @@ void command_run_options(const struct program *program,
         .places = {.cache = options->hub_cache},
         .isa = options->isa,
         .threads = (unsigned)options->threads,
-        .ceiling = ceiling_of(options, "cpu"),
+        .devices = options->device,
+        .ceilings = options->ceilings.items,
+        .ceilings_count = options->ceilings.count,
+        .margins = options->margins.items,
+        .margins_count = options->margins.count,
+        .mode = options->mode,
+        .warm = options->warm,
+        .lease_wait_ms = lease_wait_ms(options),
+        .lock_dir = options->lock_dir,
+        .sim_script = options->sim_script,
         .dim = options->dim,
         .fuse = options->fuse,
         .prompt = options->prompt,

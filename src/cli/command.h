@@ -34,6 +34,7 @@ int command_tokenize(const struct program *program, struct error *err);
 int command_plan(const struct program *program, struct error *err);
 int command_search(const struct program *program, struct error *err);
 int command_models(const struct program *program, struct error *err);
+int command_devices(const struct program *program, struct error *err);
 int command_doctor(const struct program *program, struct error *err);
 int command_bench(const struct program *program, struct error *err);
 

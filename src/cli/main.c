@@ -56,7 +56,8 @@ static int (*const commands[COMMAND_COUNT])(const struct program *program,
     [COMMAND_RUN] = command_run,           [COMMAND_EMBED] = command_embed,
     [COMMAND_TOKENIZE] = command_tokenize, [COMMAND_PLAN] = command_plan,
     [COMMAND_SEARCH] = command_search,     [COMMAND_MODELS] = command_models,
-    [COMMAND_DOCTOR] = command_doctor,     [COMMAND_BENCH] = command_bench,
+    [COMMAND_DEVICES] = command_devices,   [COMMAND_DOCTOR] = command_doctor,
+    [COMMAND_BENCH] = command_bench,
 };
 
 /* The command line as it could be typed again. */

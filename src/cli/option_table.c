@@ -10,16 +10,19 @@ enum {
     PLAN = COMMAND_BIT(COMMAND_PLAN),
     SEARCH = COMMAND_BIT(COMMAND_SEARCH),
     MODELS = COMMAND_BIT(COMMAND_MODELS),
+    DEVICES = COMMAND_BIT(COMMAND_DEVICES),
     DOCTOR = COMMAND_BIT(COMMAND_DOCTOR),
     BENCH = COMMAND_BIT(COMMAND_BENCH),
     HELP = COMMAND_BIT(COMMAND_HELP),
     INTAKE = RUN | PLAN,
     COMPUTE = RUN | PLAN | EMBED | SEARCH | BENCH,
+    LEASE = RUN | EMBED | SEARCH | BENCH,
     ALL = (1u << COMMAND_COUNT) - 1,
 };
 
 /* In the order of their enums. */
-static const char *const devices[] = {"cpu", NULL};
+static const char *const modes[] = {"auto", "simultaneous", "sequential",
+                                    "exclusive", NULL};
 static const char *const isas[] = {"avx512", "avx2", "generic", NULL};
 static const char *const fusions[] = {"mean", "concat", NULL};
 static const char *const exports[] = {"npy", "points", "texts", "metadata",
@@ -33,16 +36,46 @@ const struct option_row option_rows[] = {
      RUN | PLAN | EMBED | TOKENIZE, AT(models),
      .help = "Model to embed with: a folder, a short name of `ensembed models` "
              "or a hub id, as MODEL[@REVISION][:key=value,...] with the keys "
-             "weight, dim, prompt, name and budget (most tokens in a batch); "
-             "several models are fused, the first is the primary"},
+             "weight, dim, prompt, name, budget (most tokens in a batch) and "
+             "account (config.json of the model whose bytes simulated cards "
+             "charge instead); several models are fused, the first is the "
+             "primary"},
     {"out", 'o', OPTION_PATH, "DIR", INTAKE, RUN, AT(out),
      .help = "Folder for the vectors; the same command goes on there where it "
              "was interrupted"},
-    {"device", 0, OPTION_CHOICE, "DEVICE", COMPUTE, 0, AT(device),
-     .choices = devices, .initial = "cpu", .help = "Where to compute"},
-    {"ceiling", 0, OPTION_CEILING, "DEVICE=BYTES", COMPUTE, 0, AT(ceilings),
-     .otherwise = "80 % of what is free for the cpu",
+    {"device", 0, OPTION_TEXT, "LIST", COMPUTE | DEVICES, 0, AT(device),
+     .initial = "cpu",
+     .help = "Where to compute, best first and separated by commas: cpu, a "
+             "simulated card sim:NAME=BYTES, sim:t4 or sim:t4x2 (one or two "
+             "simulated T4)"},
+    {"ceiling", 0, OPTION_BYTES, "DEVICE=BYTES", COMPUTE | DEVICES, 0,
+     AT(ceilings),
+     .otherwise = "of a card 75 %, and 512 MiB less than is free; of the cpu "
+                  "80 % of what is free",
      .help = "Most memory to take on a device, such as cpu=2GiB"},
+    {"margin", 0, OPTION_BYTES, "DEVICE=BYTES", COMPUTE | DEVICES, 0,
+     AT(margins), .otherwise = "512MiB, and at most a 16th of the device",
+     .help = "Memory of a device that stays free; with less, batches shrink "
+             "and models move"},
+    {"mode", 0, OPTION_ENUM, "MODE", INTAKE, 0, AT(mode), .choices = modes,
+     .initial = "auto",
+     .help = "All models at once, in turns, or one after the other on all "
+             "devices; the vectors do not depend on it"},
+    {"warm", 0, OPTION_FLAG, NULL, INTAKE, 0, AT(warm),
+     .help = "Keep models loaded between passes and collections where there "
+             "is room"},
+    {"lease-wait", 0, OPTION_NUMBER, "SECONDS", LEASE, 0,
+     AT(lease_wait_seconds), .least = 0, .most = 1000000000,
+     .otherwise = "for ever",
+     .help = "How long to wait for a card that another run leases; 0: not at "
+             "all"},
+    {"lock-dir", 0, OPTION_PATH, "DIR", LEASE | DEVICES, 0, AT(lock_dir),
+     .initial = "/tmp/ensembed-locks",
+     .help = "Folder of the cards' leases, the same one for all who share "
+             "them"},
+    {"sim-script", 0, OPTION_PATH, "FILE", COMPUTE, 0, AT(sim_script),
+     .otherwise = "none",
+     .help = "JSON Lines that say what happens to simulated cards, and when"},
     {"threads", 't', OPTION_NUMBER, "N", COMPUTE | TOKENIZE, 0, AT(threads),
      .least = 1, .most = 1024, .otherwise = "all processors it may use",
      .help = "Threads to compute with; the vectors do not depend on it"},
@@ -94,7 +127,7 @@ const struct option_row option_rows[] = {
     {"top", 'k', OPTION_NUMBER, "N", SEARCH, 0, AT(top), .least = 1,
      .most = 1000000, .initial = "10", .help = "How many chunks to show"},
     {"json", 0, OPTION_FLAG, NULL,
-     RUN | PLAN | SEARCH | MODELS | DOCTOR | BENCH, 0, AT(json),
+     RUN | PLAN | SEARCH | MODELS | DEVICES | DOCTOR | BENCH, 0, AT(json),
      .help = "Answer in JSON on standard output"},
     {"config", 0, OPTION_PATH, "FILE", ALL & ~HELP, 0, AT(config),
      .otherwise = "none",
@@ -172,6 +205,13 @@ const struct command_row command_rows[COMMAND_COUNT] = {
                         "Hugging Face cache (HF_HUB_CACHE, or HF_HOME/hub) and "
                         "its architecture is one that this release computes.",
                         "ensembed models"},
+    [COMMAND_DEVICES] =
+        {"devices", "", 0, 0, "",
+         "Show devices, their memory and who leases them",
+         "For each device of --device: its memory, what is free of it, what a "
+         "run would take at most (--ceiling), what it would leave free "
+         "(--margin), and the process that leases it now.",
+         "ensembed devices --device sim:t4x2"},
     [COMMAND_DOCTOR] = {"doctor", "", 0, 0, "",
                         "Show what this machine offers, and what is missing",
                         "Processors, instruction sets, memory and its limits, "
@@ -211,7 +251,7 @@ enum command command_find(const char *name) {
 
 bool option_is_list(const struct option_row *row) {
     return row->type == OPTION_TEXTS || row->type == OPTION_MODEL ||
-           row->type == OPTION_CEILING;
+           row->type == OPTION_BYTES;
 }
 
 bool option_is_flag(const struct option_row *row) {

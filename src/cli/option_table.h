@@ -17,17 +17,17 @@
 
 /* What a value is, and so what its target in struct options is. */
 enum option_type {
-    OPTION_FLAG,    /* bool; --NAME sets it, --no-NAME clears it */
-    OPTION_LEVEL,   /* enum (int); --NAME sets it to `least` */
-    OPTION_TEXT,    /* const char * */
-    OPTION_PATH,    /* const char *, a file or folder */
-    OPTION_NUMBER,  /* size_t in [least, most] */
-    OPTION_CHOICE,  /* const char *, one of `choices` */
-    OPTION_ENUM,    /* int, the index in `choices` */
-    OPTION_SET,     /* unsigned, a bit for each of `choices`, comma-separated */
-    OPTION_TEXTS,   /* struct text_list, repeatable */
-    OPTION_MODEL,   /* struct model_list, repeatable */
-    OPTION_CEILING, /* struct ceiling_list, repeatable */
+    OPTION_FLAG,   /* bool; --NAME sets it, --no-NAME clears it */
+    OPTION_LEVEL,  /* enum (int); --NAME sets it to `least` */
+    OPTION_TEXT,   /* const char * */
+    OPTION_PATH,   /* const char *, a file or folder */
+    OPTION_NUMBER, /* size_t in [least, most] */
+    OPTION_CHOICE, /* const char *, one of `choices` */
+    OPTION_ENUM,   /* int, the index in `choices` */
+    OPTION_SET,    /* unsigned, a bit for each of `choices`, comma-separated */
+    OPTION_TEXTS,  /* struct text_list, repeatable */
+    OPTION_MODEL,  /* struct model_list, repeatable */
+    OPTION_BYTES,  /* struct device_bytes_list, repeatable */
 };
 
 #define COMMAND_BIT(command) (1u << (command))

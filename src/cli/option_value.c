@@ -91,9 +91,13 @@ static bool model_key(const char *key, const char *value, const char *where,
         model->name = value;
         return model_name(value, where, err);
     }
+    if (strcmp(key, "account") == 0) {
+        model->account = value;
+        return true;
+    }
     return error_set(err, ERROR_USAGE,
                      "%s: '%s' is no key of a model; there are weight, dim, "
-                     "prompt, name and budget",
+                     "prompt, name, budget and account",
                      where, key);
 }
 
@@ -144,25 +148,21 @@ bool value_model(const char *text, const char *where, struct arena *arena,
     return true;
 }
 
-static bool value_ceiling(const char *text, const char *where,
-                          struct arena *arena, struct ceiling_option *ceiling,
-                          struct error *err) {
+/* The last '=' counts: a simulated card may be written with its size. */
+static bool value_device_bytes(const char *text, const char *where,
+                               struct arena *arena, struct device_bytes *item,
+                               struct error *err) {
     char *device = arena_copy(arena, str_from(text), err);
     if (!device)
         return false;
-    char *bytes = strchr(device, '=');
-    if (!bytes)
+    char *bytes = strrchr(device, '=');
+    if (!bytes || bytes == device)
         return error_set(err, ERROR_USAGE,
                          "%s: '%s' is not DEVICE=BYTES, such as cpu=2GiB",
                          where, text);
     *bytes++ = '\0';
-    if (strcmp(device, "cpu") != 0)
-        return error_set(err, ERROR_USAGE,
-                         "%s: there is no device '%s'; this release computes "
-                         "on 'cpu'",
-                         where, device);
-    ceiling->device = device;
-    return size_text_parse(bytes, where, &ceiling->bytes, err);
+    item->device = device;
+    return size_text_parse(bytes, where, &item->bytes, err);
 }
 
 /* The index of [text, text + size) in CHOICES. */
@@ -234,15 +234,16 @@ static bool model_list_add(struct model_list *list, const char *text,
            ++list->count;
 }
 
-static bool ceiling_list_add(struct ceiling_list *list, const char *text,
-                             const char *where, struct arena *arena,
-                             struct error *err) {
+static bool device_bytes_list_add(struct device_bytes_list *list,
+                                  const char *text, const char *where,
+                                  struct arena *arena, struct error *err) {
     void *items =
         list_grow(list->items, list->count, sizeof *list->items, arena, err);
     if (!items)
         return false;
     list->items = items;
-    return value_ceiling(text, where, arena, &list->items[list->count], err) &&
+    return value_device_bytes(text, where, arena, &list->items[list->count],
+                              err) &&
            ++list->count;
 }
 
@@ -297,8 +298,8 @@ bool option_value_set(struct options *options, const struct option_row *row,
         return text_list_add(target, value, arena, err);
     case OPTION_MODEL:
         return model_list_add(target, value, where, arena, err);
-    case OPTION_CEILING:
-        return ceiling_list_add(target, value, where, arena, err);
+    case OPTION_BYTES:
+        return device_bytes_list_add(target, value, where, arena, err);
     }
     return false;
 }

@@ -52,6 +52,7 @@ static bool assign(struct parser *parser, const struct option_row *row,
 
 static bool defaults(struct parser *parser) {
     parser->options->verbosity = VERBOSITY_NORMAL;
+    parser->options->lease_wait_seconds = LEASE_WAIT_FOR_EVER;
     for (const struct option_row *row = option_rows; row->name; row++)
         if (row->initial &&
             !assign(parser, row, row->initial, LEVEL_DEFAULT, row->name))

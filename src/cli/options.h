@@ -29,6 +29,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "data/fuse.h"
+#include "run/session.h"
 
 enum command {
     COMMAND_RUN,
@@ -37,6 +38,7 @@ enum command {
     COMMAND_PLAN,
     COMMAND_SEARCH,
     COMMAND_MODELS,
+    COMMAND_DEVICES,
     COMMAND_DOCTOR,
     COMMAND_BENCH,
     COMMAND_HELP,
@@ -52,11 +54,7 @@ struct model_option {
     double weight;         /* finite, > 0; 1 if not said */
     size_t dim;            /* 0: not said */
     size_t budget;         /* most tokens in a batch; 0: not said */
-};
-
-struct ceiling_option {
-    const char *device; /* "cpu" */
-    uint64_t bytes;     /* > 0 */
+    const char *account; /* config.json that simulated cards charge, or NULL */
 };
 
 /* Each list ends with what `count` says and is NULL while empty. */
@@ -64,8 +62,8 @@ struct model_list {
     struct model_option *items;
     size_t count;
 };
-struct ceiling_list {
-    struct ceiling_option *items;
+struct device_bytes_list {
+    struct device_bytes *items; /* bytes > 0 */
     size_t count;
 };
 struct text_list {
@@ -81,6 +79,9 @@ enum option_export {
     OPTION_EXPORT_METADATA = 8,
 };
 
+/* options.lease_wait_seconds where nobody said how long. */
+#define LEASE_WAIT_FOR_EVER SIZE_MAX
+
 enum verbosity { VERBOSITY_QUIET, VERBOSITY_NORMAL, VERBOSITY_VERBOSE };
 
 struct options {
@@ -95,11 +96,16 @@ struct options {
                                tokenize: texts, none: standard input */
     struct model_list models; /* the first is the primary */
     const char *out;          /* folder for what a run makes, NULL: not said */
-    const char *device;       /* "cpu" */
-    struct ceiling_list ceilings;
-    size_t threads;  /* 0: as many as this process may use */
-    const char *isa; /* NULL: the best that the machine has */
-    size_t dim;      /* 0: each model's own width */
+    const char *device;       /* "cpu", or several joined by commas */
+    struct device_bytes_list ceilings, margins;
+    enum run_mode mode;
+    bool warm;
+    size_t lease_wait_seconds; /* 0: try once */
+    const char *lock_dir;
+    const char *sim_script; /* NULL: nothing happens to simulated cards */
+    size_t threads;         /* 0: as many as this process may use */
+    const char *isa;        /* NULL: the best that the machine has */
+    size_t dim;             /* 0: each model's own width */
     enum fuse_method fuse;
     const char *prompt;           /* a prompt's name, or NULL */
     const char *prompt_text;      /* the prompt itself, or NULL */

@@ -46,8 +46,11 @@ struct controller {
     size_t tokens_most; /* as planned */
     uint64_t margin;
     unsigned calm;         /* readings in a row with room to grow */
+    size_t larger;         /* the budget that all of them had room for */
+    unsigned calm_restore; /* readings in a row with room to restore */
     unsigned patience;     /* calm readings that are asked for */
-    unsigned since_growth; /* readings since the last growth, saturating */
+    unsigned since_growth; /* readings since the last growth or restoring,
+                              saturating */
     bool exhausted; /* the last wish for relief found nothing to give: not
                        wished again until the margin was free once */
 };
@@ -56,13 +59,16 @@ void controller_start(struct controller *controller, size_t tokens_most,
                       uint64_t margin);
 
 /* What a reading asks for; controller->tokens is changed already where the
- * answer is SHRINK or GROW. */
+ * answer is SHRINK or GROW. A budget below `tokens_least` is raised to it at
+ * once (GROW, or with RELIEVE where there is no room), and one above both the
+ * planned and it is lowered. A growth at most doubles the budget. RESTORE comes
+ * before GROW while its room is there. */
 enum controller_wish controller_look(struct controller *controller,
                                      const struct controller_reading *reading);
 
 /* An allocation or a submit of a batch of TOKENS failed all the same: the
- * budget becomes at most half of it. False at TOKENS_LEAST or below: relief is
- * needed. */
+ * budget becomes at most half of it, and TOKENS_LEAST at least. False at
+ * TOKENS_LEAST or below: relief is needed. */
 bool controller_refused(struct controller *controller, size_t tokens,
                         size_t tokens_least);
 

@@ -7,11 +7,12 @@
  * behind is seen in the summary and not as an out-of-memory error three models
  * later.
  *
- *     struct lease_terms terms = {.lock_dir = dir, .wait_ms = -1, .sink =
- * sink}; struct lease lease; if (!lease_acquire(&lease, device, "bge-m3",
- * &terms, err)) return false;
+ *     struct lease_terms terms = {.lock_dir = dir, .wait_ms = -1, .sink = s};
+ *     struct lease lease;
+ *     if (!lease_acquire(&lease, device, "bge-m3", &terms, err))
+ *         return false;
  *     ... load, encode, free ...
- *     lease_release(&lease);
+ *     lease_release(&lease, peak_bytes, budget_tokens);
  *
  * The lock is flock(2) on LOCK_DIR/<device name>.lock: the kernel drops it when
  * its holder dies, however it dies. Its file says who holds it (pid, model,
@@ -20,8 +21,14 @@
  * Several leases are taken in the order of their devices' names, by all
  * programs, so that two runs cannot wait for each other.
  *
- * A shared device (the CPU) is never locked: its lease only reads the memory.
+ * A shared device (the CPU) is never locked: its lease only reads the memory,
+ * and what is missing after it is nobody's fault: no warning.
  * A lease is used by one thread.
+ *
+ * The folder is made with mode 1777 and the files with 0666, so that all users
+ * of a machine wait for each other. What another user puts there is not
+ * trusted: links are not followed, only ordinary files are locked, and what a
+ * file says of its holder is read as text of at most a few hundred bytes.
  */
 
 #ifndef RUN_LEASE_H
@@ -39,7 +46,8 @@
 enum { LEASE_LEFT_BEHIND_WARNING = 16 * 1024 * 1024 };
 
 struct lease_terms {
-    const char *lock_dir;    /* made if absent, for all users of the machine */
+    const char *lock_dir;    /* made if absent, for all users of the machine;
+                                NULL: nothing is locked */
     int64_t wait_ms;         /* < 0: for ever; 0: try once */
     const struct sink *sink; /* the line that says for whom we wait, events
                                 lease_waiting/acquired/released, interrupts */
@@ -48,8 +56,9 @@ struct lease_terms {
 struct lease {
     struct device *device; /* borrowed; NULL when not held */
     const struct sink *sink;
-    char holder[128]; /* model names, for messages and telemetry */
-    int lock_fd;      /* -1 on a shared device and when not held */
+    char name[DEVICE_NAME_BYTES]; /* the device's, also once released */
+    char holder[128];             /* model names, for messages and telemetry */
+    int lock_fd;                  /* -1 on a shared device and when not held */
     int64_t begin_ns;
     uint64_t bytes_before; /* free when acquired */
     uint64_t bytes_after;  /* free when released */
@@ -59,7 +68,8 @@ struct lease {
 };
 
 /* On failure nothing is held: ERROR_BUSY (another process kept the device, the
- * message says which), ERROR_INTERRUPTED, ERROR_DEVICE. */
+ * message says which), ERROR_INTERRUPTED, ERROR_DEVICE, ERROR_IO (the lock
+ * folder). */
 bool lease_acquire(struct lease *lease, struct device *device,
                    const char *holder, const struct lease_terms *terms,
                    struct error *err);

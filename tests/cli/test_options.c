@@ -68,7 +68,10 @@ static void a_full_command_line(void **state) {
     (void)state;
     assert_true(parse(
         "ensembed|run|-|--model|BAAI/bge-small@v1:weight=2.5,dim=128,"
-        "prompt=doc,name=a.b-c,budget=4096|-m|x|-oOUT|--ceiling=cpu=1.5GiB|"
+        "prompt=doc,name=a.b-c,budget=4096|-m|x:account=big.json|-oOUT|"
+        "--ceiling=cpu=1.5GiB|--ceiling|sim:t4-1=8GiB|--margin|sim:t4-1=1MiB|"
+        "--device|sim:t4x2,cpu|--mode|exclusive|--warm|--lease-wait|0|"
+        "--lock-dir|/l|--sim-script|s.jsonl|"
         "--threads|3|--isa|avx2|--dim=64|--fuse|concat|--prompt|document|"
         "--collection|A|-c|B|--as|all|--collapse-whitespace|--trim-chars|99|"
         "--restart|--export|npy,texts|--text-field|body|--summary|s.json|"
@@ -88,11 +91,23 @@ static void a_full_command_line(void **state) {
     assert_string_equal(m[1].reference, "x");
     assert_null(m[1].revision);
     assert_true(m[1].weight == 1);
+    assert_null(m->account);
+    assert_string_equal(m[1].account, "big.json");
     assert_string_equal(options.out, "OUT");
-    assert_string_equal(options.device, "cpu");
-    assert_int_equal(options.ceilings.count, 1);
+    assert_string_equal(options.device, "sim:t4x2,cpu");
+    assert_int_equal(options.ceilings.count, 2);
     assert_string_equal(options.ceilings.items[0].device, "cpu");
     assert_int_equal(options.ceilings.items[0].bytes, 1610612736);
+    assert_string_equal(options.ceilings.items[1].device, "sim:t4-1");
+    assert_int_equal(options.ceilings.items[1].bytes, 8589934592);
+    assert_int_equal(options.margins.count, 1);
+    assert_string_equal(options.margins.items[0].device, "sim:t4-1");
+    assert_int_equal(options.margins.items[0].bytes, 1048576);
+    assert_int_equal(options.mode, MODE_EXCLUSIVE);
+    assert_true(options.warm);
+    assert_int_equal(options.lease_wait_seconds, 0);
+    assert_string_equal(options.lock_dir, "/l");
+    assert_string_equal(options.sim_script, "s.jsonl");
     assert_int_equal(options.threads, 3);
     assert_string_equal(options.isa, "avx2");
     assert_int_equal(options.dim, 64);
@@ -114,6 +129,12 @@ static void defaults_are_those_of_the_table(void **state) {
     (void)state;
     assert_true(parse(RUN));
     assert_string_equal(options.device, "cpu");
+    assert_int_equal(options.mode, MODE_AUTO);
+    assert_true(options.lease_wait_seconds == LEASE_WAIT_FOR_EVER);
+    assert_string_equal(options.lock_dir, "/tmp/ensembed-locks");
+    assert_int_equal(options.ceilings.count + options.margins.count, 0);
+    assert_null(options.sim_script);
+    assert_false(options.warm);
     assert_int_equal(options.fuse, FUSE_MEAN);
     assert_int_equal(options.exports, 15);
     assert_string_equal(options.text_field, "text");
@@ -212,7 +233,9 @@ static void bytes_are_checked(void **state) {
         if (size_text_parse(bad[i], "x", &bytes, NULL))
             fail_msg("'%s' was taken for bytes", bad[i]);
     refused(RUN "|--ceiling|2GiB", "is not DEVICE=BYTES");
-    refused(RUN "|--ceiling|cuda:0=2GiB", "no device 'cuda:0'");
+    refused(RUN "|--ceiling|=2GiB", "is not DEVICE=BYTES");
+    refused(RUN "|--margin|cpu", "--margin: 'cpu' is not DEVICE=BYTES");
+    refused(RUN "|--margin|cpu=much", "--margin: 'much' is not a number of");
 }
 
 static void models_are_taken_apart(void **state) {
@@ -255,7 +278,13 @@ static void what_is_required_is_asked_for(void **state) {
     refused(RUN "|--json=yes", "--json takes no value");
     refused(RUN "|--export|npy,points,numpy", "'numpy' is none of: npy,");
     refused(RUN "|--export|npy,", "'' is none of");
-    refused(RUN "|--device|cuda:0", "'cuda:0' is none of: cpu");
+    refused(RUN "|--device=", "--device: LIST is empty");
+    refused(RUN "|--mode|all", "'all' is none of: auto, simultaneous, ");
+    refused(RUN "|--lease-wait|-1", "is not a whole number from 0 to");
+    refused(RUN "|--lease-wait|1000000001", "is not a whole number from 0 to");
+    refused("ensembed|plan|c|--model|m|--lease-wait|1",
+            "takes no --lease-wait");
+    refused("ensembed|devices|x", "one word too many");
     refused(RUN "|--prompt|a|--prompt-text|b", "exclude each other");
     refused(RUN "|--restart|--skip-existing", "exclude each other");
     refused("ensembed|tokenize|--model|a|--model|b", "takes one --model");
@@ -326,6 +355,19 @@ static void lists_of_the_environment(void **state) {
     assert_string_equal(options.models.items[2].name, "x");
     assert_int_equal(options.collections.count, 2);
     assert_string_equal(options.collections.items[1], "two, three");
+    assert_true(parse_in("ENSEMBED_CEILING=cpu=1GiB,sim:a=2GiB|"
+                         "ENSEMBED_DEVICE=sim:a=3GiB,cpu|"
+                         "ENSEMBED_LEASE_WAIT=7|ENSEMBED_MODE=sequential",
+                         "ensembed|embed|-m|x"));
+    assert_int_equal(options.ceilings.count, 2);
+    assert_string_equal(options.ceilings.items[1].device, "sim:a");
+    assert_string_equal(options.device, "sim:a=3GiB,cpu");
+    assert_int_equal(options.lease_wait_seconds, 7);
+    assert_int_equal(options.mode, MODE_AUTO); /* embed takes no --mode */
+    assert_true(parse_in("ENSEMBED_CEILING=cpu=1GiB",
+                         RUN "|--ceiling|sim:a=3GiB=2GiB"));
+    assert_int_equal(options.ceilings.count, 1);
+    assert_string_equal(options.ceilings.items[0].device, "sim:a=3GiB");
     assert_true(parse_in("ENSEMBED_COLLECTION=a,b", RUN "|-c|z"));
     assert_int_equal(options.collections.count, 1);
     refused_in("ENSEMBED_THREADS=none", RUN, "ENSEMBED_THREADS: 'none'");

@@ -60,7 +60,7 @@ static bool emit_vector(struct embedding_job *job, size_t i,
 
 static bool flush_block(struct embedding_job *job, struct error *err) {
     struct str texts[BLOCK_TEXTS];
-    size_t starts[BLOCK_TEXTS + 1], budget = job->engine->budget.batch_tokens;
+    size_t starts[BLOCK_TEXTS + 1], budget = job->engine->batch_tokens;
     for (size_t i = 0; i < job->count; i++) {
         size_t begin = i ? job->ends[i - 1] : 0;
         texts[i] = (struct str){job->bytes.data + begin, job->ends[i] - begin};

@@ -111,7 +111,7 @@ struct generated {
 static bool generate(struct engine *engine, size_t text_tokens,
                      struct generated *g, struct error *err) {
     struct memory *memory = &engine->session->memory;
-    size_t budget = engine->budget.batch_tokens;
+    size_t budget = engine->batch_tokens;
     g->texts = budget / text_tokens;
     g->ids = memory_alloc(memory, budget, sizeof *g->ids, err);
     g->starts = memory_alloc(memory, g->texts + 1, sizeof *g->starts, err);

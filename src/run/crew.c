@@ -3,15 +3,19 @@
 #include "run/crew.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/layout.h"
 #include "run/engine.h"
 #include "run/ladder.h"
+#include "run/plan.h"
 
 enum {
     SLOTS = 2,         /* a worker encodes one batch while the other is stored */
+    TEXTS_CPU = 1024,  /* of a batch, at most */
+    TEXTS_CARD = 2048, /* where there is a card */
     SHARE_LEAST = 512, /* tokens: a smaller piece is not worth its handling */
     TICK_MS = 100,     /* idle stations and signals are looked at this often */
     NONSENSE_MOST = 3, /* batches: a device (or a model) that gives more is
@@ -97,6 +101,39 @@ static void place(struct layout *l, const struct crew_size *size,
  * those of the station that it stands in for. */
 static size_t buffers_for(const struct session *session) {
     return session->stations_count;
+}
+
+static size_t member_tokens(const struct session *session,
+                            const struct member *member) {
+    size_t tokens = ENCODER_BATCH_TOKENS;
+    for (size_t i = 0; i < session->stations_count; i++)
+        if (!session->stations[i].device->shared)
+            tokens = PLAN_CARD_TOKENS;
+    if (member->request->budget)
+        tokens = member->request->budget;
+    return tokens > member->spec.max_length ? tokens : member->spec.max_length;
+}
+
+struct crew_size crew_size_for(const struct session *session,
+                               const struct roster *roster,
+                               const struct intake *intake) {
+    struct crew_size size = {.texts = TEXTS_CPU};
+    for (size_t i = 0; i < session->stations_count; i++)
+        if (!session->stations[i].device->shared)
+            size.texts = TEXTS_CARD;
+    if (size.texts > intake->counts.unique)
+        size.texts = (size_t)intake->counts.unique;
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct member *member = &roster->members[i];
+        if (member->error.code)
+            continue;
+        size_t tokens = member_tokens(session, member);
+        if (tokens > size.tokens)
+            size.tokens = tokens;
+        if (member->spec.width > size.width)
+            size.width = member->spec.width;
+    }
+    return size;
 }
 
 uint64_t crew_bytes(const struct session *session,
@@ -320,7 +357,8 @@ static void give_back(struct worker *worker, struct batch *batch,
     struct station *station = worker->station;
     window_return(job->window, batch->piece);
     if (why->code == ERROR_DEVICE) {
-        strncpy(station->why_lost, why->message, sizeof station->why_lost - 1);
+        snprintf(station->why_lost, sizeof station->why_lost, "%.150s",
+                 why->message);
         ask(worker, REQUEST_LOST, job);
     } else if (why->code == ERROR_MEMORY) {
         size_t before = station->controller.tokens;
@@ -410,7 +448,8 @@ static void do_piece(struct worker *worker, struct slot *slot,
         batch->piece.suspect = true;
         window_return(batch->job->window, batch->piece);
         worker->nonsense++;
-        strcpy(worker->station->why_lost, "it gives nonsense");
+        snprintf(worker->station->why_lost, sizeof worker->station->why_lost,
+                 "it gave vectors that are not sound, again and again");
         ask(worker, worker->nonsense > NONSENSE_MOST ? REQUEST_LOST
                                                      : REQUEST_TRUSTED,
             batch->job);

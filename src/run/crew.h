@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "data/chunks.h"
 #include "run/session.h"
 #include "run/station.h"
 #include "run/window.h"
@@ -92,6 +93,10 @@ struct crew;
 struct crew *crew_open(struct session *session, const struct crew_size *size,
                        struct error *err);
 void crew_close(struct crew *crew); /* NULL is fine */
+/* What the passes of a collection need. */
+struct crew_size crew_size_for(const struct session *session,
+                               const struct roster *roster,
+                               const struct intake *intake);
 /* Bytes of host memory that crew_open takes, as memory counts them. */
 uint64_t crew_bytes(const struct session *session,
                     const struct crew_size *size);

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* qsort_r */
 #include "run/pass.h"
 
 #include <inttypes.h>
@@ -8,103 +7,7 @@
 #include "base/clock.h"
 #include "run/truncated.h"
 
-enum {
-    WINDOW_TEXTS = 65536,            /* sorted by length together ... */
-    WINDOW_TOKENS = 2 * 1024 * 1024, /* ... unless their ids are this many */
-    BLOCK_TEXTS = 1024,              /* tokenized together ... */
-    BLOCK_BYTES = 4 * 1024 * 1024,   /* ... unless they are this long */
-    BATCH_TEXTS = 1024,
-    SYNC_MS = 5000,
-};
-
-/* Distinct texts between the reader and the store. */
-struct window {
-    struct tokens tokens;
-    size_t *starts;   /* [WINDOW_TEXTS + 1] in tokens.ids */
-    uint8_t *digests; /* [WINDOW_TEXTS, 32] */
-    uint32_t *order;  /* [WINDOW_TEXTS], longest first */
-    bool *was_cut;    /* [WINDOW_TEXTS] */
-    size_t count;
-    /* the block that is being read */
-    struct strbuf text;
-    size_t *text_ends; /* [BLOCK_TEXTS] in text */
-    struct str *texts; /* [BLOCK_TEXTS] */
-    size_t *cut;       /* [BLOCK_TEXTS] */
-    struct strbuf ids; /* chunk ids of the block, a NUL behind each */
-    size_t block_count;
-    /* the batch that is being encoded */
-    uint32_t *batch_ids;    /* [budget.batch_tokens] */
-    uint32_t *batch_starts; /* [BATCH_TEXTS + 1] */
-    uint8_t *batch_digests; /* [BATCH_TEXTS, 32] */
-    uint8_t *cut_digests;   /* [BATCH_TEXTS, 32], those that were cut */
-    size_t cut_count;
-    float *vectors; /* [BATCH_TEXTS, width] */
-};
-
-/* ---- memory ------------------------------------------------------------- */
-
-static bool window_open(struct window *w, const struct pass *pass,
-                        struct error *err) {
-    struct memory *memory = &pass->session->memory;
-    size_t width = pass->member->spec.width;
-    *w = (struct window){.tokens = tokens_make(memory),
-                         .text = strbuf_make(memory),
-                         .ids = strbuf_make(memory)};
-    uint64_t texts = pass->report.texts;
-    size_t size = texts < WINDOW_TEXTS ? (size_t)texts : WINDOW_TEXTS;
-    size_t batch_tokens = pass->engine->budget.batch_tokens;
-    w->starts = memory_alloc(memory, size + 1, sizeof *w->starts, err);
-    w->digests = memory_alloc(memory, size, SHA256_BYTES, err);
-    w->order = memory_alloc(memory, size, sizeof *w->order, err);
-    w->was_cut = memory_alloc(memory, size, sizeof *w->was_cut, err);
-    w->cut_digests = memory_alloc(memory, BATCH_TEXTS, SHA256_BYTES, err);
-    w->text_ends = memory_alloc(memory, BLOCK_TEXTS, sizeof *w->text_ends, err);
-    w->texts = memory_alloc(memory, BLOCK_TEXTS, sizeof *w->texts, err);
-    w->cut = memory_alloc(memory, BLOCK_TEXTS, sizeof *w->cut, err);
-    w->batch_ids =
-        memory_alloc(memory, batch_tokens, sizeof *w->batch_ids, err);
-    w->batch_starts =
-        memory_alloc(memory, BATCH_TEXTS + 1, sizeof *w->batch_starts, err);
-    w->batch_digests = memory_alloc(memory, BATCH_TEXTS, SHA256_BYTES, err);
-    w->vectors =
-        memory_alloc(memory, BATCH_TEXTS, width * sizeof *w->vectors, err);
-    return w->starts && w->digests && w->order && w->was_cut &&
-           w->cut_digests && w->text_ends && w->texts && w->cut &&
-           w->batch_ids && w->batch_starts && w->batch_digests && w->vectors;
-}
-
-static void window_close(struct window *w, struct memory *memory) {
-    tokens_free(&w->tokens);
-    strbuf_free(&w->text);
-    strbuf_free(&w->ids);
-    memory_free(memory, w->starts);
-    memory_free(memory, w->digests);
-    memory_free(memory, w->order);
-    memory_free(memory, w->was_cut);
-    memory_free(memory, w->cut_digests);
-    memory_free(memory, w->text_ends);
-    memory_free(memory, w->texts);
-    memory_free(memory, w->cut);
-    memory_free(memory, w->batch_ids);
-    memory_free(memory, w->batch_starts);
-    memory_free(memory, w->batch_digests);
-    memory_free(memory, w->vectors);
-}
-
-uint64_t pass_staging_bytes(const struct model_spec *spec,
-                            const struct encoder_budget *budget) {
-    uint64_t window = WINDOW_TEXTS * (sizeof(size_t) + SHA256_BYTES +
-                                      sizeof(uint32_t) + sizeof(bool));
-    /* Growing by half keeps the old array until the new one is filled. */
-    uint64_t ids = (WINDOW_TOKENS + (uint64_t)BLOCK_TEXTS * spec->max_length) *
-                   sizeof(uint32_t) * 5 / 2;
-    uint64_t block = (uint64_t)BLOCK_BYTES * 4 +
-                     BLOCK_TEXTS * (2 * sizeof(size_t) + sizeof(struct str));
-    uint64_t batch = budget->batch_tokens * sizeof(uint32_t) +
-                     BATCH_TEXTS * (sizeof(uint32_t) + 2 * SHA256_BYTES +
-                                    spec->width * sizeof(float));
-    return window + ids + block + batch;
-}
+enum { SYNC_MS = 5000 };
 
 /* ---- reports ------------------------------------------------------------ */
 
@@ -158,16 +61,51 @@ static void list_failed(struct pass *pass, const uint8_t *digest,
                          "text_sha256", hex, "reason", reason));
 }
 
+/* ---- sizes -------------------------------------------------------------- */
+
+static size_t specials_of(const struct member *member,
+                          const struct engine *engine) {
+    size_t prompt = member->prompt ? strlen(member->prompt) : 0;
+    return tokenizer_special_count(engine->tokenizer) + prompt;
+}
+
+size_t pass_longest(const struct intake *intake, const struct member *member,
+                    const struct engine *engine) {
+    uint64_t bytes =
+        intake->counts.text_bytes_longest + specials_of(member, engine);
+    size_t most = member->spec.max_length;
+    return bytes < most ? (size_t)bytes : most;
+}
+
+struct window_size pass_window_size(const struct intake *intake,
+                                    const struct member *member,
+                                    const struct engine *engine) {
+    const struct intake_counts *counts = &intake->counts;
+    return window_size_for(counts->unique, counts->text_bytes,
+                           counts->text_bytes_longest, member->spec.max_length,
+                           specials_of(member, engine));
+}
+
+uint64_t pass_scratch_bytes(const struct session *session,
+                            const struct window_size *size,
+                            const struct member *member) {
+    uint64_t block = BLOCK_TEXTS * (uint64_t)member->spec.max_length;
+    uint64_t ids = size->tokens < block ? size->tokens : block;
+    uint64_t prompted = member->prompt ? size->text_bytes : 0;
+    (void)session;
+    return ids * sizeof(uint32_t) + prompted +
+           BLOCK_TEXTS * (sizeof(struct str) + 32);
+}
+
 /* ---- reading a window --------------------------------------------------- */
 
-static bool tokenize_block(struct pass *pass, struct window *w,
-                           struct error *err) {
+static bool tokenize_block(struct pass *pass, struct error *err) {
+    struct window *w = &pass->window;
     if (!w->block_count)
         return true;
     for (size_t i = 0; i < w->block_count; i++) {
         size_t begin = i ? w->text_ends[i - 1] : 0;
-        w->texts[i] =
-            (struct str){w->text.data + begin, w->text_ends[i] - begin};
+        w->texts[i] = (struct str){w->text + begin, w->text_ends[i] - begin};
     }
     size_t first = w->count - w->block_count;
     if (!engine_tokenize(pass->engine, w->texts, w->block_count, TOKENIZER_CUT,
@@ -180,174 +118,123 @@ static bool tokenize_block(struct pass *pass, struct window *w,
             tell_truncated(pass, id, strlen(id));
         id += strlen(id) + 1;
     }
-    w->block_count = 0;
-    strbuf_clear(&w->text);
-    strbuf_clear(&w->ids);
+    window_end_block(w);
     return true;
 }
 
-static bool add_text(struct pass *pass, struct window *w,
-                     const struct chunk *chunk, struct error *err) {
-    memcpy(w->digests + w->count * SHA256_BYTES, chunk->digest, SHA256_BYTES);
-    strbuf_add(&w->text, chunk->text);
-    strbuf_add(&w->ids, chunk->chunk_id);
-    strbuf_add_char(&w->ids, '\0');
-    w->text_ends[w->block_count++] = w->text.size;
-    w->count++;
-    if (!strbuf_ok(&w->text, err) || !strbuf_ok(&w->ids, err))
+static bool add_text(struct pass *pass, const struct chunk *chunk,
+                     struct error *err) {
+    struct window *w = &pass->window;
+    if (!window_block_has_room(w, chunk->text.size) &&
+        !tokenize_block(pass, err))
         return false;
-    return (w->block_count < BLOCK_TEXTS && w->text.size < BLOCK_BYTES) ||
-           tokenize_block(pass, w, err);
+    return window_add(w, chunk->digest, chunk->text, chunk->chunk_id, err);
 }
 
-/* Fill the window with texts that the store lacks. *END at the last point. */
-static bool read_window(struct pass *pass, struct chunk_reader *reader,
-                        struct window *w, bool *end, struct error *err) {
-    w->count = 0;
-    w->tokens.count = 0;
-    while (w->count < WINDOW_TEXTS && w->count < pass->report.texts &&
-           w->tokens.count < WINDOW_TOKENS) {
-        struct chunk chunk;
-        enum chunk_step step = chunk_reader_next(reader, true, &chunk, err);
-        if (step == CHUNK_ERROR)
-            return false;
-        *end = step == CHUNK_END;
-        if (*end)
-            break;
-        bool found;
-        uint64_t row;
-        if (!store_find(pass->store, chunk.digest, &found, &row, err))
-            return false;
-        if (found)
-            pass->report.reused++;
-        else if (!add_text(pass, w, &chunk, err))
+/* The next text that the store lacks goes into the window. */
+static bool read_text(struct pass *pass, struct error *err) {
+    struct chunk chunk;
+    enum chunk_step step = chunk_reader_next(pass->reader, true, &chunk, err);
+    if (step == CHUNK_ERROR)
+        return false;
+    pass->end = step == CHUNK_END;
+    if (pass->end)
+        return true;
+    bool found;
+    uint64_t row;
+    if (!store_find(pass->store, chunk.digest, &found, &row, err))
+        return false;
+    pass->report.reused += found;
+    return found || add_text(pass, &chunk, err);
+}
+
+bool pass_read(struct pass *pass, struct error *err) {
+    struct window *w = &pass->window;
+    window_clear(w);
+    while (!pass->end && !window_is_full(w)) {
+        if (!read_text(pass, err))
             return false;
         if (event_interrupted(pass->sink))
             return error_set(err, ERROR_INTERRUPTED, "interrupted");
     }
-    return tokenize_block(pass, w, err);
+    if (!tokenize_block(pass, err))
+        return false;
+    window_sort(w);
+    return true;
 }
 
 /* ---- batches ------------------------------------------------------------ */
 
-static size_t text_tokens(const struct window *w, uint32_t text) {
-    return w->starts[text + 1] - w->starts[text];
-}
-
-static int longer_first(const void *a, const void *b, void *window) {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    size_t lx = text_tokens(window, x), ly = text_tokens(window, y);
-    if (lx != ly)
-        return lx < ly ? 1 : -1;
-    return (x > y) - (x < y);
-}
-
-/* A heap sort of our own would be one more thing to read; qsort_r is in glibc
- * and musl. Ties go by the order of reading. */
-static void sort_window(struct window *w) {
-    for (size_t i = 0; i < w->count; i++)
-        w->order[i] = (uint32_t)i;
-    qsort_r(w->order, w->count, sizeof *w->order, longer_first, w);
-}
-
-/* Copy the texts from order[first] on that fit into one batch; how many. */
-static size_t fill_batch(struct window *w, size_t first, size_t budget) {
-    size_t texts = 0, tokens = 0;
-    w->batch_starts[0] = 0;
-    w->cut_count = 0;
-    while (first + texts < w->count && texts < BATCH_TEXTS) {
-        uint32_t text = w->order[first + texts];
-        size_t size = text_tokens(w, text);
-        if (texts && tokens + size > budget)
-            break;
-        if (size) /* without tokens there may be no array of them */
-            memcpy(w->batch_ids + tokens, w->tokens.ids + w->starts[text],
-                   size * sizeof *w->batch_ids);
-        memcpy(w->batch_digests + texts * SHA256_BYTES,
-               w->digests + text * SHA256_BYTES, SHA256_BYTES);
-        if (w->was_cut[text])
-            memcpy(w->cut_digests + w->cut_count++ * SHA256_BYTES,
-                   w->digests + text * SHA256_BYTES, SHA256_BYTES);
-        tokens += size;
-        w->batch_starts[++texts] = (uint32_t)tokens;
-    }
-    return texts;
-}
-
 /* Keep the sound rows of a batch, closed up; how many. */
-static size_t keep_sound(struct pass *pass, struct window *w, size_t texts) {
+static size_t keep_sound(struct pass *pass, const struct batch *batch) {
     size_t width = pass->member->spec.width, kept = 0;
-    for (size_t i = 0; i < texts; i++) {
+    for (size_t i = 0; i < batch->texts; i++) {
         const char *reason;
-        uint8_t *digest = w->batch_digests + i * SHA256_BYTES;
-        bool empty = w->batch_starts[i + 1] == w->batch_starts[i];
+        const uint8_t *digest = batch->digests + i * SHA256_BYTES;
+        bool empty = batch->starts[i + 1] == batch->starts[i];
         if (empty)
             reason = "its text has no token for this model";
-        if (empty ||
-            !vector_is_sound(pass->member, w->vectors + i * width, &reason)) {
+        if (empty || !vector_is_sound(pass->member, batch->vectors + i * width,
+                                      &reason)) {
             list_failed(pass, digest, reason);
             continue;
         }
         if (kept < i) {
-            memcpy(w->vectors + kept * width, w->vectors + i * width,
-                   width * sizeof *w->vectors);
-            memcpy(w->batch_digests + kept * SHA256_BYTES, digest,
-                   SHA256_BYTES);
+            memcpy(batch->vectors + kept * width, batch->vectors + i * width,
+                   width * sizeof *batch->vectors);
+            memcpy(batch->digests + kept * SHA256_BYTES, digest, SHA256_BYTES);
         }
         kept++;
     }
     return kept;
 }
 
-static bool run_batch(struct pass *pass, struct window *w, size_t texts,
-                      struct error *err) {
-    int64_t begin = clock_now_ns();
-    if (!engine_encode(pass->engine, w->batch_ids, w->batch_starts, texts,
-                       w->vectors, err))
-        return false;
-    double ms = (double)(clock_now_ns() - begin) / 1e6;
-    size_t sound = keep_sound(pass, w, texts);
-    if (w->cut_count &&
-        !truncated_add(pass->truncated, w->cut_digests, w->cut_count, err))
-        return false;
-    if (!store_append(pass->store, w->batch_digests, w->vectors, sound, err))
-        return false;
-    struct pass_report *report = &pass->report;
-    report->encode_ms += ms;
-    report->tokens += w->batch_starts[texts];
-    report->computed += sound;
-    event_emit(pass->sink, "batch_completed",
-               json_pack("{s:s, s:i, s:I, s:I, s:I, s:f, s:I}", "model",
-                         pass->member->key, "pass", (int)pass->number, "batch",
-                         (json_int_t)report->batches, "texts",
-                         (json_int_t)texts, "tokens",
-                         (json_int_t)w->batch_starts[texts], "duration_ms", ms,
-                         "memory_bytes",
-                         (json_int_t)memory_live(&pass->session->memory)));
-    report->batches++;
-    return true;
+static void tell_batch(const struct pass *pass, const struct batch *batch) {
+    event_emit(
+        pass->sink, "batch_completed",
+        json_pack("{s:s, s:s, s:i, s:I, s:s, s:I, s:I, s:I, s:f, s:I, s:I, "
+                  "s:I}",
+                  "collection", pass->intake->collection->name, "model",
+                  pass->member->key, "pass", (int)pass->number, "batch",
+                  (json_int_t)pass->report.batches, "device",
+                  station_name(batch->station), "texts",
+                  (json_int_t)batch->texts, "tokens",
+                  (json_int_t)batch->tokens, "budget_tokens",
+                  (json_int_t)batch->budget, "duration_ms", batch->ms,
+                  "free_before_bytes", (json_int_t)batch->free_before,
+                  "free_after_bytes", (json_int_t)batch->free_after,
+                  "live_bytes", (json_int_t)batch->live));
 }
 
-static bool encode_window(struct pass *pass, struct window *w, int64_t begin_ns,
-                          struct error *err) {
-    sort_window(w);
-    int64_t synced_ms = clock_now_ms();
-    for (size_t first = 0; first < w->count;) {
-        size_t texts = fill_batch(w, first, pass->engine->budget.batch_tokens);
-        if (!run_batch(pass, w, texts, err))
-            return false;
-        first += texts;
-        pass->report.duration_ms = (double)(clock_now_ns() - begin_ns) / 1e6;
-        tell_progress(pass);
-        if (clock_now_ms() - synced_ms > SYNC_MS) {
-            if (!store_sync(pass->store, err))
-                return false;
-            synced_ms = clock_now_ms();
-        }
-        if (event_interrupted(pass->sink))
-            return error_set(err, ERROR_INTERRUPTED, "interrupted");
-    }
-    return true;
+static bool sync_now_and_then(struct pass *pass, struct error *err) {
+    int64_t now_ms = clock_now_ms();
+    if (now_ms - pass->synced_ms <= SYNC_MS)
+        return true;
+    pass->synced_ms = now_ms;
+    return store_sync(pass->store, err);
+}
+
+bool pass_store(struct pass *pass, const struct batch *batch,
+                struct error *err) {
+    struct pass_report *report = &pass->report;
+    size_t station = (size_t)(batch->station - pass->session->stations);
+    size_t sound = keep_sound(pass, batch);
+    if (batch->cut_count && !truncated_add(pass->truncated, batch->cut_digests,
+                                           batch->cut_count, err))
+        return false;
+    if (!pass->planned[station] &&
+        !truncated_add(pass->elsewhere, batch->digests, sound, err))
+        return false;
+    if (!store_append(pass->store, batch->digests, batch->vectors, sound, err))
+        return false;
+    report->encode_ms += batch->ms;
+    report->tokens += batch->tokens;
+    report->computed += sound;
+    tell_batch(pass, batch);
+    report->batches++;
+    report->duration_ms = (double)(clock_now_ns() - pass->began_ns) / 1e6;
+    tell_progress(pass);
+    return sync_now_and_then(pass, err);
 }
 
 /* ---- the pass ----------------------------------------------------------- */
@@ -372,40 +259,53 @@ bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err) {
     return step != CHUNK_ERROR;
 }
 
-bool pass_run(struct pass *pass, struct error *err) {
-    int64_t begin_ns = clock_now_ns();
+bool pass_open(struct pass *pass, struct error *err) {
+    struct window_size size =
+        pass_window_size(pass->intake, pass->member, pass->engine);
+    pass->began_ns = clock_now_ns();
+    pass->synced_ms = clock_now_ms();
     pass->report = (struct pass_report){
         .texts = pass->intake->counts.unique,
         .failed_chunks = json_array(),
         .truncated_chunks = json_array(),
     };
-    struct window w;
-    struct chunk_reader *reader = NULL;
-    bool fine = window_open(&w, pass, err) &&
-                (reader = chunk_reader_open(pass->intake, err));
-    bool end = pass->report.texts == 0;
+    pass->end = pass->report.texts == 0;
+    if (!window_open(&pass->window, &pass->session->memory, &size, err))
+        return false;
+    pass->reader = chunk_reader_open(pass->intake, err);
     tell_progress(pass);
-    while (fine && !end)
-        fine = read_window(pass, reader, &w, &end, err) &&
-               encode_window(pass, &w, begin_ns, err);
-    fine = store_sync(pass->store, fine ? err : NULL) && fine;
-    pass->report.duration_ms = (double)(clock_now_ns() - begin_ns) / 1e6;
-    chunk_reader_close(reader);
-    window_close(&w, &pass->session->memory);
+    return pass->reader != NULL;
+}
+
+bool pass_close(struct pass *pass, struct error *err) {
+    bool fine = store_sync(pass->store, err);
+    pass->report.duration_ms = (double)(clock_now_ns() - pass->began_ns) / 1e6;
+    chunk_reader_close(pass->reader);
+    pass->reader = NULL;
+    window_close(&pass->window);
     return fine;
 }
 
-bool pass_count_truncated(struct pass *pass, const char *scratch,
-                          struct error *err) {
-    if (!pass->report.truncated_chunks)
-        pass->report.truncated_chunks = json_array();
-    return truncated_count(&pass->truncated, 1, true, pass->intake, scratch,
-                           &pass->report.truncated,
-                           pass->report.truncated_chunks, err);
+static bool count_list(struct pass *pass, const char *path, const char *scratch,
+                       uint64_t *count, json_t **ids, struct error *err) {
+    if (!*ids)
+        *ids = json_array();
+    return truncated_count(&path, 1, true, pass->intake, scratch, count, *ids,
+                           err);
+}
+
+bool pass_count_lists(struct pass *pass, const char *scratch,
+                      struct error *err) {
+    struct pass_report *report = &pass->report;
+    return count_list(pass, pass->truncated, scratch, &report->truncated,
+                      &report->truncated_chunks, err) &&
+           count_list(pass, pass->elsewhere, scratch, &report->elsewhere,
+                      &report->elsewhere_chunks, err);
 }
 
 void pass_free_report(struct pass *pass) {
     json_decref(pass->report.failed_chunks);
     json_decref(pass->report.truncated_chunks);
+    json_decref(pass->report.elsewhere_chunks);
     pass->report = (struct pass_report){0};
 }

@@ -1,19 +1,25 @@
 /* pass.h - one model over one collection: every text that its store does not
- * have yet is tokenized, encoded, checked and stored.
+ * have yet is tokenized, encoded by the crew, checked and stored.
  *
- * Texts come in windows. A window's texts are tokenized, sorted by length and
- * cut into batches of a token budget; a batch's rows are in the store when the
- * next one begins. Which texts share a batch does not change a vector, so a
- * pass that goes on after a kill ends with the same rows.
+ * Texts come in windows (run/window.h). A batch's rows are in the store when
+ * the pass is told of the next one. Which texts share a batch, and which
+ * device computes them, does not change a vector, so a pass that goes on after
+ * a kill ends with the same rows.
  *
  *     struct pass pass = {.session = ..., .member = ..., ...};
- *     if (!pass_run(&pass, err)) ...
+ *     pass_open(&pass, err);
+ *     while (pass_read(&pass, err) && pass.window.count)
+ *         ... crew_work, which calls pass_store for each batch ...
+ *     pass_close(&pass, err);
  *     pass.report.computed ...
+ *
+ * Who runs when, and where, is the schedule's business (run/schedule.h).
  */
 
 #ifndef RUN_PASS_H
 #define RUN_PASS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,9 +27,11 @@
 
 #include "data/chunks.h"
 #include "data/store.h"
+#include "run/crew.h"
 #include "run/engine.h"
 #include "run/roster.h"
 #include "run/session.h"
+#include "run/window.h"
 
 enum { FAILED_LISTED = 100 };
 
@@ -34,12 +42,15 @@ struct pass_report {
     uint64_t failed;    /* vectors that were not sound */
     uint64_t truncated; /* texts that were cut at the limit, in this run or an
                            earlier one */
+    uint64_t elsewhere; /* texts that another device computed than was planned,
+                           in this run or an earlier one */
     uint64_t tokens;    /* encoded */
     uint64_t batches;
     double duration_ms;       /* of all this, without loading */
-    double encode_ms;         /* inside the device's verbs */
+    double encode_ms;         /* inside the devices' verbs, added up */
     json_t *failed_chunks;    /* [{chunk, reason}], the first FAILED_LISTED */
     json_t *truncated_chunks; /* [chunk ids], the first of them */
+    json_t *elsewhere_chunks; /* likewise */
 };
 
 struct pass {
@@ -48,26 +59,49 @@ struct pass {
     const struct member *member;
     const struct intake *intake;
     struct store *store;
-    struct engine *engine;  /* not needed while nothing is missing */
+    struct engine *engine;  /* its tokenizer; not needed while nothing is
+                               missing */
     const char *truncated;  /* path of the list beside the store */
+    const char *elsewhere;  /* likewise */
     unsigned number, count; /* 1-based, for progress */
+    const bool *planned;    /* [stations]: rows of others are named */
+    struct window window;
+    struct chunk_reader *reader;
+    bool end; /* the reader is through */
+    int64_t began_ns, synced_ms;
     struct pass_report report;
 };
 
 /* How many texts the store lacks. */
 bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err);
 
-/* ERROR_INTERRUPTED when the sink asked to stop: what is done is stored. */
-bool pass_run(struct pass *pass, struct error *err);
+/* Tokens of the longest text, at most: what workspaces must have room for. */
+size_t pass_longest(const struct intake *intake, const struct member *member,
+                    const struct engine *engine);
+struct window_size pass_window_size(const struct intake *intake,
+                                    const struct member *member,
+                                    const struct engine *engine);
+/* Bytes of tokenizing a block, about: what threads gather before the window
+ * has it, and copies with the prompt. */
+uint64_t pass_scratch_bytes(const struct session *session,
+                            const struct window_size *size,
+                            const struct member *member);
+
+bool pass_open(struct pass *pass, struct error *err);
+/* Fill the window with texts that the store lacks; window.count is 0 when
+ * there are no more. */
+bool pass_read(struct pass *pass, struct error *err);
+/* A batch of this pass is computed. False: it could not be stored. */
+bool pass_store(struct pass *pass, const struct batch *batch,
+                struct error *err);
+/* Everything on disk; the window is let go. */
+bool pass_close(struct pass *pass, struct error *err);
+
 void pass_free_report(struct pass *pass);
 
-/* Fill the report's `truncated`. SCRATCH is a folder for a table. */
-bool pass_count_truncated(struct pass *pass, const char *scratch,
-                          struct error *err);
-
-/* Private bytes of a pass besides the engine: window and batch buffers, at
- * most. */
-uint64_t pass_staging_bytes(const struct model_spec *spec,
-                            const struct encoder_budget *budget);
+/* Fill the report's `truncated` and `elsewhere`. SCRATCH is a folder for a
+ * table. */
+bool pass_count_lists(struct pass *pass, const char *scratch,
+                      struct error *err);
 
 #endif

@@ -21,9 +21,11 @@
 #include "run/pass.h"
 #include "run/plan.h"
 #include "run/roster.h"
+#include "run/schedule.h"
 #include "run/summary.h"
 #include "run/telemetry.h"
 #include "run/truncated.h"
+#include "run/watch.h"
 
 enum { SPOOL_BYTES = 256 * 1024, POLL_MS = 500 };
 
@@ -32,7 +34,8 @@ struct run {
     struct telemetry telemetry;
     struct roster roster;
     struct chunk_listing *list;
-    struct engine *engine; /* the model that is loaded, or NULL */
+    struct engine **engines; /* [roster.count]: tokenizers, as they are needed */
+    struct watch watch;
     struct run_result *result;
     json_t *collections; /* the summary's list */
 };
@@ -54,6 +57,8 @@ struct work {
     struct error member_error; /* of the last model that failed */
     const char *member_failed; /* its key */
     uint64_t truncated, failed_texts;
+    struct schedule schedule;
+    const char *mode, *mode_reason; /* NULL: nothing had to be computed */
 };
 
 /* ---- paths and locks ---------------------------------------------------- */
@@ -162,61 +167,12 @@ static bool check_disk(struct work *work, struct error *err) {
                work->folder, need, have);
 }
 
-/* The member's model in memory; the one before it is let go first. */
-static bool load_engine(struct run *run, const struct member *member,
-                        struct member_plan *plan, struct error *err) {
-    if (run->engine && run->engine->member == member) {
-        run->engine->load_ms = 0; /* not loaded for this pass */
-        return plan_member(&run->session, member, plan, err);
-    }
-    engine_free(run->engine);
-    run->engine = NULL;
-    if (!plan_member(&run->session, member, plan, err) ||
-        !plan_check(&run->session, member, plan, err))
-        return false;
-    run->engine =
-        engine_load(&run->session, member, member->request->budget, err);
-    if (!run->engine)
-        return false;
-    event_emit(&run->telemetry.sink, "model_loaded",
-               json_pack("{s:s, s:f, s:I}", "model", member->key, "load_ms",
-                         run->engine->load_ms, "weights_bytes",
-                         (json_int_t)run->engine->need.block_bytes));
-    return true;
-}
-
-/* Failures that another model cannot do better with. */
-static bool ends_the_run(enum error_code code) {
-    return code == ERROR_INTERRUPTED || code == ERROR_FULL ||
-           code == ERROR_BUSY;
-}
-
-static void emit_started(struct work *work, const struct pass *pass,
-                         uint64_t missing) {
-    event_emit(&work->run->telemetry.sink, "ensemble_pass_started",
-               json_pack("{s:s, s:s, s:i, s:s, s:f, s:I}", "collection",
-                         work->collection->name, "model", pass->member->key,
-                         "pass", (int)pass->number, "device", "cpu", "weight",
-                         pass->member->request->weight, "texts_missing",
-                         (json_int_t)missing));
-}
-
-static void emit_ended(struct work *work, const struct pass *pass,
-                       const struct error *failure) {
-    json_t *fields = json_pack(
-        "{s:s, s:s, s:i, s:s, s:f, s:f, s:I, s:I, s:I}", "collection",
-        work->collection->name, "model", pass->member->key, "pass",
-        (int)pass->number, "device", "cpu", "weight",
-        pass->member->request->weight, "duration_ms", pass->report.duration_ms,
-        "computed", (json_int_t)pass->report.computed, "reused",
-        (json_int_t)pass->report.reused, "tokens",
-        (json_int_t)pass->report.tokens);
-    if (failure->code)
-        json_object_set_new(fields, "error", json_any_text(failure->message));
-    event_emit(&work->run->telemetry.sink,
-               failure->code ? "ensemble_pass_failed"
-                             : "ensemble_pass_completed",
-               fields);
+static bool list_path(const struct work *work, const struct member *member,
+                      const char *name, char path[PATH_MAX],
+                      struct error *err) {
+    return snprintf(path, PATH_MAX, "%s/%s/dense/%s", work->private,
+                    member->key, name) < PATH_MAX ||
+           error_set(err, ERROR_USAGE, "path too long: %s", work->private);
 }
 
 static void count_pass(struct work *work, const struct pass *pass) {
@@ -227,81 +183,62 @@ static void count_pass(struct work *work, const struct pass *pass) {
     work->failed_texts += pass->report.failed;
 }
 
-static bool truncated_path(const struct work *work, const struct member *member,
-                           char path[PATH_MAX], struct error *err) {
-    return snprintf(path, PATH_MAX, "%s/%s/dense/truncated", work->private,
-                    member->key) < PATH_MAX ||
-           error_set(err, ERROR_USAGE, "path too long: %s", work->private);
+static void note_mode(struct work *work) {
+    work->mode = run_mode_name(work->schedule.mode);
+    work->mode_reason = work->schedule.reason;
 }
 
-static bool run_pass(struct work *work, size_t i, struct error *err) {
-    struct run *run = work->run;
-    struct pass pass = {.session = &run->session,
-                        .sink = &run->telemetry.sink,
-                        .member = &work->roster.members[i],
-                        .intake = work->intake,
-                        .store = work->stores[i],
-                        .number = (unsigned)i + 1,
-                        .count = (unsigned)work->roster.count};
-    struct member_plan plan = {0};
-    char truncated[PATH_MAX];
-    uint64_t missing;
-    struct error failure = {0};
-    pass.truncated = truncated;
-    if (!truncated_path(work, pass.member, truncated, err) ||
-        (!store_rows(pass.store) && !file_remove(truncated, err)) ||
-        !pass_missing(&pass, &missing, err))
-        return false;
-    emit_started(work, &pass, missing);
-    pass.report.texts = pass.report.reused = work->intake->counts.unique;
-    if (missing) {
-        pass.report = (struct pass_report){0};
-        if (load_engine(run, pass.member, &plan, &failure)) {
-            pass.engine = run->engine;
-            pass_run(&pass, &failure);
-        }
-    }
-    pass_count_truncated(&pass, work->scratch, failure.code ? NULL : &failure);
-    emit_ended(work, &pass, &failure);
-    count_pass(work, &pass);
-    json_array_append_new(
-        work->passes,
-        summary_pass(&run->session, &pass, &plan, pass.engine, &failure));
-    pass_free_report(&pass);
-    if (!failure.code)
-        return true;
-    return error_set(err, failure.code, "%s", failure.message);
-}
-
-/* Every model in its turn. One that fails is named and left out; the fused
- * vector then does not exist. */
-static bool run_passes(struct work *work, struct error *err) {
+/* A model that failed is named and left out; the fused vector then does not
+ * exist. True if at least one model is done. */
+static bool note_turns(struct work *work, bool ended) {
     struct run *run = work->run;
     size_t done = 0;
     for (size_t i = 0; i < work->roster.count; i++) {
         const struct member *member = &work->roster.members[i];
-        struct error failure = {0};
-        if (!member->error.code && run_pass(work, i, &failure)) {
+        const struct turn *turn = &work->schedule.turns[i];
+        if (!member->error.code) {
+            count_pass(work, &turn->pass);
+            json_array_append_new(work->passes,
+                                  summary_pass(&run->session, turn));
+        }
+        const struct error *failure =
+            member->error.code ? &member->error : &turn->failure;
+        if (!failure->code) {
             done++;
             continue;
         }
-        if (ends_the_run(failure.code)) {
-            *err = failure;
-            return false;
-        }
-        work->member_error = member->error.code ? member->error : failure;
+        work->member_error = *failure;
         work->member_failed = member->key;
         work->roster.fused_width = 0;
         store_close(work->stores[i]);
         work->stores[i] = NULL;
-        if (!member->error.code && run->roster.count > 1)
+        if (!member->error.code && run->roster.count > 1 && !ended)
             event_log(&run->telemetry.sink, LOG_ERROR, "%s: model %s: %s",
-                      work->collection->name, member->key, failure.message);
+                      work->collection->name, member->key, failure->message);
     }
-    if (done)
-        return true;
-    *err = work->member_error;
-    return false;
+    return done > 0;
+}
+
+static bool run_passes(struct work *work, struct error *err) {
+    struct run *run = work->run;
+    work->schedule = (struct schedule){.session = &run->session,
+                                       .sink = &run->telemetry.sink,
+                                       .roster = &work->roster,
+                                       .intake = work->intake,
+                                       .stores = work->stores,
+                                       .folder = work->private,
+                                       .scratch = work->scratch,
+                                       .engines = run->engines,
+                                       .collections = run->list->count};
+    bool fine = schedule_run(&work->schedule, err);
+    bool any = work->schedule.turns && note_turns(work, !fine);
+    note_mode(work);
+    schedule_free(&work->schedule);
+    if (!fine)
+        return false;
+    if (!any)
+        *err = work->member_error;
+    return any;
 }
 
 /* ---- a collection ------------------------------------------------------- */
@@ -334,7 +271,8 @@ static bool count_truncated(struct work *work, struct error *err) {
     bool fine = paths && list;
     for (size_t i = 0; fine && i < count; i++) {
         list[i] = paths[i];
-        fine = truncated_path(work, &work->roster.members[i], paths[i], err);
+        fine = list_path(work, &work->roster.members[i], "truncated", paths[i],
+                         err);
     }
     fine = fine && truncated_count(list, count, false, work->intake,
                                    work->scratch, &work->truncated, NULL, err);
@@ -389,23 +327,24 @@ static bool embed_collection(struct work *work, struct error *err) {
 static bool note_unchanged(struct work *work, struct error *err) {
     struct run *run = work->run;
     for (size_t i = 0; i < work->roster.count; i++) {
-        char truncated[PATH_MAX];
+        char truncated[PATH_MAX], elsewhere[PATH_MAX];
         struct pass pass = {.session = &run->session,
                             .member = &work->roster.members[i],
                             .intake = work->intake,
                             .truncated = truncated,
+                            .elsewhere = elsewhere,
                             .number = (unsigned)i + 1,
                             .count = (unsigned)work->roster.count};
-        struct member_plan plan = {0};
-        struct error none = {0};
+        struct turn turn = {0};
         pass.report.texts = pass.report.reused = work->intake->counts.unique;
-        bool fine = truncated_path(work, pass.member, truncated, err) &&
-                    pass_count_truncated(&pass, work->scratch, err);
+        bool fine = list_path(work, pass.member, "truncated", truncated, err) &&
+                    list_path(work, pass.member, "elsewhere", elsewhere, err) &&
+                    pass_count_lists(&pass, work->scratch, err);
+        turn.pass = pass;
         if (fine) {
             count_pass(work, &pass);
-            json_array_append_new(
-                work->passes,
-                summary_pass(&run->session, &pass, &plan, NULL, &none));
+            json_array_append_new(work->passes,
+                                  summary_pass(&run->session, &turn));
         }
         pass_free_report(&pass);
         if (!fine)
@@ -456,8 +395,8 @@ static void close_work(struct work *work) {
 static void note_worst(struct run_result *result, enum error_code code,
                        const char *message) {
     bool worse = !result->worst.code ||
-                 (ends_the_run(code) && !ends_the_run(result->worst.code)) ||
-                 (code == ERROR_CONFLICT && !ends_the_run(result->worst.code));
+                 (schedule_ends_with(code) && !schedule_ends_with(result->worst.code)) ||
+                 (code == ERROR_CONFLICT && !schedule_ends_with(result->worst.code));
     if (code && worse)
         error_set(&result->worst, code, "%s", message);
 }
@@ -506,6 +445,7 @@ static bool do_collection(struct run *run, size_t number) {
     int64_t begin_ns = clock_now_ns();
     event_emit(&run->telemetry.sink, "collection_started",
                json_pack("{s:s}", "collection", work.collection->name));
+    sampler_lap(&run->watch.sampler);
     struct ending ending = run_collection(&work);
     double ms = (double)(clock_now_ns() - begin_ns) / 1e6;
     note_ending(&work, &ending);
@@ -517,6 +457,8 @@ static bool do_collection(struct run *run, size_t number) {
                                        .intake = work.intake,
                                        .artefacts = &work.artefacts,
                                        .passes = work.passes,
+                                       .mode = work.mode,
+                                       .mode_reason = work.mode_reason,
                                        .truncated = work.truncated,
                                        .duration_ms = ms};
     json_array_append_new(run->collections, summary_collection(&entry));
@@ -526,10 +468,10 @@ static bool do_collection(struct run *run, size_t number) {
                          "reason", ending.reason, "duration_ms", ms));
     /* With one collection its failure is the run's, and is told by that. */
     if (ending.failure.code && !work.member_failed && run->list->count > 1 &&
-        !ends_the_run(ending.failure.code))
+        !schedule_ends_with(ending.failure.code))
         event_log(&run->telemetry.sink, LOG_ERROR, "%s: %s",
                   work.collection->name, ending.failure.message);
-    bool go_on = !ends_the_run(ending.failure.code);
+    bool go_on = !schedule_ends_with(ending.failure.code);
     close_work(&work);
     return go_on;
 }
@@ -609,7 +551,10 @@ static bool begin(struct run *run, const struct run_options *options,
         !telemetry_open(&run->telemetry, events, sink, err))
         return false;
     run->session.sink = &run->telemetry.sink;
-    return true;
+    run->engines = memory_zalloc(&run->session.memory, run->roster.count,
+                                 sizeof(struct engine *), err);
+    return run->engines &&
+           watch_start(&run->watch, &run->session, &run->telemetry, err);
 }
 
 static bool write_summary(struct run *run, int64_t begin_ns,
@@ -619,6 +564,14 @@ static bool write_summary(struct run *run, int64_t begin_ns,
     result->summary =
         summary_make(&run->session, &run->roster, run->collections,
                      result->duration_ms, run->telemetry.dropped);
+    /* For report.html: how it ended, in a word and a sentence. */
+    json_object_set_new(result->summary, "status",
+                        json_string(error_name(result->worst.code)));
+    if (result->worst.code)
+        json_object_set_new(result->summary, "message",
+                            json_any_text(result->worst.message));
+    json_object_set_new(result->summary, "events_dropped_types",
+                        telemetry_dropped(&run->telemetry));
     char *text =
         json_dumps(result->summary, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
     bool fine =
@@ -627,14 +580,17 @@ static bool write_summary(struct run *run, int64_t begin_ns,
              : error_set(err, ERROR_MEMORY, "%s: the summary could not be made",
                          result->summary_path);
     free(text);
-    return fine;
+    return fine && watch_write(&run->watch, &run->session, result->summary, err);
 }
 
 static void end(struct run *run) {
-    engine_free(run->engine);
+    for (size_t i = 0; run->engines && i < run->roster.count; i++)
+        engine_free(run->engines[i]);
+    memory_free(&run->session.memory, run->engines);
     chunks_free(run->list);
     roster_free(&run->roster);
     json_decref(run->collections);
+    watch_end(&run->watch);
     telemetry_close(&run->telemetry);
     session_close(&run->session);
 }

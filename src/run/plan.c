@@ -32,18 +32,13 @@ static bool workspace(struct session *session,
                              need, NULL);
 }
 
-/* What the account counts: the CPU's rounds each block up. */
-static uint64_t counted(const struct device *device, uint64_t charge) {
-    return device->charges_shapes ? charge : memory_block_bytes(charge);
-}
-
 static bool fits(struct session *session, const struct member *member,
                  size_t station, bool stream, size_t tokens, size_t longest,
                  uint64_t bytes) {
     struct encoder_need need;
     return workspace(session, member, station, stream, tokens, longest,
                      &need) &&
-           counted(session->stations[station].device, need.charge) <= bytes;
+           need.charge <= bytes;
 }
 
 /* A batch is a multiple of the step, or the longest text by itself. */
@@ -89,8 +84,11 @@ static bool try_placement(struct session *session,
                          &home->placement, &need, err))
         return false;
     home->weights_bytes = need.charge_bytes;
-    home->weights_held = need.block_bytes;
+    home->weights_held = memory_block_bytes(need.block_bytes);
     home->host_bytes = need.host_bytes;
+    home->loading_bytes = need.loading_bytes;
+    if (!station->device->charges_shapes)
+        home->weights_bytes += need.host_bytes;
     home->mapped_bytes = need.mapped_bytes;
     if (home->weights_bytes >= room)
         return true;
@@ -101,7 +99,7 @@ static bool try_placement(struct session *session,
     struct encoder_need space;
     if (home->tokens && workspace(session, member, home->station, stream,
                                   home->tokens, home->longest, &space)) {
-        home->workspace_bytes = counted(station->device, space.charge);
+        home->workspace_bytes = space.charge;
         home->workspace_held = memory_block_bytes(space.bytes);
     }
     return true;
@@ -171,7 +169,8 @@ static uint64_t smallest(struct session *session,
         !workspace(session, member, station, !device->shared, longest, longest,
                    &space))
         return UINT64_MAX;
-    return need.charge_bytes + counted(device, space.charge);
+    return need.charge_bytes + space.charge +
+           (device->charges_shapes ? 0 : need.host_bytes);
 }
 
 bool plan_refuse(struct session *session, const struct member *member,
@@ -200,4 +199,27 @@ bool plan_refuse(struct session *session, const struct member *member,
                      "%s does not fit anywhere: %s; --ceiling %s=%" PRIu64
                      " with that much free would do",
                      member->key, text, where, would_do);
+}
+
+/* ---- describing --------------------------------------------------------- */
+
+json_t *plan_describe(const struct pass_plan *plan) {
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "base_bytes",
+                     (json_int_t)plan->base_bytes, "weights_bytes",
+                     (json_int_t)plan->weights_bytes, "workspace_bytes",
+                     (json_int_t)plan->workspace_bytes, "staging_bytes",
+                     (json_int_t)plan->staging_bytes, "scratch_bytes",
+                     (json_int_t)plan->scratch_bytes, "private_bytes",
+                     (json_int_t)plan->private_bytes, "mapped_bytes",
+                     (json_int_t)plan->mapped_bytes);
+}
+
+json_t *plan_describe_home(const struct plan_home *home) {
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "weights_bytes",
+                     (json_int_t)home->weights_bytes, "workspace_bytes",
+                     (json_int_t)home->workspace_bytes, "budget_tokens",
+                     (json_int_t)home->tokens, "layers_resident",
+                     (json_int_t)home->placement.resident, "layers",
+                     (json_int_t)home->member->charged.layers, "peak_bytes",
+                     (json_int_t)(home->weights_bytes + home->workspace_bytes));
 }

@@ -40,7 +40,9 @@ struct plan_home {
     uint64_t weights_held, workspace_held;   /* what we really take for them
                                                 (the same on the CPU) */
     uint64_t host_bytes;                     /* of layers that stream */
+    uint64_t loading_bytes; /* besides, while it is loaded */
     uint64_t mapped_bytes;
+    bool stays; /* its weights, while other models have their turns */
 };
 
 /* Bytes of STATION's account that a plan may use: its ceiling, or less if
@@ -79,10 +81,17 @@ struct plan_team {
                                 models), and so may models (several stations);
                                 owned by the session's memory */
     size_t homes_count;
-    bool rotates; /* sequential: not all of the weights stay */
+    bool rotates;      /* sequential: not all of the weights stay */
+    bool keeps_others; /* models that are warm from an earlier pass stay */
 };
 
-/* One model alone on all stations; each member's turn in exclusive mode. */
+/* NULL if the team has none such. */
+const struct plan_home *plan_team_home(const struct plan_team *team,
+                                       size_t station,
+                                       const struct member *member);
+
+/* One model alone on all stations; each member's turn in exclusive mode. Models
+ * that are warm there stay if this one is not the worse for it. */
 bool plan_exclusive(struct session *session, const struct member *member,
                     size_t longest, struct plan_team *team, struct error *err);
 /* All usable members of the roster on each station in turns: `tokens` of a
@@ -98,8 +107,7 @@ bool plan_simultaneous(struct session *session,
 void plan_team_free(struct session *session, struct plan_team *team);
 
 /* What MODE_AUTO means here, and why (a literal). */
-enum run_mode plan_mode(struct session *session,
-                        const struct roster *roster, const size_t *longest,
+enum run_mode plan_mode(struct session *session, const struct roster *roster,
                         size_t collections, const char **reason);
 
 /* Host memory of a pass, to the byte as our accounts count it. */
@@ -117,8 +125,7 @@ void plan_pass(struct session *session, const struct plan_team *team,
                struct pass_plan *plan);
 
 json_t *plan_describe(const struct pass_plan *plan);
-json_t *plan_describe_home(struct session *session,
-                           const struct plan_home *home);
+json_t *plan_describe_home(const struct plan_home *home);
 
 /* `ensembed plan`: scan the chunks, look at the models, load no weights. The
  * caller owns *OUT. */

@@ -25,36 +25,76 @@ void plan_team_free(struct session *session, struct plan_team *team) {
     *team = (struct plan_team){0};
 }
 
-/* What is live on a station and not a model or workspace of ours. */
-static uint64_t bytes_kept(struct session *session, size_t station) {
+const struct plan_home *plan_team_home(const struct plan_team *team,
+                                       size_t station,
+                                       const struct member *member) {
+    for (size_t i = 0; i < team->homes_count; i++)
+        if (team->homes[i].station == station &&
+            team->homes[i].member == member)
+            return &team->homes[i];
+    return NULL;
+}
+
+/* What is live on a station besides models and workspace of ours; with WARM
+ * the models that are there for others than MEMBER count as well. */
+static uint64_t bytes_kept(struct session *session, size_t station,
+                           const struct member *member, bool warm) {
     const struct station *s = &session->stations[station];
-    uint64_t ours = s->device->charges_shapes
-                        ? s->block_charge
-                        : memory_block_bytes(s->block_bytes);
-    if (!s->block)
-        ours = 0;
-    for (size_t i = 0; i < s->residents_count; i++)
-        ours += s->residents[i]->need.charge_bytes;
+    uint64_t ours = 0;
+    if (s->block)
+        ours = s->device->charges_shapes ? s->block_charge
+                                         : memory_block_bytes(s->block_bytes);
+    for (size_t i = 0; i < s->residents_count; i++) {
+        const struct resident *r = s->residents[i];
+        if (!warm || r->member == member)
+            ours += r->need.charge_bytes +
+                    (s->device->charges_shapes ? 0 : r->need.host_bytes);
+    }
     uint64_t live = memory_live(s->device->account);
     return live > ours ? live - ours : 0;
 }
 
-bool plan_exclusive(struct session *session, const struct member *member,
-                    size_t longest, struct plan_team *team, struct error *err) {
-    if (!open_team(session, session->stations_count, team, err))
-        return false;
+static bool place_alone(struct session *session, const struct member *member,
+                        size_t longest, bool warm, struct plan_team *team,
+                        struct error *err) {
+    team->homes_count = 0;
     for (size_t i = 0; i < session->stations_count; i++) {
         const struct station *station = &session->stations[i];
         struct plan_home home;
         if (station->lost || (station->spare && team->homes_count))
             continue;
         if (!plan_on_station(session, member, i, 0, longest,
-                             bytes_kept(session, i), &home, err))
+                             bytes_kept(session, i, member, warm), &home, err))
             return false;
         if (home.tokens)
             team->homes[team->homes_count++] = home;
     }
-    return team->homes_count || plan_refuse(session, member, longest, err);
+    return true;
+}
+
+static bool as_good(const struct plan_team *a, const struct plan_team *b) {
+    bool good = a->homes_count == b->homes_count;
+    for (size_t i = 0; good && i < a->homes_count; i++)
+        good = a->homes[i].tokens == b->homes[i].tokens &&
+               a->homes[i].placement.resident == b->homes[i].placement.resident;
+    return good;
+}
+
+bool plan_exclusive(struct session *session, const struct member *member,
+                    size_t longest, struct plan_team *team, struct error *err) {
+    struct plan_team beside;
+    if (!open_team(session, session->stations_count, team, err) ||
+        !place_alone(session, member, longest, false, team, err))
+        return false;
+    if (!team->homes_count)
+        return plan_refuse(session, member, longest, err);
+    if (!session->options->warm)
+        return true;
+    bool fine = open_team(session, session->stations_count, &beside, err) &&
+                place_alone(session, member, longest, true, &beside, err);
+    team->keeps_others = fine && as_good(team, &beside);
+    plan_team_free(session, &beside);
+    return fine;
 }
 
 /* ---- several models ----------------------------------------------------- */
@@ -95,7 +135,7 @@ static bool weights_that_stay(struct session *session,
                               const size_t *longest, size_t station,
                               bool *stays, uint64_t *bytes, struct error *err) {
     uint64_t room = plan_room(&session->stations[station]);
-    uint64_t kept = bytes_kept(session, station);
+    uint64_t kept = bytes_kept(session, station, NULL, false);
     *bytes = kept;
     for (size_t i = 0; i < roster->count; i++) {
         const struct member *member = &roster->members[i];
@@ -151,6 +191,7 @@ static bool sequential_on(struct session *session,
             return false;
         if (!home.tokens)
             continue;
+        home.stays = stays[i];
         team->homes[team->homes_count++] = home;
         team->rotates = team->rotates || !stays[i];
     }
@@ -198,7 +239,7 @@ struct placing {
  * once. */
 static uint64_t taken_on(const struct placing *p, size_t station,
                          uint64_t *space) {
-    uint64_t bytes = bytes_kept(p->session, station);
+    uint64_t bytes = bytes_kept(p->session, station, NULL, false);
     *space = 0;
     for (size_t i = 0; i < p->team->homes_count; i++) {
         const struct plan_home *home = &p->team->homes[i];
@@ -281,25 +322,38 @@ bool plan_simultaneous(struct session *session,
 
 /* ---- which mode --------------------------------------------------------- */
 
-enum run_mode plan_mode(struct session *session,
-                        const struct roster *roster, const size_t *longest,
-                        size_t collections, const char **reason) {
+/* Whether all models fit beside each other on the devices that were asked for.
+ * Before their texts are known: with the longest that they take. */
+static bool all_fit(struct session *session, const struct roster *roster) {
+    struct memory *memory = &session->memory;
     struct plan_team team = {0};
+    size_t asked = 0;
+    size_t *longest =
+        memory_alloc(memory, roster->count, sizeof *longest, NULL);
+    for (size_t i = 0; longest && i < roster->count; i++)
+        longest[i] = roster->members[i].spec.max_length;
+    bool fine = longest &&
+                plan_simultaneous(session, roster, longest, &team, NULL);
+    for (size_t i = 0; i < team.homes_count; i++)
+        asked += !session->stations[team.homes[i].station].spare &&
+                 team.homes[i].tokens > 0;
+    plan_team_free(session, &team);
+    memory_free(memory, longest);
+    return fine && asked == roster->usable;
+}
+
+enum run_mode plan_mode(struct session *session, const struct roster *roster,
+                        size_t collections, const char **reason) {
     if (roster->usable < 2) {
         *reason = "there is one model: it has every device to itself";
         return MODE_EXCLUSIVE;
     }
     if (collections < 2) {
-        *reason = "one collection: each model is loaded once, and alone it "
-                  "has the largest batches on every device";
+        *reason = "one collection: each model is loaded once, and alone it has "
+                  "the largest batches on every device";
         return MODE_EXCLUSIVE;
     }
-    bool fine = plan_simultaneous(session, roster, longest, &team, NULL);
-    size_t asked = 0;
-    for (size_t i = 0; i < team.homes_count; i++)
-        asked += !session->stations[team.homes[i].station].spare;
-    plan_team_free(session, &team);
-    if (fine && asked == roster->usable) {
+    if (all_fit(session, roster)) {
         *reason = "several collections, and all models fit on the devices "
                   "together: none is loaded twice";
         return MODE_SIMULTANEOUS;
@@ -309,9 +363,16 @@ enum run_mode plan_mode(struct session *session,
     return MODE_EXCLUSIVE;
 }
 
+/* ---- host memory -------------------------------------------------------- */
+
+static uint64_t most(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
 void plan_pass(struct session *session, const struct plan_team *team,
                uint64_t staging_bytes, uint64_t scratch_bytes,
                struct pass_plan *plan) {
+    uint64_t loading = 0;
     *plan = (struct pass_plan){.base_bytes = memory_live(&session->memory),
                                .staging_bytes = staging_bytes,
                                .scratch_bytes = scratch_bytes};
@@ -321,14 +382,15 @@ void plan_pass(struct session *session, const struct plan_team *team,
             const struct plan_home *home = &team->homes[i];
             if (home->station != s)
                 continue;
-            plan->weights_bytes += home->weights_held + home->host_bytes;
+            if (!station_resident(&session->stations[s], home->member))
+                plan->weights_bytes += home->weights_held + home->host_bytes;
             plan->mapped_bytes += home->mapped_bytes;
-            if (home->workspace_held > space)
-                space = home->workspace_held;
+            loading = most(loading, home->loading_bytes);
+            space = most(space, home->workspace_held);
         }
         plan->workspace_bytes += space;
     }
-    plan->private_bytes = plan->base_bytes + plan->weights_bytes +
-                          plan->workspace_bytes + plan->staging_bytes +
-                          plan->scratch_bytes;
+    plan->private_bytes =
+        plan->base_bytes + plan->weights_bytes + plan->staging_bytes +
+        most(loading, plan->workspace_bytes + plan->scratch_bytes);
 }

@@ -90,6 +90,13 @@ bool session_open(struct session *session, const struct run_options *options,
     return false;
 }
 
+struct lease_terms session_lease_terms(const struct session *session) {
+    const struct run_options *options = session->options;
+    return (struct lease_terms){.lock_dir = options->lock_dir,
+                                .wait_ms = options->lease_wait_ms,
+                                .sink = session->sink};
+}
+
 void session_close(struct session *session) {
     for (size_t i = 0; i < session->stations_count; i++)
         station_close(&session->stations[i]);

@@ -109,6 +109,10 @@ bool session_open(struct session *session, const struct run_options *options,
                   const struct sink *sink, struct error *err);
 void session_close(struct session *session); /* {0} is fine */
 
+struct lease_terms;
+/* As the options say; with the session's sink. */
+struct lease_terms session_lease_terms(const struct session *session);
+
 /* Threads that this process may use: its affinity, and the cgroup's quota
  * rounded up. */
 unsigned session_threads_default(void);

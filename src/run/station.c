@@ -38,6 +38,7 @@ static bool set_limits(struct station *station, struct error *err) {
     if (!device_facts(station->device, &facts, err))
         return false;
     const char *name = station_name(station);
+    station->bytes_total = facts.bytes_total;
     station->margin = ceilings_find(options->margins, options->margins_count,
                                     name, margin_default(facts.bytes_total));
     station->device->account->ceiling = ceilings_find(

@@ -67,6 +67,7 @@ struct station {
     bool lost;
     char why_lost[160];
     uint64_t margin;
+    uint64_t bytes_total; /* the device's */
 
     void *block; /* the workspace, shared by the residents */
     uint64_t block_bytes, block_charge;

@@ -21,42 +21,59 @@ static json_t *describe_failure(const struct error *failure,
 /* Planned against measured: private bytes are ours, counted; the resident peak
  * is the kernel's for the whole process so far. */
 static json_t *describe_memory(const struct session *session,
-                               const struct member_plan *plan) {
+                               const struct turn *turn) {
     struct process_memory now = process_memory_now();
     return json_pack("{s:I, s:o, s:I, s:I, s:I}", "process_base_bytes",
                      (json_int_t)session->base.resident, "planned",
-                     plan_describe(plan), "private_peak_bytes",
-                     (json_int_t)memory_peak(&session->memory),
-                     "resident_peak_bytes", (json_int_t)now.resident_peak,
-                     "ceiling_bytes", (json_int_t)session->memory.ceiling);
+                     plan_describe(&turn->plan), "private_peak_bytes",
+                     (json_int_t)turn->peak_bytes, "resident_peak_bytes",
+                     (json_int_t)now.resident_peak, "ceiling_bytes",
+                     (json_int_t)session->memory.ceiling);
 }
 
-json_t *summary_pass(const struct session *session, const struct pass *pass,
-                     const struct member_plan *plan,
-                     const struct engine *engine, const struct error *failure) {
+static void add_list(json_t *object, const char *name, json_t *list) {
+    if (json_array_size(list))
+        json_object_set(object, name, list);
+}
+
+json_t *summary_pass(const struct session *session, const struct turn *turn) {
+    const struct pass *pass = &turn->pass;
     const struct pass_report *report = &pass->report;
     json_t *object = json_pack(
         "{s:s, s:i, s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:f, s:[], s:[]}",
+        "s:I, s:I, s:f}",
         "model", pass->member->key, "pass", (int)pass->number, "device",
-        session->facts.name, "status", failure->code ? "failed" : "completed",
-        "duration_ms", report->duration_ms, "encode_ms", report->encode_ms,
-        "load_ms", engine ? engine->load_ms : 0, "texts",
-        (json_int_t)report->texts, "reused", (json_int_t)report->reused,
-        "computed", (json_int_t)report->computed, "failed",
-        (json_int_t)report->failed, "truncated", (json_int_t)report->truncated,
-        "tokens", (json_int_t)report->tokens, "batches",
-        (json_int_t)report->batches, "tokens_per_second",
-        per_second(report->tokens, report->duration_ms), "leases",
-        "mitigations");
-    if (engine)
-        json_object_set_new(object, "memory", describe_memory(session, plan));
-    if (json_array_size(report->truncated_chunks))
-        json_object_set(object, "truncated_chunks", report->truncated_chunks);
-    if (json_array_size(report->failed_chunks))
-        json_object_set(object, "failed_chunks", report->failed_chunks);
-    if (failure->code)
-        json_object_set_new(object, "error", describe_failure(failure, NULL));
+        turn->ran ? turn->devices : session->facts.name, "status",
+        turn->failure.code ? "failed" : "completed", "duration_ms",
+        report->duration_ms, "encode_ms", report->encode_ms, "load_ms",
+        turn->load_ms, "texts", (json_int_t)report->texts, "reused",
+        (json_int_t)report->reused, "computed", (json_int_t)report->computed,
+        "failed", (json_int_t)report->failed, "truncated",
+        (json_int_t)report->truncated, "elsewhere",
+        (json_int_t)report->elsewhere, "tokens", (json_int_t)report->tokens,
+        "batches", (json_int_t)report->batches, "tokens_per_second",
+        per_second(report->tokens, report->duration_ms));
+    json_object_set_new(object, "leases",
+                        turn->leases ? json_incref(turn->leases)
+                                     : json_array());
+    json_object_set_new(object, "mitigations",
+                        turn->mitigations ? json_incref(turn->mitigations)
+                                          : json_array());
+    if (turn->ran) {
+        json_object_set_new(object, "mode", json_string(turn->mode));
+        json_object_set_new(object, "budget_tokens",
+                            json_integer((json_int_t)turn->tokens));
+        json_object_set(object, "devices", turn->use);
+        json_object_set_new(object, "memory", describe_memory(session, turn));
+    }
+    if (turn->budgets)
+        json_object_set(object, "budgets", turn->budgets);
+    add_list(object, "truncated_chunks", report->truncated_chunks);
+    add_list(object, "elsewhere_chunks", report->elsewhere_chunks);
+    add_list(object, "failed_chunks", report->failed_chunks);
+    if (turn->failure.code)
+        json_object_set_new(object, "error",
+                            describe_failure(&turn->failure, NULL));
     return object;
 }
 
@@ -117,6 +134,10 @@ json_t *summary_collection(const struct summary_collection *entry) {
             object, "error",
             describe_failure(entry->failure, entry->failed_model));
     json_object_set(object, "passes", entry->passes);
+    if (entry->mode)
+        json_object_set_new(object, "mode",
+                            json_pack("{s:s, s:s}", "name", entry->mode,
+                                      "reason", entry->mode_reason));
     if (!entry->intake)
         return object;
     json_object_set_new(object, "qdrant_collection",

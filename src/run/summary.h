@@ -14,13 +14,11 @@
 #include "run/plan.h"
 #include "run/roster.h"
 #include "run/session.h"
+#include "run/turn.h"
 
 enum { SUMMARY_VERSION = 1 };
 
-/* ENGINE NULL: nothing had to be computed. FAILURE code ERROR_NONE: none. */
-json_t *summary_pass(const struct session *session, const struct pass *pass,
-                     const struct member_plan *plan,
-                     const struct engine *engine, const struct error *failure);
+json_t *summary_pass(const struct session *session, const struct turn *turn);
 
 struct summary_collection {
     const struct collection *collection;
@@ -31,6 +29,7 @@ struct summary_collection {
     const struct intake *intake; /* NULL: not read */
     const struct artefacts *artefacts;
     json_t *passes; /* shared */
+    const char *mode, *mode_reason; /* NULL: nothing had to be computed */
     uint64_t truncated;
     double duration_ms;
 };

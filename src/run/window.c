@@ -81,10 +81,14 @@ void window_close(struct window *window) {
 
 /* ---- filling ------------------------------------------------------------ */
 
-void window_clear(struct window *window) {
-    window->count = window->tokens.count = 0;
+void window_end_block(struct window *window) {
     window->text_size = window->block_count = 0;
     strbuf_clear(&window->ids);
+}
+
+void window_clear(struct window *window) {
+    window->count = window->tokens.count = 0;
+    window_end_block(window);
     window->next = window->returned_count = 0;
     window->held = window->waiting = 0;
     window->waiting_tokens = 0;

@@ -35,7 +35,7 @@ enum {
     WINDOW_TEXTS = 65536,            /* sorted by length together ... */
     WINDOW_TOKENS = 2 * 1024 * 1024, /* ... unless their ids are this many */
     BLOCK_TEXTS = 1024,              /* tokenized together ... */
-    BLOCK_BYTES = 4 * 1024 * 1024,   /* ... unless they are this long */
+    BLOCK_BYTES = 1024 * 1024,       /* ... unless they are this long */
     WINDOW_RETURNED = 64, /* pieces that may be given back at a time: one a
                              device is enough */
 };
@@ -100,6 +100,8 @@ bool window_block_has_room(const struct window *window, size_t text_size);
 /* A text longer than the plan's longest is ERROR_INPUT: the file changed. */
 bool window_add(struct window *window, const uint8_t digest[SHA256_BYTES],
                 struct str text, struct str chunk_id, struct error *err);
+/* The block's texts have their ids; the next block may begin. */
+void window_end_block(struct window *window);
 bool window_is_full(const struct window *window);
 
 /* All texts are in: sort them; the queue begins. */

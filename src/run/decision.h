@@ -1,0 +1,15 @@
+/* decision.h - the line that a person reads when memory ran short and the run
+ * did something about it. docs/memory.md lists them. */
+
+#ifndef RUN_DECISION_H
+#define RUN_DECISION_H
+
+#include <jansson.h>
+
+#include "base/event.h"
+
+/* TYPE and FIELDS as in the event. */
+void decision_log(const struct sink *sink, const char *type,
+                  const json_t *fields);
+
+#endif

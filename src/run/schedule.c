@@ -1,0 +1,552 @@
+#include "run/schedule.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "run/station.h"
+
+bool schedule_ends_with(enum error_code code) {
+    return code == ERROR_INTERRUPTED || code == ERROR_FULL ||
+           code == ERROR_BUSY || code == ERROR_DEVICE;
+}
+
+const char *run_mode_name(enum run_mode mode) {
+    static const char *const names[] = {"auto", "simultaneous", "sequential",
+                                        "exclusive"};
+    return names[mode];
+}
+
+static bool is_usable(const struct schedule *s, size_t i) {
+    return !s->roster->members[i].error.code;
+}
+
+static bool has_work(const struct schedule *s, size_t i) {
+    return is_usable(s, i) && s->turns[i].missing > 0 &&
+           !s->turns[i].failure.code;
+}
+
+/* ---- what the crew calls ------------------------------------------------ */
+
+static bool on_store(void *context, const struct batch *batch,
+                     struct error *err) {
+    const struct schedule *s = context;
+    struct turn *turn = batch->job->context;
+    struct turn_use *use =
+        &turn->by_station[batch->station - s->session->stations];
+    use->texts += batch->texts;
+    use->tokens += batch->tokens;
+    use->batches++;
+    use->busy_ms += batch->ms;
+    if (batch->budget > use->tokens_high)
+        use->tokens_high = batch->budget;
+    return pass_store(&turn->pass, batch, err);
+}
+
+static void on_decided(void *context, const struct job *job,
+                       const struct station *station, const char *type,
+                       json_t *fields) {
+    struct schedule *s = context;
+    struct turn *turn = job ? job->context : NULL;
+    for (size_t i = 0; !turn && i < s->roster->count; i++)
+        if (s->turns[i].open)
+            turn = &s->turns[i];
+    turn_decided(turn, s->sink, station, s->intake->collection->name, type,
+                 fields);
+}
+
+static const struct shift_verbs VERBS = {.store = on_store,
+                                         .decided = on_decided};
+
+/* ---- models on stations ------------------------------------------------- */
+
+static void put_away(struct schedule *s, struct station *station,
+                     struct resident *resident) {
+    event_emit(s->sink, "model_unloaded",
+               json_pack("{s:s, s:s}", "model", resident->member->key, "device",
+                         station_name(station)));
+    station_unload(station, resident);
+}
+
+/* Models that the team did not count with go. */
+static void put_away_others(struct schedule *s, const struct plan_team *team) {
+    for (size_t i = 0; i < s->session->stations_count; i++) {
+        struct station *station = &s->session->stations[i];
+        for (size_t k = station->residents_count; k-- > 0;)
+            if (!plan_team_home(team, i, station->residents[k]->member) &&
+                !team->keeps_others)
+                put_away(s, station, station->residents[k]);
+    }
+}
+
+static bool bring(struct schedule *s, struct turn *turn,
+                  const struct plan_home *home, struct error *err) {
+    struct station *station = &s->session->stations[home->station];
+    struct resident *resident = station_resident(station, home->member);
+    if (resident && resident->placement.resident != home->placement.resident) {
+        put_away(s, station, resident);
+        resident = NULL;
+    }
+    if (!resident) {
+        resident = station_load(station, home->member, &home->placement, err);
+        if (!resident)
+            return false;
+        turn_loaded(turn, resident);
+    }
+    resident->tokens = home->tokens;
+    resident->leaving = false;
+    return true;
+}
+
+/* A turn's model on all of its stations; false if it is on none. */
+static bool bring_turn(struct schedule *s, struct turn *turn,
+                       const struct plan_team *team, struct error *err) {
+    struct error failure = {0};
+    size_t brought = 0;
+    for (size_t i = 0; i < team->homes_count; i++)
+        if (team->homes[i].member == turn->pass.member)
+            brought += bring(s, turn, &team->homes[i], &failure);
+    if (brought)
+        return true;
+    if (!failure.code)
+        return plan_refuse(s->session, turn->pass.member, turn->longest, err);
+    return error_set(err, failure.code, "%s", failure.message);
+}
+
+/* Controllers begin anew with each pass. */
+static void start_stations(struct schedule *s) {
+    for (size_t i = 0; i < s->session->stations_count; i++) {
+        struct station *station = &s->session->stations[i];
+        size_t most = 1;
+        for (size_t k = 0; k < station->residents_count; k++)
+            if (station->residents[k]->tokens > most)
+                most = station->residents[k]->tokens;
+        station->given_up_count = 0;
+        controller_start(&station->controller, most, station->margin);
+    }
+}
+
+/* After the passes: nothing stays on a device but models that are kept warm. */
+static void leave_stations(struct schedule *s) {
+    for (size_t i = 0; i < s->session->stations_count; i++) {
+        struct station *station = &s->session->stations[i];
+        station_clear(station);
+        if (!s->session->options->warm)
+            while (station->residents_count)
+                put_away(s, station, station->residents[0]);
+    }
+}
+
+/* ---- leases ------------------------------------------------------------- */
+
+/* The station whose name comes next behind LAST's: all programs lease in the
+ * order of names, so that two runs cannot wait for each other. */
+static struct station *next_by_name(struct session *session,
+                                    const struct station *last) {
+    struct station *next = NULL;
+    for (size_t i = 0; i < session->stations_count; i++) {
+        struct station *s = &session->stations[i];
+        if ((!last || strcmp(station_name(s), station_name(last)) > 0) &&
+            (!next || strcmp(station_name(s), station_name(next)) < 0))
+            next = s;
+    }
+    return next;
+}
+
+static bool lease_all(struct schedule *s, const char *holder,
+                      struct error *err) {
+    struct lease_terms terms = session_lease_terms(s->session);
+    struct station *station = next_by_name(s->session, NULL);
+    for (; station; station = next_by_name(s->session, station)) {
+        station_begin(station);
+        if (station->lost || station->spare || station->lease.device)
+            continue;
+        if (!lease_acquire(&station->lease, station->device, holder, &terms,
+                           err))
+            return false;
+    }
+    return true;
+}
+
+static void release_all(struct schedule *s, struct turn *turn) {
+    for (size_t i = 0; i < s->session->stations_count; i++) {
+        struct station *station = &s->session->stations[i];
+        if (!station->lease.device)
+            continue;
+        uint64_t peak = memory_peak(station->device->account);
+        lease_release(&station->lease, peak, station->tokens_high);
+        json_t *told =
+            lease_describe(&station->lease, peak, station->tokens_high);
+        if (told)
+            json_object_set_new(told, "device",
+                                json_string(station_name(station)));
+        if (turn)
+            json_array_append_new(turn->leases, told);
+        else
+            json_decref(told);
+    }
+}
+
+/* ---- exclusive ---------------------------------------------------------- */
+
+static bool run_windows(struct schedule *s, struct turn *turn,
+                        struct error *err) {
+    struct shift shift = {.jobs = &turn->job,
+                          .jobs_count = 1,
+                          .verbs = &VERBS,
+                          .context = s};
+    while (pass_read(&turn->pass, err)) {
+        if (!turn->pass.window.count)
+            return true;
+        if (!crew_work(s->crew, &shift, err))
+            return false;
+        if (turn->job.failure.code)
+            return error_set(err, turn->job.failure.code, "%s",
+                             turn->job.failure.message);
+    }
+    return false;
+}
+
+static bool exclusive_turn(struct schedule *s, struct turn *turn,
+                           struct error *err) {
+    const struct member *member = turn->pass.member;
+    if (!lease_all(s, member->key, err) ||
+        !plan_exclusive(s->session, member, turn->longest, &turn->team, err))
+        return false;
+    put_away_others(s, &turn->team);
+    if (!turn_open(turn, &turn->team, err) ||
+        !bring_turn(s, turn, &turn->team, err))
+        return false;
+    start_stations(s);
+    return run_windows(s, turn, err);
+}
+
+static bool run_exclusive(struct schedule *s, struct error *err) {
+    for (size_t i = 0; i < s->roster->count; i++) {
+        struct turn *turn = &s->turns[i];
+        struct error failure = {0};
+        if (!has_work(s, i))
+            continue;
+        exclusive_turn(s, turn, &failure);
+        turn_close(turn, &turn->team, &failure);
+        leave_stations(s);
+        release_all(s, turn);
+        plan_team_free(s->session, &turn->team);
+        if (schedule_ends_with(turn->failure.code)) {
+            *err = turn->failure;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- sequential and simultaneous ---------------------------------------- */
+
+static void holder_names(const struct schedule *s, char text[128]) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < s->roster->count; i++) {
+        if (!has_work(s, i))
+            continue;
+        int size = snprintf(text + used, 128 - used, "%s%s", used ? "+" : "",
+                            s->roster->members[i].key);
+        if (size > 0 && (size_t)size < 128 - used)
+            used += (size_t)size;
+    }
+}
+
+static bool plan_together(struct schedule *s, struct error *err) {
+    size_t *longest = memory_zalloc(&s->session->memory, s->roster->count,
+                                    sizeof *longest, err);
+    for (size_t i = 0; longest && i < s->roster->count; i++)
+        longest[i] = s->turns[i].longest;
+    bool fine = longest && (s->mode == MODE_SEQUENTIAL
+                                ? plan_sequential(s->session, s->roster,
+                                                  longest, &s->team, err)
+                                : plan_simultaneous(s->session, s->roster,
+                                                    longest, &s->team, err));
+    memory_free(&s->session->memory, longest);
+    return fine;
+}
+
+/* The failure of one turn costs that turn only, unless it ends them all. */
+static bool fail_turn(struct schedule *s, struct turn *turn,
+                      const struct error *failure, struct error *err) {
+    turn_close(turn, &s->team, failure);
+    if (!schedule_ends_with(failure->code))
+        return true;
+    *err = *failure;
+    return false;
+}
+
+static bool open_turns(struct schedule *s, struct error *err) {
+    for (size_t i = 0; i < s->roster->count; i++) {
+        struct turn *turn = &s->turns[i];
+        struct error failure = {0};
+        if (!has_work(s, i))
+            continue;
+        bool fine = turn_open(turn, &s->team, &failure) &&
+                    (s->mode == MODE_SEQUENTIAL ||
+                     bring_turn(s, turn, &s->team, &failure));
+        if (!fine && !fail_turn(s, turn, &failure, err))
+            return false;
+    }
+    start_stations(s);
+    return true;
+}
+
+static bool is_going(const struct schedule *s, size_t i) {
+    return is_usable(s, i) && s->turns[i].open;
+}
+
+/* Room for a turn's model: those that take turns with it go. */
+static void make_room(struct schedule *s, const struct turn *turn) {
+    if (!s->team.rotates)
+        return;
+    for (size_t i = 0; i < s->session->stations_count; i++) {
+        struct station *station = &s->session->stations[i];
+        const struct plan_home *own =
+            plan_team_home(&s->team, i, turn->pass.member);
+        if (!own || station_resident(station, turn->pass.member))
+            continue;
+        station_clear(station);
+        for (size_t k = station->residents_count; k-- > 0;) {
+            const struct plan_home *home = plan_team_home(
+                &s->team, i, station->residents[k]->member);
+            if (!home || !home->stays)
+                put_away(s, station, station->residents[k]);
+        }
+    }
+}
+
+static bool sequential_window(struct schedule *s, struct turn *turn,
+                              unsigned window, struct error *err) {
+    struct shift shift = {.jobs = &turn->job,
+                          .jobs_count = 1,
+                          .verbs = &VERBS,
+                          .context = s};
+    if (!pass_read(&turn->pass, err))
+        return false;
+    if (!turn->pass.window.count) {
+        struct error none = {0};
+        turn_close(turn, &s->team, &none);
+        return true;
+    }
+    event_emit(s->sink, "ensemble_rotation",
+               json_pack("{s:s, s:s, s:i, s:i, s:s}", "collection",
+                         s->intake->collection->name, "model",
+                         turn->pass.member->key, "pass",
+                         (int)turn->pass.number, "window", (int)window,
+                         "device", turn->devices));
+    make_room(s, turn);
+    if (!bring_turn(s, turn, &s->team, err))
+        return false;
+    start_stations(s);
+    if (!crew_work(s->crew, &shift, err))
+        return false;
+    return !turn->job.failure.code ||
+           error_set(err, turn->job.failure.code, "%s",
+                     turn->job.failure.message);
+}
+
+static bool sequential_round(struct schedule *s, unsigned window, bool *going,
+                             struct error *err) {
+    *going = false;
+    for (size_t i = 0; i < s->roster->count; i++) {
+        struct turn *turn = &s->turns[i];
+        struct error failure = {0};
+        if (!is_going(s, i))
+            continue;
+        if (!sequential_window(s, turn, window, &failure) &&
+            !fail_turn(s, turn, &failure, err))
+            return false;
+        *going = *going || turn->open;
+    }
+    return true;
+}
+
+/* All models read a window each, and work on them at once. */
+static bool simultaneous_round(struct schedule *s, struct job *jobs,
+                               bool *going, struct error *err) {
+    struct shift shift = {.jobs = jobs, .verbs = &VERBS, .context = s};
+    for (size_t i = 0; i < s->roster->count; i++) {
+        struct turn *turn = &s->turns[i];
+        struct error failure = {0};
+        if (!is_going(s, i))
+            continue;
+        if (!pass_read(&turn->pass, &failure)) {
+            if (!fail_turn(s, turn, &failure, err))
+                return false;
+        } else if (!turn->pass.window.count) {
+            turn_close(turn, &s->team, &failure);
+        } else {
+            jobs[shift.jobs_count++] = turn->job;
+        }
+    }
+    *going = shift.jobs_count > 0;
+    if (!*going || !crew_work(s->crew, &shift, err))
+        return !*going;
+    for (size_t k = 0; k < shift.jobs_count; k++) {
+        struct turn *turn = jobs[k].context;
+        turn->job = jobs[k];
+        if (jobs[k].failure.code &&
+            !fail_turn(s, turn, &jobs[k].failure, err))
+            return false;
+    }
+    return true;
+}
+
+static bool rounds(struct schedule *s, struct error *err) {
+    struct memory *memory = &s->session->memory;
+    struct job *jobs =
+        memory_zalloc(memory, s->roster->count, sizeof *jobs, err);
+    bool going = jobs != NULL, fine = going;
+    for (unsigned window = 1; fine && going; window++)
+        fine = s->mode == MODE_SEQUENTIAL
+                   ? sequential_round(s, window, &going, err)
+                   : simultaneous_round(s, jobs, &going, err);
+    memory_free(memory, jobs);
+    return fine;
+}
+
+static bool run_together(struct schedule *s, struct error *err) {
+    char holder[128];
+    struct turn *first = NULL;
+    holder_names(s, holder);
+    for (size_t i = 0; i < s->roster->count && !first; i++)
+        first = has_work(s, i) ? &s->turns[i] : NULL;
+    struct error failure = {0};
+    bool fine = lease_all(s, holder, &failure) && plan_together(s, &failure);
+    if (fine) {
+        put_away_others(s, &s->team);
+        fine = open_turns(s, &failure) && rounds(s, &failure);
+    }
+    for (size_t i = 0; i < s->roster->count; i++)
+        if (has_work(s, i))
+            turn_close(&s->turns[i], &s->team, &failure);
+    leave_stations(s);
+    release_all(s, first);
+    if (!fine)
+        *err = failure;
+    return fine;
+}
+
+/* ---- the schedule ------------------------------------------------------- */
+
+static bool set_path(char path[PATH_MAX], const struct schedule *s,
+                     const struct member *member, const char *name,
+                     struct error *err) {
+    return snprintf(path, PATH_MAX, "%s/%s/dense/%s", s->folder, member->key,
+                    name) < PATH_MAX ||
+           error_set(err, ERROR_USAGE, "path too long: %s", s->folder);
+}
+
+static bool set_turn(struct schedule *s, size_t i, struct error *err) {
+    struct turn *turn = &s->turns[i];
+    const struct member *member = &s->roster->members[i];
+    turn->use = json_array();
+    turn->leases = json_array();
+    turn->mitigations = json_array();
+    turn->planned = s->planned + i * s->session->stations_count;
+    turn->by_station = s->use + i * s->session->stations_count;
+    turn->pass = (struct pass){.session = s->session,
+                               .sink = s->sink,
+                               .member = member,
+                               .intake = s->intake,
+                               .store = s->stores[i],
+                               .truncated = turn->truncated,
+                               .elsewhere = turn->elsewhere,
+                               .planned = turn->planned,
+                               .number = (unsigned)i + 1,
+                               .count = (unsigned)s->roster->count};
+    turn->pass.report.texts = turn->pass.report.reused =
+        s->intake->counts.unique;
+    if (member->error.code)
+        return true;
+    return set_path(turn->truncated, s, member, "truncated", err) &&
+           set_path(turn->elsewhere, s, member, "elsewhere", err) &&
+           (store_rows(s->stores[i]) > 0 ||
+            (file_remove(turn->truncated, err) &&
+             file_remove(turn->elsewhere, err))) &&
+           pass_missing(&turn->pass, &turn->missing, err);
+}
+
+/* The tokenizer of a model that has something to do; one that does not load is
+ * that model's failure. */
+static void set_engine(struct schedule *s, size_t i) {
+    struct turn *turn = &s->turns[i];
+    if (!has_work(s, i))
+        return;
+    if (!s->engines[i])
+        s->engines[i] = engine_load_tokenizer(s->session, turn->pass.member,
+                                              &turn->failure);
+    turn->pass.engine = s->engines[i];
+    if (turn->pass.engine)
+        turn->longest = pass_longest(s->intake, turn->pass.member,
+                                     turn->pass.engine);
+}
+
+static bool open_schedule(struct schedule *s, struct error *err) {
+    struct memory *memory = &s->session->memory;
+    size_t cells = s->roster->count * s->session->stations_count;
+    s->turns = memory_zalloc(memory, s->roster->count, sizeof *s->turns, err);
+    s->planned = memory_zalloc(memory, cells, sizeof *s->planned, err);
+    s->use = memory_zalloc(memory, cells, sizeof *s->use, err);
+    if (!s->turns || !s->planned || !s->use)
+        return false;
+    for (size_t i = 0; i < s->roster->count; i++)
+        if (!set_turn(s, i, err))
+            return false;
+    for (size_t i = 0; i < s->roster->count; i++)
+        set_engine(s, i);
+    return true;
+}
+
+static void choose_mode(struct schedule *s) {
+    s->mode = s->session->options->mode;
+    s->reason = "it was asked for";
+    if (s->mode == MODE_AUTO)
+        s->mode = plan_mode(s->session, s->roster, s->collections, &s->reason);
+    for (size_t i = 0; i < s->roster->count; i++)
+        s->turns[i].mode = run_mode_name(s->mode);
+    event_emit(s->sink, "mode_chosen",
+               json_pack("{s:s, s:s, s:s}", "collection",
+                         s->intake->collection->name, "mode",
+                         run_mode_name(s->mode), "reason", s->reason));
+}
+
+bool schedule_run(struct schedule *s, struct error *err) {
+    bool any = false;
+    if (!open_schedule(s, err))
+        return false;
+    for (size_t i = 0; i < s->roster->count; i++)
+        any = any || has_work(s, i);
+    choose_mode(s);
+    if (!any)
+        return true;
+    struct crew_size size = crew_size_for(s->session, s->roster, s->intake);
+    s->crew = crew_open(s->session, &size, err);
+    bool fine = s->crew && (s->mode == MODE_EXCLUSIVE ? run_exclusive(s, err)
+                                                      : run_together(s, err));
+    crew_close(s->crew);
+    s->crew = NULL;
+    plan_team_free(s->session, &s->team);
+    for (size_t i = 0; i < s->roster->count; i++)
+        if (is_usable(s, i) && !s->turns[i].failure.code &&
+            !pass_count_lists(&s->turns[i].pass, s->scratch,
+                              fine ? err : NULL))
+            fine = false;
+    return fine;
+}
+
+void schedule_free(struct schedule *s) {
+    if (!s->session)
+        return;
+    struct memory *memory = &s->session->memory;
+    for (size_t i = 0; s->turns && i < s->roster->count; i++)
+        turn_free(&s->turns[i]);
+    memory_free(memory, s->turns);
+    memory_free(memory, s->planned);
+    memory_free(memory, s->use);
+    *s = (struct schedule){0};
+}

@@ -41,7 +41,24 @@ static bool make_folder(const char *path, struct error *err) {
     return true;
 }
 
-static int open_folder(const char *path, bool make, struct error *err) {
+/* Without slashes at its end, which would have a link followed. */
+static bool folder_path(const char *dir, char path[PATH_MAX],
+                        struct error *err) {
+    size_t size = strlen(dir);
+    while (size > 1 && dir[size - 1] == '/')
+        size--;
+    if (size >= PATH_MAX)
+        return error_set(err, ERROR_USAGE,
+                         "the path of the lock folder is too long: %s", dir);
+    memcpy(path, dir, size);
+    path[size] = '\0';
+    return true;
+}
+
+static int open_folder(const char *dir, bool make, struct error *err) {
+    char path[PATH_MAX];
+    if (!folder_path(dir, path, err))
+        return -1;
     if (make && !folder_exists(path) && !make_folder(path, err))
         return -1;
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -41,7 +41,24 @@ static bool make_folder(const char *path, struct error *err) {
     return true;
 }
 
-static int open_folder(const char *path, bool make, struct error *err) {
+/* Without slashes at its end, which would have a link followed. */
+static bool folder_path(const char *dir, char path[PATH_MAX],
+                        struct error *err) {
+    size_t size = strlen(dir);
+    while (size > 1 && dir[size - 1] == '/')
+        size--;
+    if (size >= PATH_MAX)
+        return error_set(err, ERROR_USAGE,
+                         "the path of the lock folder is too long: %s", dir);
+    memcpy(path, dir, size);
+    path[size] = '\0';
+    return true;
+}
+
+static int open_folder(const char *dir, bool make, struct error *err) {
+    char path[PATH_MAX];
+    if (!folder_path(dir, path, err))
+        return -1;
     if (make && !folder_exists(path) && !make_folder(path, err))
         return -1;
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -112,23 +129,26 @@ static bool lock_open(struct lease *lease, const char *dir, struct error *err) {
 /* ---- waiting ------------------------------------------------------------- */
 
 /* 1: locked, 0: somebody else has it, -1: an error. */
-static int lock_try(int fd, struct error *err) {
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+static int lock_try(const struct lease *lease, struct error *err) {
+    while (flock(lease->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
             return 0;
         if (errno != EINTR) {
-            error_errno(err, "lock a device");
+            error_errno(err,
+                        "lock %s.lock in the lock folder (--lock-dir names "
+                        "another)",
+                        lease->name);
             return -1;
         }
     }
     return 1;
 }
 
-static int lock_glance(int fd, struct error *err) {
-    int got = lock_try(fd, err);
+static int lock_glance(const struct lease *lease, struct error *err) {
+    int got = lock_try(lease, err);
     for (int i = 0; got == 0 && i < GLANCES; i++) {
         clock_sleep_ms(GLANCE_MS);
-        got = lock_try(fd, err);
+        got = lock_try(lease, err);
     }
     return got;
 }
@@ -153,7 +173,7 @@ static bool lock_wait(struct lease *lease, int64_t wait_ms, struct error *err) {
     int64_t begin_ms = clock_now_ms();
     bool said = false;
     int got;
-    while ((got = lock_glance(lease->lock_fd, err)) == 0) {
+    while ((got = lock_glance(lease, err)) == 0) {
         char holder[LEASE_HOLDER_BYTES];
         int64_t waited_ms = clock_now_ms() - begin_ms;
         lease_note_read(lease->lock_fd, holder);

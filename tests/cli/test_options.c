@@ -142,6 +142,11 @@ static void defaults_are_those_of_the_table(void **state) {
     assert_true(options.progress && !options.restart && !options.json);
     assert_int_equal(options.dim + options.threads + options.trim_chars, 0);
     assert_null(options.prompt);
+    assert_true(parse(RUN "|--mode|auto") && options.mode == MODE_AUTO);
+    assert_true(parse(RUN "|--mode|simultaneous"));
+    assert_int_equal(options.mode, MODE_SIMULTANEOUS);
+    assert_true(parse(RUN "|--mode|sequential"));
+    assert_int_equal(options.mode, MODE_SEQUENTIAL);
     assert_true(parse("ensembed|search|dir|what is it?"));
     assert_int_equal(options.top, 10);
     assert_string_equal(options.words.items[1], "what is it?");

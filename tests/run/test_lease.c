@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -528,6 +529,26 @@ static void a_linked_folder_is_refused(void **state) {
     refused_with("--lock-dir");
     assert_int_equal(rmdir(real), 0); /* nothing was put into it */
     refused_with("--lock-dir");       /* a link to nowhere */
+    assert_true(folder_make(real, &err));
+    strcat(locks, "//");
+    refused_with("--lock-dir");
+}
+
+static void odd_paths_of_the_folder(void **state) {
+    (void)state;
+    struct stat facts;
+    strcat(locks, "//");
+    assert_true(take(0));
+    assert_int_equal(stat(locks, &facts), 0);
+    assert_int_equal(facts.st_mode & 07777, 01777);
+    lease_release(&lease, 0, 0);
+
+    static char endless[PATH_MAX + 100];
+    memset(endless, 'x', sizeof endless - 1);
+    memcpy(endless, "/tmp/", 5);
+    struct lease_terms t = {.lock_dir = endless};
+    assert_false(lease_acquire(&lease, &card, "m", &t, &err));
+    assert_int_equal(err.code, ERROR_USAGE);
 }
 
 /* The files are for all users, whatever the umask of the first one. */
@@ -573,6 +594,7 @@ int main(void) {
         TEST(long_words_of_a_holder_are_cut),
         TEST(links_and_pipes_are_refused),
         TEST(a_linked_folder_is_refused),
+        TEST(odd_paths_of_the_folder),
         TEST(another_user_can_lease),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

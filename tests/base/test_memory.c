@@ -14,11 +14,14 @@
 #include "base/memory.h"
 
 /* A request that the system refuses is an answer and not the end. */
-const char *__asan_default_options(void);
+#define EXPORTED __attribute__((visibility("default")))
+EXPORTED const char *__asan_default_options(void);
+EXPORTED const char *__tsan_default_options(void);
+
 const char *__asan_default_options(void) {
     return "allocator_may_return_null=1";
 }
-const char *__tsan_default_options(void);
+
 const char *__tsan_default_options(void) {
     return "allocator_may_return_null=1";
 }

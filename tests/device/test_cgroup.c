@@ -95,7 +95,7 @@ static struct seen look(const struct groups *groups, size_t held) {
 
 /* The same in a process of its own, so that this one stays where it is. */
 static struct seen look_inside(const struct groups *groups, size_t held) {
-    struct seen seen = {0};
+    struct seen seen = {.moved = true}; /* should the child die */
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     fflush(stdout);
@@ -104,18 +104,21 @@ static struct seen look_inside(const struct groups *groups, size_t held) {
     if (child == 0) {
         seen = look(groups, held);
         fflush(stdout);
-        _exit(write(ends[1], &seen, sizeof seen) != sizeof seen);
+        _exit(write(ends[1], &seen, sizeof seen) != (ssize_t)sizeof seen);
     }
     close(ends[1]);
-    ssize_t got = read(ends[0], &seen, sizeof seen);
+    struct seen said;
+    if (read(ends[0], &said, sizeof said) == (ssize_t)sizeof said)
+        seen = said;
     close(ends[0]);
     waitpid(child, NULL, 0);
-    assert_int_equal(got, sizeof seen);
     return seen;
 }
 
 static void a_group_bounds_the_cpu(const struct version *v) {
-    enum { HELD_MIB = 64, SLACK_MIB = 4 }; /* the kernel counts in lots */
+    /* The kernel counts in lots; a sanitizer holds some bytes for each of ours.
+     */
+    enum { HELD_MIB = 32, SLACK_MIB = 4 };
     struct groups groups;
     if (!groups_make(v, 256 * MIB, 512 * MIB, &groups))
         return;
@@ -128,7 +131,7 @@ static void a_group_bounds_the_cpu(const struct version *v) {
     assert_true(seen.before <= 256 * MIB);
     assert_true(seen.before > 128 * MIB);
     assert_true(seen.after <= seen.before - (HELD_MIB - SLACK_MIB) * MIB);
-    assert_true(seen.after > 256 * MIB - 2 * HELD_MIB * MIB);
+    assert_true(seen.after > 64 * MIB);
     printf("version %d: %llu bytes in all, %llu free, %llu free with %d MiB "
            "taken\n",
            v->number, (unsigned long long)seen.total,

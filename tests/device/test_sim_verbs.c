@@ -5,6 +5,9 @@
 
 #include <pthread.h>
 
+#include "device/cpu/cpu.h"
+#include "device/sim/sim.h"
+
 enum {
     WIDTH = 96,
     HEADS = 3,
@@ -165,6 +168,19 @@ static void no_verb_takes_memory(void **state) {
     sim_fixture_close(&sim);
 }
 
+/* Bits do not show it: the width of a lane reaches the CPU's. */
+static void a_wide_lane_is_wide(void **state) {
+    (void)state;
+    struct sim_fixture sim;
+    sim_fixture_open(&sim, "sim:a=1MB", NULL);
+    struct lane *inner = ((struct sim_lane *)sim.lane)->inner;
+    for (int wide = 1; wide >= 0; wide--) {
+        lane_widen(sim.lane, wide != 0);
+        assert_int_equal(((struct cpu_lane *)inner)->wide, wide);
+    }
+    sim_fixture_close(&sim);
+}
+
 /* A device that a thread of its own drives. */
 struct driver {
     struct sim_fixture f;
@@ -231,6 +247,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_verb_gives_the_bits_of_the_cpu),
         cmocka_unit_test(no_verb_takes_memory),
+        cmocka_unit_test(a_wide_lane_is_wide),
         cmocka_unit_test(cards_and_the_cpu_compute_side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,7 +122,11 @@ void html_table(struct strbuf *out, const char *columns) {
 }
 
 void html_row(struct strbuf *out) {
-    strbuf_add(out, STR("<tr>")); /* the next one ends it */
+    strbuf_add(out, STR("<tr>"));
+}
+
+void html_row_end(struct strbuf *out) {
+    strbuf_add(out, STR("</tr>\n"));
 }
 
 void html_table_end(struct strbuf *out) {

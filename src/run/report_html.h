@@ -6,6 +6,7 @@
  *     html_cell_text(out, model);
  *     html_cell_count(out, tokens);
  *     html_cell_ms(out, ms);
+ *     html_row_end(out);
  *     html_table_end(out);
  *
  * What stands before or behind these is text of our own and needs no escape.
@@ -37,6 +38,7 @@ void text_ms(char text[HTML_NUMBER_BYTES], double ms);
 /* COLUMNS are separated by |; those of numbers begin with #. */
 void html_table(struct strbuf *out, const char *columns);
 void html_row(struct strbuf *out);
+void html_row_end(struct strbuf *out);
 void html_table_end(struct strbuf *out);
 void html_cell_text(struct strbuf *out, const char *text);
 void html_cell_count(struct strbuf *out, uint64_t count);

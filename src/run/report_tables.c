@@ -70,7 +70,8 @@ static void collection_row(struct strbuf *out, const json_t *collection) {
         strbuf_add(out, STR(": "));
         html_text(out, lookup_text(collection, "mode.reason"));
     }
-    strbuf_add(out, STR("</td></tr>\n"));
+    strbuf_add(out, STR("</td>"));
+    html_row_end(out);
 }
 
 void report_collections(const struct report *report) {
@@ -168,7 +169,7 @@ static void pass_row(const struct report *report, const json_t *collection,
     cell_ms(out, pass, "duration_ms");
     cell_count(out, pass, "tokens_per_second");
     cells_peaks(out, pass);
-    strbuf_add(out, STR("</tr>\n"));
+    html_row_end(out);
 }
 
 static void budget_rows(const struct report *report, const json_t *collection,
@@ -192,7 +193,7 @@ static void budget_rows(const struct report *report, const json_t *collection,
         cell_count(out, device, "budget_tokens");
         cell_bytes(out, device, "planned_peak_bytes");
         cell_bytes(out, device, "measured_peak_bytes");
-        strbuf_add(out, STR("</tr>\n"));
+        html_row_end(out);
     }
 }
 
@@ -271,7 +272,7 @@ void report_slowest(const struct report *report) {
         strbuf_printf(out, "<td class=n>%.3f</td>",
                       recorded_ms_per_token(slow->duration_ms, slow->tokens));
         html_cell_bytes(out, slow->free_after_bytes);
-        strbuf_add(out, STR("</tr>\n"));
+        html_row_end(out);
     }
     html_table_end(out);
 }
@@ -321,7 +322,8 @@ static void mitigation_row(const struct report *report,
     cell_bytes(out, mitigation, "margin_bytes");
     strbuf_add(out, STR("<td class=w>"));
     html_text(out, lookup_text(mitigation, "reason"));
-    strbuf_add(out, STR("</td></tr>\n"));
+    strbuf_add(out, STR("</td>"));
+    html_row_end(out);
 }
 
 static const char mitigation_columns[] =
@@ -390,7 +392,7 @@ void report_leases(const struct report *report) {
         cell_bytes(out, lease, "bytes_before");
         cell_bytes(out, lease, "bytes_after");
         cell_left_behind(out, lease);
-        strbuf_add(out, STR("</tr>\n"));
+        html_row_end(out);
     }
     html_table_end(out);
 }
@@ -512,7 +514,8 @@ static void hub_row(struct strbuf *out, const json_t *event) {
         html_text(out, lookup_text(event, "commit"));
         strbuf_add(out, STR("</code>"));
     }
-    strbuf_add(out, STR("</td></tr>\n"));
+    strbuf_add(out, STR("</td>"));
+    html_row_end(out);
 }
 
 void report_hub(const struct report *report) {
@@ -549,7 +552,8 @@ void report_warnings(const struct report *report) {
         cell_text(out, entry, "level");
         strbuf_add(out, STR("<td class=w>"));
         html_text(out, lookup_text(entry, "message"));
-        strbuf_add(out, STR("</td></tr>\n"));
+        strbuf_add(out, STR("</td>"));
+        html_row_end(out);
     }
     html_table_end(out);
 }

@@ -2,12 +2,16 @@
 """What transformers counts in a model that it makes of a config, without
 weights (PyTorch's meta device): the oracle of src/model/shape.c.
 
-    tools/shape_oracle.py tests/fixtures/shapes/*.json
+    tools/shape_oracle.py tests/fixtures/shapes/*.json \\
+        >tests/fixtures/shapes/parameters.txt
+    tools/shape_oracle.py --check tests/fixtures/shapes/parameters.txt \\
+        tests/fixtures/shapes/*.json
 
 prints a line a config: its name, the parameters outside of the layers (tables
 and norms), those of one layer, and all. BERT's pooler is left out, and a head
-that guesses words: no sentence vector needs them. Needs torch and transformers
-(neither is in tests/requirements.txt); without them it says `skip:`.
+that guesses words: no sentence vector needs them. --check compares instead.
+Needs torch and transformers (neither is in tests/requirements.txt); without
+them it says `skip:`.
 """
 
 import json
@@ -30,22 +34,34 @@ def instantiate(path):
         return transformers.AutoModel.from_config(made, **options)
 
 
-def main(paths):
+def describe(path):
+    model = instantiate(path)
+    layers = model.encoder.layer if hasattr(model, "encoder") else model.layers
+    each = {count(layer) for layer in layers}
+    assert len(each) == 1, "the layers are not all alike"
+    layer, whole = each.pop(), count(model)
+    return f"{pathlib.Path(path).stem} {whole - layer * len(layers)} {layer} {whole}\n"
+
+
+def main(arguments):
     try:
         import torch  # noqa: F401
         import transformers  # noqa: F401
     except ImportError as error:
         print(f"skip: {error.name} is not installed")
-        return
-    for path in paths:
-        model = instantiate(path)
-        layers = model.encoder.layer if hasattr(model, "encoder") else model.layers
-        each = {count(layer) for layer in layers}
-        assert len(each) == 1, "the layers are not all alike"
-        layer, whole = each.pop(), count(model)
-        name = pathlib.Path(path).stem
-        print(name, whole - layer * len(layers), layer, whole)
+        return 0
+    recorded = None
+    if arguments[:1] == ["--check"]:
+        recorded, arguments = arguments[1], arguments[2:]
+    lines = "".join(map(describe, arguments))
+    if recorded is None:
+        print(lines, end="")
+        return 0
+    if pathlib.Path(recorded).read_text() == lines:
+        return 0
+    print(f"{recorded} is not what transformers counts:\n{lines}", end="")
+    return 1
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -67,18 +67,27 @@ void memory_unreserve(struct reservation *reservation) {
     *reservation = (struct reservation){0};
 }
 
-bool memory_charge(struct memory *memory, uint64_t bytes,
-                   struct reservation *from, struct error *err) {
-    uint64_t promised = from && from->memory == memory ? from->bytes : 0;
-    if (promised > bytes)
-        promised = bytes;
-    if (!hold(memory, bytes - promised, err))
-        return false;
-    if (promised)
-        from->bytes -= promised;
+/* The part of BYTES that FROM has promised. */
+static uint64_t promised(const struct memory *memory, uint64_t bytes,
+                         const struct reservation *from) {
+    uint64_t all = from && from->memory == memory ? from->bytes : 0;
+    return all < bytes ? all : bytes;
+}
+
+static void add_live(struct memory *memory, uint64_t bytes) {
     uint64_t live =
         atomic_fetch_add_explicit(&memory->live, bytes, memory_order_relaxed);
     raise_peak(memory, live + bytes);
+}
+
+bool memory_charge(struct memory *memory, uint64_t bytes,
+                   struct reservation *from, struct error *err) {
+    uint64_t part = promised(memory, bytes, from);
+    if (!hold(memory, bytes - part, err))
+        return false;
+    if (part)
+        from->bytes -= part;
+    add_live(memory, bytes);
     return true;
 }
 
@@ -99,14 +108,18 @@ void *memory_alloc_from(struct memory *memory, size_t bytes,
     }
     /* aligned_alloc wants a multiple of the alignment. */
     size_t whole = memory_block_bytes(bytes);
-    if (!memory_charge(memory, whole, from, err))
+    uint64_t part = promised(memory, whole, from);
+    if (!hold(memory, whole - part, err))
         return NULL;
     char *base = aligned_alloc(ALIGNMENT, whole);
     if (!base) {
-        memory_discharge(memory, whole);
+        let_go(memory, whole - part);
         error_set(err, ERROR_MEMORY, "the system has no %zu bytes left", whole);
         return NULL;
     }
+    if (part)
+        from->bytes -= part;
+    add_live(memory, whole);
     atomic_fetch_add_explicit(&memory->allocations, 1, memory_order_relaxed);
     ((struct header *)base)->bytes = whole;
     return base + ALIGNMENT;

@@ -264,12 +264,16 @@ static bool look(struct worker *worker, struct resident *resident,
     case CONTROLLER_SHRINK:
         station_clear(station); /* a smaller one is laid out for the batch */
         note.type = "budget_shrunk";
-        note.reason = "less memory is free than the margin";
+        note.reason = *bytes_free < station->margin
+                          ? "less memory is free than the margin"
+                          : "the longer texts are done";
         tell(worker, note);
         return false;
     case CONTROLLER_GROW:
         note.type = "budget_grown";
-        note.reason = "the pressure has ended";
+        note.reason = controller->tokens <= reading.tokens_least
+                          ? "the next text is longer"
+                          : "the pressure has ended";
         tell(worker, note);
         return false;
     case CONTROLLER_RELIEVE:

@@ -104,13 +104,16 @@ static bool bring_turn(struct schedule *s, struct turn *turn,
     struct error failure = {0};
     size_t brought = 0;
     for (size_t i = 0; i < team->homes_count; i++)
-        if (team->homes[i].member == turn->pass.member)
+        if (team->homes[i].member == turn->pass.member &&
+            !s->session->stations[team->homes[i].station].lost)
             brought += bring(s, turn, &team->homes[i], &failure);
     if (brought)
         return true;
-    if (!failure.code)
-        return plan_refuse(s->session, turn->pass.member, turn->longest, err);
-    return error_set(err, failure.code, "%s", failure.message);
+    /* Where it was to be is lost or full by now: wherever it fits. */
+    struct plan_home home;
+    return plan_home(s->session, turn->pass.member, 0, turn->longest, &home,
+                     err) &&
+           bring(s, turn, &home, err);
 }
 
 /* Controllers begin anew with each pass. */

@@ -175,7 +175,25 @@ static void control_groups_lower_the_memory(void **state) {
     expect(&two, 300000, 70000);
     put(&two, "/sys/fs/cgroup/a/memory.current", "350000\n");
     expect(&two, 300000, 0);
+    /* Past memory.high a process is slowed down: nobody should go there. */
+    put(&two, "/sys/fs/cgroup/a/memory.current", "250000\n");
+    put(&two, "/sys/fs/cgroup/a/memory.high", "290000\n");
+    expect(&two, 290000, 60000);
+    put(&two, "/sys/fs/cgroup/a/memory.max", "max\n");
+    expect(&two, 290000, 60000);
+    put(&two, "/sys/fs/cgroup/a/memory.high", "max\n");
+    expect(&two, 400000, 399000);
     drop(&two);
+
+    /* Version 1, nested: the group above has the lower limit. */
+    struct fake nested = fake_make("4:cpu,memory:/a/b\n0::/\n");
+    put(&nested, "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "400000\n");
+    put(&nested, "/sys/fs/cgroup/memory/a/b/memory.usage_in_bytes", "1000\n");
+    put(&nested, "/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "300000\n");
+    put(&nested, "/sys/fs/cgroup/memory/a/memory.usage_in_bytes", "250000\n");
+    put(&nested, "/sys/fs/cgroup/memory/a/memory.high", "7\n");
+    expect(&nested, 300000, 50000);
+    drop(&nested);
 
     /* Version 1, in a container that sees its own group at the top. */
     struct fake one =

@@ -50,13 +50,17 @@ static bool number_after(const char *root, const char *path, const char *key,
 /* The files of one version of control groups. */
 struct group_files {
     const char *mount;
-    const char *limit, *usage, *cache; /* cache: a line of memory.stat */
+    const char *limit;
+    const char
+        *brake; /* past it the kernel slows its processes down; or NULL */
+    const char *usage, *cache; /* cache: a line of memory.stat */
 };
 static const struct group_files VERSION_1 = {
-    "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-    "total_inactive_file "};
-static const struct group_files VERSION_2 = {
-    "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "};
+    "/sys/fs/cgroup/memory", "memory.limit_in_bytes", NULL,
+    "memory.usage_in_bytes", "total_inactive_file "};
+static const struct group_files VERSION_2 = {"/sys/fs/cgroup", "memory.max",
+                                             "memory.high", "memory.current",
+                                             "inactive_file "};
 
 static bool group_number(const char *root, const struct group_files *files,
                          const char *group, const char *file, const char *key,
@@ -69,11 +73,24 @@ static bool group_number(const char *root, const struct group_files *files,
 }
 
 /* "max" is no number, and a group without files sets no limit. */
+static bool group_limit(const char *root, const struct group_files *files,
+                        const char *group, uint64_t *limit) {
+    uint64_t hard, brake;
+    bool has_hard = group_number(root, files, group, files->limit, "", &hard);
+    bool has_brake = files->brake &&
+                     group_number(root, files, group, files->brake, "", &brake);
+    if (has_hard)
+        *limit = hard;
+    if (has_brake && (!has_hard || brake < hard))
+        *limit = brake;
+    return has_hard || has_brake;
+}
+
 static void lower_to_group(const char *root, const struct group_files *files,
                            const char *group, uint64_t *bytes_total,
                            uint64_t *bytes_free) {
     uint64_t limit, usage, cache;
-    if (!group_number(root, files, group, files->limit, "", &limit))
+    if (!group_limit(root, files, group, &limit))
         return;
     if (limit < *bytes_total)
         *bytes_total = limit;

@@ -156,9 +156,10 @@ static bool sim_submit(struct lane *lane, struct error *err) {
     sim->submits++;
     sim_play(sim);
     bool fine = sim_accepts(sim, err);
-    lane_of(lane)->poisoned = sim->submits < sim->nan_until;
+    lane_of(lane)->nan_now = sim->submits < sim->nan_until;
     uint64_t delay_ms = sim->delay_ms;
     pthread_mutex_unlock(&sim->mutex);
+    lane_of(lane)->poisoned |= lane_of(lane)->nan_now;
     if (fine && delay_ms)
         clock_sleep_ms((int64_t)delay_ms);
     return fine;
@@ -199,6 +200,8 @@ static size_t sim_attention_bytes(const struct device *device,
 static void sim_embed(struct lane *lane, const struct embedding *embedding,
                       const uint32_t *ids, const struct sequences *sequences,
                       float *y) {
+    /* Here a group begins, which knows nothing of the one before. */
+    lane_of(lane)->poisoned = lane_of(lane)->nan_now;
     device_embed(inner(lane), embedding, ids, sequences, y);
 }
 

@@ -28,7 +28,8 @@
 struct sim_lane {
     struct lane lane; /* first */
     struct lane *inner;
-    bool poisoned; /* results of its group come back as NaN */
+    bool nan_now;  /* the submit under way computes nonsense */
+    bool poisoned; /* so did one since the group's texts were embedded */
 };
 
 struct sim_device {

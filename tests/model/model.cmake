@@ -1,0 +1,15 @@
+# The oracle of model/shape, where PyTorch and transformers are installed.
+file(GLOB shapes RELATIVE ${CMAKE_SOURCE_DIR} tests/fixtures/shapes/*.json)
+add_test(NAME model/shape_oracle
+         COMMAND ${ENS_PYTHON} tools/shape_oracle.py --check
+                 tests/fixtures/shapes/parameters.txt ${shapes}
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(model/shape_oracle PROPERTIES TIMEOUT 600
+                     SKIP_REGULAR_EXPRESSION "^skip: ")
+
+# Nothing may allocate while a batch is encoded: the tests count every call.
+foreach(test test_model_weights test_model_encoder)
+  foreach(name malloc calloc realloc aligned_alloc posix_memalign)
+    target_link_options(${test} PRIVATE -Wl,--wrap=${name})
+  endforeach()
+endforeach()

@@ -44,7 +44,7 @@ enum request {
 struct note {
     const char *type; /* NULL: none */
     const char *reason;
-    size_t from_tokens, to_tokens, texts;
+    size_t from_tokens, to_tokens, texts, tokens;
     uint64_t bytes_free;
     struct job *job;
 };
@@ -378,6 +378,7 @@ static void give_back(struct worker *worker, struct batch *batch,
                                .from_tokens = before,
                                .to_tokens = station->controller.tokens,
                                .texts = batch->texts,
+                               .tokens = batch->tokens,
                                .bytes_free = bytes_free,
                                .job = job});
         else
@@ -528,6 +529,9 @@ static void tell_note(struct crew *crew, struct worker *worker) {
         json_object_set_new(fields, "to_tokens",
                             json_integer((json_int_t)note.to_tokens));
     }
+    if (note.tokens)
+        json_object_set_new(fields, "tokens",
+                            json_integer((json_int_t)note.tokens));
     if (note.texts)
         json_object_set_new(fields, "texts",
                             json_integer((json_int_t)note.texts));

@@ -256,7 +256,10 @@ static void restore_layers(struct ladder *ladder, struct station *station,
         resident->tokens = tokens;
     if (fine)
         decided(ladder, job, station, "layers_restored",
-                "the pressure has ended", NULL);
+                "the pressure has ended",
+                json_pack("{s:I, s:I}", "layers_resident",
+                          (json_int_t)placement.resident, "layers",
+                          (json_int_t)placement.resident));
 }
 
 void ladder_restore(struct ladder *ladder, struct station *station) {

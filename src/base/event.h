@@ -23,12 +23,14 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
 struct progress {
     const char *collection; /* borrowed for the call */
-    const char *stage;      /* "read", "embed", "export" */
-    const char *model;      /* KEY while embedding, else NULL */
+    const char *stage;      /* "pull", "read", "embed", "export" */
+    const char *model;      /* KEY while embedding, file while pulling (the
+                               collection is the model then), else NULL */
     unsigned pass, passes;  /* 1-based; 0 outside of passes */
     uint64_t batch;         /* batches finished in this pass */
     uint64_t done, total;   /* texts while embedding, points while exporting,
-                               bytes while reading; total 0: not known */
+                               bytes while reading and pulling; total 0: not
+                               known */
     uint64_t tokens;        /* finished in this pass by this process */
     double tokens_per_second;
     double seconds_left;                  /* < 0: not known yet */

@@ -1,7 +1,9 @@
 #include "base/hash.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -43,24 +45,51 @@ void sha256_end(struct sha256 *sha, uint8_t digest[SHA256_BYTES]) {
     EVP_MD_CTX_free((EVP_MD_CTX *)sha);
 }
 
-bool hash_file_sha256(const char *path, uint8_t digest[SHA256_BYTES],
-                      struct error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, "open %s", path);
-    struct sha256 *sha = sha256_begin();
-    if (!sha) {
-        close(fd);
-        return error_set(err, ERROR_MEMORY, "no memory for SHA-256");
-    }
+/* CONTEXT over what is left of FD. */
+static bool add_file(EVP_MD_CTX *context, int fd, const char *path,
+                     struct error *err) {
     static _Thread_local char piece[256 * 1024];
     ssize_t got;
     while ((got = read(fd, piece, sizeof piece)) > 0)
-        sha256_add(sha, piece, (size_t)got);
-    bool fine = got == 0 || error_errno(err, "read %s", path);
-    sha256_end(sha, digest);
+        EVP_DigestUpdate(context, piece, (size_t)got);
+    return got == 0 || error_errno(err, "read %s", path);
+}
+
+/* GIT: as git names the content. */
+static bool hash_file(const char *path, const EVP_MD *kind, bool git,
+                      uint8_t *digest, struct error *err) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        error_errno(err, "open %s", path);
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool fine = context && EVP_DigestInit_ex(context, kind, NULL) == 1;
+    if (!fine)
+        error_set(err, ERROR_MEMORY, "no memory for a digest");
+    char head[40];
+    int size =
+        snprintf(head, sizeof head, "blob %lld", (long long)status.st_size);
+    if (fine && git)
+        EVP_DigestUpdate(context, head, (size_t)size + 1); /* with the NUL */
+    fine = fine && add_file(context, fd, path, err) &&
+           EVP_DigestFinal_ex(context, digest, NULL) == 1;
+    EVP_MD_CTX_free(context);
     close(fd);
     return fine;
+}
+
+bool hash_file_sha256(const char *path, uint8_t digest[SHA256_BYTES],
+                      struct error *err) {
+    return hash_file(path, EVP_sha256(), false, digest, err);
+}
+
+bool hash_file_git_blob(const char *path, uint8_t digest[SHA1_BYTES],
+                        struct error *err) {
+    return hash_file(path, EVP_sha1(), true, digest, err);
 }
 
 void hash_hex(const uint8_t *bytes, size_t count, char *text) {

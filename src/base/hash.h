@@ -29,6 +29,10 @@ void sha256_end(struct sha256 *sha, uint8_t digest[SHA256_BYTES]);
 bool hash_file_sha256(const char *path, uint8_t digest[SHA256_BYTES],
                       struct error *err);
 
+/* The same for git's name of a file: SHA-1 of "blob SIZE\0" and its content. */
+bool hash_file_git_blob(const char *path, uint8_t digest[SHA1_BYTES],
+                        struct error *err);
+
 /* 2 x COUNT lower-case digits and a NUL into TEXT. */
 void hash_hex(const uint8_t *bytes, size_t count, char *text);
 

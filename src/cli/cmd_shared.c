@@ -56,6 +56,13 @@ void command_run_options(const struct program *program,
         .models = models,
         .models_count = options->models.count,
         .places = {.cache = options->hub_cache},
+        .hub = {.settings = {.endpoint = options->offline
+                                             ? NULL
+                                             : options->hub_endpoint,
+                             .token = options->hub_token,
+                             .http = options->hub_http},
+                .pull = options->command != COMMAND_PLAN,
+                .refresh = options->refresh},
         .isa = options->isa,
         .threads = (unsigned)options->threads,
         .devices = options->device,

@@ -33,6 +33,8 @@ int command_embed(const struct program *program, struct error *err);
 int command_tokenize(const struct program *program, struct error *err);
 int command_plan(const struct program *program, struct error *err);
 int command_search(const struct program *program, struct error *err);
+int command_pull(const struct program *program, struct error *err);
+int command_cache(const struct program *program, struct error *err);
 int command_models(const struct program *program, struct error *err);
 int command_devices(const struct program *program, struct error *err);
 int command_doctor(const struct program *program, struct error *err);

@@ -41,7 +41,8 @@ static void ignore_signals(void) {
 /* Only what asks whether it should stop: any other command would hear the
  * first signal and go on. */
 static void catch_signals(enum command command) {
-    if (command != COMMAND_RUN && command != COMMAND_PLAN)
+    if (command != COMMAND_RUN && command != COMMAND_PLAN &&
+        command != COMMAND_PULL)
         return;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
@@ -56,6 +57,7 @@ static int (*const commands[COMMAND_COUNT])(const struct program *program,
     [COMMAND_RUN] = command_run,           [COMMAND_EMBED] = command_embed,
     [COMMAND_TOKENIZE] = command_tokenize, [COMMAND_PLAN] = command_plan,
     [COMMAND_SEARCH] = command_search,     [COMMAND_MODELS] = command_models,
+    [COMMAND_PULL] = command_pull,         [COMMAND_CACHE] = command_cache,
     [COMMAND_DEVICES] = command_devices,   [COMMAND_DOCTOR] = command_doctor,
     [COMMAND_BENCH] = command_bench,
 };

@@ -9,6 +9,8 @@ enum {
     TOKENIZE = COMMAND_BIT(COMMAND_TOKENIZE),
     PLAN = COMMAND_BIT(COMMAND_PLAN),
     SEARCH = COMMAND_BIT(COMMAND_SEARCH),
+    PULL = COMMAND_BIT(COMMAND_PULL),
+    CACHE = COMMAND_BIT(COMMAND_CACHE),
     MODELS = COMMAND_BIT(COMMAND_MODELS),
     DEVICES = COMMAND_BIT(COMMAND_DEVICES),
     DOCTOR = COMMAND_BIT(COMMAND_DOCTOR),
@@ -17,6 +19,7 @@ enum {
     INTAKE = RUN | PLAN,
     COMPUTE = RUN | PLAN | EMBED | SEARCH | BENCH,
     LEASE = RUN | EMBED | SEARCH | BENCH,
+    FETCH = RUN | EMBED | TOKENIZE | SEARCH | BENCH | PULL,
     ALL = (1u << COMMAND_COUNT) - 1,
 };
 
@@ -126,8 +129,15 @@ const struct option_row option_rows[] = {
      .help = "Write the vectors to a NumPy file"},
     {"top", 'k', OPTION_NUMBER, "N", SEARCH, 0, AT(top), .least = 1,
      .most = 1000000, .initial = "10", .help = "How many chunks to show"},
+    {"offline", 0, OPTION_FLAG, NULL, FETCH, 0, AT(offline),
+     .help = "Make no request: a model that is not whole in the cache is an "
+             "error; HF_HUB_OFFLINE=1 says the same"},
+    {"refresh", 0, OPTION_FLAG, NULL, FETCH, 0, AT(refresh),
+     .help = "Ask the hub for the newest commit of the revision even if the "
+             "cache is whole"},
     {"json", 0, OPTION_FLAG, NULL,
-     RUN | PLAN | SEARCH | MODELS | DEVICES | DOCTOR | BENCH, 0, AT(json),
+     RUN | PLAN | SEARCH | PULL | CACHE | MODELS | DEVICES | DOCTOR | BENCH, 0,
+     AT(json),
      .help = "Answer in JSON on standard output"},
     {"config", 0, OPTION_PATH, "FILE", ALL & ~HELP, 0, AT(config),
      .otherwise = "none",
@@ -198,6 +208,23 @@ const struct command_row command_rows[COMMAND_COUNT] = {
          "and shows the nearest chunks of all its collections, best first. "
          "Needs no server.",
          "ensembed search vectors 'how does a run resume?' -k 3"},
+    [COMMAND_PULL] =
+        {"pull", "MODEL...", 1, SIZE_MAX,
+         "say which models to fetch: short names of `ensembed models` or hub "
+         "ids",
+         "Fetch models into the Hugging Face cache",
+         "MODEL is MODEL[@REVISION], a short name or a hub id. Fetches the "
+         "files that a model is made of and no others, checks their digests, "
+         "goes on where an earlier pull stopped, and leaves the cache as "
+         "huggingface_hub would. A model that is whole in the cache costs no "
+         "request. HF_TOKEN or the token file of `hf auth login` opens gated "
+         "models, HF_ENDPOINT names another server.",
+         "ensembed pull all-miniLM-l6 BAAI/bge-small-en-v1.5@main"},
+    [COMMAND_CACHE] = {"cache", "", 0, 0, "",
+                       "Show the models in the Hugging Face cache",
+                       "Repositories with their commits and branches, whether "
+                       "each commit is whole, and the bytes on the disk.",
+                       "ensembed cache"},
     [COMMAND_MODELS] = {"models", "", 0, 0, "",
                         "Show the models known by a short name, and which are "
                         "on this machine",

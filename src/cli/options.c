@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "cli/hub_environment.h"
 #include "cli/option_table.h"
 #include "cli/option_value.h"
 #include "cli/places.h"
@@ -505,6 +506,19 @@ static bool check_exclusive(struct parser *parser) {
     if (drop)
         *(strcmp(drop, "restart") == 0 ? &o->restart : &o->skip_existing) =
             false;
+    if (!exclude(parser, "offline", "refresh", o->offline && o->refresh, &drop))
+        return false;
+    if (drop)
+        *(strcmp(drop, "offline") == 0 ? &o->offline : &o->refresh) = false;
+    return true;
+}
+
+/* HF_HUB_OFFLINE is of the environment's level, below ENSEMBED_OFFLINE. */
+static bool go_offline(struct parser *parser) {
+    const struct option_row *row = option_find(STR("offline"));
+    if (parser->said[row_index(row)] < LEVEL_ENVIRONMENT &&
+        parser->options->hub_offline)
+        parser->options->offline = true;
     return true;
 }
 
@@ -558,8 +572,9 @@ bool options_parse(int argc, char *const *argv, char *const *environment,
     if (options->help || options->version)
         return true;
     options->hub_cache = hub_cache_path(environment, &options->arena, err);
-    return options->hub_cache && parse_line(&parser, argc, argv, 2) &&
-           merge(&parser, environment) && check_words(options, err) &&
+    return options->hub_cache && hub_environment(environment, options, err) &&
+           parse_line(&parser, argc, argv, 2) && merge(&parser, environment) &&
+           go_offline(&parser) && check_words(options, err) &&
            check_required(&parser) && check_exclusive(&parser) &&
            help_topic(options, err);
 }

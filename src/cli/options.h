@@ -27,6 +27,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/http.h"
 #include "base/memory.h"
 #include "data/fuse.h"
 #include "run/session.h"
@@ -37,6 +38,8 @@ enum command {
     COMMAND_TOKENIZE,
     COMMAND_PLAN,
     COMMAND_SEARCH,
+    COMMAND_PULL,
+    COMMAND_CACHE,
     COMMAND_MODELS,
     COMMAND_DEVICES,
     COMMAND_DOCTOR,
@@ -93,7 +96,8 @@ struct options {
     const char *completion; /* `help --completion SHELL`, or NULL */
 
     struct text_list words; /* run, plan: CHUNKS; search: DIR, question; embed,
-                               tokenize: texts, none: standard input */
+                               tokenize: texts, none: standard input; pull:
+                               models */
     struct model_list models; /* the first is the primary */
     const char *out;          /* folder for what a run makes, NULL: not said */
     const char *device;       /* "cpu", or several joined by commas */
@@ -129,7 +133,13 @@ struct options {
     bool utf8;  /* the locale's characters are UTF-8 */
     bool dumb;  /* TERM is "dumb": no cursor to move */
 
-    const char *hub_cache; /* where hub models lie; it may not exist */
+    bool offline;                  /* make no request, whatever is missing */
+    bool refresh;                  /* ask the hub for the newest commit */
+    const char *hub_cache;         /* where hub models lie; it may not exist */
+    const char *hub_endpoint;      /* never NULL */
+    const char *hub_token;         /* NULL: none; never shown */
+    bool hub_offline;              /* HF_HUB_OFFLINE says so */
+    struct http_settings hub_http; /* proxies, certificates, patience */
 
     struct text_list warnings; /* sentences for the user, to be logged */
     struct arena arena;        /* owner of everything above */

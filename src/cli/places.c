@@ -59,17 +59,17 @@ static void expand(struct strbuf *out, const char *text,
     }
 }
 
-char *hub_cache_path(char *const *environment, struct arena *arena,
-                     struct error *err) {
-    /* The first that is set wins; what follows is below it. */
-    static const struct {
-        const char *name, *below;
-    } places[] = {{"HF_HUB_CACHE", ""},
-                  {"HUGGINGFACE_HUB_CACHE", ""},
-                  {"HF_HOME", "/hub"},
-                  {"XDG_CACHE_HOME", "/huggingface/hub"}};
-    const char *base = "~", *below = "/.cache/huggingface/hub";
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+/* A name in the environment, and what lies below the folder it names. */
+struct place {
+    const char *name, *below;
+};
+
+/* The first of PLACES that is set wins; OTHERWISE is below HOME. */
+static char *find_place(char *const *environment, const struct place *places,
+                        size_t count, const char *otherwise,
+                        struct arena *arena, struct error *err) {
+    const char *base = "~", *below = otherwise;
+    for (size_t i = 0; i < count; i++) {
         const char *value = environment_get(environment, places[i].name);
         if (value) {
             base = value;
@@ -87,6 +87,27 @@ char *hub_cache_path(char *const *environment, struct arena *arena,
                      : NULL;
     strbuf_free(&path);
     return copy;
+}
+
+char *hub_cache_path(char *const *environment, struct arena *arena,
+                     struct error *err) {
+    static const struct place places[] = {
+        {"HF_HUB_CACHE", ""},
+        {"HUGGINGFACE_HUB_CACHE", ""},
+        {"HF_HOME", "/hub"},
+        {"XDG_CACHE_HOME", "/huggingface/hub"}};
+    return find_place(environment, places, sizeof places / sizeof *places,
+                      "/.cache/huggingface/hub", arena, err);
+}
+
+char *hub_token_path(char *const *environment, struct arena *arena,
+                     struct error *err) {
+    static const struct place places[] = {
+        {"HF_TOKEN_PATH", ""},
+        {"HF_HOME", "/token"},
+        {"XDG_CACHE_HOME", "/huggingface/token"}};
+    return find_place(environment, places, sizeof places / sizeof *places,
+                      "/.cache/huggingface/token", arena, err);
 }
 
 void terminal_traits(char *const *environment, struct options *options) {

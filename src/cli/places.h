@@ -17,6 +17,11 @@ const char *environment_get(char *const *environment, const char *name);
 char *hub_cache_path(char *const *environment, struct arena *arena,
                      struct error *err);
 
+/* The file with the hub token: HF_TOKEN_PATH, else token in HF_HOME, else in
+ * huggingface of XDG_CACHE_HOME or ~/.cache. */
+char *hub_token_path(char *const *environment, struct arena *arena,
+                     struct error *err);
+
 /* Fill color, utf8 and dumb from NO_COLOR, TERM, LC_ALL, LC_CTYPE, LANG. */
 void terminal_traits(char *const *environment, struct options *options);
 

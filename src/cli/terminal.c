@@ -129,10 +129,10 @@ static void title(char *out, size_t capacity, const struct progress *p) {
                  p->passes);
 }
 
-/* "332/738", or "12/27 MiB" while reading. */
+/* "332/738", or "12/27 MiB" while reading and pulling. */
 static void count(char *out, size_t capacity, const struct progress *p) {
     char done[32], total[32];
-    if (is_stage(p, "read"))
+    if (is_stage(p, "read") || is_stage(p, "pull"))
         snprintf(out, capacity, "%s/%s", mebibytes(p->done, done),
                  mebibytes(p->total, total));
     else

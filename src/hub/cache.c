@@ -32,8 +32,7 @@ bool commit_valid(const char *text) {
            text[COMMIT_DIGITS] == '\0';
 }
 
-/* A name that git takes and that stays inside refs/. */
-static bool revision_valid(const char *revision) {
+bool revision_valid(const char *revision) {
     size_t size = strlen(revision);
     if (size == 0 || size > REVISION_BYTES_MAX || revision[0] == '/' ||
         revision[0] == '.' || revision[size - 1] == '/')
@@ -46,9 +45,8 @@ static bool revision_valid(const char *revision) {
            !strstr(revision, "/.");
 }
 
-/* CACHE/models--ORG--NAME */
-static const char *repo_path(struct arena *arena, const char *cache,
-                             const char *id, struct error *err) {
+const char *hub_repo_path(struct arena *arena, const char *cache,
+                          const char *id, struct error *err) {
     const char *slash = strchr(id, '/');
     if (!slash)
         return arena_printf(arena, err, "%s/models--%s", cache, id);
@@ -59,14 +57,14 @@ static const char *repo_path(struct arena *arena, const char *cache,
 static bool find_repo(struct arena *arena, const char *cache, const char *id,
                       struct snapshot *s, struct error *err) {
     s->id = id;
-    s->repo = repo_path(arena, cache, id, err);
+    s->repo = hub_repo_path(arena, cache, id, err);
     if (!s->repo || folder_exists(s->repo))
         return s->repo != NULL;
     if (!strchr(id, '/')) {
         struct snapshot other = {0};
         other.id = arena_printf(arena, err, "sentence-transformers/%s", id);
         if (other.id)
-            other.repo = repo_path(arena, cache, other.id, err);
+            other.repo = hub_repo_path(arena, cache, other.id, err);
         if (!other.repo)
             return false;
         if (folder_exists(other.repo)) {
@@ -75,8 +73,8 @@ static bool find_repo(struct arena *arena, const char *cache, const char *id,
         }
     }
     return error_set(err, ERROR_MISSING,
-                     "%s is not in the cache %s: fetch it there (hf download "
-                     "%s), or name a folder that holds it",
+                     "%s is not in the cache %s: fetch it there with "
+                     "`ensembed pull %s`, or name a folder that holds it",
                      id, cache, id);
 }
 
@@ -89,7 +87,7 @@ static bool read_ref(struct arena *arena, const char *revision,
     if (!file_exists(path))
         return error_set(err, ERROR_MISSING,
                          "%s: the cache has no revision %s (there is no %s): "
-                         "fetch it with hf download %s --revision %s",
+                         "fetch it with `ensembed pull %s@%s`",
                          s->id, revision, path, s->id, revision);
     struct strbuf text = strbuf_make(arena->memory);
     bool fine = file_read(path, REF_BYTES_MAX, &text, err);
@@ -120,7 +118,8 @@ bool snapshot_find(struct arena *arena, const char *cache, const char *id,
     if (!cache || !folder_exists(cache))
         return error_set(err, ERROR_MISSING,
                          "%s: there is no cache%s%s to find it in: fetch it "
-                         "with hf download %s, or name a folder that holds it",
+                         "with `ensembed pull %s`, or name a folder that "
+                         "holds it",
                          id, cache ? " " : "", cache ? cache : "", id);
     if (!find_repo(arena, cache, id, s, err))
         return false;
@@ -135,7 +134,7 @@ bool snapshot_find(struct arena *arena, const char *cache, const char *id,
         return s->folder != NULL;
     return error_set(err, ERROR_MISSING,
                      "%s: the cache has no files of commit %s (there is no "
-                     "%s): fetch them with hf download %s --revision %s",
+                     "%s): fetch them with `ensembed pull %s@%s`",
                      s->id, s->commit, s->folder, s->id, revision);
 }
 

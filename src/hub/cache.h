@@ -31,6 +31,13 @@ bool hub_id_valid(const char *id);
 
 bool commit_valid(const char *text);
 
+/* A commit, branch or tag that git takes and that stays inside refs/. */
+bool revision_valid(const char *revision);
+
+/* CACHE/models--ORG--NAME of a valid ID. */
+const char *hub_repo_path(struct arena *arena, const char *cache,
+                          const char *id, struct error *err);
+
 /* The snapshot of REVISION: a commit, or a branch or tag in refs/. A NAME
  * without an ORG that is not in the cache is looked for under
  * sentence-transformers/, as that library does. ERROR_MISSING says what was

@@ -161,6 +161,15 @@ static bool explain(const char *reference, struct error *err) {
     return false;
 }
 
+const char *model_hub_id(const char *reference) {
+    const struct registry_entry *entry = registry_find_key(reference);
+    if (is_model_folder(reference))
+        return NULL;
+    if (entry)
+        return entry->id;
+    return hub_id_valid(reference) ? reference : NULL;
+}
+
 static bool locate_id(struct reading *r, const char *reference,
                       const struct hub_places *places, struct error *err) {
     const struct registry_entry *entry = registry_find_key(reference);

@@ -104,6 +104,10 @@ struct model_files *model_files_open(struct memory *memory,
                                      struct error *err);
 void model_files_free(struct model_files *files); /* NULL is fine */
 
+/* The hub id that REFERENCE means: itself, or that of a registry key. NULL for
+ * a folder and for what is no id. */
+const char *model_hub_id(const char *reference);
+
 /* SHA-256 as hex of what decides the vectors: all weight files, and
  * tokenizer.json. A blob of the cache that is named by its SHA-256 is not read
  * again. */

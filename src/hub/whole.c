@@ -197,7 +197,7 @@ bool whole_check(struct whole *w, struct error *err) {
                          STR_ARG(strbuf_str(&w->list)));
     return error_set(err, ERROR_MISSING,
                      "%s at commit %s is not whole in the cache: missing %.*s "
-                     "in %s: fetch it with hf download %s --revision %s",
+                     "in %s: fetch it with `ensembed pull %s@%s`",
                      s->id, s->commit, STR_ARG(strbuf_str(&w->list)), s->folder,
                      s->id, s->commit);
 }

@@ -550,6 +550,10 @@ static bool begin(struct run *run, const struct run_options *options,
         !path_join(events, options->out, "events.jsonl", err) ||
         !telemetry_open(&run->telemetry, events, sink, err))
         return false;
+    /* The caller has heard of the models' way here; the file has not. */
+    run->telemetry.outer = NULL;
+    kept_events_tell(&run->roster.events, &run->telemetry.sink);
+    run->telemetry.outer = sink;
     run->session.sink = &run->telemetry.sink;
     run->engines = memory_zalloc(&run->session.memory, run->roster.count,
                                  sizeof(struct engine *), err);

@@ -21,6 +21,11 @@ unsigned report_colour(const struct report *report, const char *model) {
     return REPORT_COLOURS - 1;
 }
 
+double report_across(const struct report *report, double t_ms) {
+    double part = t_ms / report->end_ms;
+    return 1000 * (part < 0 ? 0 : part > 1 ? 1 : part);
+}
+
 /* A list of all passes' KEY, for a report without a recorder. */
 static json_t *gather(const json_t *summary, const char *key) {
     json_t *all = json_array(), *collection, *pass;

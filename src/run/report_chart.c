@@ -12,17 +12,12 @@
 #include "run/report_html.h"
 #include "run/report_parts.h"
 
-enum { MARKS_MAX = 200, LANES_MAX = 6, DRAWN_PASSES_MAX = 512 };
+enum { MARKS_MAX = 200 };
 
 /* A value's place from the top, 0 to 100. */
 static double down(double value, double top) {
     double part = top > 0 ? value / top : 0;
     return 100 - 100 * (part < 0 ? 0 : part > 1 ? 1 : part);
-}
-
-static double across(const struct report *report, double t_ms) {
-    double part = t_ms / report->end_ms;
-    return 1000 * (part < 0 ? 0 : part > 1 ? 1 : part);
 }
 
 static void chart_begin(struct strbuf *out, const char *kind, const char *says,
@@ -111,7 +106,7 @@ static void time_axis(const struct report *report) {
     for (double t_ms = step; t_ms < 0.9 * report->end_ms; t_ms += step) {
         text_round_ms(text, t_ms);
         strbuf_printf(out, "<span style=left:%.2f%%>%s</span>",
-                      across(report, t_ms) / 10, text);
+                      report_across(report, t_ms) / 10, text);
     }
     text_ms(text, report->end_ms);
     strbuf_printf(out, "<span class=last style=left:100%%>%s</span></div>\n",
@@ -130,8 +125,9 @@ static void mark_lines(const struct report *report, const char *device) {
     json_t *mitigation;
     json_array_foreach(report->mitigations, i, mitigation) {
         if (is_marked(mitigation, device) && drawn++ < MARKS_MAX)
-            strbuf_printf(report->out, "<path class=act d=\"M%.2f 0V100\"/>",
-                          across(report, lookup_real(mitigation, "t_ms")));
+            strbuf_printf(
+                report->out, "<path class=act d=\"M%.2f 0V100\"/>",
+                report_across(report, lookup_real(mitigation, "t_ms")));
     }
 }
 
@@ -146,7 +142,7 @@ static void mark_signs(const struct report *report, const char *device) {
         char text[HTML_NUMBER_BYTES];
         text_ms(text, t_ms);
         strbuf_printf(out, "<span class=act style=left:%.2f%% title=\"%s: ",
-                      across(report, t_ms) / 10, text);
+                      report_across(report, t_ms) / 10, text);
         html_text(out, lookup_text(mitigation, "type"));
         strbuf_add_char(out, ' ');
         report_mitigation_numbers(report, mitigation);
@@ -202,18 +198,19 @@ static void curve(const struct report *report, size_t d, double top, bool used,
         double value = used ? used_of(&series->latest.devices[d], level)
                             : (double)level->live_max_bytes;
         strbuf_printf(report->out, "L%.1f %.2f",
-                      across(report, (double)series->points[p].t_ms),
+                      report_across(report, (double)series->points[p].t_ms),
                       down(value, top));
     }
 }
 
 static double first_x(const struct report *report) {
-    return across(report, (double)report->series->points[0].t_ms);
+    return report_across(report, (double)report->series->points[0].t_ms);
 }
 
 static double last_x(const struct report *report) {
     const struct samples *series = report->series;
-    return across(report, (double)series->points[series->count - 1].t_ms);
+    return report_across(report,
+                         (double)series->points[series->count - 1].t_ms);
 }
 
 static void memory_curves(const struct report *report, size_t d,
@@ -245,7 +242,7 @@ static size_t peak_point(const struct samples *series, size_t d) {
 static void peak_label(const struct report *report, double t_ms, double value,
                        double top) {
     char text[HTML_NUMBER_BYTES];
-    double x = across(report, t_ms) / 10, y = down(value, top);
+    double x = report_across(report, t_ms) / 10, y = down(value, top);
     text_bytes(text, (uint64_t)value);
     strbuf_printf(report->out,
                   "<span class=\"peak%s\" style=\"left:max(%s,%.2f%%);"
@@ -329,7 +326,7 @@ static void dots(const struct report *report, unsigned series, double top) {
         const struct recorded_batch *batch = &recorder->batches[i];
         if (batch->series == series)
             strbuf_printf(out, "M%.1f %.2fh0",
-                          across(report, (double)batch->t_ms),
+                          report_across(report, (double)batch->t_ms),
                           down(speed_of(batch), top));
     }
     strbuf_add(out, STR("\"/>"));
@@ -375,130 +372,6 @@ static void speed_chart(const struct report *report, const char *device) {
     strbuf_add(out, STR("</div>\n"));
 }
 
-/* ---- passes ------------------------------------------------------------- */
-
-struct drawn_pass {
-    const char *model; /* borrowed */
-    double begin_ms, end_ms, load_ms;
-    unsigned lane;
-    bool failed;
-};
-
-/* Is DEVICE one of the names in the list "a,b,c"? */
-static bool names_device(const char *list, const char *device) {
-    size_t size = strlen(device);
-    for (const char *at = list; (at = strstr(at, device)) != NULL; at++)
-        if ((at == list || at[-1] == ',') &&
-            (at[size] == ',' || at[size] == '\0'))
-            return true;
-    return false;
-}
-
-static bool same_pass(const json_t *a, const json_t *b) {
-    static const char *const keys[] = {"collection", "model", "pass"};
-    for (size_t i = 0; i < 3; i++) {
-        const json_t *x = lookup(a, keys[i]), *y = lookup(b, keys[i]);
-        if (!x || !y || !json_equal(x, y))
-            return false;
-    }
-    return true;
-}
-
-/* The event that ends the pass that LIST[AT] began, or NULL. */
-static const json_t *end_of(json_t *list, size_t at) {
-    const json_t *begin = json_array_get(list, at);
-    for (size_t i = at + 1; i < json_array_size(list); i++) {
-        const json_t *event = json_array_get(list, i);
-        const char *type = lookup_text(event, "type");
-        if (strncmp(type, "ensemble_pass_", 14) == 0 && same_pass(begin, event))
-            return event;
-    }
-    return NULL;
-}
-
-static struct drawn_pass draw_pass(const struct report *report, json_t *list,
-                                   size_t at) {
-    const json_t *begin = json_array_get(list, at), *end = end_of(list, at);
-    const char *type = lookup_text(end, "type");
-    return (struct drawn_pass){
-        .model = lookup_text(begin, "model"),
-        .begin_ms = lookup_real(begin, "t_ms"),
-        .end_ms = end ? lookup_real(end, "t_ms") : report->end_ms,
-        .load_ms = lookup_real(end, "load_ms"),
-        .failed = strcmp(type, "ensemble_pass_failed") == 0};
-}
-
-/* Passes that overlap go to different lanes. */
-static unsigned choose_lane(double lanes_ms[LANES_MAX],
-                            const struct drawn_pass *pass) {
-    unsigned lane = 0;
-    while (lane + 1 < LANES_MAX && lanes_ms[lane] > pass->begin_ms)
-        lane++;
-    lanes_ms[lane] = pass->end_ms;
-    return lane;
-}
-
-static size_t collect_passes(const struct report *report, const char *device,
-                             struct drawn_pass *passes) {
-    json_t *list = report->recorder->lists[RECORDED_PASSES], *event;
-    double lanes_ms[LANES_MAX] = {0};
-    size_t i, count = 0;
-    json_array_foreach(list, i, event) {
-        if (strcmp(lookup_text(event, "type"), "ensemble_pass_started") != 0 ||
-            !names_device(lookup_text(event, "device"), device) ||
-            count == DRAWN_PASSES_MAX)
-            continue;
-        passes[count] = draw_pass(report, list, i);
-        passes[count].lane = choose_lane(lanes_ms, &passes[count]);
-        count++;
-    }
-    return count;
-}
-
-static void lane_piece(const struct report *report,
-                       const struct drawn_pass *pass) {
-    struct strbuf *out = report->out;
-    char text[HTML_NUMBER_BYTES];
-    double x = across(report, pass->begin_ms) / 10;
-    double width = across(report, pass->end_ms) / 10 - x;
-    double ms = pass->end_ms - pass->begin_ms;
-    text_ms(text, ms);
-    strbuf_printf(out,
-                  "<i style=\"--c:var(--m%u);left:%.2f%%;width:%.2f%%\" "
-                  "title=\"",
-                  report_colour(report, pass->model), x,
-                  width < 0.15 ? 0.15 : width);
-    html_text(out, pass->model);
-    strbuf_printf(out, ": %s", text);
-    text_ms(text, pass->load_ms);
-    strbuf_printf(out, ", of that loading %s\">", text);
-    if (pass->load_ms > 0 && pass->load_ms < ms)
-        strbuf_printf(out, "<i style=\"width:%.2f%%\"></i>",
-                      100 * pass->load_ms / ms);
-    html_text(out, pass->model);
-    strbuf_add(out, pass->failed ? STR(" &ndash; failed</i>") : STR("</i>"));
-}
-
-static void pass_lanes(const struct report *report, const char *device) {
-    struct drawn_pass passes[DRAWN_PASSES_MAX];
-    if (!report->recorder)
-        return;
-    size_t count = collect_passes(report, device, passes);
-    for (unsigned lane = 0; lane < LANES_MAX; lane++) {
-        bool begun = false;
-        for (size_t i = 0; i < count; i++) {
-            if (passes[i].lane != lane)
-                continue;
-            if (!begun)
-                strbuf_add(report->out, STR("<div class=lane>"));
-            begun = true;
-            lane_piece(report, &passes[i]);
-        }
-        if (begun)
-            strbuf_add(report->out, STR("</div>\n"));
-    }
-}
-
 /* ---- figures ------------------------------------------------------------ */
 
 static void device_caption(const struct report *report, size_t d,
@@ -525,7 +398,7 @@ static void device_figure(const struct report *report, size_t d,
     if (report->series && d < report->series->devices)
         memory_chart(report, d);
     speed_chart(report, name);
-    pass_lanes(report, name);
+    report_lanes(report, name);
     time_axis(report);
     strbuf_add(report->out, STR("</figure>\n"));
 }
@@ -539,7 +412,8 @@ static void process_curve(const struct report *report, bool cpu, double top) {
         if (value < 0)
             continue;
         strbuf_printf(report->out, "%s%.1f %.2f", verb,
-                      across(report, (double)point->t_ms), down(value, top));
+                      report_across(report, (double)point->t_ms),
+                      down(value, top));
         verb = "L";
     }
 }

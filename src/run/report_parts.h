@@ -31,6 +31,12 @@ unsigned report_colour(const struct report *report, const char *model);
 void report_mitigation_numbers(const struct report *report,
                                const json_t *mitigation);
 
+/* A moment's place in a chart, 0 to 1000. */
+double report_across(const struct report *report, double t_ms);
+
+/* report_lanes.c: the passes on DEVICE, below its chart. */
+void report_lanes(const struct report *report, const char *device);
+
 /* report_chart.c: memory, speed and passes over time, a figure a device. */
 void report_charts(const struct report *report);
 

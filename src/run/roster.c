@@ -126,9 +126,12 @@ static bool open_member(struct member *member, struct session *session,
                         const char *what, bool digests, struct error *err) {
     const struct model_request *request = member->request;
     struct memory *memory = &session->memory;
-    member->files =
-        model_files_open(memory, request->reference, request->revision,
-                         &session->options->places, &member->error);
+    member->files = fetching_open(memory, session->options, session->sink,
+                                  request, &member->cache, &member->error);
+    if (member->error.code == ERROR_INTERRUPTED) {
+        *err = member->error;
+        return false;
+    }
     const char *name = request->name   ? request->name
                        : member->files ? member->files->key
                                        : stand_in(request->reference);
@@ -240,11 +243,15 @@ bool roster_open(struct roster *roster, struct session *session,
     roster->members = memory_zalloc(roster->memory, roster->count,
                                     sizeof *roster->members, err);
     bool fine = roster->members != NULL;
+    const struct sink *outer = session->sink;
+    kept_events_begin(&roster->events, outer);
+    session->sink = &roster->events.sink;
     for (size_t i = 0; fine && i < roster->count; i++) {
         roster->members[i].request = &options->models[i];
         fine = open_member(&roster->members[i], session, what, digests, err);
         roster->usable += roster->members[i].error.code == ERROR_NONE;
     }
+    session->sink = outer;
     if (fine && (!digests || check_each_key(roster, err)) &&
         check_keys(roster, err) && plan_fusion(roster, session, err))
         return true;
@@ -258,6 +265,7 @@ void roster_free(struct roster *roster) {
         memory_free(roster->memory, roster->members[i].key);
         json_decref(roster->members[i].fingerprint);
     }
+    kept_events_free(&roster->events);
     memory_free(roster->memory, roster->members);
     *roster = (struct roster){.memory = roster->memory};
 }
@@ -279,6 +287,8 @@ json_t *member_describe(const struct member *member) {
         json_pack("{s:s, s:o, s:f}", "key", member->key, "reference",
                   json_any_text(member->request->reference), "weight",
                   member->request->weight);
+    if (member->cache.status)
+        json_object_set_new(object, "cache", cache_use_json(&member->cache));
     if (member->error.code) {
         json_object_set_new(object, "error",
                             json_pack("{s:s, s:o}", "code",

@@ -22,6 +22,8 @@
 #include "hub/model_files.h"
 #include "model/shape.h"
 #include "model/spec.h"
+#include "run/fetching.h"
+#include "run/kept_events.h"
 #include "run/session.h"
 
 struct member {
@@ -33,7 +35,8 @@ struct member {
     size_t width;        /* of the vectors that are exported */
     bool undeclared_cut; /* cut below its own width without declaring it */
     char weights_sha256[65], tokenizer_sha256[65];
-    json_t *fingerprint; /* what decides a row (DESIGN 6) */
+    json_t *fingerprint;    /* what decides a row (DESIGN 6) */
+    struct cache_use cache; /* how it came out of the hub's cache */
     struct shape charged; /* what a simulated card counts: the model's own, or
                              that of `account=` */
     struct error error;   /* code ERROR_NONE: usable */
@@ -44,6 +47,7 @@ struct roster {
     struct member *members; /* in the order of the options */
     size_t count;
     size_t usable;
+    struct kept_events events; /* of the opening: `cache`, `retrying` */
     size_t fused_width; /* 0: no fused vector (one model, or one failed) */
 };
 

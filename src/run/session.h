@@ -19,6 +19,7 @@
 #include "data/chunks.h"
 #include "data/fuse.h"
 #include "device/device.h"
+#include "hub/hub.h"
 #include "hub/model_files.h"
 
 /* One model as the user named it. Strings are borrowed from the caller. */
@@ -56,6 +57,14 @@ enum export_bits {
     EXPORT_NONE = 16, /* compute and keep the rows, write no artefacts */
 };
 
+/* Models that are not in the cache. All zero: no request is ever made. */
+struct hub_use {
+    struct hub_settings settings; /* its endpoint NULL: offline */
+    bool pull;    /* fetch what is missing (a plan only looks) */
+    bool refresh; /* ask for the newest commit also when the cache is whole */
+    bool insist;  /* a refresh that fails is an error, not a warning */
+};
+
 struct run_options {
     const char *command; /* for the summary, or NULL */
     const char *chunks;  /* folder, file or "-" */
@@ -66,6 +75,7 @@ struct run_options {
     const struct model_request *models; /* the first is the primary */
     size_t models_count;
     struct hub_places places;
+    struct hub_use hub;
     const char *isa;     /* NULL: best */
     unsigned threads;    /* 0: as many as this process may use */
     const char *devices; /* --device list; NULL: "cpu" */

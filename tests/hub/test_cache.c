@@ -146,7 +146,7 @@ static void revisions(void **state) {
     model_files_free(m);
     refused("org/Name", "v1.0", ERROR_MISSING, OTHER);
     refused("org/Name", OTHER, ERROR_MISSING, OTHER);
-    refused("org/Name", "v2", ERROR_MISSING, "hf download org/Name");
+    refused("org/Name", "v2", ERROR_MISSING, "ensembed pull org/Name");
     refused("org/Name", "broken", ERROR_INPUT, "refs/broken");
     refused("org/Name", "../../secret", ERROR_USAGE, "../../secret");
     refused("org/Name", "/etc/passwd", ERROR_USAGE, "/etc/passwd");
@@ -167,7 +167,7 @@ static void ids(void **state) {
     assert_true(hub_id_valid("bert-base-uncased"));
     assert_true(hub_id_valid("Foo-BAR_foo.bar123/a"));
     refused("org/Name/more", NULL, ERROR_MISSING, "not a folder with");
-    refused("other/Name", NULL, ERROR_MISSING, "hf download other/Name");
+    refused("other/Name", NULL, ERROR_MISSING, "ensembed pull other/Name");
     refused("other/Name", NULL, ERROR_MISSING, cache);
     struct hub_places nowhere = {.cache = "/tmp/ens-not-there"};
     assert_null(model_files_open(&memory, "org/Name", NULL, &nowhere, &err));
@@ -291,7 +291,7 @@ static void links_to_nothing(void **state) {
             "tokenizer.json (a link");
     assert_non_null(strstr(err.message, COMMIT));
     assert_non_null(strstr(err.message, cache));
-    assert_non_null(strstr(err.message, "hf download org/Name"));
+    assert_non_null(strstr(err.message, "ensembed pull org/Name"));
     put(REPO "/blobs/" WEIGHTS_ETAG ".incomplete", "wei");
     refused("org/Name", NULL, ERROR_MISSING,
             "model.safetensors (its download was cut off)");
@@ -392,7 +392,7 @@ static void many_missing_shards(void **state) {
     strcat(index, "}}");
     put_blob("model.safetensors.index.json", ETAG("7"), index);
     refused("org/Name", NULL, ERROR_MISSING, " and 50 more in ");
-    assert_non_null(strstr(err.message, "--revision " COMMIT));
+    assert_non_null(strstr(err.message, "ensembed pull org/Name@" COMMIT));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_cache, remove_cache)

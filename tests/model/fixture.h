@@ -30,6 +30,7 @@ struct rig {
     struct memory memory; /* what the tests count */
     struct memory files_memory;
     struct pool *pool;
+    struct device_script *script;
     struct device *device;
     struct model_files *files;
     struct model_files deep; /* files, or with another config and weights */
@@ -38,15 +39,22 @@ struct rig {
     const char *paths[1];
 };
 
+/* SCRIPT: what happens to simulated cards, or NULL. */
 static inline void rig_open_device(struct rig *r, const char *device,
-                                   unsigned threads) {
+                                   unsigned threads, const char *script) {
     struct error err = {0};
     struct device_list list = {0};
     *r = (struct rig){0};
     r->pool = pool_create(&r->memory, threads, &err);
     if (!r->pool || !device_list_parse(&r->memory, device, &list, &err))
         fail_msg("%s", err.message);
-    struct device_options options = {.memory = &r->memory, .pool = r->pool};
+    if (script)
+        r->script =
+            device_script_read(&r->memory, str_from(script), "script", &err);
+    if (script && !r->script)
+        fail_msg("%s", err.message);
+    struct device_options options = {
+        .memory = &r->memory, .pool = r->pool, .script = r->script};
     r->device = device_open(&list.items[0], &options, &err);
     device_list_free(&r->memory, &list);
     if (!r->device)
@@ -152,7 +160,7 @@ static inline void rig_deepen(struct rig *r, size_t layers) {
 /* LAYERS 0: the folder as it is. */
 static inline void rig_open(struct rig *r, const char *device, unsigned threads,
                             const char *folder, size_t layers) {
-    rig_open_device(r, device, threads);
+    rig_open_device(r, device, threads, NULL);
     rig_read(r, folder);
     if (layers)
         rig_deepen(r, layers);
@@ -168,6 +176,7 @@ static inline void rig_close(struct rig *r) {
                      r->device->account == &r->memory ? memory_live(&r->memory)
                                                       : 0);
     device_close(r->device);
+    device_script_free(r->script);
     pool_free(r->pool);
     assert_int_equal(memory_live(&r->memory), 0);
     assert_int_equal(memory_live(&r->files_memory), 0);

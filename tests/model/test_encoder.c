@@ -318,7 +318,7 @@ static void encoding_takes_no_memory(void **state) {
                 struct ready e;
                 struct texts t;
                 struct error err = {0};
-                float vectors[TEXTS * 64];
+                float vectors[TEXTS * 64], first[TEXTS * 64];
                 rig_open(&r, card ? "sim:card=100000000" : "cpu", threads,
                          "cls", 0);
                 assert_true(r.spec.width <= 64 && r.spec.layers == 3);
@@ -329,12 +329,14 @@ static void encoding_takes_no_memory(void **state) {
                 uint64_t taken = r.memory.allocations;
                 size_t calls = malloc_calls;
                 for (int batch = 0; batch < 3; batch++) {
-                    assert_true(
-                        encoder_encode(e.encoder, &t.batch, vectors, &err));
+                    assert_true(encoder_encode(e.encoder, &t.batch,
+                                               batch ? vectors : first, &err));
+                    /* a smaller budget, laid out in the same block */
                     encoder_lay_out(e.encoder, &other, e.block);
                 }
                 assert_int_equal(r.memory.allocations, taken);
                 assert_int_equal(malloc_calls, calls);
+                assert_bits(&r.spec, vectors, first, "in the same block");
                 let_go(&e);
                 rig_close(&r);
             }
@@ -392,6 +394,43 @@ static void refused_submits_end_the_batch(void **state) {
     free(want);
 }
 
+/* A card that is full for two submits in the middle of a batch, and is lost
+ * later. */
+static void a_card_fails_as_its_script_says(void **state) {
+    (void)state;
+    static const char script[] =
+        "{\"device\": \"sim:card\", \"at_submit\": 2, \"fail\": \"alloc\", "
+        "\"count\": 2}\n"
+        "{\"device\": \"sim:card\", \"at_submit\": 30, \"fail\": "
+        "\"lost\"}\n";
+    float *want = one_by_one("cls", 0);
+    for (size_t resident = 0; resident <= 3; resident++) {
+        struct rig r;
+        struct ready e;
+        struct texts t;
+        struct error err = {0};
+        float vectors[TEXTS * 64];
+        rig_open_device(&r, "sim:card=100000000", 1, script);
+        rig_read(&r, "cls");
+        make_texts(&t, &r.spec);
+        make_ready(&e, &r, resident, 60);
+        assert_false(encoder_encode(e.encoder, &t.batch, vectors, &err));
+        assert_int_equal(err.code, ERROR_MEMORY);
+        assert_false(encoder_encode(e.encoder, &t.batch, vectors, &err));
+        float *got = encode(&e, &t.batch);
+        assert_bits(&r.spec, got, want, "after a full card");
+        free(got);
+        bool fine = true;
+        for (int batch = 0; batch < 30 && fine; batch++)
+            fine = encoder_encode(e.encoder, &t.batch, vectors, &err);
+        assert_false(fine);
+        assert_int_equal(err.code, ERROR_DEVICE);
+        let_go(&e);
+        rig_close(&r);
+    }
+    free(want);
+}
+
 static void a_submit_is_a_group_or_a_layer(void **state) {
     (void)state;
     struct rig r;
@@ -435,6 +474,7 @@ int main(void) {
         cmocka_unit_test(a_workspace_past_all_memory_is_refused),
         cmocka_unit_test(encoding_takes_no_memory),
         cmocka_unit_test(refused_submits_end_the_batch),
+        cmocka_unit_test(a_card_fails_as_its_script_says),
         cmocka_unit_test(a_submit_is_a_group_or_a_layer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

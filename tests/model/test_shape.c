@@ -128,6 +128,25 @@ static void bytes_follow_the_formula(void **state) {
                          1024 * 4);
 }
 
+/* docs/sim.md's table. */
+static void a_token_takes_what_the_manual_says(void **state) {
+    (void)state;
+    static const struct {
+        const char *path;
+        uint64_t bytes;
+    } rows[] = {
+        {SHAPES "jina-code-embeddings-1.5b.json", 51208},
+        {SHAPES "bge-m3.json", 18440},
+        {SHAPES "qwen3-embedding-0.6b.json", 22536},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct shape s = shape_at(rows[i].path);
+        assert_int_equal(shape_workspace_bytes(&s, 1001, 512, 2) -
+                             shape_workspace_bytes(&s, 1000, 512, 2),
+                         rows[i].bytes);
+    }
+}
+
 static void what_does_not_fit_is_the_greatest_number(void **state) {
     (void)state;
     struct shape s = shape_at(SHAPES "bge-m3.json");
@@ -220,6 +239,7 @@ int main(void) {
         cmocka_unit_test(parameters_are_those_of_transformers),
         cmocka_unit_test(own_shape_is_what_the_files_hold),
         cmocka_unit_test(bytes_follow_the_formula),
+        cmocka_unit_test(a_token_takes_what_the_manual_says),
         cmocka_unit_test(what_does_not_fit_is_the_greatest_number),
         cmocka_unit_test(configs_are_refused_by_name),
         cmocka_unit_test(defaults_are_those_of_transformers),

@@ -16,6 +16,10 @@ except ImportError:
 def read(path):
     """{(name, labels): value}, after checking what a server would refuse."""
     values, families = {}, set()
+    heads = [line.split()[1:3] for line in path.read_text("utf-8").splitlines()
+             if line.startswith("# ")]
+    assert len(heads) == len({tuple(head) for head in heads}), \
+        "a second HELP or TYPE"  # which the client forgives
     for family in text_string_to_metric_families(path.read_text("utf-8")):
         assert family.name not in families, f"{family.name} comes twice"
         families.add(family.name)

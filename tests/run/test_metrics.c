@@ -44,8 +44,8 @@ static void a_run_in_numbers(void **state) {
     static const char *const lines[] = {
         "\nensembed_run_duration_seconds 126.433\n",
         "\nensembed_chunks_total{collection=\"Docling\",state=\"found\"} 738\n",
-        "\nensembed_pass_duration_seconds{collection=\"Docling\",model="
-        "\"bge-m3\",pass=\"2\",device=\"sim:t4-0,sim:t4-1\"} 27.31\n",
+        ("\nensembed_pass_duration_seconds{collection=\"Docling\",model="
+         "\"bge-m3\",pass=\"2\",device=\"sim:t4-0,sim:t4-1\"} 27.31\n"),
         ",kind=\"planned\"} 7900000000\n",
         "\nensembed_mitigations_total{action=\"budget_shrunk\"} 2\n",
         "model=\"<script>alert(\\\"model\\\")</script>\"",

@@ -209,6 +209,7 @@ static void stopping_is_prompt(void **state) {
                                   .interval_ms = 24 * 3600 * 1000};
     struct sampler sampler;
     assert_true(sampler_start(&sampler, &setup, NULL));
+    clock_sleep_ms(50); /* until the thread waits */
     sampler_stop(&sampler);
     assert_int_equal(sampler_series(&sampler)->run.samples, 2);
     sampler_close(&sampler);

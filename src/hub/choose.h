@@ -1,0 +1,30 @@
+/* choose.h - which files of a repository a model here is made of.
+ *
+ * In the folder of the repository and in those that its modules.json names:
+ * configurations, the tokenizer's files, and safetensors: model.safetensors
+ * or, where there is none, the shards and their index. Not the same weights
+ * once more in other formats, no pictures, no code.
+ */
+
+#ifndef HUB_CHOOSE_H
+#define HUB_CHOOSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "hub/repo_tree.h"
+
+struct choice {
+    const struct repo_file **files; /* in the order in which to fetch them */
+    size_t count;
+};
+
+/* MODULES is the content of modules.json, or NULL where there is none.
+ * ERROR_UNSUPPORTED for a repository without config.json or safetensors. */
+bool choose_files(struct arena *arena, const struct repo_tree *tree,
+                  const json_t *modules, const char *id, struct choice *choice,
+                  struct error *err);
+
+#endif

@@ -1,0 +1,7 @@
+# The program against a hub on this machine, and huggingface_hub as the judge of
+# what the cache looks like.
+if(TARGET ens_program)
+  add_test(NAME hub/pull COMMAND ${ENS_PYTHON} tests/hub/pull.py
+           $<TARGET_FILE:ens_program> WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(hub/pull PROPERTIES TIMEOUT 600)
+endif()

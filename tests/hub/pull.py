@@ -1,0 +1,595 @@
+"""`ensembed pull`, and what run and cache make of it, against a hub on this
+machine that serves, fails and lies, with huggingface_hub as the judge of what
+a cache looks like.
+
+    python tests/hub/pull.py PROGRAM [CASE...]
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from hub_server import Fault, Hub, git_sha1  # noqa: E402
+
+try:
+    import huggingface_hub
+except ImportError:
+    huggingface_hub = None
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = os.path.abspath(sys.argv[1])
+ID = "org/small"
+WEIGHTS = "model.safetensors"
+PYTHON = """
+import sys, huggingface_hub
+print(huggingface_hub.snapshot_download(sys.argv[1], revision=sys.argv[2] or None,
+      allow_patterns=sys.argv[3].split("|"), max_workers=1))
+"""
+
+
+class Skip(Exception):
+    pass
+
+
+def model_files(extra=b""):
+    """A model of the fixtures, and around it what a repository has besides."""
+    folder = ROOT / "tests/fixtures/models/mean"
+    files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*"))
+             if p.is_file() and p.name != "reference.json"}
+    files |= {".gitattributes": b"* lfs\n", "README.md": b"# small\n" + extra,
+              "onnx/model.onnx": b"not wanted", "pytorch_model.bin": b"not wanted",
+              "pictures/caf\u00e9 \"1\".txt".encode().decode(): b"quoted",
+              "pictures/\U0001F600.txt": b"beyond"}
+    return files
+
+
+class Place:
+    """A hub, a folder, and the two clients in it."""
+
+    def __init__(self):
+        self.hub = Hub()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ensembed-pull-"))
+        self.commit = self.hub.add(ID, model_files())
+        self.cache = self.folder / "cache"
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder),
+                            "HF_ENDPOINT": self.hub.url, "LANG": "C.UTF-8",
+                            "HF_HUB_CACHE": str(self.cache), "HF_HUB_DISABLE_XET": "1",
+                            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+                            "HF_HUB_DISABLE_TELEMETRY": "1",
+                            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", ""),
+                            "TSAN_OPTIONS": os.environ.get("TSAN_OPTIONS", "")}
+
+    def close(self):
+        self.hub.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, *arguments, **more):
+        environment = self.environment | more.pop("environment", {})
+        return subprocess.Popen([PROGRAM, *map(str, arguments)], env=environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+
+    def ensembed(self, *arguments, expect=0, **more):
+        process = self.start(*arguments, **more)
+        out, errors = process.communicate(timeout=120)
+        assert process.returncode == expect, (
+            "exit %s instead of %s\n%s%s" % (process.returncode, expect, out, errors))
+        return out, errors
+
+    def pull(self, *arguments, **more):
+        return self.ensembed("pull", *arguments, **more)
+
+    def python(self, cache, files, revision="", wait=True):
+        if not huggingface_hub:
+            raise Skip("no huggingface_hub (tests/requirements.txt)")
+        environment = self.environment | {"HF_HUB_CACHE": str(cache)}
+        command = [sys.executable, "-c", PYTHON, ID, revision, "|".join(files)]
+        if not wait:
+            return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
+                                    stderr=subprocess.DEVNULL)
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+
+    def repo(self, cache=None):
+        return (cache or self.cache) / "models--org--small"
+
+    def chosen(self, commit=None):
+        folder = self.repo() / "snapshots" / (commit or self.commit)
+        return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_symlink())
+
+    def weights_sha256(self):
+        return hashlib.sha256(self.hub.commits[self.commit][WEIGHTS]).hexdigest()
+
+    def part(self):
+        return self.repo() / "blobs" / (self.weights_sha256() + ".incomplete")
+
+    def gets(self, word):
+        return [r for r in self.hub.requests if r[0] == "GET" and word in r[1]]
+
+
+def tree_of(folder):
+    """Every name below FOLDER with what it is: the whole truth of a cache."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        found[name] = (os.readlink(path) if path.is_symlink() else
+                       None if path.is_dir() else path.read_bytes())
+    return found
+
+
+def same_trees(a, b):
+    a, b = tree_of(a), tree_of(b)
+    assert a.keys() == b.keys(), (sorted(a.keys() ^ b.keys()))
+    for name in a:
+        assert a[name] == b[name], (name, a[name], b[name])
+
+
+def whole(place):
+    """The cache is whole, and the weights are what the hub has."""
+    [repo] = json.loads(place.ensembed("cache", "--json")[0])
+    assert [c["state"] for c in repo["commits"]] == ["whole"], repo
+    blob = place.repo() / "blobs" / place.weights_sha256()
+    assert blob.read_bytes() == place.hub.commits[place.commit][WEIGHTS]
+    assert repo["incomplete_bytes"] == 0, repo
+
+
+# ---- the cache, byte for byte ----------------------------------------------
+
+
+def same_as_python(place):
+    out, _ = place.pull(ID)
+    assert "downloaded" in out and place.commit in out, out
+    whole(place)
+    files = place.chosen()
+    assert "1_Pooling/config.json" in files and WEIGHTS in files, files
+    assert not [f for f in files if "onnx" in f or f.endswith((".bin", ".md"))], files
+    other = place.folder / "python"
+    place.python(other, files)
+    same_trees(place.cache, other)
+
+
+def same_for_a_tag_and_a_commit(place):
+    tagged = place.hub.add(ID, model_files(b"tagged"), "refs/pr/1")
+    place.pull(ID + "@refs/pr/1")
+    place.pull(ID + "@" + place.commit)
+    files, other = place.chosen(), place.folder / "python"
+    place.python(other, files, "refs/pr/1")
+    place.python(other, files, place.commit)
+    assert tagged != place.commit
+    same_trees(place.cache, other)
+
+
+def nothing_left_to_do_after_python(place):
+    place.pull(ID)
+    files = place.chosen()
+    shutil.rmtree(place.cache)
+    place.python(place.cache, files)
+    before = place.hub.accepted
+    out, _ = place.pull(ID)
+    assert "hit" in out and place.hub.accepted == before, out
+
+
+def nothing_left_to_do_for_python(place):
+    place.pull(ID)
+    place.hub.requests.clear()
+    place.python(place.cache, place.chosen())
+    assert [r[1] for r in place.hub.requests] == ["/api/models/org/small/revision/main"], place.hub.requests
+
+
+def pages_of_the_list(place):
+    place.pull(ID)
+    listed = json.loads((place.repo() / "trees" / (place.commit + ".json")).read_text())
+    assert sorted(listed["files"]) == sorted(model_files()), listed
+    assert len(place.gets("/tree/")) > 1
+
+
+# ---- going on ---------------------------------------------------------------
+
+
+def goes_on_by_itself(place):
+    place.hub.faults.append(Fault("/cdn/", times=3, cut=10000))
+    _, errors = place.pull(ID)
+    ranges = [r[2].get("Range") for r in place.gets("/cdn/")]
+    assert ranges == [None, "bytes=10000-", "bytes=20000-", "bytes=30000-"], ranges
+    assert "attempt 2 of 6" in errors and "cut" in errors or "closed" in errors, errors
+    whole(place)
+
+
+def second_command_goes_on(place):
+    place.hub.faults += [Fault("/cdn/", times=1, cut=10000), Fault("/cdn/", times=99, status=500)]
+    _, errors = place.pull(ID, expect=75)
+    assert "gave up after 6 attempts" in errors and "run the same command again" in errors, errors
+    assert place.part().stat().st_size == 10000
+    [repo] = json.loads(place.ensembed("cache", "--json")[0])
+    assert repo["commits"][0]["state"] == "not_whole" and repo["incomplete_bytes"] == 10000, repo
+    place.hub.faults.clear()
+    place.hub.requests.clear()
+    out, _ = place.pull(ID)
+    assert "resumed" in out, out
+    assert [r[2].get("Range") for r in place.gets("/cdn/")] == ["bytes=10000-"]
+    assert not place.gets("/tree/") and not place.gets("config.json"), place.hub.requests
+    whole(place)
+
+
+def goes_on_after_an_older_python(place):
+    """Those of before kept ETAG.incomplete, and went on behind it too."""
+    place.part().parent.mkdir(parents=True)
+    place.part().write_bytes(place.hub.commits[place.commit][WEIGHTS][:12345])
+    place.pull(ID)
+    assert [r[2].get("Range") for r in place.gets("/cdn/")] == ["bytes=12345-"]
+    whole(place)
+
+
+def wait_for(condition, what):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "never happened: " + what
+        time.sleep(0.01)
+
+
+def goes_on_after_a_killed_python(place):
+    """The current Python writes a file of its own name, ten megabytes at a time."""
+    content = b"".join(hashlib.sha256(b"%d" % i).digest() for i in range(800000))
+    place.commit = place.hub.add(ID, model_files() | {WEIGHTS: content})
+    files = [f for f in model_files() if f.endswith(".json")] + [WEIGHTS]
+    place.hub.faults.append(Fault("/cdn/", stall=21 << 20))
+    process = place.python(place.cache, files, wait=False)
+
+    def parts():
+        return [p for p in place.repo().glob("blobs/*.incomplete") if p.stat().st_size >= 10 << 20]
+
+    wait_for(lambda: parts() or process.poll() is not None, "a part on the disk")
+    process.kill()
+    process.wait()
+    [left] = parts()
+    size = left.stat().st_size
+    assert left.name.count(".") == 2, left
+    place.hub.requests.clear()
+    out, _ = place.pull(ID)
+    assert [r[2].get("Range") for r in place.gets("/cdn/")] == ["bytes=%d-" % size]
+    assert "resumed" in out, out
+    whole(place)
+
+
+def python_goes_on_after_our_death(place):
+    place.hub.faults.append(Fault("/cdn/", stall=30000))
+    process = place.start("pull", ID)
+    wait_for(lambda: place.part().exists() and place.part().stat().st_size, "a part on the disk")
+    process.kill()
+    process.communicate()
+    files = [f for f in model_files() if f in place.chosen()] + [WEIGHTS]
+    place.hub.requests.clear()
+    place.python(place.cache, files)
+    assert len(place.gets("/cdn/")) == 1 and not place.gets("config.json"), place.hub.requests
+    place.part().unlink()  # what the current Python does not go on with, it leaves
+    whole(place)
+
+
+def killed_at_any_moment(place):
+    for pause in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
+        place.hub.faults[:] = [Fault("/cdn/", slow=0.01)]
+        process = place.start("pull", ID)
+        time.sleep(pause)
+        process.kill()
+        process.communicate()
+    place.hub.faults.clear()
+    place.pull(ID)
+    files, other = place.chosen(), place.folder / "python"
+    place.python(other, files)
+    for left in place.cache.rglob("*.tmp"):
+        left.unlink()
+    same_trees(place.cache, other)
+
+
+def interrupted(place):
+    place.hub.faults.append(Fault("/cdn/", stall=30000))
+    process = place.start("pull", ID)
+    wait_for(lambda: place.part().exists() and place.part().stat().st_size, "a part on the disk")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 75 and "it goes on" in errors, errors
+    place.hub.requests.clear()
+    place.pull(ID)
+    assert [r[2].get("Range") for r in place.gets("/cdn/")] == ["bytes=30000-"]
+    whole(place)
+
+
+def two_at_once(place):
+    place.hub.faults.append(Fault("/cdn/", slow=0.02))
+    both = [place.start("pull", ID) for _ in range(2)]
+    for process in both:
+        out, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    assert len(place.gets("/cdn/")) == 1, place.gets("/cdn/")
+    whole(place)
+
+
+def python_holds_the_lock(place):
+    """While Python fetches the weights, we wait, and then have them."""
+    place.pull(ID)
+    files = place.chosen()
+    shutil.rmtree(place.cache)
+    place.hub.requests.clear()
+    place.hub.faults.append(Fault("/cdn/", slow=0.03))
+    python = place.python(place.cache, files, wait=False)
+    wait_for(lambda: place.gets("/cdn/") or python.poll() is not None, "Python's download")
+    place.pull(ID)
+    assert python.wait(60) == 0 and len(place.gets("/cdn/")) == 1
+    whole(place)
+
+
+# ---- faults -----------------------------------------------------------------
+
+
+def too_many_requests(place):
+    place.hub.faults += [Fault("/revision/main", status=429, headers={"Retry-After": "1"}),
+                         Fault("/tree/", status=503, times=2)]
+    _, errors = place.pull(ID)
+    assert "429 (too many requests); attempt 2 of 6 in 1.0 s" in errors, errors
+    assert "503; attempt 3 of 6" in errors, errors
+    whole(place)
+
+
+def too_long_a_wait(place):
+    place.hub.faults.append(Fault("/revision/main", status=429, headers={"Retry-After": "86400"}))
+    _, errors = place.pull(ID, expect=75)
+    assert "left alone for 86400 s" in errors, errors
+
+
+def stalled_body(place):
+    place.hub.faults.append(Fault("/cdn/", stall=20000))
+    _, errors = place.pull(ID, environment={"HF_HUB_DOWNLOAD_TIMEOUT": "1"})
+    assert "silent" in errors, errors
+    assert [r[2].get("Range") for r in place.gets("/cdn/")] == [None, "bytes=20000-"]
+    whole(place)
+
+
+def wrong_digest(place):
+    for name in ("/cdn/", "/config.json"):
+        place.hub.faults.append(Fault(name, times=9, method="GET", corrupt=True))
+        _, errors = place.pull(ID, expect=1)
+        assert "is not what the hub says it is" in errors, errors
+        assert not list(place.repo().glob("blobs/*.incomplete"))
+        bad = place.weights_sha256() if name == "/cdn/" else git_sha1(
+            place.hub.commits[place.commit]["config.json"])
+        assert not (place.repo() / "blobs" / bad).exists()
+        place.hub.faults.clear()
+        shutil.rmtree(place.cache)
+    place.pull(ID)
+    whole(place)
+
+
+def wrong_beginning(place):
+    place.part().parent.mkdir(parents=True)
+    place.part().write_bytes(b"?" * 5000)
+    _, errors = place.pull(ID)
+    assert "fetching all of it again" in errors, errors
+    assert [r[2].get("Range") for r in place.gets("/cdn/")] == ["bytes=5000-", None]
+    whole(place)
+
+
+def range_ignored(place):
+    place.part().parent.mkdir(parents=True)
+    place.part().write_bytes(place.hub.commits[place.commit][WEIGHTS][:5000])
+    place.hub.faults.append(Fault("/cdn/", ignore_range=True))
+    place.pull(ID)
+    assert [r[2].get("Range") for r in place.gets("/cdn/")] == ["bytes=5000-"]
+    whole(place)
+
+
+def too_long_a_beginning(place):
+    place.part().parent.mkdir(parents=True)
+    place.part().write_bytes(b"x" * 10_000_000)
+    place.pull(ID)
+    whole(place)
+
+
+def no_server(place):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        endpoint = "http://127.0.0.1:%d" % closed.getsockname()[1]
+        _, errors = place.pull(ID, expect=75, environment={"HF_ENDPOINT": endpoint})
+    assert "gave up after 6 attempts" in errors, errors
+
+
+def file_limit(place):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000))
+    _, errors = place.pull(ID, expect=75, preexec_fn=limit)
+    assert "no space left" in errors and place.part().stat().st_size <= 40000, errors
+    place.pull(ID)
+    whole(place)
+
+
+def full_disk(place):
+    place.cache.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place.cache],
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise Skip("no mount here: " + done.stderr.strip())
+    try:
+        _, errors = place.pull(ID, expect=75)
+        assert "more bytes" in errors and "left: free some" in errors, errors
+        assert not place.gets("/cdn/"), "the check of the disk came too late"
+    finally:
+        subprocess.run(["umount", place.cache], check=True)
+
+
+def refusals(place):
+    for word, sentence in (("org/none", "404"), (ID + "@none", "no such revision"),
+                           ("../x", "hub id")):
+        _, errors = place.pull(word, expect=1)
+        assert sentence in errors, errors
+    _, errors = place.pull(ID + "@../x", expect=2)
+    assert "is not a revision" in errors, errors
+
+
+def gated(place):
+    place.hub.token = "hf_secretsecret"
+    _, errors = place.pull(ID, expect=1)
+    assert "401" in errors and "HF_TOKEN" in errors, errors
+    _, errors = place.pull(ID, expect=1, environment={"HF_TOKEN": "hf_wrong"})
+    assert "401" in errors and "hf_wrong" not in errors, errors
+    (place.folder / "token").write_text(" hf_secretsecret\n")
+    out, errors = place.pull(ID, "-v", environment={"HF_HOME": str(place.folder)})
+    assert "secret" not in out + errors
+    assert [r for r in place.hub.requests if r[3]], "nothing came from the CDN"
+    leaked = [r for r in place.hub.requests if r[3] and "Authorization" in r[2]]
+    assert not leaked, "the token went to another host"
+    place.hub.faults.append(Fault("/cdn/", status=500, times=1))
+    shutil.rmtree(place.cache)
+    out, errors = place.pull(ID, "-v", environment={"HF_TOKEN": "hf_secretsecret"})
+    assert "secret" not in out + errors and "Signature" not in out + errors, errors
+
+
+def hostile_lists(place):
+    good = place.hub.row("config.json", b"{}")
+    for bad in ({"path": "../../../evil"}, {"path": "/tmp/evil"}, {"path": "a//b"}, {"path": "a/./b"},
+                {"path": "a/.."}, {"path": ""}, {"path": "a\x00b"}, {"path": "a\nb"}, {"path": "a\\..\\b"},
+                {"path": "x" * 300}, {"path": 5}, {"path": None}, {"path": "config.json"},
+                {"path": "config.json/x"}, {"size": -1}, {"size": 2 ** 60}, {"size": 1.5}, {"size": "1"},
+                {"oid": "../../x"}, {"oid": "A" * 40}, {"lfs": {"oid": "../x", "size": 1}},
+                {"lfs": {"oid": "a" * 64, "size": -5}}, {"xetHash": "../x"}, {"type": None}):
+        place.hub.tree_override = [good, good | {"path": "other.json"} | bad]
+        _, errors = place.pull(ID, expect=1)
+        assert "the hub's" in errors, (bad, errors)
+        written = [p for p in place.folder.rglob("*") if p.is_file()]
+        assert not written, (bad, written)
+    for answer in ({}, 5, None, "x", [5], [[]]):
+        place.hub.tree_override = answer if answer is not None else [None]
+        place.pull(ID, expect=1)
+
+
+# ---- run, plan, cache --------------------------------------------------------
+
+
+def write_chunks(place):
+    (place.folder / "c").mkdir()
+    (place.folder / "c" / "a_chunks.json").write_text('[{"text": "one"}, {"text": "two"}]')
+    return place.folder / "c", place.folder / "out"
+
+
+def run_pulls(place):
+    chunks, out = write_chunks(place)
+    place.hub.faults.append(Fault("/tree/", status=502))
+    place.ensembed("run", chunks, "--model", ID, "--out", out)
+    [model] = json.loads((out / "summary.json").read_text())["models"]
+    assert model["cache"]["status"] == "downloaded" and model["cache"]["commit"] == place.commit, model
+    assert model["cache"]["bytes_downloaded"] > 66000 and model["cache"]["requests"] > 5, model
+    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    [cache] = [e for e in events if e["type"] == "cache"]
+    assert cache["status"] == "downloaded" and cache["path"].endswith(place.commit), cache
+    [again] = [e for e in events if e["type"] == "retrying"]
+    assert (again["attempt"], again["of"]) == (2, 6) and "502" in again["cause"], again
+    assert again["wait_ms"] > 0 and again["model"] == ID, again
+    # From here on nothing may ask anybody.
+    before = place.hub.accepted
+    for command in (["run", chunks, "--model", ID, "--out", out], ["search", out, "one"],
+                    ["embed", "--model", ID, "one"], ["pull", ID], ["cache"],
+                    ["run", chunks, "--model", ID, "--out", out, "--restart"]):
+        place.ensembed(*command)
+    assert place.hub.accepted == before, "a whole cache was not enough"
+    [model] = json.loads((out / "summary.json").read_text())["models"]
+    assert model["cache"] == {"status": "hit", "commit": place.commit,
+                              "bytes_downloaded": 0, "requests": 0}, model
+
+
+def offline(place):
+    chunks, out = write_chunks(place)
+    for environment, options in (({"HF_HUB_OFFLINE": "1"}, []), ({"TRANSFORMERS_OFFLINE": "YES"}, []),
+                                 ({"ENSEMBED_OFFLINE": "1"}, []), ({}, ["--offline"])):
+        for command in (["run", chunks, "--model", ID, "--out", out], ["pull", ID],
+                        ["embed", "--model", ID, "one"]):
+            _, errors = place.ensembed(*command, *options, environment=environment, expect=1)
+            assert "ensembed pull " + ID in errors, errors
+    place.ensembed("plan", chunks, "--model", ID, "--out", out, expect=1)
+    assert place.hub.accepted == 0
+    place.pull(ID, "--no-offline", environment={"HF_HUB_OFFLINE": "1"})
+    whole(place)
+
+
+def newest_commit(place):
+    place.pull(ID)
+    new = place.hub.add(ID, model_files(b"new") | {"config.json": model_files()["config.json"] + b"\n"})
+    place.hub.requests.clear()
+    assert "hit" in place.pull(ID)[0] and not place.hub.requests
+    out, _ = place.pull(ID, "--refresh")
+    assert "refreshed" in out and new in out, out
+    assert not place.gets("/cdn/"), "the weights are the same"
+    assert (place.repo() / "refs/main").read_text() == new
+    out, _ = place.pull(ID, "--refresh")
+    assert "hit" in out and len([r for r in place.hub.requests if "/revision/" in r[1]]) == 2
+    out, _ = place.pull(ID + "@" + place.commit)
+    assert place.commit in out
+    [repo] = json.loads(place.ensembed("cache", "--json")[0])
+    assert {c["commit"]: c["refs"] for c in repo["commits"]} == {place.commit: [], new: ["main"]}, repo
+    chunks, out = write_chunks(place)
+    place.hub.faults.append(Fault("/revision/", status=404, times=99))
+    _, errors = place.ensembed("run", chunks, "--model", ID, "--out", out, "--refresh")
+    assert "not refreshed" in errors, errors
+    place.pull(ID, "--refresh", expect=1)
+
+
+def short_names(place):
+    place.hub.add("sentence-transformers/thing", model_files(b"thing"))
+    out, _ = place.pull("thing")
+    assert "sentence-transformers/thing: downloaded" in out, out
+    assert "hit" in place.pull("thing")[0]
+
+
+def no_safetensors(place):
+    files = model_files()
+    del files[WEIGHTS]
+    place.hub.add("org/bin", files)
+    _, errors = place.pull("org/bin", expect=1)
+    assert "safetensors" in errors and not place.gets("pytorch_model.bin"), errors
+
+
+def shards(place):
+    """Two shards and their index instead of one file."""
+    folder = ROOT / "tests/fixtures/models/sharded"
+    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    place.hub.add("org/sharded", files)
+    place.pull("org/sharded")
+    [repo] = json.loads(place.ensembed("cache", "--json")[0])
+    assert repo["commits"][0]["state"] == "whole", repo
+
+
+CASES = [same_as_python, same_for_a_tag_and_a_commit, nothing_left_to_do_after_python,
+         nothing_left_to_do_for_python, pages_of_the_list, goes_on_by_itself, second_command_goes_on,
+         goes_on_after_an_older_python, goes_on_after_a_killed_python, python_goes_on_after_our_death,
+         killed_at_any_moment, interrupted, two_at_once, python_holds_the_lock, too_many_requests,
+         too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored,
+         too_long_a_beginning, no_server, file_limit, full_disk, refusals, gated, hostile_lists,
+         run_pulls, offline, newest_commit, short_names, no_safetensors, shards]
+
+
+def main():
+    failed = 0
+    for case in CASES:
+        if sys.argv[2:] and case.__name__ not in sys.argv[2:]:
+            continue
+        place = Place()
+        try:
+            case(place)
+            print("ok: " + case.__name__, flush=True)
+        except Skip as reason:
+            print("skip: %s: %s" % (case.__name__, reason), flush=True)
+        except Exception as error:
+            failed += 1
+            print("FAILED: %s: %s: %s" % (case.__name__, type(error).__name__, error), flush=True)
+        finally:
+            place.close()
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

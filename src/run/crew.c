@@ -13,8 +13,8 @@
 #include "run/plan.h"
 
 enum {
-    SLOTS = 2,         /* a worker encodes one batch while the other is stored */
-    TEXTS_CPU = 1024,  /* of a batch, at most */
+    SLOTS = 2,        /* a worker encodes one batch while the other is stored */
+    TEXTS_CPU = 1024, /* of a batch, at most */
     TEXTS_CARD = 2048, /* where there is a card */
     SHARE_LEAST = 512, /* tokens: a smaller piece is not worth its handling */
     TICK_MS = 100,     /* idle stations and signals are looked at this often */
@@ -66,8 +66,8 @@ struct crew {
     struct session *session;
     struct crew_size size;
     pthread_mutex_t lock;
-    pthread_cond_t work; /* something for workers changed */
-    pthread_cond_t main; /* something for the caller changed */
+    pthread_cond_t work;    /* something for workers changed */
+    pthread_cond_t main;    /* something for the caller changed */
     struct worker *workers; /* [session->stations_count] */
     size_t workers_count;
     void *block; /* owned: the slots' buffers */
@@ -141,8 +141,7 @@ uint64_t crew_bytes(const struct session *session,
     struct layout measure = {0};
     place(&measure, size, NULL, buffers_for(session));
     return memory_block_bytes(measure.bytes) +
-           memory_block_bytes(session->stations_count *
-                              sizeof(struct worker)) +
+           memory_block_bytes(session->stations_count * sizeof(struct worker)) +
            memory_block_bytes(sizeof(struct crew));
 }
 
@@ -330,9 +329,9 @@ static bool encode(struct resident *resident, struct batch *batch,
                                .texts = batch->texts,
                                .prompt_tokens = batch->job->prompt_tokens};
     int64_t begin = clock_now_ns();
-    bool fine = engine_check_ids(resident->member, batch->ids, batch->tokens,
-                                 err) &&
-                encoder_encode(resident->encoder, &in, batch->vectors, err);
+    bool fine =
+        engine_check_ids(resident->member, batch->ids, batch->tokens, err) &&
+        encoder_encode(resident->encoder, &in, batch->vectors, err);
     batch->ms += (double)(clock_now_ns() - begin) / 1e6;
     return fine;
 }
@@ -455,8 +454,8 @@ static void do_piece(struct worker *worker, struct slot *slot,
         worker->nonsense++;
         snprintf(worker->station->why_lost, sizeof worker->station->why_lost,
                  "it gave vectors that are not sound, again and again");
-        ask(worker, worker->nonsense > NONSENSE_MOST ? REQUEST_LOST
-                                                     : REQUEST_TRUSTED,
+        ask(worker,
+            worker->nonsense > NONSENSE_MOST ? REQUEST_LOST : REQUEST_TRUSTED,
             batch->job);
         return;
     }
@@ -519,10 +518,10 @@ static void *work(void *context) {
 
 static void tell_note(struct crew *crew, struct worker *worker) {
     struct note note = worker->note;
-    json_t *fields = json_pack(
-        "{s:s, s:I, s:I}", "reason", note.reason, "free_bytes",
-        (json_int_t)note.bytes_free, "margin_bytes",
-        (json_int_t)worker->station->margin);
+    json_t *fields =
+        json_pack("{s:s, s:I, s:I}", "reason", note.reason, "free_bytes",
+                  (json_int_t)note.bytes_free, "margin_bytes",
+                  (json_int_t)worker->station->margin);
     if (note.to_tokens) {
         json_object_set_new(fields, "from_tokens",
                             json_integer((json_int_t)note.from_tokens));
@@ -535,8 +534,8 @@ static void tell_note(struct crew *crew, struct worker *worker) {
     if (note.texts)
         json_object_set_new(fields, "texts",
                             json_integer((json_int_t)note.texts));
-    crew->shift->verbs->decided(crew->shift->context, note.job,
-                                worker->station, note.type, fields);
+    crew->shift->verbs->decided(crew->shift->context, note.job, worker->station,
+                                note.type, fields);
     worker->note.type = NULL;
     pthread_cond_broadcast(&crew->work);
 }
@@ -599,8 +598,8 @@ static bool serve(struct crew *crew, bool *fine, struct error *err) {
         }
         for (size_t k = 0; k < SLOTS; k++)
             if (worker->slots[k].state == SLOT_FULL) {
-                *fine = store(crew, &worker->slots[k], *fine ? err : NULL) &&
-                        *fine;
+                *fine =
+                    store(crew, &worker->slots[k], *fine ? err : NULL) && *fine;
                 return true;
             }
         if (worker->request) {
@@ -744,8 +743,7 @@ bool crew_work(struct crew *crew, struct shift *shift, struct error *err) {
     pthread_mutex_lock(&crew->lock);
     crew->shift = shift;
     crew->draining = false;
-    crew->ladder =
-        (struct ladder){.session = crew->session, .shift = shift};
+    crew->ladder = (struct ladder){.session = crew->session, .shift = shift};
     pthread_cond_broadcast(&crew->work);
     bool fine = serve_all(crew, err);
     crew->shift = NULL;

@@ -186,8 +186,9 @@ static bool move_model(struct ladder *ladder, struct station *station,
     station_clear(station);
     if (resident)
         station_unload(station, resident);
-    note_given(station, (struct given_up){
-                            .what = GAVE_MODEL, .member = job->member, .to = to});
+    note_given(
+        station,
+        (struct given_up){.what = GAVE_MODEL, .member = job->member, .to = to});
     decided(ladder, job, station,
             to->device->shared ? "cpu_fallback" : "model_moved",
             "memory is short even with streamed layers",
@@ -231,7 +232,8 @@ uint64_t ladder_restore_bytes(const struct ladder *ladder,
 
 static void leave_other(struct station *to, const struct member *member) {
     struct resident *resident = to ? station_resident(to, member) : NULL;
-    /* In exclusive mode the other station had the model before, and keeps it. */
+    /* In exclusive mode the other station had the model before, and keeps it.
+     */
     if (resident && to->spare)
         resident->leaving = true;
 }
@@ -239,9 +241,9 @@ static void leave_other(struct station *to, const struct member *member) {
 static void restore_layers(struct ladder *ladder, struct station *station,
                            struct job *job) {
     struct resident *resident = station_resident(station, job->member);
-    struct weights_placement placement = {
-        .resident = job->member->charged.layers,
-        .shape = &job->member->charged};
+    struct weights_placement placement = {.resident =
+                                              job->member->charged.layers,
+                                          .shape = &job->member->charged};
     if (!resident)
         return;
     size_t tokens = resident->tokens;
@@ -281,8 +283,7 @@ void ladder_restore(struct ladder *ladder, struct station *station) {
     bool paused = job->paused;
     job->paused = false;
     leave_other(last.to, last.member);
-    decided(ladder, job, station,
-            paused ? "companion_resumed" : "model_moved",
+    decided(ladder, job, station, paused ? "companion_resumed" : "model_moved",
             "the pressure has ended",
             json_pack("{s:s}", "to_device", station_name(station)));
 }

@@ -7,7 +7,8 @@
  * backwards. A station that was lost gives everything at once.
  *
  * Called from the deciding thread only (run/crew.h), under the crew's lock and
- * while the station's worker waits or has nothing to do. Every step is told to the shift with its numbers.
+ * while the station's worker waits or has nothing to do. Every step is told to
+ * the shift with its numbers.
  */
 
 #ifndef RUN_LADDER_H
@@ -27,7 +28,8 @@ struct ladder {
 bool ladder_relieve(struct ladder *ladder, struct station *station,
                     struct job *job);
 
-/* Bytes that the next step up would take on STATION; 0: nothing was given up. */
+/* Bytes that the next step up would take on STATION; 0: nothing was given up.
+ */
 uint64_t ladder_restore_bytes(const struct ladder *ladder,
                               const struct station *station);
 /* One step up. */

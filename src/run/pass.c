@@ -198,12 +198,12 @@ static void tell_batch(const struct pass *pass, const struct batch *batch) {
                   pass->member->key, "pass", (int)pass->number, "batch",
                   (json_int_t)pass->report.batches, "device",
                   station_name(batch->station), "texts",
-                  (json_int_t)batch->texts, "tokens",
-                  (json_int_t)batch->tokens, "budget_tokens",
-                  (json_int_t)batch->budget, "duration_ms", batch->ms,
-                  "free_before_bytes", (json_int_t)batch->free_before,
-                  "free_after_bytes", (json_int_t)batch->free_after,
-                  "live_bytes", (json_int_t)batch->live));
+                  (json_int_t)batch->texts, "tokens", (json_int_t)batch->tokens,
+                  "budget_tokens", (json_int_t)batch->budget, "duration_ms",
+                  batch->ms, "free_before_bytes",
+                  (json_int_t)batch->free_before, "free_after_bytes",
+                  (json_int_t)batch->free_after, "live_bytes",
+                  (json_int_t)batch->live));
 }
 
 static bool sync_now_and_then(struct pass *pass, struct error *err) {

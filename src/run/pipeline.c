@@ -34,7 +34,8 @@ struct run {
     struct telemetry telemetry;
     struct roster roster;
     struct chunk_listing *list;
-    struct engine **engines; /* [roster.count]: tokenizers, as they are needed */
+    struct engine *
+        *engines; /* [roster.count]: tokenizers, as they are needed */
     struct watch watch;
     struct run_result *result;
     json_t *collections; /* the summary's list */
@@ -394,9 +395,10 @@ static void close_work(struct work *work) {
 /* The more a failure asks of the caller, the more it counts. */
 static void note_worst(struct run_result *result, enum error_code code,
                        const char *message) {
-    bool worse = !result->worst.code ||
-                 (schedule_ends_with(code) && !schedule_ends_with(result->worst.code)) ||
-                 (code == ERROR_CONFLICT && !schedule_ends_with(result->worst.code));
+    bool worse =
+        !result->worst.code ||
+        (schedule_ends_with(code) && !schedule_ends_with(result->worst.code)) ||
+        (code == ERROR_CONFLICT && !schedule_ends_with(result->worst.code));
     if (code && worse)
         error_set(&result->worst, code, "%s", message);
 }
@@ -584,7 +586,8 @@ static bool write_summary(struct run *run, int64_t begin_ns,
              : error_set(err, ERROR_MEMORY, "%s: the summary could not be made",
                          result->summary_path);
     free(text);
-    return fine && watch_write(&run->watch, &run->session, result->summary, err);
+    return fine &&
+           watch_write(&run->watch, &run->session, result->summary, err);
 }
 
 static void end(struct run *run) {

@@ -21,10 +21,9 @@ uint64_t plan_room(const struct station *station) {
     return measured < room ? measured : room;
 }
 
-static bool workspace(struct session *session,
-                      const struct member *member, size_t station, bool stream,
-                      size_t tokens, size_t longest,
-                      struct encoder_need *need) {
+static bool workspace(struct session *session, const struct member *member,
+                      size_t station, bool stream, size_t tokens,
+                      size_t longest, struct encoder_need *need) {
     const struct device *device = session->stations[station].device;
     struct encoder_budget budget =
         encoder_budget_make(&member->spec, stream, device, tokens, longest);
@@ -71,10 +70,9 @@ static size_t tokens_default(const struct member *member,
 }
 
 /* With RESIDENT layers there; home->tokens is 0 if that does not fit. */
-static bool try_placement(struct session *session,
-                          const struct member *member, size_t resident,
-                          size_t tokens, uint64_t room, struct plan_home *home,
-                          struct error *err) {
+static bool try_placement(struct session *session, const struct member *member,
+                          size_t resident, size_t tokens, uint64_t room,
+                          struct plan_home *home, struct error *err) {
     const struct station *station = &session->stations[home->station];
     struct weights_need need;
     home->placement = (struct weights_placement){.resident = resident,
@@ -155,9 +153,8 @@ bool plan_home(struct session *session, const struct member *member,
 
 /* The smallest room on the station that would do: everything but one text's
  * workspace streams, or on the CPU all of it stays. */
-static uint64_t smallest(struct session *session,
-                         const struct member *member, size_t station,
-                         size_t longest) {
+static uint64_t smallest(struct session *session, const struct member *member,
+                         size_t station, size_t longest) {
     const struct device *device = session->stations[station].device;
     struct weights_placement placement = {
         .resident = device->shared ? member->charged.layers : 0,

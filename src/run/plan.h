@@ -40,7 +40,7 @@ struct plan_home {
     uint64_t weights_held, workspace_held;   /* what we really take for them
                                                 (the same on the CPU) */
     uint64_t host_bytes;                     /* of layers that stream */
-    uint64_t loading_bytes; /* besides, while it is loaded */
+    uint64_t loading_bytes;                  /* besides, while it is loaded */
     uint64_t mapped_bytes;
     bool stays; /* its weights, while other models have their turns */
 };
@@ -101,9 +101,9 @@ bool plan_sequential(struct session *session, const struct roster *roster,
                      struct error *err);
 /* Each member on one station: the primary on the first, companions on the
  * second (or beside it), then where there is room, at last the CPU. */
-bool plan_simultaneous(struct session *session,
-                       const struct roster *roster, const size_t *longest,
-                       struct plan_team *team, struct error *err);
+bool plan_simultaneous(struct session *session, const struct roster *roster,
+                       const size_t *longest, struct plan_team *team,
+                       struct error *err);
 void plan_team_free(struct session *session, struct plan_team *team);
 
 /* What MODE_AUTO means here, and why (a literal). */

@@ -7,8 +7,7 @@
 static size_t stations_asked_for(struct session *session) {
     size_t count = 0;
     for (size_t i = 0; i < session->stations_count; i++)
-        count +=
-            !session->stations[i].spare && !session->stations[i].lost;
+        count += !session->stations[i].spare && !session->stations[i].lost;
     return count;
 }
 
@@ -99,9 +98,8 @@ bool plan_exclusive(struct session *session, const struct member *member,
 
 /* ---- several models ----------------------------------------------------- */
 
-static bool full_weights(struct session *session,
-                         const struct member *member, size_t station,
-                         uint64_t *bytes, struct error *err) {
+static bool full_weights(struct session *session, const struct member *member,
+                         size_t station, uint64_t *bytes, struct error *err) {
     struct weights_placement placement = {.resident = member->charged.layers,
                                           .shape = &member->charged};
     struct weights_need need;
@@ -170,10 +168,9 @@ static bool weights_that_stay(struct session *session,
     return true;
 }
 
-static bool sequential_on(struct session *session,
-                          const struct roster *roster, const size_t *longest,
-                          size_t station, bool *stays, struct plan_team *team,
-                          struct error *err) {
+static bool sequential_on(struct session *session, const struct roster *roster,
+                          const size_t *longest, size_t station, bool *stays,
+                          struct plan_team *team, struct error *err) {
     uint64_t bytes;
     if (!weights_that_stay(session, roster, longest, station, stays, &bytes,
                            err))
@@ -294,9 +291,9 @@ static bool place_member(struct placing *p, const struct member *member,
     return true;
 }
 
-bool plan_simultaneous(struct session *session,
-                       const struct roster *roster, const size_t *longest,
-                       struct plan_team *team, struct error *err) {
+bool plan_simultaneous(struct session *session, const struct roster *roster,
+                       const size_t *longest, struct plan_team *team,
+                       struct error *err) {
     struct placing p = {session, team, longest};
     bool primary = true;
     if (!open_team(session, roster->count, team, err))
@@ -332,8 +329,8 @@ static bool all_fit(struct session *session, const struct roster *roster) {
         memory_alloc(memory, roster->count, sizeof *longest, NULL);
     for (size_t i = 0; longest && i < roster->count; i++)
         longest[i] = roster->members[i].spec.max_length;
-    bool fine = longest &&
-                plan_simultaneous(session, roster, longest, &team, NULL);
+    bool fine =
+        longest && plan_simultaneous(session, roster, longest, &team, NULL);
     for (size_t i = 0; i < team.homes_count; i++)
         asked += !session->stations[team.homes[i].station].spare &&
                  team.homes[i].tokens > 0;

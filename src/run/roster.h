@@ -37,9 +37,9 @@ struct member {
     char weights_sha256[65], tokenizer_sha256[65];
     json_t *fingerprint;    /* what decides a row (DESIGN 6) */
     struct cache_use cache; /* how it came out of the hub's cache */
-    struct shape charged; /* what a simulated card counts: the model's own, or
-                             that of `account=` */
-    struct error error;   /* code ERROR_NONE: usable */
+    struct shape charged;   /* what a simulated card counts: the model's own, or
+                               that of `account=` */
+    struct error error;     /* code ERROR_NONE: usable */
 };
 
 struct roster {

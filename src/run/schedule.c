@@ -194,10 +194,8 @@ static void release_all(struct schedule *s, struct turn *turn) {
 
 static bool run_windows(struct schedule *s, struct turn *turn,
                         struct error *err) {
-    struct shift shift = {.jobs = &turn->job,
-                          .jobs_count = 1,
-                          .verbs = &VERBS,
-                          .context = s};
+    struct shift shift = {
+        .jobs = &turn->job, .jobs_count = 1, .verbs = &VERBS, .context = s};
     while (pass_read(&turn->pass, err)) {
         if (!turn->pass.window.count)
             return true;
@@ -314,8 +312,8 @@ static void make_room(struct schedule *s, const struct turn *turn) {
             continue;
         station_clear(station);
         for (size_t k = station->residents_count; k-- > 0;) {
-            const struct plan_home *home = plan_team_home(
-                &s->team, i, station->residents[k]->member);
+            const struct plan_home *home =
+                plan_team_home(&s->team, i, station->residents[k]->member);
             if (!home || !home->stays)
                 put_away(s, station, station->residents[k]);
         }
@@ -324,10 +322,8 @@ static void make_room(struct schedule *s, const struct turn *turn) {
 
 static bool sequential_window(struct schedule *s, struct turn *turn,
                               unsigned window, struct error *err) {
-    struct shift shift = {.jobs = &turn->job,
-                          .jobs_count = 1,
-                          .verbs = &VERBS,
-                          .context = s};
+    struct shift shift = {
+        .jobs = &turn->job, .jobs_count = 1, .verbs = &VERBS, .context = s};
     if (!pass_read(&turn->pass, err))
         return false;
     if (!turn->pass.window.count) {
@@ -338,9 +334,8 @@ static bool sequential_window(struct schedule *s, struct turn *turn,
     event_emit(s->sink, "ensemble_rotation",
                json_pack("{s:s, s:s, s:i, s:i, s:s}", "collection",
                          s->intake->collection->name, "model",
-                         turn->pass.member->key, "pass",
-                         (int)turn->pass.number, "window", (int)window,
-                         "device", turn->devices));
+                         turn->pass.member->key, "pass", (int)turn->pass.number,
+                         "window", (int)window, "device", turn->devices));
     make_room(s, turn);
     if (!bring_turn(s, turn, &s->team, err))
         return false;
@@ -392,8 +387,7 @@ static bool simultaneous_round(struct schedule *s, struct job *jobs,
     for (size_t k = 0; k < shift.jobs_count; k++) {
         struct turn *turn = jobs[k].context;
         turn->job = jobs[k];
-        if (jobs[k].failure.code &&
-            !fail_turn(s, turn, &jobs[k].failure, err))
+        if (jobs[k].failure.code && !fail_turn(s, turn, &jobs[k].failure, err))
             return false;
     }
     return true;
@@ -485,8 +479,8 @@ static void set_engine(struct schedule *s, size_t i) {
                                               &turn->failure);
     turn->pass.engine = s->engines[i];
     if (turn->pass.engine)
-        turn->longest = pass_longest(s->intake, turn->pass.member,
-                                     turn->pass.engine);
+        turn->longest =
+            pass_longest(s->intake, turn->pass.member, turn->pass.engine);
 }
 
 static bool open_schedule(struct schedule *s, struct error *err) {
@@ -536,8 +530,7 @@ bool schedule_run(struct schedule *s, struct error *err) {
     plan_team_free(s->session, &s->team);
     for (size_t i = 0; i < s->roster->count; i++)
         if (is_usable(s, i) && !s->turns[i].failure.code &&
-            !pass_count_lists(&s->turns[i].pass, s->scratch,
-                              fine ? err : NULL))
+            !pass_count_lists(&s->turns[i].pass, s->scratch, fine ? err : NULL))
             fine = false;
     return fine;
 }

@@ -34,8 +34,8 @@ struct schedule {
 
     enum run_mode mode; /* as chosen */
     const char *reason;
-    struct turn *turns; /* [roster->count] */
-    bool *planned;      /* [roster->count, stations] of the turns */
+    struct turn *turns;   /* [roster->count] */
+    bool *planned;        /* [roster->count, stations] of the turns */
     struct turn_use *use; /* likewise */
     struct crew *crew;
     struct plan_team team; /* of the modes that share one */

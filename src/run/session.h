@@ -103,10 +103,10 @@ struct station;
 struct session {
     const struct run_options *options; /* borrowed */
     const struct sink *sink;           /* borrowed */
-    struct memory memory;              /* the host's; its ceiling is the CPU's */
-    struct pool *pool;                 /* all threads */
-    struct device_list list;           /* as the options name them */
-    struct device_script *script;      /* of simulated cards, or NULL */
+    struct memory memory;         /* the host's; its ceiling is the CPU's */
+    struct pool *pool;            /* all threads */
+    struct device_list list;      /* as the options name them */
+    struct device_script *script; /* of simulated cards, or NULL */
     struct station *stations; /* in the order of preference; the CPU is the last
                                  one, spare if it was not asked for */
     size_t stations_count;

@@ -187,9 +187,9 @@ static bool block_fits(const struct station *station,
 bool station_lay_out(struct station *station, struct resident *resident,
                      size_t tokens, size_t longest, struct error *err) {
     const struct member *member = resident->member;
-    struct encoder_budget budget = encoder_budget_make(
-        &member->spec, weights_stream(resident->weights), station->device,
-        tokens, longest);
+    struct encoder_budget budget =
+        encoder_budget_make(&member->spec, weights_stream(resident->weights),
+                            station->device, tokens, longest);
     if (station->laid_out == resident &&
         !memcmp(&budget, &resident->budget, sizeof budget))
         return true;
@@ -199,8 +199,8 @@ bool station_lay_out(struct station *station, struct resident *resident,
         return false;
     if (!block_fits(station, &need)) {
         station_clear(station);
-        station->block = device_alloc(station->device, need.bytes, need.charge,
-                                      NULL, err);
+        station->block =
+            device_alloc(station->device, need.bytes, need.charge, NULL, err);
         if (!station->block)
             return false;
         station->block_bytes = need.bytes;

@@ -71,7 +71,7 @@ struct station {
 
     void *block; /* the workspace, shared by the residents */
     uint64_t block_bytes, block_charge;
-    struct resident *laid_out; /* whose workspace the block holds, or NULL */
+    struct resident *laid_out;   /* whose workspace the block holds, or NULL */
     struct resident **residents; /* [residents_count], room for all members */
     size_t residents_count;
 

@@ -28,7 +28,7 @@ struct summary_collection {
     const char *failed_model;    /* or NULL */
     const struct intake *intake; /* NULL: not read */
     const struct artefacts *artefacts;
-    json_t *passes; /* shared */
+    json_t *passes;                 /* shared */
     const char *mode, *mode_reason; /* NULL: nothing had to be computed */
     uint64_t truncated;
     double duration_ms;

@@ -14,15 +14,14 @@ enum { MITIGATIONS_LISTED = 500 };
 
 static void emit_started(const struct turn *turn) {
     const struct pass *pass = &turn->pass;
-    event_emit(
-        pass->sink, "ensemble_pass_started",
-        json_pack("{s:s, s:s, s:i, s:s, s:s, s:f, s:I, s:I}", "collection",
-                  pass->intake->collection->name, "model", pass->member->key,
-                  "pass", (int)pass->number, "mode",
-                  turn->mode, "device", turn->devices,
-                  "weight", pass->member->request->weight, "texts_missing",
-                  (json_int_t)turn->missing, "budget_tokens",
-                  (json_int_t)turn->tokens));
+    event_emit(pass->sink, "ensemble_pass_started",
+               json_pack("{s:s, s:s, s:i, s:s, s:s, s:f, s:I, s:I}",
+                         "collection", pass->intake->collection->name, "model",
+                         pass->member->key, "pass", (int)pass->number, "mode",
+                         turn->mode, "device", turn->devices, "weight",
+                         pass->member->request->weight, "texts_missing",
+                         (json_int_t)turn->missing, "budget_tokens",
+                         (json_int_t)turn->tokens));
 }
 
 static void emit_ended(const struct turn *turn) {
@@ -32,14 +31,14 @@ static void emit_ended(const struct turn *turn) {
         "{s:s, s:s, s:i, s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, "
         "s:I}",
         "collection", pass->intake->collection->name, "model",
-        pass->member->key, "pass", (int)pass->number, "mode",
-        turn->mode, "device", turn->devices, "weight",
-        pass->member->request->weight, "duration_ms", report->duration_ms,
-        "load_ms", turn->load_ms, "computed", (json_int_t)report->computed,
-        "reused", (json_int_t)report->reused, "tokens",
-        (json_int_t)report->tokens, "budget_tokens", (json_int_t)turn->tokens,
-        "planned_peak_bytes", (json_int_t)turn->plan.private_bytes,
-        "measured_peak_bytes", (json_int_t)turn->peak_bytes);
+        pass->member->key, "pass", (int)pass->number, "mode", turn->mode,
+        "device", turn->devices, "weight", pass->member->request->weight,
+        "duration_ms", report->duration_ms, "load_ms", turn->load_ms,
+        "computed", (json_int_t)report->computed, "reused",
+        (json_int_t)report->reused, "tokens", (json_int_t)report->tokens,
+        "budget_tokens", (json_int_t)turn->tokens, "planned_peak_bytes",
+        (json_int_t)turn->plan.private_bytes, "measured_peak_bytes",
+        (json_int_t)turn->peak_bytes);
     if (turn->failure.code)
         json_object_set_new(fields, "error",
                             json_any_text(turn->failure.message));
@@ -51,15 +50,14 @@ static void emit_ended(const struct turn *turn) {
 
 void turn_loaded(struct turn *turn, const struct resident *resident) {
     turn->load_ms += resident->load_ms;
-    event_emit(turn->pass.sink, "model_loaded",
-               json_pack("{s:s, s:s, s:f, s:I, s:I, s:I}", "model",
-                         turn->pass.member->key, "device",
-                         station_name(resident->station), "load_ms",
-                         resident->load_ms, "weights_bytes",
-                         (json_int_t)resident->need.charge_bytes,
-                         "layers_resident",
-                         (json_int_t)resident->placement.resident, "layers",
-                         (json_int_t)turn->pass.member->charged.layers));
+    event_emit(
+        turn->pass.sink, "model_loaded",
+        json_pack("{s:s, s:s, s:f, s:I, s:I, s:I}", "model",
+                  turn->pass.member->key, "device",
+                  station_name(resident->station), "load_ms", resident->load_ms,
+                  "weights_bytes", (json_int_t)resident->need.charge_bytes,
+                  "layers_resident", (json_int_t)resident->placement.resident,
+                  "layers", (json_int_t)turn->pass.member->charged.layers));
 }
 
 void turn_decided(struct turn *turn, const struct sink *sink,
@@ -116,8 +114,8 @@ static void describe_use(struct turn *turn, const struct plan_team *team) {
             plan_team_home(team, i, turn->pass.member);
         double busy_ms = use->busy_ms;
         json_t *entry = json_pack(
-            "{s:s, s:b, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I}",
-            "device", station_name(s), "planned", turn->planned[i], "texts",
+            "{s:s, s:b, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I}", "device",
+            station_name(s), "planned", turn->planned[i], "texts",
             (json_int_t)use->texts, "tokens", (json_int_t)use->tokens,
             "batches", (json_int_t)use->batches, "busy_ms", busy_ms,
             "tokens_per_second",

@@ -28,19 +28,19 @@ struct turn_use {
 struct turn {
     struct pass pass; /* set up by the schedule, all but window and reader */
     struct job job;
-    const char *mode;        /* its name, borrowed */
-    size_t longest;          /* tokens of a text, at most */
-    uint64_t missing;        /* texts, before it began */
-    struct plan_team team;   /* its own in exclusive mode; else empty */
+    const char *mode;      /* its name, borrowed */
+    size_t longest;        /* tokens of a text, at most */
+    uint64_t missing;      /* texts, before it began */
+    struct plan_team team; /* its own in exclusive mode; else empty */
     struct pass_plan plan;
     char truncated[PATH_MAX], elsewhere[PATH_MAX];
     bool *planned;               /* [stations], owned by the schedule, as: */
     struct turn_use *by_station; /* [stations] */
-    char devices[256];       /* planned ones, joined by commas */
-    size_t tokens;           /* the largest budget of its homes */
+    char devices[256];           /* planned ones, joined by commas */
+    size_t tokens;               /* the largest budget of its homes */
     double load_ms;
-    uint64_t peak_bytes;     /* host memory, as counted */
-    json_t *use;             /* what each station did for it; owned, as are: */
+    uint64_t peak_bytes; /* host memory, as counted */
+    json_t *use;         /* what each station did for it; owned, as are: */
     json_t *leases;
     json_t *mitigations;
     json_t *budgets; /* in each mode, for comparison; or NULL */

@@ -143,7 +143,7 @@ static void mark_signs(const struct report *report, const char *device) {
         text_ms(text, t_ms);
         strbuf_printf(out, "<span class=act style=left:%.2f%% title=\"%s: ",
                       report_across(report, t_ms) / 10, text);
-        html_text(out, lookup_text(mitigation, "type"));
+        html_text(out, report_mitigation_type(mitigation));
         strbuf_add_char(out, ' ');
         report_mitigation_numbers(report, mitigation);
         strbuf_add(out, STR(" &ndash; "));
@@ -471,8 +471,9 @@ static void keys(struct strbuf *out) {
         out,
         STR("<div class=keys><span class=key><i style=\"--c:var(--live)\"></i>"
             "held by this run</span><span class=key><i style=\"--c:"
-            "var(--others)\"></i>held by others</span><span>&#9660; something "
-            "was done under pressure; point at it</span><span>a dark foot: "
+            "var(--others)\"></i>held by others</span><span>&#9660; a "
+            "decision; "
+            "point at it</span><span>a dark foot: "
             "loading</span></div>\n"));
 }
 

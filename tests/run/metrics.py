@@ -3,6 +3,8 @@
     tests/run/metrics.py build/test_run_metrics
 """
 import json
+import pathlib
+import re
 import sys
 
 import judge
@@ -32,6 +34,15 @@ def read(path):
             assert key not in values, f"{key} comes twice"
             values[key] = sample.value
     return values
+
+
+def check_docs(values):
+    """docs/outputs.md names what is written, and nothing else."""
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" /
+            "outputs.md").read_text("utf-8")
+    named = set(re.findall(r"`(ensembed_[a-z_]+)`", page))
+    written = {name for name, _ in values}
+    assert named == written, named ^ written
 
 
 def value(values, name, **labels):
@@ -70,7 +81,9 @@ def check_scene(values, summary):
 
 with judge.files_of(sys.argv[1]) as folder:
     with open("tests/fixtures/report/summary.json", encoding="utf-8") as file:
-        check_scene(read(folder / "metrics.prom"), json.load(file))
+        scene = read(folder / "metrics.prom")
+        check_scene(scene, json.load(file))
+        check_docs(scene)
     odd = read(folder / "odd.prom")
     assert value(odd, "ensembed_chunks_total", collection='a"b\\c\nd',
                  state="found") == 3

@@ -9,7 +9,7 @@
 #include "run/report_parts.h"
 
 struct totals {
-    size_t collections, failed, skipped;
+    size_t collections, failed, existing;
     size_t models_failed;
     uint64_t found, embedded, blank, lost, passes_failed;
     uint64_t tokens, computed, reused;
@@ -42,7 +42,7 @@ static struct totals add_up(const json_t *summary) {
         totals.collections++;
         totals.failed += strcmp(status, "failed") == 0 ||
                          strcmp(status, "skipped_missing") == 0;
-        totals.skipped += strncmp(status, "skipped_", 8) == 0;
+        totals.existing += strcmp(status, "skipped_existing") == 0;
         totals.found += lookup_count(collection, "chunks.found");
         totals.embedded += lookup_count(collection, "chunks.embedded");
         totals.blank += lookup_count(collection, "chunks.blank");
@@ -58,19 +58,25 @@ static const char *plural(uint64_t count) {
     return count == 1 ? "" : "s";
 }
 
-static void say_embedded(struct strbuf *out, const struct totals *totals) {
-    if (totals->found && totals->embedded == totals->found) {
-        strbuf_add(out, totals->found == 1 ? STR("The only chunk is embedded")
-                                           : STR("All "));
-        if (totals->found == 1)
-            return;
-        html_count(out, totals->found);
-        strbuf_add(out, STR(" chunks are embedded"));
+/* It begins the sentence, or goes on in it. */
+static void say_embedded(struct strbuf *out, const struct totals *totals,
+                         bool begins) {
+    bool all = totals->embedded == totals->found;
+    if (!totals->found) {
+        strbuf_printf(out, "%co chunks were found", begins ? 'N' : 'n');
         return;
     }
+    if (all && totals->found == 1) {
+        strbuf_printf(out, "%che only chunk is embedded", begins ? 'T' : 't');
+        return;
+    }
+    if (all)
+        strbuf_add(out, begins ? STR("All ") : STR("all "));
     html_count(out, totals->embedded);
-    strbuf_add(out, STR(" of "));
-    html_count(out, totals->found);
+    if (!all) {
+        strbuf_add(out, STR(" of "));
+        html_count(out, totals->found);
+    }
     strbuf_printf(out, " chunk%s are embedded", plural(totals->found));
 }
 
@@ -84,6 +90,7 @@ static void say_blank(struct strbuf *out, const struct totals *totals) {
 }
 
 static void say_failed(struct strbuf *out, const struct totals *totals) {
+    size_t before = out->size;
     if (totals->failed)
         strbuf_printf(out, "%zu of %zu collection%s failed; ", totals->failed,
                       totals->collections, plural(totals->collections));
@@ -94,7 +101,7 @@ static void say_failed(struct strbuf *out, const struct totals *totals) {
     if (totals->models_failed)
         strbuf_printf(out, "%zu model%s could not be used; ",
                       totals->models_failed, plural(totals->models_failed));
-    say_embedded(out, totals);
+    say_embedded(out, totals, out->size == before);
     say_blank(out, totals);
     strbuf_add_char(out, '.');
 }
@@ -115,7 +122,8 @@ static const char *mark_of(const char *status, const struct totals *totals) {
         return "wait";
     bool fine = !totals->failed && !totals->passes_failed && !totals->lost &&
                 strcmp(status, "none") == 0;
-    return fine && totals->collections ? "good" : "bad";
+    bool some = totals->found || totals->existing;
+    return fine && some ? "good" : "bad";
 }
 
 static void say_errors(struct strbuf *out, json_t *list, const char *name) {
@@ -183,6 +191,8 @@ void report_verdict(const struct report *report) {
         say_interrupted(out, status, &totals);
     else if (!totals.collections)
         strbuf_add(out, STR("No collection was worked on."));
+    else if (totals.existing == totals.collections)
+        strbuf_add(out, STR("Nothing had to be done."));
     else
         say_failed(out, &totals);
     strbuf_add(out, STR("</h1>\n"));

@@ -168,6 +168,16 @@ static void one_sentence_says_how_it_went(void **state) {
                    "'chunks':{'found':2,'embedded':2}}]}",
                    "bad",
                    "1 of 2 collections failed; 2 of 7 chunks are embedded.");
+    assert_verdict("{'models':[{'error':{'code':'missing'}}],'collections':[{"
+                   "'status':'completed','chunks':{'found':1,'embedded':1}}]}",
+                   "bad",
+                   "1 model could not be used; the only chunk is embedded.");
+    assert_verdict("{'collections':[{'status':'failed','error':{'code':'io'}},"
+                   "{'status':'failed','error':{'code':'disk_full'},'passes':[{"
+                   "'computed':1}]}]}",
+                   "wait",
+                   "The disk is full: 1 text so far, and nothing of it is "
+                   "lost.");
     assert_verdict("{'collections':[{'status':'failed','error':{'code':"
                    "'interrupted'},'chunks':{'found':9},'passes':[{"
                    "'computed':3,'reused':1}]}]}",

@@ -263,9 +263,6 @@ static void limit_labels(struct strbuf *out, const struct sample_device *device,
                       "<span class=\"right limit\" style=\"top:%.2f%%\">"
                       "ceiling %s</span>",
                       down((double)device->ceiling_bytes, scale->top), text);
-    else if (device->ceiling_bytes)
-        strbuf_printf(
-            out, "<span class=what>the ceiling, %s, is far above</span>", text);
     if (!scale->margin)
         return;
     text_bytes(text, device->margin_bytes);
@@ -374,6 +371,18 @@ static void speed_chart(const struct report *report, const char *device) {
 
 /* ---- figures ------------------------------------------------------------ */
 
+static void ceiling_caption(struct strbuf *out, double peak, double ceiling) {
+    char most[HTML_NUMBER_BYTES], all[HTML_NUMBER_BYTES];
+    bool little = peak > 0 && peak < ceiling / 100;
+    text_bytes(most, (uint64_t)peak);
+    text_bytes(all, (uint64_t)ceiling);
+    strbuf_printf(out,
+                  " <span class=soft>&middot; at most %s of its ceiling of %s, "
+                  "%s%.0f&nbsp;%%</span>",
+                  most, all, little ? "less than " : "",
+                  little ? 1 : 100 * peak / ceiling);
+}
+
 static void device_caption(const struct report *report, size_t d,
                            const char *name) {
     struct strbuf *out = report->out;
@@ -383,10 +392,7 @@ static void device_caption(const struct report *report, size_t d,
         const struct sample_device *device = &report->series->latest.devices[d];
         double peak = (double)report->series->run.devices[d].live_max_bytes;
         if (device->ceiling_bytes)
-            strbuf_printf(out,
-                          " <span class=soft>&middot; at most %.0f&nbsp;%% of "
-                          "its ceiling</span>",
-                          100 * peak / (double)device->ceiling_bytes);
+            ceiling_caption(out, peak, (double)device->ceiling_bytes);
     }
     strbuf_add(out, STR("</figcaption>\n"));
 }

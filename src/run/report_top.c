@@ -243,7 +243,9 @@ static void memory_tile(const struct report *report) {
     strbuf_add(out, STR("</b><span class=soft>most memory, on "));
     html_text(out, series->latest.devices[worst].name);
     if (most > 0)
-        strbuf_printf(out, " (%.0f&nbsp;%% of its ceiling)", 100 * most);
+        strbuf_printf(out, " (%s%.0f&nbsp;%% of its ceiling)",
+                      most < 0.01 ? "under " : "",
+                      most < 0.01 ? 1 : 100 * most);
     strbuf_add(out, STR("</span></div>\n"));
 }
 

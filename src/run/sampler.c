@@ -149,9 +149,12 @@ void sampler_close(struct sampler *sampler) {
     *sampler = (struct sampler){0};
 }
 
+/* The lap that ends has the sample before, the one that begins the one after:
+ * a peak is in the lap in which it was. */
 void sampler_lap(struct sampler *sampler) {
     if (!sampler->started)
         return;
+    sampler_now(sampler);
     pthread_mutex_lock(&sampler->lock);
     samples_lap(&sampler->series);
     pthread_mutex_unlock(&sampler->lock);
@@ -170,6 +173,7 @@ static json_t *describe(struct sampler *sampler,
 }
 
 json_t *sampler_describe_lap(struct sampler *sampler) {
+    sampler_now(sampler);
     return describe(sampler, &sampler->series.lap);
 }
 

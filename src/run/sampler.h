@@ -71,11 +71,11 @@ void sampler_close(struct sampler *sampler); /* stops; {0} is fine */
 /* A sample at this moment: at the end of a pass, say. */
 void sampler_now(struct sampler *sampler);
 
-/* Begin the lap's aggregates anew, with a sample at this moment. */
+/* Begin the lap's aggregates anew, with a sample before and one after it. */
 void sampler_lap(struct sampler *sampler);
 
-/* The aggregates since the last lap began, or over the whole run: see
- * samples_describe. The caller owns the reference. */
+/* The aggregates since the last lap began, to a sample at this moment, or over
+ * the whole run: see samples_describe. The caller owns the reference. */
 json_t *sampler_describe_lap(struct sampler *sampler);
 json_t *sampler_describe_run(struct sampler *sampler);
 

@@ -45,10 +45,16 @@ static void worsen(struct sample_level *level,
     level->known = true;
 }
 
-static struct sample_level level_of(const struct sample_device *device) {
-    return (struct sample_level){.live_max_bytes = device->live_bytes,
+static struct sample_level level_of(const struct samples *series,
+                                    const struct sample *sample, size_t d) {
+    const struct sample_device *device = &sample->devices[d];
+    struct sample_level level = {.live_max_bytes = device->live_bytes,
                                  .free_min_bytes = device->free_bytes,
                                  .known = device->total_bytes > 0};
+    if (device->peak_bytes != series->peaks[d] &&
+        device->peak_bytes > level.live_max_bytes)
+        level.live_max_bytes = device->peak_bytes;
+    return level;
 }
 
 static void merge_point(struct samples *series, size_t into, size_t from) {
@@ -77,8 +83,9 @@ static void halve(struct samples *series) {
     series->per_point *= 2;
 }
 
-static void add_totals(struct sample_totals *totals,
-                       const struct sample *sample, size_t devices) {
+static void add_totals(const struct samples *series,
+                       struct sample_totals *totals,
+                       const struct sample *sample) {
     totals->samples++;
     if (sample->cpu_percent >= 0) {
         totals->cpu_samples++;
@@ -92,8 +99,8 @@ static void add_totals(struct sample_totals *totals,
         if (sample->process_bytes > totals->process_max)
             totals->process_max = sample->process_bytes;
     }
-    for (size_t d = 0; d < devices; d++) {
-        struct sample_level level = level_of(&sample->devices[d]);
+    for (size_t d = 0; d < series->devices; d++) {
+        struct sample_level level = level_of(series, sample, d);
         worsen(&totals->devices[d], &level);
     }
 }
@@ -105,7 +112,7 @@ static void add_point(struct samples *series, const struct sample *sample) {
     series->points[p] = (struct sample_point){sample->t_ms, sample->cpu_percent,
                                               sample->process_bytes, 1};
     for (size_t d = 0; d < series->devices; d++)
-        series->levels[p * series->devices + d] = level_of(&sample->devices[d]);
+        series->levels[p * series->devices + d] = level_of(series, sample, d);
 }
 
 /* SAMPLE into the last point, which still stands for too few: as a point of
@@ -124,20 +131,22 @@ static void remember_latest(struct samples *series,
     latest->cpu_percent = sample->cpu_percent;
     latest->process_bytes = sample->process_bytes;
     for (size_t d = 0; d < series->devices; d++)
-        if (sample->devices[d].total_bytes)
+        if (sample->devices[d].total_bytes) {
             latest->devices[d] = sample->devices[d];
+            series->peaks[d] = sample->devices[d].peak_bytes;
+        }
 }
 
 void samples_add(struct samples *series, const struct sample *sample) {
-    remember_latest(series, sample);
-    add_totals(&series->run, sample, series->devices);
-    add_totals(&series->lap, sample, series->devices);
+    add_totals(series, &series->run, sample);
+    add_totals(series, &series->lap, sample);
     bool whole = !series->count ||
                  series->points[series->count - 1].samples >= series->per_point;
     if (whole || series->count == SAMPLES_MAX)
         add_point(series, sample);
     else
         extend_point(series, sample);
+    remember_latest(series, sample);
 }
 
 void samples_lap(struct samples *series) {

@@ -4,7 +4,8 @@
  * merged two by two and each point stands for twice as many samples from then
  * on, so a run of any length fits. A merged point keeps the worst of its
  * samples (most live, least free, most CPU), and the totals are taken over
- * every sample, so no peak is lost by thinning.
+ * every sample, so no peak is lost by thinning. Nor between two samples where
+ * the device tells its own peak: when that has changed, it was since the last.
  *
  *     struct samples series;
  *     if (!samples_open(&series, memory, devices, err)) ...
@@ -34,6 +35,8 @@ struct sample_device {
     uint64_t total_bytes;
     uint64_t free_bytes;    /* as the device sees it: others count too */
     uint64_t live_bytes;    /* what this process holds there */
+    uint64_t peak_bytes;    /* the most that it held there, ever or since it was
+                               counted anew; 0: not known */
     uint64_t ceiling_bytes; /* live never passes it; 0: none */
     uint64_t margin_bytes;  /* less free than this is pressure; 0: none */
 };
@@ -75,6 +78,7 @@ struct samples {
     struct sample_point *points; /* owned, [SAMPLES_MAX] */
     struct sample_level *levels; /* owned, [SAMPLES_MAX, devices] */
     struct sample latest;        /* each device's last good reading */
+    uint64_t peaks[SAMPLE_DEVICES_MAX]; /* peak_bytes at the last reading */
     struct sample_totals run, lap;
 };
 

@@ -70,6 +70,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_content(hub.large[path.rsplit("/", 1)[1]], {})
         if hub.token and self.headers.get("Authorization") != "Bearer " + hub.token:
             return self.send(401, b"", {"X-Error-Code": "GatedRepo"})
+        for old, new in hub.renamed.items():
+            if ("/" + old + "/") in path:
+                return self.send(307, b"moved", {"Location": self.path.replace(old, new)})
         parts = [urllib.parse.unquote(p) for p in path.split("/")[1:]]
         if parts[:2] == ["api", "models"]:
             self.api(parts[2] + "/" + parts[3], parts[4], parts[5])
@@ -181,6 +184,7 @@ class Hub:
         self.models = {}  # id -> {revision: commit}
         self.commits = {}  # commit -> {path: content}
         self.large = {}  # sha256 -> content
+        self.renamed = {}  # old id -> new id
         self.requests, self.faults, self.sent = [], [], 0
         self.token, self.tree_override = None, None
         self.server, self.cdn = Server(self, False), Server(self, True)

@@ -88,11 +88,11 @@ class Place:
     def pull(self, *arguments, **more):
         return self.ensembed("pull", *arguments, **more)
 
-    def python(self, cache, files, revision="", wait=True):
+    def python(self, cache, files, revision="", wait=True, model=ID):
         if not huggingface_hub:
             raise Skip("no huggingface_hub (tests/requirements.txt)")
         environment = self.environment | {"HF_HUB_CACHE": str(cache)}
-        command = [sys.executable, "-c", PYTHON, ID, revision, "|".join(files)]
+        command = [sys.executable, "-c", PYTHON, model, revision, "|".join(files)]
         if not wait:
             return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
                                     stderr=subprocess.DEVNULL)
@@ -164,6 +164,17 @@ def same_for_a_tag_and_a_commit(place):
     place.python(other, files, "refs/pr/1")
     place.python(other, files, place.commit)
     assert tagged != place.commit
+    same_trees(place.cache, other)
+
+
+def same_for_a_renamed_model(place):
+    place.hub.renamed["org/old"] = ID
+    out, _ = place.pull("org/old")
+    assert "org/old: downloaded" in out, out
+    folder = place.cache / "models--org--old/snapshots" / place.commit
+    files = [str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_symlink()]
+    other = place.folder / "python"
+    place.python(other, files, model="org/old")
     same_trees(place.cache, other)
 
 
@@ -302,6 +313,23 @@ def interrupted(place):
     whole(place)
 
 
+def interrupted_run(place):
+    chunks, out = write_chunks(place)
+    place.hub.faults.append(Fault("/cdn/", stall=30000))
+    command = ["run", chunks, "--model", ID, "--model", "org/other", "--out", out]
+    process = place.start(*command)
+    wait_for(lambda: place.part().exists() and place.part().stat().st_size, "a part on the disk")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 75 and "it goes on" in errors, errors
+    assert not place.gets("other")
+    place.ensembed(*command, expect=1)  # the other model is not there
+    assert [r[2].get("Range") for r in place.gets("/cdn/")] == [None, "bytes=30000-"]
+    [model, other] = json.loads((out / "summary.json").read_text())["models"]
+    assert model["cache"]["status"] == "resumed" and other["cache"]["status"] == "missing"
+    assert (out / "c/embeddings.npy").exists() or (out / "c/small.npy").exists() or list(out.rglob("*.npy"))
+
+
 def two_at_once(place):
     place.hub.faults.append(Fault("/cdn/", slow=0.02))
     both = [place.start("pull", ID) for _ in range(2)]
@@ -424,7 +452,7 @@ def full_disk(place):
 
 
 def refusals(place):
-    for word, sentence in (("org/none", "404"), (ID + "@none", "no such revision"),
+    for word, sentence in (("org/none", "no such model"), (ID + "@none", "no such revision"),
                            ("../x", "hub id")):
         _, errors = place.pull(word, expect=1)
         assert sentence in errors, errors
@@ -510,7 +538,8 @@ def offline(place):
                         ["embed", "--model", ID, "one"]):
             _, errors = place.ensembed(*command, *options, environment=environment, expect=1)
             assert "ensembed pull " + ID in errors, errors
-    place.ensembed("plan", chunks, "--model", ID, "--out", out, expect=1)
+    said, _ = place.ensembed("plan", chunks, "--model", ID, "--out", out, expect=1)
+    assert "`ensembed run` does that by itself" in said, said
     assert place.hub.accepted == 0
     place.pull(ID, "--no-offline", environment={"HF_HUB_OFFLINE": "1"})
     whole(place)
@@ -550,7 +579,7 @@ def no_safetensors(place):
     del files[WEIGHTS]
     place.hub.add("org/bin", files)
     _, errors = place.pull("org/bin", expect=1)
-    assert "safetensors" in errors and not place.gets("pytorch_model.bin"), errors
+    assert "safetensors" in errors and not place.cache.exists(), errors
 
 
 def shards(place):
@@ -563,10 +592,10 @@ def shards(place):
     assert repo["commits"][0]["state"] == "whole", repo
 
 
-CASES = [same_as_python, same_for_a_tag_and_a_commit, nothing_left_to_do_after_python,
+CASES = [same_as_python, same_for_a_tag_and_a_commit, same_for_a_renamed_model, nothing_left_to_do_after_python,
          nothing_left_to_do_for_python, pages_of_the_list, goes_on_by_itself, second_command_goes_on,
          goes_on_after_an_older_python, goes_on_after_a_killed_python, python_goes_on_after_our_death,
-         killed_at_any_moment, interrupted, two_at_once, python_holds_the_lock, too_many_requests,
+         killed_at_any_moment, interrupted, interrupted_run, two_at_once, python_holds_the_lock, too_many_requests,
          too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored,
          too_long_a_beginning, no_server, file_limit, full_disk, refusals, gated, hostile_lists,
          run_pulls, offline, newest_commit, short_names, no_safetensors, shards]

@@ -154,7 +154,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with hub.lock:
                 hub.sent += limit
             if fault.stall is not None:
-                hub.released.wait(20)
+                hub.released.wait(300)
         except OSError:
             pass
         if limit < len(body):

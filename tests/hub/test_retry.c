@@ -84,6 +84,9 @@ static void a_server_may_ask_for_more(void **state) {
     assert_true(retry_next(&retry, 0, 0, &wait));
     assert_in_range(wait, 50, 100); /* 0 does not mean: at once */
     retry = retry_begin(&rules);
+    assert_true(retry_next(&retry, 10, 0, &wait));
+    assert_in_range(wait, 50, 100);
+    retry = retry_begin(&rules);
     assert_false(retry_next(&retry, 5001, 1, &wait));
     assert_false(retry_next(&retry, INT64_MAX, 1, &wait));
 }

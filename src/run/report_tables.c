@@ -294,10 +294,14 @@ void report_slowest(const struct report *report) {
 
 /* ---- pressure and leases ------------------------------------------------ */
 
-static void from_to(struct strbuf *out, const json_t *of, const char *from,
-                    const char *to, const char *between, const char *unit) {
+/* BEGIN: where in OUT the first of several begins. */
+static void from_to(struct strbuf *out, size_t begin, const json_t *of,
+                    const char *from, const char *to, const char *between,
+                    const char *unit) {
     if (!lookup_has(of, from))
         return;
+    if (out->size > begin)
+        strbuf_add(out, STR(", "));
     html_count(out, lookup_count(of, from));
     if (lookup_has(of, to)) {
         strbuf_add(out, str_from(between));
@@ -326,15 +330,16 @@ bool report_mitigation_presses(const json_t *mitigation) {
 void report_mitigation_numbers(const struct report *report,
                                const json_t *mitigation) {
     struct strbuf *out = report->out;
+    size_t begin = out->size;
     const char *to = lookup_text(mitigation, "to_device");
-    from_to(out, mitigation, "from_tokens", "to_tokens", " \xe2\x86\x92 ",
-            " tokens");
-    from_to(out, mitigation, "texts", "tokens", " texts, ",
+    from_to(out, begin, mitigation, "from_tokens", "to_tokens",
+            " \xe2\x86\x92 ", " tokens");
+    from_to(out, begin, mitigation, "texts", "tokens", " texts, ",
             lookup_has(mitigation, "tokens") ? " tokens" : " texts");
-    from_to(out, mitigation, "layers_resident", "layers", " of ",
+    from_to(out, begin, mitigation, "layers_resident", "layers", " of ",
             " layers resident");
     if (*to) {
-        strbuf_add(out, STR("to "));
+        strbuf_add(out, out->size > begin ? STR(", to ") : STR("to "));
         html_text(out, to);
     }
 }

@@ -86,16 +86,18 @@ static void halve(struct samples *series) {
 static void add_totals(const struct samples *series,
                        struct sample_totals *totals,
                        const struct sample *sample) {
+    /* A first sample must count, if for little. */
+    double passed_ms = 1e-3 + (double)(sample->t_ms - series->latest.t_ms);
     totals->samples++;
     if (sample->cpu_percent >= 0) {
-        totals->cpu_samples++;
-        totals->cpu_sum += sample->cpu_percent;
+        totals->cpu_ms += sample->cpu_ms;
+        totals->cpu_sum += sample->cpu_percent * sample->cpu_ms;
         if (sample->cpu_percent > totals->cpu_max)
             totals->cpu_max = sample->cpu_percent;
     }
     if (sample->process_bytes) {
-        totals->process_samples++;
-        totals->process_sum += (double)sample->process_bytes;
+        totals->process_ms += passed_ms;
+        totals->process_sum += (double)sample->process_bytes * passed_ms;
         if (sample->process_bytes > totals->process_max)
             totals->process_max = sample->process_bytes;
     }
@@ -153,8 +155,8 @@ void samples_lap(struct samples *series) {
     series->lap = (struct sample_totals){0};
 }
 
-static double mean(double sum, uint64_t count) {
-    return count ? sum / (double)count : 0;
+static double mean(double sum, double ms) {
+    return ms > 0 ? sum / ms : 0;
 }
 
 json_t *samples_describe(const struct samples *series,
@@ -175,8 +177,8 @@ json_t *samples_describe(const struct samples *series,
     return json_pack(
         "{s:I, s:i, s:{s:f, s:f}, s:{s:I, s:I}, s:o}", "samples",
         (json_int_t)totals->samples, "interval_ms", interval_ms, "cpu_percent",
-        "mean", mean(totals->cpu_sum, totals->cpu_samples), "max",
-        totals->cpu_max, "process_bytes", "mean",
-        (json_int_t)mean(totals->process_sum, totals->process_samples), "max",
-        (json_int_t)totals->process_max, "devices", devices);
+        "mean", mean(totals->cpu_sum, totals->cpu_ms), "max", totals->cpu_max,
+        "process_bytes", "mean",
+        (json_int_t)(mean(totals->process_sum, totals->process_ms) + 0.5),
+        "max", (json_int_t)totals->process_max, "devices", devices);
 }

@@ -44,6 +44,7 @@ struct sample_device {
 struct sample {
     int64_t t_ms;
     double cpu_percent;     /* 100 is one core busy; < 0: not known yet */
+    double cpu_ms;          /* the time that it is the mean of */
     uint64_t process_bytes; /* resident; 0: not known */
     struct sample_device devices[SAMPLE_DEVICES_MAX];
 };
@@ -61,11 +62,12 @@ struct sample_point {
     uint32_t samples;
 };
 
-/* Over every sample since the last samples_lap (or the beginning). */
+/* Over every sample since the last samples_lap (or the beginning). Means are
+ * over time, as samples need not be evenly apart. */
 struct sample_totals {
-    uint64_t samples, cpu_samples, process_samples;
-    double cpu_sum, cpu_max;
-    double process_sum;
+    uint64_t samples;
+    double cpu_sum, cpu_ms, cpu_max;
+    double process_sum, process_ms;
     uint64_t process_max;
     struct sample_level devices[SAMPLE_DEVICES_MAX];
 };
@@ -97,10 +99,10 @@ void samples_lap(struct samples *series);
 const struct sample_level *samples_level(const struct samples *series, size_t p,
                                          size_t d);
 
-/* For a summary: {"samples", "interval_ms", "cpu_percent": {"mean", "max"},
- * "process_bytes": {"mean", "max"}, "devices": [{"device", "total_bytes",
- * "ceiling_bytes", "free_min_bytes", "live_max_bytes"}]}. A device that was
- * never read is left out. */
+/* For a summary: {"samples", "interval_ms" (the longest), "cpu_percent":
+ * {"mean", "max"}, "process_bytes": {"mean", "max"}, "devices": [{"device",
+ * "total_bytes", "ceiling_bytes", "free_min_bytes", "live_max_bytes"}]}. A
+ * device that was never read is left out. */
 json_t *samples_describe(const struct samples *series,
                          const struct sample_totals *totals, int interval_ms);
 

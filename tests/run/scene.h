@@ -301,6 +301,7 @@ static inline void scene_samples(struct samples *series) {
         struct sample sample = {.t_ms = t_ms,
                                 .cpu_percent =
                                     t_ms ? 180 + (double)(t_ms / 250 % 20) : -1,
+                                .cpu_ms = 250,
                                 .process_bytes = (uint64_t)(GIB + t_ms * 6000)};
         for (int d = 0; d < 2; d++) {
             bool pressed = d == 0 && t_ms > SCENE_PRESSURE_BEGIN_MS &&

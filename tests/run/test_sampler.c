@@ -133,29 +133,41 @@ static void laps_begin_anew(void **state) {
     struct memory memory = {0};
     struct samples series;
     assert_true(samples_open(&series, &memory, 1, NULL));
-    struct sample sample = {.cpu_percent = 90,
+    struct sample sample = {.t_ms = 100,
+                            .cpu_percent = 90,
+                            .cpu_ms = 100,
                             .process_bytes = 50,
                             .devices = {{"a", 100, 10, 70, 80, 90, 5}}};
     samples_add(&series, &sample);
     samples_lap(&series);
-    sample = (struct sample){.cpu_percent = 30,
+    sample = (struct sample){.t_ms = 200,
+                             .cpu_percent = 30,
+                             .cpu_ms = 100,
                              .process_bytes = 20,
                              .devices = {{"a", 100, 40, 60, 80, 90, 5}}};
     samples_add(&series, &sample);
+    sample.t_ms = 500; /* three times as long: it weighs three times as much */
+    sample.cpu_percent = 70;
+    sample.cpu_ms = 300;
+    sample.process_bytes = 40;
+    samples_add(&series, &sample);
+    sample.t_ms = 501;
     sample.cpu_percent = -1; /* not known: not in the mean */
+    sample.process_bytes = 0;
     sample.devices[0].total_bytes = 0;
     samples_add(&series, &sample);
     json_t *lap = samples_describe(&series, &series.lap, 250);
     json_t *should =
         json_pack("{s:i,s:i,s:{s:f,s:f},s:{s:i,s:i},s:[{s:s,s:i,s:i,s:i,s:i}]}",
-                  "samples", 2, "interval_ms", 250, "cpu_percent", "mean", 30.0,
-                  "max", 30.0, "process_bytes", "mean", 20, "max", 20,
+                  "samples", 3, "interval_ms", 250, "cpu_percent", "mean", 60.0,
+                  "max", 70.0, "process_bytes", "mean", 35, "max", 40,
                   "devices", "device", "a", "total_bytes", 100, "ceiling_bytes",
                   90, "free_min_bytes", 40, "live_max_bytes", 60);
     assert_true(json_equal(lap, should));
     json_t *run = samples_describe(&series, &series.run, 250);
-    assert_int_equal(lookup_count(run, "samples"), 3);
-    assert_int_equal(lookup_count(run, "process_bytes.mean"), 30);
+    assert_int_equal(lookup_count(run, "samples"), 4);
+    assert_int_equal(lookup_count(run, "process_bytes.mean"),
+                     (50 * 100 + 20 * 100 + 40 * 300) / 500);
     assert_int_equal(
         lookup_count(json_array_get(lookup_list(run, "devices"), 0),
                      "live_max_bytes"),
@@ -224,6 +236,13 @@ static void the_thread_reads_until_it_is_stopped(void **state) {
     assert_int_equal(memory_live(&memory), 0);
 }
 
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+/* A run that has gone on for so long that its next sample is a day away. */
+static int64_t long_ago(void) {
+    return clock_now_ns() - (int64_t)DAY_MS * 1000000 * 1000;
+}
+
 /* A card that held 500 for a moment between two samples. */
 static void read_peaked(void *context, struct sample_device *devices,
                         size_t count) {
@@ -249,7 +268,8 @@ static void a_peak_belongs_to_its_lap(void **state) {
     uint64_t peak = 3;
     struct sampler_setup setup = {.memory = &memory,
                                   .devices = 1,
-                                  .interval_ms = 24 * 3600 * 1000,
+                                  .interval_ms = DAY_MS,
+                                  .begin_ns = long_ago(),
                                   .read = read_peaked,
                                   .context = &peak};
     struct sampler sampler;
@@ -271,8 +291,8 @@ static void a_peak_belongs_to_its_lap(void **state) {
 static void stopping_is_prompt(void **state) {
     (void)state;
     struct memory memory = {0};
-    struct sampler_setup setup = {.memory = &memory,
-                                  .interval_ms = 24 * 3600 * 1000};
+    struct sampler_setup setup = {
+        .memory = &memory, .interval_ms = DAY_MS, .begin_ns = long_ago()};
     struct sampler sampler;
     assert_true(sampler_start(&sampler, &setup, NULL));
     clock_sleep_ms(50); /* until the thread waits */

@@ -160,30 +160,34 @@ struct memory_scale {
     bool ceiling, margin; /* their lines are within the chart */
 };
 
-/* A ceiling far above what was used would press all of it into one line. */
-enum { FAR_ABOVE = 12 };
-
-static struct memory_scale scale_of(const struct sample_device *device,
-                                    double peak) {
-    double ceiling = (double)device->ceiling_bytes;
-    double total = (double)device->total_bytes;
-    struct memory_scale scale = {.top = 1.15 * (peak > 0 ? peak : 1)};
-    if (ceiling <= 0 || (peak > 0 && ceiling > FAR_ABOVE * peak))
-        return scale;
-    scale.ceiling = true;
-    scale.others = total <= 2 * ceiling;
-    scale.margin = scale.others && device->margin_bytes > 0;
-    scale.top = 1.08 * (ceiling > peak ? ceiling : peak);
-    if (scale.others && total > scale.top)
-        scale.top = total;
-    return scale;
-}
-
 static double used_of(const struct sample_device *device,
                       const struct sample_level *level) {
     return device->total_bytes > level->free_min_bytes
                ? (double)(device->total_bytes - level->free_min_bytes)
                : 0;
+}
+
+/* A ceiling far above what was used would press all of it into one line. */
+enum { FAR_ABOVE = 12 };
+
+static struct memory_scale scale_of(const struct sample_device *device,
+                                    const struct sample_level *worst) {
+    double ceiling = (double)device->ceiling_bytes;
+    double total = (double)device->total_bytes;
+    double peak = (double)worst->live_max_bytes;
+    struct memory_scale scale = {.top = 1.15 * (peak > 0 ? peak : 1)};
+    scale.others = ceiling > 0 && total <= 2 * ceiling;
+    double shown = scale.others ? used_of(device, worst) : peak;
+    if (ceiling <= 0 || (shown > 0 && ceiling > FAR_ABOVE * shown)) {
+        scale.others = false;
+        return scale;
+    }
+    scale.ceiling = true;
+    scale.margin = scale.others && device->margin_bytes > 0;
+    scale.top = 1.08 * (ceiling > peak ? ceiling : peak);
+    if (scale.others && total > scale.top)
+        scale.top = total;
+    return scale;
 }
 
 /* Points of one curve; a gap where nothing could be read is bridged. */
@@ -203,29 +207,32 @@ static void curve(const struct report *report, size_t d, double top, bool used,
     }
 }
 
-static double first_x(const struct report *report) {
-    return report_across(report, (double)report->series->points[0].t_ms);
-}
-
-static double last_x(const struct report *report) {
+/* Where the device was first or last read: a lost one is read no more. */
+static double known_x(const struct report *report, size_t d, bool last) {
     const struct samples *series = report->series;
-    return report_across(report,
-                         (double)series->points[series->count - 1].t_ms);
+    for (size_t i = 0; i < series->count; i++) {
+        size_t p = last ? series->count - 1 - i : i;
+        if (samples_level(series, p, d)->known)
+            return report_across(report, (double)series->points[p].t_ms);
+    }
+    return 0;
 }
 
 static void memory_curves(const struct report *report, size_t d,
                           const struct memory_scale *scale) {
     struct strbuf *out = report->out;
     if (scale->others) {
-        strbuf_printf(out, "<path class=others d=\"M%.1f 100", first_x(report));
+        strbuf_printf(out, "<path class=others d=\"M%.1f 100",
+                      known_x(report, d, false));
         curve(report, d, scale->top, true, false);
         curve(report, d, scale->top, false, true);
         strbuf_add(out, STR("Z\"/>"));
     }
-    strbuf_printf(out, "<path class=area d=\"M%.1f 100", first_x(report));
+    strbuf_printf(out, "<path class=area d=\"M%.1f 100",
+                  known_x(report, d, false));
     curve(report, d, scale->top, false, false);
     strbuf_printf(out, "L%.1f 100Z\"/><path class=live d=\"M%.1f 100",
-                  last_x(report), first_x(report));
+                  known_x(report, d, true), known_x(report, d, false));
     curve(report, d, scale->top, false, false);
     strbuf_add(out, STR("\"/>"));
 }
@@ -279,7 +286,7 @@ static void memory_chart(const struct report *report, size_t d) {
     const struct samples *series = report->series;
     const struct sample_device *device = &series->latest.devices[d];
     double peak = (double)series->run.devices[d].live_max_bytes;
-    struct memory_scale scale = scale_of(device, peak);
+    struct memory_scale scale = scale_of(device, &series->run.devices[d]);
     double step = step_bytes(scale.top, 5);
     chart_begin(out, "memory", "Memory over time on ", device->name);
     grid_lines(out, step, scale.top);

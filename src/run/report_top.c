@@ -284,7 +284,7 @@ void report_tiles(const struct report *report) {
     memory_tile(report);
     tile_begin(out);
     html_count(out, pressing(report));
-    tile_end(out, "actions under memory pressure");
+    tile_end(out, "actions under pressure");
     if (report->recorder) {
         tile_begin(out);
         html_count(out,

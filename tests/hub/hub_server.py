@@ -14,6 +14,7 @@ one redirects to it.
 import hashlib
 import http.server
 import json
+import ssl
 import threading
 import time
 import urllib.parse
@@ -97,10 +98,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         rows = [hub.row(p, c) for p, c in hub.commits[commit].items()]
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
         start = int(query.get("cursor", ["0"])[0])
-        headers = {}
+        headers, own = {}, hub.url.split(":")[0] + "://" + self.headers["Host"]
         if start + PAGE < len(rows):
             headers["Link"] = '<%s/api/models/%s/tree/%s?recursive=true&cursor=%d>; rel="next"' % (
-                hub.url, model, commit, start + PAGE)
+                own, model, commit, start + PAGE)
         self.send_json(rows[start:start + PAGE], headers)
 
     def resolve(self, model, revision, path):
@@ -196,6 +197,15 @@ class Hub:
         for server in (self.server, self.cdn):
             server.shutdown()
             server.server_close()
+
+    def speak_tls(self, certificate, key):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        for server in (self.server, self.cdn):
+            server.socket = context.wrap_socket(server.socket, server_side=True,
+                                                do_handshake_on_connect=False)
+        self.url = self.url.replace("http:", "https:")
+        self.cdn_url = self.cdn_url.replace("http:", "https:")
 
     @property
     def accepted(self):

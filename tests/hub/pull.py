@@ -26,6 +26,11 @@ try:
 except ImportError:
     huggingface_hub = None
 
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(sys.argv[1])
 ID = "org/small"
@@ -327,6 +332,7 @@ def interrupted_run(place):
     place.ensembed(*command, expect=1)  # the other model is not there
     assert [r[2].get("Range") for r in place.gets("/cdn/")] == [None, "bytes=30000-"]
     [model, other] = json.loads((out / "summary.json").read_text())["models"]
+    check_schemas(out)
     assert model["cache"]["status"] == "resumed" and other["cache"]["status"] == "missing"
     assert (out / "c/embeddings.npy").exists() or (out / "c/small.npy").exists() or list(out.rglob("*.npy"))
 
@@ -437,6 +443,8 @@ def file_limit(place):
 
 def full_disk(place):
     place.cache.mkdir()
+    if not shutil.which("mount"):
+        raise Skip("no mount here")
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place.cache],
                           capture_output=True, text=True)
     if done.returncode:
@@ -476,6 +484,33 @@ def gated(place):
     assert "secret" not in out + errors and "Signature" not in out + errors, errors
 
 
+def certificates(place):
+    if not shutil.which("openssl"):
+        raise Skip("no openssl here")
+    key, certificate = place.folder / "key.pem", place.folder / "certificate.pem"
+    done = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                           "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=hub",
+                           "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
+                           "-out", certificate], capture_output=True, text=True)
+    if done.returncode:
+        raise Skip("no certificate: " + done.stderr)
+    place.hub.speak_tls(certificate, key)
+    secure = {"HF_ENDPOINT": place.hub.url}
+    _, errors = place.pull(ID, expect=1, environment=secure)
+    assert "certificate" in errors and "SSL_CERT_FILE" in errors, errors
+    assert not place.hub.requests and not place.cache.exists()
+    place.pull(ID, environment=secure | {"SSL_CERT_FILE": str(certificate)})
+    whole(place)
+
+
+def through_a_proxy(place):
+    """The hub's server takes whole addresses, so it is a proxy too."""
+    place.pull(ID, environment={"HF_ENDPOINT": "http://hub.invalid", "http_proxy": place.hub.url,
+                                "no_proxy": "127.0.0.1"})
+    assert all(r[1].startswith("http://hub.invalid/") != r[3] for r in place.hub.requests)
+    whole(place)
+
+
 def hostile_lists(place):
     good = place.hub.row("config.json", b"{}")
     for bad in ({"path": "../../../evil"}, {"path": "/tmp/evil"}, {"path": "a//b"}, {"path": "a/./b"},
@@ -503,6 +538,18 @@ def write_chunks(place):
     return place.folder / "c", place.folder / "out"
 
 
+def check_schemas(out):
+    """The summary of a run, and its events of the hub, against what docs/ promises."""
+    if not jsonschema:
+        return
+    events = map(json.loads, (out / "events.jsonl").read_text().splitlines())
+    for name, documents in (("summary", [json.loads((out / "summary.json").read_text())]),
+                            ("events", [e for e in events if e["type"] in ("cache", "retrying")])):
+        schema = json.loads((ROOT / ("docs/%s.schema.json" % name)).read_text())
+        for document in documents:
+            jsonschema.validate(document, schema)
+
+
 def run_pulls(place):
     chunks, out = write_chunks(place)
     place.hub.faults.append(Fault("/tree/", status=502))
@@ -516,6 +563,7 @@ def run_pulls(place):
     [again] = [e for e in events if e["type"] == "retrying"]
     assert (again["attempt"], again["of"]) == (2, 6) and "502" in again["cause"], again
     assert again["wait_ms"] > 0 and again["model"] == ID, again
+    check_schemas(out)
     # From here on nothing may ask anybody.
     before = place.hub.accepted
     for command in (["run", chunks, "--model", ID, "--out", out], ["search", out, "one"],
@@ -595,7 +643,8 @@ CASES = [same_as_python, same_for_a_tag_and_a_commit, same_for_a_renamed_model, 
          goes_on_after_an_older_python, goes_on_after_a_killed_python, python_goes_on_after_our_death,
          killed_at_any_moment, interrupted, interrupted_run, many_at_once, python_holds_the_lock, too_many_requests,
          too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored,
-         too_long_a_beginning, no_server, file_limit, full_disk, refusals, gated, hostile_lists,
+         too_long_a_beginning, no_server, file_limit, full_disk, refusals, gated, certificates,
+         through_a_proxy, hostile_lists,
          run_pulls, offline, newest_commit, short_names, no_safetensors, shards]
 
 

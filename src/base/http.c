@@ -157,6 +157,10 @@ static bool explain(const struct transfer *t, CURLcode code, const char *detail,
         return error_set(err, ERROR_BUSY, "%.*s: the server fell silent (%s)",
                          STR_ARG(url), detail);
     case CURLE_PEER_FAILED_VERIFICATION:
+        return error_set(err, ERROR_IO,
+                         "%.*s: %s: a network with certificates of its own "
+                         "wants their file in SSL_CERT_FILE",
+                         STR_ARG(url), detail);
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_FAILED_INIT:

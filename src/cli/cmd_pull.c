@@ -68,16 +68,12 @@ int command_pull(const struct program *program, struct error *err) {
     for (size_t i = 0; i < options->words.count; i++) {
         struct error cause = {0};
         pull_one(program, &run, options->words.items[i], list, &arena, &cause);
-        if (cause.code && !err->code)
+        if (cause.code && (!err->code || cause.code == ERROR_INTERRUPTED))
             *err = cause;
         else if (cause.code)
             terminal_log(program->terminal, LOG_ERROR, cause.message);
-        if (cause.code == ERROR_INTERRUPTED) {
-            error_set(err, ERROR_INTERRUPTED,
-                      "interrupted; what was fetched is kept: run the same "
-                      "command again and it goes on");
+        if (cause.code == ERROR_INTERRUPTED)
             break;
-        }
     }
     if (options->json)
         command_print_json(json_incref(list));

@@ -516,9 +516,11 @@ static bool check_exclusive(struct parser *parser) {
 /* HF_HUB_OFFLINE is of the environment's level, below ENSEMBED_OFFLINE. */
 static bool go_offline(struct parser *parser) {
     const struct option_row *row = option_find(STR("offline"));
-    if (parser->said[row_index(row)] < LEVEL_ENVIRONMENT &&
-        parser->options->hub_offline)
+    enum level *said = &parser->said[row_index(row)];
+    if (*said < LEVEL_ENVIRONMENT && parser->options->hub_offline) {
         parser->options->offline = true;
+        *said = LEVEL_ENVIRONMENT;
+    }
     return true;
 }
 

@@ -98,21 +98,34 @@ static int by_size(const void *a, const void *b) {
     return s != t ? (s > t) - (s < t) : strcmp(x->path, y->path);
 }
 
-static bool check(const struct choice *choice, const char *id,
-                  struct error *err) {
-    bool config = false, weights = false;
-    for (size_t i = 0; i < choice->count; i++) {
-        struct str name = name_of(choice->files[i]->path);
-        config = config || str_equal(name, STR("config.json"));
-        weights = weights || str_ends(name, STR(".safetensors"));
-    }
-    if (config && weights)
+/* What the names seen so far can do. */
+struct seen {
+    bool config, weights;
+};
+
+static void see(struct seen *seen, const char *path) {
+    struct str name = name_of(path);
+    seen->config = seen->config || str_equal(name, STR("config.json"));
+    seen->weights = seen->weights ||
+                    str_equal(name, STR("model.safetensors")) || is_shard(name);
+}
+
+static bool check(struct seen seen, const char *id, struct error *err) {
+    if (seen.config && seen.weights)
         return true;
     return error_set(err, ERROR_UNSUPPORTED,
                      "%s has no %s, and only models with safetensors weights "
-                     "are read so far: nothing was fetched; use another model "
-                     "or a revision that has them",
-                     id, config ? "model.safetensors" : "config.json");
+                     "are read so far: use another model or a revision that "
+                     "has them",
+                     id, seen.config ? "model.safetensors" : "config.json");
+}
+
+bool choose_possible(const struct repo_tree *tree, const char *id,
+                     struct error *err) {
+    struct seen seen = {false, false};
+    for (size_t i = 0; i < tree->count; i++)
+        see(&seen, tree->files[i].path);
+    return check(seen, id, err);
 }
 
 bool choose_files(struct arena *arena, const struct repo_tree *tree,
@@ -123,11 +136,14 @@ bool choose_files(struct arena *arena, const struct repo_tree *tree,
         .files = arena_alloc(arena, tree->count, sizeof *choice->files, err)};
     if (!choice->files)
         return false;
+    struct seen seen = {false, false};
     find_folders(modules, &folders);
     for (size_t i = 0; i < tree->count; i++)
-        if (is_chosen(arena, tree, &folders, tree->files[i].path))
+        if (is_chosen(arena, tree, &folders, tree->files[i].path)) {
             choice->files[choice->count++] = &tree->files[i];
+            see(&seen, tree->files[i].path);
+        }
     if (choice->count)
         qsort(choice->files, choice->count, sizeof *choice->files, by_size);
-    return check(choice, id, err);
+    return check(seen, id, err);
 }

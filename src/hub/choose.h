@@ -21,6 +21,11 @@ struct choice {
     size_t count;
 };
 
+/* Can there be a model in the repository at all? To be asked before anything of
+ * it is in the cache. ERROR_UNSUPPORTED as below. */
+bool choose_possible(const struct repo_tree *tree, const char *id,
+                     struct error *err);
+
 /* MODULES is the content of modules.json, or NULL where there is none.
  * ERROR_UNSUPPORTED for a repository without config.json or safetensors. */
 bool choose_files(struct arena *arena, const struct repo_tree *tree,

@@ -152,7 +152,9 @@ static bool find_tree(struct fetch *f, struct error *err) {
     if (!path)
         return false;
     return repo_tree_load(&f->tree, path) ||
-           (ask_tree(f, err) && write_tree(f, path, err));
+           (ask_tree(f, err) &&
+            choose_possible(&f->tree, f->request->id, err) &&
+            write_tree(f, path, err));
 }
 
 /* ---- folders and small files --------------------------------------------- */
@@ -212,7 +214,8 @@ static bool write_ref(struct fetch *f, struct error *err) {
 
 static void show_progress(struct fetch *f) {
     int64_t spent = clock_now_ms() - f->begin_ms;
-    uint64_t got = f->done - f->done_first, left = f->total - f->done;
+    uint64_t got = f->done > f->done_first ? f->done - f->done_first : 0;
+    uint64_t left = f->total - f->done;
     struct progress progress = {.collection = f->request->id,
                                 .stage = "pull",
                                 .model = f->current->path,
@@ -234,6 +237,8 @@ struct watching {
 static void on_here(void *context, uint64_t bytes) {
     struct watching *w = context;
     w->fetch->done = w->before + bytes;
+    if (w->fetch->done > w->fetch->total) /* another process fetches too */
+        w->fetch->done = w->fetch->total;
     show_progress(w->fetch);
 }
 
@@ -241,8 +246,8 @@ static bool fetch_file(struct fetch *f, const struct repo_file *file,
                        struct error *err) {
     if (blob_present(&f->arena, &f->place, file))
         return true;
-    struct watching watching = {
-        f, f->done - blob_bytes_here(&f->arena, &f->place, file)};
+    uint64_t here = blob_bytes_here(&f->arena, &f->place, file);
+    struct watching watching = {f, f->done > here ? f->done - here : 0};
     struct blob_watch watch = {&watching, on_here};
     struct blob_report blob = {0};
     f->current = file;

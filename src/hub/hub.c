@@ -62,6 +62,10 @@ static bool not_there(const struct hub *hub, const char *what,
                          "%s: the model has no such revision (404 for %s): "
                          "check what stands after the @",
                          hub->model, what);
+    if (code && strcmp(code, "RepoNotFound") == 0)
+        return error_set(err, ERROR_MISSING,
+                         "%s: the hub has no such model (404): check the name",
+                         hub->model);
     return error_set(err, ERROR_MISSING,
                      "%s: the hub has no %s (404): check the name of the "
                      "model and its revision",

@@ -106,7 +106,13 @@ static struct model_files *not_refreshed(const struct search *s,
     }
     model_files_free(files);
     s->use->status = "missing";
-    error_set(err, cause->code, "%s", cause->message);
+    if (cause->code == ERROR_INTERRUPTED)
+        error_set(err, ERROR_INTERRUPTED,
+                  "%s: interrupted while it was fetched; what came is kept: "
+                  "run the same command again and it goes on",
+                  s->request->reference);
+    else
+        error_set(err, cause->code, "%s", cause->message);
     return NULL;
 }
 
@@ -125,6 +131,15 @@ static struct model_files *pull(const struct search *s, const char *id,
     s->use->status = status_of(&report, old_commit);
     model_files_free(files);
     return open_files(s, err);
+}
+
+/* Who plans online learns that a run would fetch it. */
+static void not_fetched(const struct search *s, const struct error *cause,
+                        struct error *err) {
+    bool would = s->options->hub.settings.endpoint && !s->options->hub.pull &&
+                 cause->code == ERROR_MISSING;
+    error_set(err, cause->code, "%s%s", cause->message,
+              would ? " (`ensembed run` does that by itself)" : "");
 }
 
 struct model_files *fetching_open(struct memory *memory,
@@ -155,7 +170,7 @@ struct model_files *fetching_open(struct memory *memory,
     if (may && (refresh || cause.code == ERROR_MISSING))
         files = pull(&s, id, files, err);
     else if (!files)
-        error_set(err, cause.code, "%s", cause.message);
+        not_fetched(&s, &cause, err);
     emit(&s, id, files);
     return files;
 }

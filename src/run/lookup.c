@@ -48,3 +48,28 @@ json_t *lookup_list(const json_t *root, const char *path) {
     const json_t *list = lookup(root, path);
     return json_is_array(list) ? (json_t *)(uintptr_t)list : NULL;
 }
+
+bool lookup_goes_on(const char *code) {
+    return strcmp(code, "interrupted") == 0 || strcmp(code, "disk_full") == 0 ||
+           strcmp(code, "busy") == 0;
+}
+
+/* FIRST, or the code of LIST's first entry that failed. Stops at one that ends
+ * a run. */
+static const char *first_code(json_t *list, const char *first) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach(list, i, entry) {
+        const char *code = lookup_text(entry, "error.code");
+        if (lookup_goes_on(code))
+            return code;
+        if (*code && strcmp(first, "none") == 0)
+            first = code;
+    }
+    return first;
+}
+
+const char *lookup_run_status(const json_t *summary) {
+    const char *first = first_code(lookup_list(summary, "models"), "none");
+    return first_code(lookup_list(summary, "collections"), first);
+}

@@ -54,8 +54,11 @@ static const struct family pass_families[] = {
     {"ensembed_pass_batches_total", "Batches of a pass.", COUNTER, "batches", 1,
      NULL},
     {"ensembed_pass_texts_total",
-     "Distinct texts of a pass: computed, taken from the store, failed.",
+     "Distinct texts of a pass: computed, of these on another device than "
+     "planned, taken from the store, failed.",
      COUNTER, "computed", 1, "state=\"computed\""},
+    {"ensembed_pass_texts_total", NULL, COUNTER, "elsewhere", 1,
+     "state=\"elsewhere\""},
     {"ensembed_pass_texts_total", NULL, COUNTER, "reused", 1,
      "state=\"reused\""},
     {"ensembed_pass_texts_total", NULL, COUNTER, "failed", 1,
@@ -64,8 +67,8 @@ static const struct family pass_families[] = {
      GAUGE, "budget_tokens", 1, NULL},
     {"ensembed_pass_peak_bytes",
      "Most memory of a pass: as planned before it and as measured.", GAUGE,
-     "planned_peak_bytes", 1, "kind=\"planned\""},
-    {"ensembed_pass_peak_bytes", NULL, GAUGE, "measured_peak_bytes", 1,
+     "memory.planned.private_bytes", 1, "kind=\"planned\""},
+    {"ensembed_pass_peak_bytes", NULL, GAUGE, "memory.private_peak_bytes", 1,
      "kind=\"measured\""},
 };
 
@@ -73,7 +76,7 @@ static const struct family device_families[] = {
     {"ensembed_pass_device_tokens_total", "Tokens of a pass by device.",
      COUNTER, "tokens", 1, NULL},
     {"ensembed_pass_device_peak_bytes", "Most memory of a pass by device.",
-     GAUGE, "planned_peak_bytes", 1, "kind=\"planned\""},
+     GAUGE, "plan.peak_bytes", 1, "kind=\"planned\""},
     {"ensembed_pass_device_peak_bytes", NULL, GAUGE, "measured_peak_bytes", 1,
      "kind=\"measured\""},
 };
@@ -223,12 +226,11 @@ static void families(struct strbuf *out, const json_t *summary,
 /* ---- the run as a whole ------------------------------------------------- */
 
 static void status_of_run(struct strbuf *out, const json_t *summary) {
-    const char *status = lookup_text(summary, "status");
     head(out, "ensembed_run_status", GAUGE,
          "1; the label says how the run ended, none: nothing failed.");
     strbuf_add(out, STR("ensembed_run_status{"));
     label(out, "program", lookup_text(summary, "program"));
-    label(out, "status", *status ? status : "unknown");
+    label(out, "status", lookup_run_status(summary));
     strbuf_add(out, STR("} 1\n"));
 }
 

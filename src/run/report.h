@@ -23,9 +23,7 @@
 #include "run/recorder.h"
 #include "run/samples.h"
 
-/* SUMMARY as summary_make makes it, plus, where the run knows it, the member
- * "status": "interrupted" | "disk_full" | ... (a name of base/error.h, "none"
- * if all went well) and "message". Members may be absent or of other types.
+/* SUMMARY as summary_make makes it; members may be absent or of other types.
  * RECORDER and SERIES may be NULL; the sampler must have stopped. */
 bool report_write(const char *path, const json_t *summary,
                   const struct recorder *recorder, const struct samples *series,

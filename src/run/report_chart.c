@@ -143,7 +143,7 @@ static void mark_signs(const struct report *report, const char *device) {
         text_ms(text, t_ms);
         strbuf_printf(out, "<span class=act style=left:%.2f%% title=\"%s: ",
                       report_across(report, t_ms) / 10, text);
-        html_text(out, lookup_text(mitigation, "type"));
+        html_text(out, report_mitigation_type(mitigation));
         strbuf_add_char(out, ' ');
         report_mitigation_numbers(report, mitigation);
         strbuf_add(out, STR(" &ndash; "));
@@ -160,30 +160,34 @@ struct memory_scale {
     bool ceiling, margin; /* their lines are within the chart */
 };
 
-/* A ceiling far above what was used would press all of it into one line. */
-enum { FAR_ABOVE = 12 };
-
-static struct memory_scale scale_of(const struct sample_device *device,
-                                    double peak) {
-    double ceiling = (double)device->ceiling_bytes;
-    double total = (double)device->total_bytes;
-    struct memory_scale scale = {.top = 1.15 * (peak > 0 ? peak : 1)};
-    if (ceiling <= 0 || (peak > 0 && ceiling > FAR_ABOVE * peak))
-        return scale;
-    scale.ceiling = true;
-    scale.others = total <= 2 * ceiling;
-    scale.margin = scale.others && device->margin_bytes > 0;
-    scale.top = 1.08 * (ceiling > peak ? ceiling : peak);
-    if (scale.others && total > scale.top)
-        scale.top = total;
-    return scale;
-}
-
 static double used_of(const struct sample_device *device,
                       const struct sample_level *level) {
     return device->total_bytes > level->free_min_bytes
                ? (double)(device->total_bytes - level->free_min_bytes)
                : 0;
+}
+
+/* A ceiling far above what was used would press all of it into one line. */
+enum { FAR_ABOVE = 12 };
+
+static struct memory_scale scale_of(const struct sample_device *device,
+                                    const struct sample_level *worst) {
+    double ceiling = (double)device->ceiling_bytes;
+    double total = (double)device->total_bytes;
+    double peak = (double)worst->live_max_bytes;
+    struct memory_scale scale = {.top = 1.15 * (peak > 0 ? peak : 1)};
+    scale.others = ceiling > 0 && total <= 2 * ceiling;
+    double shown = scale.others ? used_of(device, worst) : peak;
+    if (ceiling <= 0 || (shown > 0 && ceiling > FAR_ABOVE * shown)) {
+        scale.others = false;
+        return scale;
+    }
+    scale.ceiling = true;
+    scale.margin = scale.others && device->margin_bytes > 0;
+    scale.top = 1.08 * (ceiling > peak ? ceiling : peak);
+    if (scale.others && total > scale.top)
+        scale.top = total;
+    return scale;
 }
 
 /* Points of one curve; a gap where nothing could be read is bridged. */
@@ -203,29 +207,32 @@ static void curve(const struct report *report, size_t d, double top, bool used,
     }
 }
 
-static double first_x(const struct report *report) {
-    return report_across(report, (double)report->series->points[0].t_ms);
-}
-
-static double last_x(const struct report *report) {
+/* Where the device was first or last read: a lost one is read no more. */
+static double known_x(const struct report *report, size_t d, bool last) {
     const struct samples *series = report->series;
-    return report_across(report,
-                         (double)series->points[series->count - 1].t_ms);
+    for (size_t i = 0; i < series->count; i++) {
+        size_t p = last ? series->count - 1 - i : i;
+        if (samples_level(series, p, d)->known)
+            return report_across(report, (double)series->points[p].t_ms);
+    }
+    return 0;
 }
 
 static void memory_curves(const struct report *report, size_t d,
                           const struct memory_scale *scale) {
     struct strbuf *out = report->out;
     if (scale->others) {
-        strbuf_printf(out, "<path class=others d=\"M%.1f 100", first_x(report));
+        strbuf_printf(out, "<path class=others d=\"M%.1f 100",
+                      known_x(report, d, false));
         curve(report, d, scale->top, true, false);
         curve(report, d, scale->top, false, true);
         strbuf_add(out, STR("Z\"/>"));
     }
-    strbuf_printf(out, "<path class=area d=\"M%.1f 100", first_x(report));
+    strbuf_printf(out, "<path class=area d=\"M%.1f 100",
+                  known_x(report, d, false));
     curve(report, d, scale->top, false, false);
     strbuf_printf(out, "L%.1f 100Z\"/><path class=live d=\"M%.1f 100",
-                  last_x(report), first_x(report));
+                  known_x(report, d, true), known_x(report, d, false));
     curve(report, d, scale->top, false, false);
     strbuf_add(out, STR("\"/>"));
 }
@@ -263,9 +270,6 @@ static void limit_labels(struct strbuf *out, const struct sample_device *device,
                       "<span class=\"right limit\" style=\"top:%.2f%%\">"
                       "ceiling %s</span>",
                       down((double)device->ceiling_bytes, scale->top), text);
-    else if (device->ceiling_bytes)
-        strbuf_printf(
-            out, "<span class=what>the ceiling, %s, is far above</span>", text);
     if (!scale->margin)
         return;
     text_bytes(text, device->margin_bytes);
@@ -282,7 +286,7 @@ static void memory_chart(const struct report *report, size_t d) {
     const struct samples *series = report->series;
     const struct sample_device *device = &series->latest.devices[d];
     double peak = (double)series->run.devices[d].live_max_bytes;
-    struct memory_scale scale = scale_of(device, peak);
+    struct memory_scale scale = scale_of(device, &series->run.devices[d]);
     double step = step_bytes(scale.top, 5);
     chart_begin(out, "memory", "Memory over time on ", device->name);
     grid_lines(out, step, scale.top);
@@ -374,6 +378,18 @@ static void speed_chart(const struct report *report, const char *device) {
 
 /* ---- figures ------------------------------------------------------------ */
 
+static void ceiling_caption(struct strbuf *out, double peak, double ceiling) {
+    char most[HTML_NUMBER_BYTES], all[HTML_NUMBER_BYTES];
+    bool little = peak > 0 && peak < ceiling / 100;
+    text_bytes(most, (uint64_t)peak);
+    text_bytes(all, (uint64_t)ceiling);
+    strbuf_printf(out,
+                  " <span class=soft>&middot; at most %s of its ceiling of %s, "
+                  "%s%.0f&nbsp;%%</span>",
+                  most, all, little ? "less than " : "",
+                  little ? 1 : 100 * peak / ceiling);
+}
+
 static void device_caption(const struct report *report, size_t d,
                            const char *name) {
     struct strbuf *out = report->out;
@@ -383,10 +399,7 @@ static void device_caption(const struct report *report, size_t d,
         const struct sample_device *device = &report->series->latest.devices[d];
         double peak = (double)report->series->run.devices[d].live_max_bytes;
         if (device->ceiling_bytes)
-            strbuf_printf(out,
-                          " <span class=soft>&middot; at most %.0f&nbsp;%% of "
-                          "its ceiling</span>",
-                          100 * peak / (double)device->ceiling_bytes);
+            ceiling_caption(out, peak, (double)device->ceiling_bytes);
     }
     strbuf_add(out, STR("</figcaption>\n"));
 }
@@ -471,8 +484,9 @@ static void keys(struct strbuf *out) {
         out,
         STR("<div class=keys><span class=key><i style=\"--c:var(--live)\"></i>"
             "held by this run</span><span class=key><i style=\"--c:"
-            "var(--others)\"></i>held by others</span><span>&#9660; something "
-            "was done under pressure; point at it</span><span>a dark foot: "
+            "var(--others)\"></i>held by others</span><span>&#9660; a "
+            "decision; "
+            "point at it</span><span>a dark foot: "
             "loading</span></div>\n"));
 }
 

@@ -27,6 +27,12 @@ extern const char report_head[], report_style[], report_chart_style[];
 enum { REPORT_COLOURS = 6 };
 unsigned report_colour(const struct report *report, const char *model);
 
+const char *report_mitigation_type(const json_t *mitigation);
+
+/* Was it done because memory (or a device) was lacking? Relief is not, nor a
+ * smaller budget because the longer texts are done. */
+bool report_mitigation_presses(const json_t *mitigation);
+
 /* What a mitigation changed, as text: "16,384 → 8,192 tokens". */
 void report_mitigation_numbers(const struct report *report,
                                const json_t *mitigation);

@@ -63,7 +63,7 @@ static void collection_row(struct strbuf *out, const json_t *collection) {
     const char *reason = lookup_text(collection, "error.message");
     strbuf_add(out, STR("<td class=w>"));
     html_text(out, *reason ? reason : lookup_text(collection, "reason"));
-    const char *mode = lookup_text(collection, "mode.chosen");
+    const char *mode = lookup_text(collection, "mode.name");
     if (*mode) {
         strbuf_add(out, *reason ? STR("<br>mode ") : STR("mode "));
         html_text(out, mode);
@@ -122,16 +122,19 @@ static void cell_texts(struct strbuf *out, const json_t *pass) {
         html_count(out, lookup_count(pass, "reused"));
         strbuf_add(out, STR(" reused</span>"));
     }
+    if (lookup_count(pass, "elsewhere")) {
+        strbuf_add(out, STR("<br><span title=\"on another device than "
+                            "planned: the summary names them\">"));
+        html_count(out, lookup_count(pass, "elsewhere"));
+        strbuf_add(out, STR(" elsewhere</span>"));
+    }
     strbuf_add(out, STR("</td>"));
 }
 
 /* The plan's figure, and the measured one with its share of it. */
 static void cells_peaks(struct strbuf *out, const json_t *pass) {
-    bool old = !lookup_has(pass, "planned_peak_bytes");
-    const char *plan =
-        old ? "memory.planned.private_bytes" : "planned_peak_bytes";
-    const char *real =
-        old ? "memory.private_peak_bytes" : "measured_peak_bytes";
+    static const char plan[] = "memory.planned.private_bytes";
+    static const char real[] = "memory.private_peak_bytes";
     cell_bytes(out, pass, plan);
     if (!lookup_has(pass, real)) {
         html_cell_none(out);
@@ -172,17 +175,24 @@ static void pass_row(const struct report *report, const json_t *collection,
     html_row_end(out);
 }
 
+/* A pass's budgets by mode: a list with an entry a device. */
+static const json_t *budgets_of(const json_t *pass, const char *device) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach(lookup_list(pass, "budgets"), i, entry) {
+        if (strcmp(lookup_text(entry, "device"), device) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
 static void budget_rows(const struct report *report, const json_t *collection,
                         const json_t *pass) {
     struct strbuf *out = report->out;
     size_t i;
     json_t *device;
     json_array_foreach(lookup_list(pass, "devices"), i, device) {
-        const json_t *budgets = lookup(device, "budgets");
-        if (!budgets)
-            budgets = lookup(pass, "budgets");
-        if (!json_is_object(budgets))
-            continue;
+        const json_t *budgets = budgets_of(pass, lookup_text(device, "device"));
         html_row(out);
         cell_text(out, collection, "collection");
         cell_model(report, lookup_text(pass, "model"));
@@ -191,8 +201,11 @@ static void budget_rows(const struct report *report, const json_t *collection,
         cell_count(out, budgets, "sequential");
         cell_count(out, budgets, "simultaneous");
         cell_count(out, device, "budget_tokens");
-        cell_bytes(out, device, "planned_peak_bytes");
+        cell_bytes(out, device, "plan.peak_bytes");
         cell_bytes(out, device, "measured_peak_bytes");
+        cell_bytes(out, device, "ceiling_bytes");
+        cell_count(out, device, "texts");
+        cell_ms(out, device, "busy_ms");
         html_row_end(out);
     }
 }
@@ -229,11 +242,13 @@ void report_passes(const struct report *report) {
     html_table_end(out);
 
     before = out->size;
-    strbuf_add(out, STR("<h3>Budgets</h3>\n<p class=soft>The most tokens that "
-                        "one batch could have in each mode, and the budget "
-                        "that the pass began with.</p>"));
+    strbuf_add(out, STR("<h3>By device</h3>\n<p class=soft>The most tokens "
+                        "that one batch may have in each mode, and the most "
+                        "that it had here; memory as planned and measured."
+                        "</p>"));
     html_table(out, "Collection|Model|Device|#Exclusive|#Sequential|"
-                    "#Simultaneous|#Used|#Planned peak|#Measured");
+                    "#Simultaneous|#Used|#Planned peak|#Measured|#Ceiling|"
+                    "#Texts|#Busy");
     head = out->size;
     for_passes(report, budget_rows);
     if (out->size == head)
@@ -279,10 +294,14 @@ void report_slowest(const struct report *report) {
 
 /* ---- pressure and leases ------------------------------------------------ */
 
-static void from_to(struct strbuf *out, const json_t *of, const char *from,
-                    const char *to, const char *between, const char *unit) {
+/* BEGIN: where in OUT the first of several begins. */
+static void from_to(struct strbuf *out, size_t begin, const json_t *of,
+                    const char *from, const char *to, const char *between,
+                    const char *unit) {
     if (!lookup_has(of, from))
         return;
+    if (out->size > begin)
+        strbuf_add(out, STR(", "));
     html_count(out, lookup_count(of, from));
     if (lookup_has(of, to)) {
         strbuf_add(out, str_from(between));
@@ -291,18 +310,36 @@ static void from_to(struct strbuf *out, const json_t *of, const char *from,
     strbuf_add(out, str_from(unit));
 }
 
+const char *report_mitigation_type(const json_t *mitigation) {
+    const char *type = lookup_text(mitigation, "type"); /* of an event */
+    return *type ? type : lookup_text(mitigation, "action");
+}
+
+bool report_mitigation_presses(const json_t *mitigation) {
+    static const char *const relief[] = {"budget_grown", "companion_resumed",
+                                         "layers_restored"};
+    const char *type = report_mitigation_type(mitigation);
+    for (size_t i = 0; i < sizeof relief / sizeof *relief; i++)
+        if (strcmp(type, relief[i]) == 0)
+            return false;
+    return strcmp(type, "budget_shrunk") != 0 ||
+           lookup_count(mitigation, "free_bytes") <
+               lookup_count(mitigation, "margin_bytes");
+}
+
 void report_mitigation_numbers(const struct report *report,
                                const json_t *mitigation) {
     struct strbuf *out = report->out;
+    size_t begin = out->size;
     const char *to = lookup_text(mitigation, "to_device");
-    from_to(out, mitigation, "from_tokens", "to_tokens", " \xe2\x86\x92 ",
-            " tokens");
-    from_to(out, mitigation, "texts", "tokens", " texts, ",
+    from_to(out, begin, mitigation, "from_tokens", "to_tokens",
+            " \xe2\x86\x92 ", " tokens");
+    from_to(out, begin, mitigation, "texts", "tokens", " texts, ",
             lookup_has(mitigation, "tokens") ? " tokens" : " texts");
-    from_to(out, mitigation, "layers_resident", "layers", " of ",
+    from_to(out, begin, mitigation, "layers_resident", "layers", " of ",
             " layers resident");
     if (*to) {
-        strbuf_add(out, STR("to "));
+        strbuf_add(out, out->size > begin ? STR(", to ") : STR("to "));
         html_text(out, to);
     }
 }
@@ -312,7 +349,7 @@ static void mitigation_row(const struct report *report,
     struct strbuf *out = report->out;
     html_row(out);
     cell_ms(out, mitigation, "t_ms");
-    cell_text(out, mitigation, "type");
+    html_cell_text(out, report_mitigation_type(mitigation));
     cell_text(out, mitigation, "device");
     cell_text(out, mitigation, "model");
     strbuf_add(out, STR("<td>"));
@@ -332,9 +369,9 @@ static const char mitigation_columns[] =
 void report_mitigations(const struct report *report) {
     struct strbuf *out = report->out;
     size_t count = json_array_size(report->mitigations);
-    strbuf_add(out, STR("<h2>Under memory pressure</h2>\n"));
+    strbuf_add(out, STR("<h2>Decisions on the way</h2>\n"));
     if (!count) {
-        strbuf_add(out, STR("<p>Nothing had to be done.</p>\n"));
+        strbuf_add(out, STR("<p>None: the plan held.</p>\n"));
         return;
     }
     html_table(out, mitigation_columns);

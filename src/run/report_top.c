@@ -9,7 +9,8 @@
 #include "run/report_parts.h"
 
 struct totals {
-    size_t collections, failed, skipped;
+    size_t collections, failed, existing;
+    size_t models_failed;
     uint64_t found, embedded, blank, lost, passes_failed;
     uint64_t tokens, computed, reused;
     double pass_ms, load_ms;
@@ -32,13 +33,16 @@ static void add_passes(struct totals *totals, const json_t *collection) {
 static struct totals add_up(const json_t *summary) {
     struct totals totals = {0};
     size_t i;
-    json_t *collection;
+    json_t *collection, *model;
+    json_array_foreach(lookup_list(summary, "models"), i, model) {
+        totals.models_failed += *lookup_text(model, "error.code") != '\0';
+    }
     json_array_foreach(lookup_list(summary, "collections"), i, collection) {
         const char *status = lookup_text(collection, "status");
         totals.collections++;
         totals.failed += strcmp(status, "failed") == 0 ||
                          strcmp(status, "skipped_missing") == 0;
-        totals.skipped += strncmp(status, "skipped_", 8) == 0;
+        totals.existing += strcmp(status, "skipped_existing") == 0;
         totals.found += lookup_count(collection, "chunks.found");
         totals.embedded += lookup_count(collection, "chunks.embedded");
         totals.blank += lookup_count(collection, "chunks.blank");
@@ -50,35 +54,29 @@ static struct totals add_up(const json_t *summary) {
 
 /* ---- the sentence ------------------------------------------------------- */
 
-static bool one_of(const char *status, const char *const *names, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(status, names[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool goes_on_later(const char *status) {
-    static const char *const names[] = {"interrupted", "disk_full", "busy"};
-    return one_of(status, names, 3);
-}
-
 static const char *plural(uint64_t count) {
     return count == 1 ? "" : "s";
 }
 
-static void say_embedded(struct strbuf *out, const struct totals *totals) {
-    if (totals->found && totals->embedded == totals->found) {
-        strbuf_add(out, totals->found == 1 ? STR("The only chunk is embedded")
-                                           : STR("All "));
-        if (totals->found == 1)
-            return;
-        html_count(out, totals->found);
-        strbuf_add(out, STR(" chunks are embedded"));
+/* It begins the sentence, or goes on in it. */
+static void say_embedded(struct strbuf *out, const struct totals *totals,
+                         bool begins) {
+    bool all = totals->embedded == totals->found;
+    if (!totals->found) {
+        strbuf_printf(out, "%co chunks were found", begins ? 'N' : 'n');
         return;
     }
+    if (all && totals->found == 1) {
+        strbuf_printf(out, "%che only chunk is embedded", begins ? 'T' : 't');
+        return;
+    }
+    if (all)
+        strbuf_add(out, begins ? STR("All ") : STR("all "));
     html_count(out, totals->embedded);
-    strbuf_add(out, STR(" of "));
-    html_count(out, totals->found);
+    if (!all) {
+        strbuf_add(out, STR(" of "));
+        html_count(out, totals->found);
+    }
     strbuf_printf(out, " chunk%s are embedded", plural(totals->found));
 }
 
@@ -92,6 +90,7 @@ static void say_blank(struct strbuf *out, const struct totals *totals) {
 }
 
 static void say_failed(struct strbuf *out, const struct totals *totals) {
+    size_t before = out->size;
     if (totals->failed)
         strbuf_printf(out, "%zu of %zu collection%s failed; ", totals->failed,
                       totals->collections, plural(totals->collections));
@@ -99,7 +98,10 @@ static void say_failed(struct strbuf *out, const struct totals *totals) {
         strbuf_printf(out, "%" PRIu64 " model pass%s failed; ",
                       totals->passes_failed,
                       totals->passes_failed == 1 ? "" : "es");
-    say_embedded(out, totals);
+    if (totals->models_failed)
+        strbuf_printf(out, "%zu model%s could not be used; ",
+                      totals->models_failed, plural(totals->models_failed));
+    say_embedded(out, totals, out->size == before);
     say_blank(out, totals);
     strbuf_add_char(out, '.');
 }
@@ -116,42 +118,41 @@ static void say_interrupted(struct strbuf *out, const char *status,
 }
 
 static const char *mark_of(const char *status, const struct totals *totals) {
-    if (goes_on_later(status))
+    if (lookup_goes_on(status))
         return "wait";
     bool fine = !totals->failed && !totals->passes_failed && !totals->lost &&
-                (!*status || strcmp(status, "none") == 0);
-    return fine && totals->collections ? "good" : "bad";
+                strcmp(status, "none") == 0;
+    bool some = totals->found || totals->existing;
+    return fine && some ? "good" : "bad";
 }
 
-static void say_why(const struct report *report) {
-    struct strbuf *out = report->out;
-    const char *message = lookup_text(report->summary, "message");
+static void say_errors(struct strbuf *out, json_t *list, const char *name) {
     size_t i;
-    json_t *collection;
-    strbuf_add(out, STR("<ul>"));
-    if (*message) {
-        strbuf_add(out, STR("<li>"));
-        html_text(out, message);
-        strbuf_add(out, STR("</li>"));
-    }
-    json_array_foreach(lookup_list(report->summary, "collections"), i,
-                       collection) {
-        const char *reason = lookup_text(collection, "error.message");
-        if (!*reason || strcmp(reason, message) == 0)
+    json_t *entry;
+    json_array_foreach(list, i, entry) {
+        const char *reason = lookup_text(entry, "error.message");
+        if (!*reason)
             continue;
         strbuf_add(out, STR("<li><b>"));
-        html_text(out, lookup_text(collection, "collection"));
+        html_text(out, lookup_text(entry, name));
         strbuf_add(out, STR("</b>: "));
         html_text(out, reason);
         strbuf_add(out, STR("</li>"));
     }
+}
+
+static void say_why(const struct report *report) {
+    struct strbuf *out = report->out;
+    strbuf_add(out, STR("<ul>"));
+    say_errors(out, lookup_list(report->summary, "models"), "key");
+    say_errors(out, lookup_list(report->summary, "collections"), "collection");
     strbuf_add(out, STR("</ul>"));
 }
 
 static void say_how_to_go_on(const struct report *report, const char *status) {
     struct strbuf *out = report->out;
     say_why(report);
-    strbuf_add(out, goes_on_later(status)
+    strbuf_add(out, lookup_goes_on(status)
                         ? STR("<p>The same command goes on where this one "
                               "stopped:</p>")
                         : STR("<p>What is sound is kept. Mend what is named "
@@ -183,13 +184,15 @@ static void say_machine(const struct report *report) {
 void report_verdict(const struct report *report) {
     struct strbuf *out = report->out;
     struct totals totals = add_up(report->summary);
-    const char *status = lookup_text(report->summary, "status");
+    const char *status = lookup_run_status(report->summary);
     const char *mark = mark_of(status, &totals);
     strbuf_printf(out, "<header class=\"mark %s\"><h1>", mark);
-    if (goes_on_later(status))
+    if (lookup_goes_on(status))
         say_interrupted(out, status, &totals);
     else if (!totals.collections)
         strbuf_add(out, STR("No collection was worked on."));
+    else if (totals.existing == totals.collections)
+        strbuf_add(out, STR("Nothing had to be done."));
     else
         say_failed(out, &totals);
     strbuf_add(out, STR("</h1>\n"));
@@ -240,13 +243,26 @@ static void memory_tile(const struct report *report) {
     strbuf_add(out, STR("</b><span class=soft>most memory, on "));
     html_text(out, series->latest.devices[worst].name);
     if (most > 0)
-        strbuf_printf(out, " (%.0f&nbsp;%% of its ceiling)", 100 * most);
+        strbuf_printf(out, " (%s%.0f&nbsp;%% of its ceiling)",
+                      most < 0.01 ? "under " : "",
+                      most < 0.01 ? 1 : 100 * most);
     strbuf_add(out, STR("</span></div>\n"));
 }
 
 static uint64_t overflow_of(const struct report *report,
                             enum recorded_kind kind) {
     return report->recorder ? report->recorder->overflow[kind] : 0;
+}
+
+/* What overflowed is not known by kind; it is counted in full. */
+static uint64_t pressing(const struct report *report) {
+    uint64_t count = overflow_of(report, RECORDED_MITIGATIONS);
+    size_t i;
+    json_t *mitigation;
+    json_array_foreach(report->mitigations, i, mitigation) {
+        count += report_mitigation_presses(mitigation);
+    }
+    return count;
 }
 
 void report_tiles(const struct report *report) {
@@ -259,17 +275,16 @@ void report_tiles(const struct report *report) {
     tile_begin(out);
     html_ms(out, lookup_real(report->summary, "duration_ms"));
     tile_end(out, "from start to end");
-    if (totals.pass_ms > 0) {
+    double all_ms = lookup_real(report->summary, "duration_ms");
+    if (totals.tokens && all_ms > 0) {
         tile_begin(out);
-        html_count(out,
-                   (uint64_t)((double)totals.tokens * 1000 / totals.pass_ms));
-        tile_end(out, "tokens/s while embedding");
+        html_count(out, (uint64_t)((double)totals.tokens * 1000 / all_ms));
+        tile_end(out, "tokens/s, loading and writing included");
     }
     memory_tile(report);
     tile_begin(out);
-    html_count(out, json_array_size(report->mitigations) +
-                        overflow_of(report, RECORDED_MITIGATIONS));
-    tile_end(out, "actions under memory pressure");
+    html_count(out, pressing(report));
+    tile_end(out, "actions under pressure");
     if (report->recorder) {
         tile_begin(out);
         html_count(out,

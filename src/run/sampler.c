@@ -18,18 +18,21 @@ static int64_t cpu_now_ns(void) {
 }
 
 /* Two readings that are almost one say nothing about CPU. */
-enum { CPU_WINDOW_NS = 20 * 1000 * 1000 };
+enum { CPU_WINDOW_NS = 8 * 1000 * 1000 };
 
-static double cpu_percent(struct sampler *sampler, int64_t wall_ns) {
+static void read_cpu(struct sampler *sampler, int64_t wall_ns,
+                     struct sample *sample) {
     int64_t cpu_ns = cpu_now_ns(), passed = wall_ns - sampler->wall_ns;
+    sample->cpu_percent = -1;
     if (cpu_ns < 0 || (sampler->wall_ns && passed < CPU_WINDOW_NS))
-        return -1;
-    double percent = -1;
-    if (sampler->wall_ns && sampler->cpu_ns >= 0)
-        percent = 100 * (double)(cpu_ns - sampler->cpu_ns) / (double)passed;
+        return;
+    if (sampler->wall_ns) {
+        sample->cpu_ms = (double)passed / 1e6;
+        sample->cpu_percent =
+            100 * (double)(cpu_ns - sampler->cpu_ns) / (double)passed;
+    }
     sampler->cpu_ns = cpu_ns;
     sampler->wall_ns = wall_ns;
-    return percent;
 }
 
 /* Reading a device may take long, so it is not done under the lock that the
@@ -46,7 +49,7 @@ void sampler_now(struct sampler *sampler) {
         sample.devices[d].name[SAMPLE_NAME_BYTES - 1] = '\0';
     int64_t now_ns = clock_now_ns();
     sample.t_ms = (now_ns - setup->begin_ns) / 1000000;
-    sample.cpu_percent = cpu_percent(sampler, now_ns);
+    read_cpu(sampler, now_ns, &sample);
     sample.process_bytes = process_memory_now().resident;
     pthread_mutex_lock(&sampler->lock);
     samples_add(&sampler->series, &sample);
@@ -63,11 +66,23 @@ static void add_ms(struct timespec *time, int ms) {
     }
 }
 
+/* A two-hundredth of the time so far: a picture of any run has some hundred
+ * points, and the reading costs little of a long one. */
+static int next_wait_ms(const struct sampler *sampler) {
+    int64_t wait_ms =
+        (clock_now_ns() - sampler->setup.begin_ns) / 1000000 / 200;
+    if (wait_ms < SAMPLER_FIRST_MS)
+        wait_ms = SAMPLER_FIRST_MS;
+    if (wait_ms > sampler->setup.interval_ms)
+        wait_ms = sampler->setup.interval_ms;
+    return (int)wait_ms;
+}
+
 /* True when it is time for a sample, false when it is time to end. */
 static bool wait_for_time(struct sampler *sampler) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    add_ms(&until, sampler->setup.interval_ms);
+    add_ms(&until, next_wait_ms(sampler));
     pthread_mutex_lock(&sampler->lock);
     int waited = 0;
     while (!sampler->stopping && waited != ETIMEDOUT)
@@ -149,9 +164,12 @@ void sampler_close(struct sampler *sampler) {
     *sampler = (struct sampler){0};
 }
 
+/* The lap that ends has the sample before, the one that begins the one after:
+ * a peak is in the lap in which it was. */
 void sampler_lap(struct sampler *sampler) {
     if (!sampler->started)
         return;
+    sampler_now(sampler);
     pthread_mutex_lock(&sampler->lock);
     samples_lap(&sampler->series);
     pthread_mutex_unlock(&sampler->lock);
@@ -170,6 +188,7 @@ static json_t *describe(struct sampler *sampler,
 }
 
 json_t *sampler_describe_lap(struct sampler *sampler) {
+    sampler_now(sampler);
     return describe(sampler, &sampler->series.lap);
 }
 

@@ -1,5 +1,6 @@
-/* sampler.h - a thread that reads memory and CPU every INTERVAL_MS while the
- * run works.
+/* sampler.h - a thread that reads memory and CPU while the run works: every
+ * 10 ms at first, so that a short run is seen too, then ever more seldom, down
+ * to every 250 ms.
  *
  * It knows no device: the caller's READ fills in the devices. What the process
  * itself takes it reads from the kernel. It never dies from a failed reading,
@@ -35,12 +36,12 @@
 #include "base/memory.h"
 #include "run/samples.h"
 
-enum { SAMPLER_INTERVAL_MS = 250 };
+enum { SAMPLER_INTERVAL_MS = 250, SAMPLER_FIRST_MS = 10 };
 
 struct sampler_setup {
     struct memory *memory;
     size_t devices;   /* at most SAMPLE_DEVICES_MAX */
-    int interval_ms;  /* 0: SAMPLER_INTERVAL_MS */
+    int interval_ms;  /* the longest; 0: SAMPLER_INTERVAL_MS */
     int64_t begin_ns; /* clock_now_ns() when t_ms was 0; 0: now */
     /* Fill DEVICES, [count], zeroed. One that cannot be read stays as it is.
      * NULL: only the process is read. */
@@ -71,11 +72,11 @@ void sampler_close(struct sampler *sampler); /* stops; {0} is fine */
 /* A sample at this moment: at the end of a pass, say. */
 void sampler_now(struct sampler *sampler);
 
-/* Begin the lap's aggregates anew, with a sample at this moment. */
+/* Begin the lap's aggregates anew, with a sample before and one after it. */
 void sampler_lap(struct sampler *sampler);
 
-/* The aggregates since the last lap began, or over the whole run: see
- * samples_describe. The caller owns the reference. */
+/* The aggregates since the last lap began, to a sample at this moment, or over
+ * the whole run: see samples_describe. The caller owns the reference. */
 json_t *sampler_describe_lap(struct sampler *sampler);
 json_t *sampler_describe_run(struct sampler *sampler);
 

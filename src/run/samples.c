@@ -45,10 +45,16 @@ static void worsen(struct sample_level *level,
     level->known = true;
 }
 
-static struct sample_level level_of(const struct sample_device *device) {
-    return (struct sample_level){.live_max_bytes = device->live_bytes,
+static struct sample_level level_of(const struct samples *series,
+                                    const struct sample *sample, size_t d) {
+    const struct sample_device *device = &sample->devices[d];
+    struct sample_level level = {.live_max_bytes = device->live_bytes,
                                  .free_min_bytes = device->free_bytes,
                                  .known = device->total_bytes > 0};
+    if (device->peak_bytes != series->peaks[d] &&
+        device->peak_bytes > level.live_max_bytes)
+        level.live_max_bytes = device->peak_bytes;
+    return level;
 }
 
 static void merge_point(struct samples *series, size_t into, size_t from) {
@@ -77,23 +83,26 @@ static void halve(struct samples *series) {
     series->per_point *= 2;
 }
 
-static void add_totals(struct sample_totals *totals,
-                       const struct sample *sample, size_t devices) {
+static void add_totals(const struct samples *series,
+                       struct sample_totals *totals,
+                       const struct sample *sample) {
+    /* A first sample must count, if for little. */
+    double passed_ms = 1e-3 + (double)(sample->t_ms - series->latest.t_ms);
     totals->samples++;
     if (sample->cpu_percent >= 0) {
-        totals->cpu_samples++;
-        totals->cpu_sum += sample->cpu_percent;
+        totals->cpu_ms += sample->cpu_ms;
+        totals->cpu_sum += sample->cpu_percent * sample->cpu_ms;
         if (sample->cpu_percent > totals->cpu_max)
             totals->cpu_max = sample->cpu_percent;
     }
     if (sample->process_bytes) {
-        totals->process_samples++;
-        totals->process_sum += (double)sample->process_bytes;
+        totals->process_ms += passed_ms;
+        totals->process_sum += (double)sample->process_bytes * passed_ms;
         if (sample->process_bytes > totals->process_max)
             totals->process_max = sample->process_bytes;
     }
-    for (size_t d = 0; d < devices; d++) {
-        struct sample_level level = level_of(&sample->devices[d]);
+    for (size_t d = 0; d < series->devices; d++) {
+        struct sample_level level = level_of(series, sample, d);
         worsen(&totals->devices[d], &level);
     }
 }
@@ -105,7 +114,7 @@ static void add_point(struct samples *series, const struct sample *sample) {
     series->points[p] = (struct sample_point){sample->t_ms, sample->cpu_percent,
                                               sample->process_bytes, 1};
     for (size_t d = 0; d < series->devices; d++)
-        series->levels[p * series->devices + d] = level_of(&sample->devices[d]);
+        series->levels[p * series->devices + d] = level_of(series, sample, d);
 }
 
 /* SAMPLE into the last point, which still stands for too few: as a point of
@@ -124,28 +133,30 @@ static void remember_latest(struct samples *series,
     latest->cpu_percent = sample->cpu_percent;
     latest->process_bytes = sample->process_bytes;
     for (size_t d = 0; d < series->devices; d++)
-        if (sample->devices[d].total_bytes)
+        if (sample->devices[d].total_bytes) {
             latest->devices[d] = sample->devices[d];
+            series->peaks[d] = sample->devices[d].peak_bytes;
+        }
 }
 
 void samples_add(struct samples *series, const struct sample *sample) {
-    remember_latest(series, sample);
-    add_totals(&series->run, sample, series->devices);
-    add_totals(&series->lap, sample, series->devices);
+    add_totals(series, &series->run, sample);
+    add_totals(series, &series->lap, sample);
     bool whole = !series->count ||
                  series->points[series->count - 1].samples >= series->per_point;
     if (whole || series->count == SAMPLES_MAX)
         add_point(series, sample);
     else
         extend_point(series, sample);
+    remember_latest(series, sample);
 }
 
 void samples_lap(struct samples *series) {
     series->lap = (struct sample_totals){0};
 }
 
-static double mean(double sum, uint64_t count) {
-    return count ? sum / (double)count : 0;
+static double mean(double sum, double ms) {
+    return ms > 0 ? sum / ms : 0;
 }
 
 json_t *samples_describe(const struct samples *series,
@@ -166,8 +177,8 @@ json_t *samples_describe(const struct samples *series,
     return json_pack(
         "{s:I, s:i, s:{s:f, s:f}, s:{s:I, s:I}, s:o}", "samples",
         (json_int_t)totals->samples, "interval_ms", interval_ms, "cpu_percent",
-        "mean", mean(totals->cpu_sum, totals->cpu_samples), "max",
-        totals->cpu_max, "process_bytes", "mean",
-        (json_int_t)mean(totals->process_sum, totals->process_samples), "max",
-        (json_int_t)totals->process_max, "devices", devices);
+        "mean", mean(totals->cpu_sum, totals->cpu_ms), "max", totals->cpu_max,
+        "process_bytes", "mean",
+        (json_int_t)(mean(totals->process_sum, totals->process_ms) + 0.5),
+        "max", (json_int_t)totals->process_max, "devices", devices);
 }

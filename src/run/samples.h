@@ -4,7 +4,8 @@
  * merged two by two and each point stands for twice as many samples from then
  * on, so a run of any length fits. A merged point keeps the worst of its
  * samples (most live, least free, most CPU), and the totals are taken over
- * every sample, so no peak is lost by thinning.
+ * every sample, so no peak is lost by thinning. Nor between two samples where
+ * the device tells its own peak: when that has changed, it was since the last.
  *
  *     struct samples series;
  *     if (!samples_open(&series, memory, devices, err)) ...
@@ -34,6 +35,8 @@ struct sample_device {
     uint64_t total_bytes;
     uint64_t free_bytes;    /* as the device sees it: others count too */
     uint64_t live_bytes;    /* what this process holds there */
+    uint64_t peak_bytes;    /* the most that it held there, ever or since it was
+                               counted anew; 0: not known */
     uint64_t ceiling_bytes; /* live never passes it; 0: none */
     uint64_t margin_bytes;  /* less free than this is pressure; 0: none */
 };
@@ -41,6 +44,7 @@ struct sample_device {
 struct sample {
     int64_t t_ms;
     double cpu_percent;     /* 100 is one core busy; < 0: not known yet */
+    double cpu_ms;          /* the time that it is the mean of */
     uint64_t process_bytes; /* resident; 0: not known */
     struct sample_device devices[SAMPLE_DEVICES_MAX];
 };
@@ -58,11 +62,12 @@ struct sample_point {
     uint32_t samples;
 };
 
-/* Over every sample since the last samples_lap (or the beginning). */
+/* Over every sample since the last samples_lap (or the beginning). Means are
+ * over time, as samples need not be evenly apart. */
 struct sample_totals {
-    uint64_t samples, cpu_samples, process_samples;
-    double cpu_sum, cpu_max;
-    double process_sum;
+    uint64_t samples;
+    double cpu_sum, cpu_ms, cpu_max;
+    double process_sum, process_ms;
     uint64_t process_max;
     struct sample_level devices[SAMPLE_DEVICES_MAX];
 };
@@ -75,6 +80,7 @@ struct samples {
     struct sample_point *points; /* owned, [SAMPLES_MAX] */
     struct sample_level *levels; /* owned, [SAMPLES_MAX, devices] */
     struct sample latest;        /* each device's last good reading */
+    uint64_t peaks[SAMPLE_DEVICES_MAX]; /* peak_bytes at the last reading */
     struct sample_totals run, lap;
 };
 
@@ -93,10 +99,10 @@ void samples_lap(struct samples *series);
 const struct sample_level *samples_level(const struct samples *series, size_t p,
                                          size_t d);
 
-/* For a summary: {"samples", "interval_ms", "cpu_percent": {"mean", "max"},
- * "process_bytes": {"mean", "max"}, "devices": [{"device", "total_bytes",
- * "ceiling_bytes", "free_min_bytes", "live_max_bytes"}]}. A device that was
- * never read is left out. */
+/* For a summary: {"samples", "interval_ms" (the longest), "cpu_percent":
+ * {"mean", "max"}, "process_bytes": {"mean", "max"}, "devices": [{"device",
+ * "total_bytes", "ceiling_bytes", "free_min_bytes", "live_max_bytes"}]}. A
+ * device that was never read is left out. */
 json_t *samples_describe(const struct samples *series,
                          const struct sample_totals *totals, int interval_ms);
 

@@ -113,9 +113,18 @@ void telemetry_tick(struct telemetry *telemetry) {
 
 /* ---- the sink's callbacks ----------------------------------------------- */
 
+/* When something was decided or loaded, memory is worth a look. */
+static bool is_a_moment(const char *type) {
+    return recorder_is_mitigation(type) || strncmp(type, "model_", 6) == 0 ||
+           strncmp(type, "ensemble_pass_", 14) == 0;
+}
+
 static void on_event(void *context, const char *type, const json_t *fields) {
-    emit(context, type, fields);
-    telemetry_tick(context);
+    struct telemetry *telemetry = context;
+    emit(telemetry, type, fields);
+    if (telemetry->sampler && is_a_moment(type))
+        sampler_now(telemetry->sampler);
+    telemetry_tick(telemetry);
 }
 
 static void on_log(void *context, enum log_level level, const char *message) {

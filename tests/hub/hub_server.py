@@ -14,6 +14,7 @@ one redirects to it.
 import hashlib
 import http.server
 import json
+import ssl
 import threading
 import time
 import urllib.parse
@@ -70,6 +71,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_content(hub.large[path.rsplit("/", 1)[1]], {})
         if hub.token and self.headers.get("Authorization") != "Bearer " + hub.token:
             return self.send(401, b"", {"X-Error-Code": "GatedRepo"})
+        for old, new in hub.renamed.items():
+            if ("/" + old + "/") in path:
+                return self.send(307, b"moved", {"Location": self.path.replace(old, new)})
         parts = [urllib.parse.unquote(p) for p in path.split("/")[1:]]
         if parts[:2] == ["api", "models"]:
             self.api(parts[2] + "/" + parts[3], parts[4], parts[5])
@@ -94,10 +98,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         rows = [hub.row(p, c) for p, c in hub.commits[commit].items()]
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
         start = int(query.get("cursor", ["0"])[0])
-        headers = {}
+        headers, own = {}, hub.url.split(":")[0] + "://" + self.headers["Host"]
         if start + PAGE < len(rows):
             headers["Link"] = '<%s/api/models/%s/tree/%s?recursive=true&cursor=%d>; rel="next"' % (
-                hub.url, model, commit, start + PAGE)
+                own, model, commit, start + PAGE)
         self.send_json(rows[start:start + PAGE], headers)
 
     def resolve(self, model, revision, path):
@@ -151,7 +155,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with hub.lock:
                 hub.sent += limit
             if fault.stall is not None:
-                hub.released.wait(20)
+                hub.released.wait(300)
         except OSError:
             pass
         if limit < len(body):
@@ -181,6 +185,7 @@ class Hub:
         self.models = {}  # id -> {revision: commit}
         self.commits = {}  # commit -> {path: content}
         self.large = {}  # sha256 -> content
+        self.renamed = {}  # old id -> new id
         self.requests, self.faults, self.sent = [], [], 0
         self.token, self.tree_override = None, None
         self.server, self.cdn = Server(self, False), Server(self, True)
@@ -192,6 +197,15 @@ class Hub:
         for server in (self.server, self.cdn):
             server.shutdown()
             server.server_close()
+
+    def speak_tls(self, certificate, key):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        for server in (self.server, self.cdn):
+            server.socket = context.wrap_socket(server.socket, server_side=True,
+                                                do_handshake_on_connect=False)
+        self.url = self.url.replace("http:", "https:")
+        self.cdn_url = self.cdn_url.replace("http:", "https:")
 
     @property
     def accepted(self):

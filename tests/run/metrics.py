@@ -3,6 +3,8 @@
     tests/run/metrics.py build/test_run_metrics
 """
 import json
+import pathlib
+import re
 import sys
 
 import judge
@@ -34,6 +36,15 @@ def read(path):
     return values
 
 
+def check_docs(values):
+    """docs/outputs.md names what is written, and nothing else."""
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" /
+            "outputs.md").read_text("utf-8")
+    named = set(re.findall(r"`(ensembed_[a-z_]+)`", page))
+    written = {name for name, _ in values}
+    assert named == written, named ^ written
+
+
 def value(values, name, **labels):
     return values[name, tuple(sorted(labels.items()))]
 
@@ -55,20 +66,24 @@ def check_scene(values, summary):
                          **labels) == entry["tokens"]
             assert abs(value(values, "ensembed_pass_duration_seconds", **labels)
                        - entry["duration_ms"] / 1000) < 1e-9
-            for kind in ("planned", "measured"):
-                assert value(values, "ensembed_pass_peak_bytes", kind=kind,
-                             **labels) == entry[f"{kind}_peak_bytes"]
+            memory = entry["memory"]
+            assert value(values, "ensembed_pass_peak_bytes", kind="planned",
+                         **labels) == memory["planned"]["private_bytes"]
+            assert value(values, "ensembed_pass_peak_bytes", kind="measured",
+                         **labels) == memory["private_peak_bytes"]
             for lease in entry["leases"]:
                 assert value(values, "ensembed_lease_left_behind_bytes",
                              **dict(labels, device=lease["device"])
                              ) == lease["bytes_left_behind"]
     assert value(values, "ensembed_run_status", program=summary["program"],
-                 status=summary["status"]) == 1
+                 status="bad_vector") == 1
 
 
 with judge.files_of(sys.argv[1]) as folder:
     with open("tests/fixtures/report/summary.json", encoding="utf-8") as file:
-        check_scene(read(folder / "metrics.prom"), json.load(file))
+        scene = read(folder / "metrics.prom")
+        check_scene(scene, json.load(file))
+        check_docs(scene)
     odd = read(folder / "odd.prom")
     assert value(odd, "ensembed_chunks_total", collection='a"b\\c\nd',
                  state="found") == 3

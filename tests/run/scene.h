@@ -83,12 +83,14 @@ static const char *const scene_each[][2] = {
     {"cpu_fallback",
      "{'device':'d','model':'m','reason':'r','pass':1,'free_bytes':1,"
      "'margin_bytes':2,'to_device':'cpu'}"},
-    {"device_lost", "{'device':'d','model':'m','reason':'r','pass':1}"},
+    {"device_lost",
+     "{'device':'d','reason':'r','free_bytes':0,'margin_bytes':2}"},
     {"batch_recomputed",
-     "{'device':'d','model':'m','reason':'r','pass':1,'texts':4}"},
+     "{'device':'d','model':'m','reason':'r','pass':1,'free_bytes':9,"
+     "'margin_bytes':2,'texts':4}"},
     {"lease_waiting", "{'device':'d','holder':'process 7'}"},
     {"lease_acquired",
-     "{'device':'d','model':'m','free_bytes':9,'budget_tokens':4096}"},
+     "{'device':'d','model':'m','free_bytes':9,'waited_ms':0.5}"},
     {"lease_released",
      "{'device':'d','model':'m','bytes_before':9,'bytes_after':7,"
      "'bytes_left_behind':2,'duration_ms':8.5,'peak_bytes':6,"
@@ -104,7 +106,8 @@ static const char *const scene_each[][2] = {
      "'tokens':0,'budget_tokens':4096,'planned_peak_bytes':9,"
      "'measured_peak_bytes':8,'error':'e'}"},
     {"cache", "{'model':'m','commit':null,'status':'hit'}"},
-    {"retrying", "{'attempt':1,'of':5,'cause':'429','wait_ms':100}"},
+    {"retrying",
+     "{'model':'m','file':'f','attempt':1,'of':5,'cause':'429','wait_ms':100}"},
     {"memory_sample",
      "{'devices':[{'device':'d','total_bytes':9,'free_bytes':8,"
      "'live_bytes':7,'ceiling_bytes':6}],'process_bytes':5,"
@@ -298,6 +301,7 @@ static inline void scene_samples(struct samples *series) {
         struct sample sample = {.t_ms = t_ms,
                                 .cpu_percent =
                                     t_ms ? 180 + (double)(t_ms / 250 % 20) : -1,
+                                .cpu_ms = 250,
                                 .process_bytes = (uint64_t)(GIB + t_ms * 6000)};
         for (int d = 0; d < 2; d++) {
             bool pressed = d == 0 && t_ms > SCENE_PRESSURE_BEGIN_MS &&

@@ -113,6 +113,78 @@ static void odd_events_do_no_harm(void **state) {
     scene_remove("odd.html");
 }
 
+/* What stands between the first <h1> and </h1>, and the mark before it. */
+static void assert_verdict(const char *fields, const char *mark,
+                           const char *sentence) {
+    struct memory memory = {0};
+    struct strbuf page = strbuf_make(&memory);
+    char wanted[512];
+    const char *path = scene_path("verdict.html");
+    json_t *summary = scene_fields(fields);
+    assert_non_null(summary);
+    assert_true(report_write(path, summary, NULL, NULL, &memory, NULL));
+    assert_true(file_read(path, 1 << 20, &page, NULL));
+    snprintf(wanted, sizeof wanted, "<header class=\"mark %s\"><h1>%s</h1>",
+             mark, sentence);
+    const char *at = strstr(page.data, "<header");
+    assert_non_null(at);
+    if (strncmp(at, wanted, strlen(wanted)) != 0)
+        fail_msg("%.200s\ninstead of\n%s", at, wanted);
+    strbuf_free(&page);
+    json_decref(summary);
+    scene_remove("verdict.html");
+}
+
+static void one_sentence_says_how_it_went(void **state) {
+    (void)state;
+    assert_verdict("{}", "bad", "No collection was worked on.");
+    assert_verdict("{'collections':[{'status':'completed','chunks':{"
+                   "'found':1,'embedded':1}}]}",
+                   "good", "The only chunk is embedded.");
+    assert_verdict("{'collections':[{'status':'completed','chunks':{"
+                   "'found':1234,'embedded':1234}}]}",
+                   "good", "All 1,234 chunks are embedded.");
+    assert_verdict("{'collections':[{'status':'completed','chunks':{"
+                   "'found':5,'embedded':4,'blank':1}}]}",
+                   "good", "4 of 5 chunks are embedded; 1 was blank.");
+    assert_verdict("{'collections':[{'status':'skipped_existing'}]}", "good",
+                   "Nothing had to be done.");
+    assert_verdict("{'collections':[{'status':'skipped_no_chunks'}]}", "bad",
+                   "No chunks were found.");
+    assert_verdict("{'collections':[{'status':'failed'}]}", "bad",
+                   "1 of 1 collection failed; no chunks were found.");
+    assert_verdict("{'collections':[{'status':'completed','chunks':{"
+                   "'found':5,'embedded':4,'failed':1}}]}",
+                   "bad", "4 of 5 chunks are embedded.");
+    assert_verdict("{'models':[{'error':{'code':'missing'}}],'collections':[{"
+                   "'status':'completed','chunks':{'found':5,'embedded':5}}]}",
+                   "bad",
+                   "1 model could not be used; all 5 chunks are embedded.");
+    assert_verdict("{'collections':[{'status':'completed','chunks':{"
+                   "'found':5,'embedded':5},'passes':[{'status':'failed'}]}]}",
+                   "bad", "1 model pass failed; all 5 chunks are embedded.");
+    assert_verdict("{'collections':[{'status':'failed','error':{'code':'io'},"
+                   "'chunks':{'found':5,'embedded':0}},{'status':'completed',"
+                   "'chunks':{'found':2,'embedded':2}}]}",
+                   "bad",
+                   "1 of 2 collections failed; 2 of 7 chunks are embedded.");
+    assert_verdict("{'models':[{'error':{'code':'missing'}}],'collections':[{"
+                   "'status':'completed','chunks':{'found':1,'embedded':1}}]}",
+                   "bad",
+                   "1 model could not be used; the only chunk is embedded.");
+    assert_verdict("{'collections':[{'status':'failed','error':{'code':'io'}},"
+                   "{'status':'failed','error':{'code':'disk_full'},'passes':[{"
+                   "'computed':1}]}]}",
+                   "wait",
+                   "The disk is full: 1 text so far, and nothing of it is "
+                   "lost.");
+    assert_verdict("{'collections':[{'status':'failed','error':{'code':"
+                   "'interrupted'},'chunks':{'found':9},'passes':[{"
+                   "'computed':3,'reused':1}]}]}",
+                   "wait",
+                   "Interrupted: 4 texts so far, and nothing of it is lost.");
+}
+
 static void numbers_have_units(void **state) {
     (void)state;
     char text[HTML_NUMBER_BYTES];
@@ -168,6 +240,7 @@ int main(void) {
         cmocka_unit_test(a_run_as_a_page),
         cmocka_unit_test(odd_summaries_do_no_harm),
         cmocka_unit_test(odd_events_do_no_harm),
+        cmocka_unit_test(one_sentence_says_how_it_went),
         cmocka_unit_test(numbers_have_units),
         cmocka_unit_test(text_is_escaped),
     };

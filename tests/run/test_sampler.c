@@ -36,16 +36,39 @@ static struct sample random_sample(uint64_t *state, int64_t t_ms) {
     return sample;
 }
 
-static void the_worst_of_all_samples(const struct sample *samples, size_t count,
-                                     size_t d, struct sample_level *level) {
+/* What a device says of its peak: the most that there ever was, between the
+ * samples too; after a while it is counted anew. */
+static void add_peak(struct sample *sample, uint64_t *state, uint64_t *peak) {
+    struct sample_device *device = &sample->devices[1];
+    if (dice(state) % 50 == 0)
+        *peak = 0;
+    uint64_t between = dice(state) % 7 ? 0 : dice(state) * 2;
+    *peak = between > *peak ? between : *peak;
+    *peak = device->live_bytes > *peak ? device->live_bytes : *peak;
+    if (device->total_bytes)
+        device->peak_bytes = *peak;
+}
+
+/* Of the samples FIRST to LAST - 1 of all. A peak that is not what it was at
+ * the last reading was reached since then. */
+static void the_worst_of_all_samples(const struct sample *all, size_t first,
+                                     size_t last, size_t d,
+                                     struct sample_level *level) {
+    uint64_t before = 0;
     *level = (struct sample_level){.free_min_bytes = UINT64_MAX};
-    for (size_t i = 0; i < count; i++) {
-        const struct sample_device *device = &samples[i].devices[d];
+    for (size_t i = 0; i < last; i++) {
+        const struct sample_device *device = &all[i].devices[d];
         if (!device->total_bytes)
+            continue;
+        bool fresh = device->peak_bytes != before;
+        before = device->peak_bytes;
+        if (i < first)
             continue;
         level->known = true;
         if (device->live_bytes > level->live_max_bytes)
             level->live_max_bytes = device->live_bytes;
+        if (fresh && device->peak_bytes > level->live_max_bytes)
+            level->live_max_bytes = device->peak_bytes;
         if (device->free_bytes < level->free_min_bytes)
             level->free_min_bytes = device->free_bytes;
     }
@@ -65,10 +88,11 @@ static void thinning_keeps_every_peak(void **state) {
     static struct sample all[MANY];
     struct memory memory = {0};
     struct samples series;
-    uint64_t seed = 7;
+    uint64_t seed = 7, peak = 0;
     assert_true(samples_open(&series, &memory, 2, NULL));
     for (size_t i = 0; i < MANY; i++) {
         all[i] = random_sample(&seed, (int64_t)i * 250);
+        add_peak(&all[i], &seed, &peak);
         samples_add(&series, &all[i]);
         assert_true(series.count <= SAMPLES_MAX);
     }
@@ -89,7 +113,7 @@ static void thinning_keeps_every_peak(void **state) {
         assert_true(point->cpu_percent == cpu);
         for (size_t d = 0; d < 2; d++) {
             struct sample_level should;
-            the_worst_of_all_samples(all + at, point->samples, d, &should);
+            the_worst_of_all_samples(all, at, at + point->samples, d, &should);
             assert_level(samples_level(&series, p, d), &should);
         }
         at += point->samples;
@@ -97,7 +121,7 @@ static void thinning_keeps_every_peak(void **state) {
     assert_int_equal(at, MANY); /* each sample is in one point */
     for (size_t d = 0; d < 2; d++) {
         struct sample_level should;
-        the_worst_of_all_samples(all, MANY, d, &should);
+        the_worst_of_all_samples(all, 0, MANY, d, &should);
         assert_level(&series.run.devices[d], &should);
     }
     samples_close(&series);
@@ -109,29 +133,41 @@ static void laps_begin_anew(void **state) {
     struct memory memory = {0};
     struct samples series;
     assert_true(samples_open(&series, &memory, 1, NULL));
-    struct sample sample = {.cpu_percent = 90,
+    struct sample sample = {.t_ms = 100,
+                            .cpu_percent = 90,
+                            .cpu_ms = 100,
                             .process_bytes = 50,
-                            .devices = {{"a", 100, 10, 80, 90, 5}}};
+                            .devices = {{"a", 100, 10, 70, 80, 90, 5}}};
     samples_add(&series, &sample);
     samples_lap(&series);
-    sample = (struct sample){.cpu_percent = 30,
+    sample = (struct sample){.t_ms = 200,
+                             .cpu_percent = 30,
+                             .cpu_ms = 100,
                              .process_bytes = 20,
-                             .devices = {{"a", 100, 40, 60, 90, 5}}};
+                             .devices = {{"a", 100, 40, 60, 80, 90, 5}}};
     samples_add(&series, &sample);
+    sample.t_ms = 500; /* three times as long: it weighs three times as much */
+    sample.cpu_percent = 70;
+    sample.cpu_ms = 300;
+    sample.process_bytes = 40;
+    samples_add(&series, &sample);
+    sample.t_ms = 501;
     sample.cpu_percent = -1; /* not known: not in the mean */
+    sample.process_bytes = 0;
     sample.devices[0].total_bytes = 0;
     samples_add(&series, &sample);
     json_t *lap = samples_describe(&series, &series.lap, 250);
     json_t *should =
         json_pack("{s:i,s:i,s:{s:f,s:f},s:{s:i,s:i},s:[{s:s,s:i,s:i,s:i,s:i}]}",
-                  "samples", 2, "interval_ms", 250, "cpu_percent", "mean", 30.0,
-                  "max", 30.0, "process_bytes", "mean", 20, "max", 20,
+                  "samples", 3, "interval_ms", 250, "cpu_percent", "mean", 60.0,
+                  "max", 70.0, "process_bytes", "mean", 35, "max", 40,
                   "devices", "device", "a", "total_bytes", 100, "ceiling_bytes",
                   90, "free_min_bytes", 40, "live_max_bytes", 60);
     assert_true(json_equal(lap, should));
     json_t *run = samples_describe(&series, &series.run, 250);
-    assert_int_equal(lookup_count(run, "samples"), 3);
-    assert_int_equal(lookup_count(run, "process_bytes.mean"), 30);
+    assert_int_equal(lookup_count(run, "samples"), 4);
+    assert_int_equal(lookup_count(run, "process_bytes.mean"),
+                     (50 * 100 + 20 * 100 + 40 * 300) / 500);
     assert_int_equal(
         lookup_count(json_array_get(lookup_list(run, "devices"), 0),
                      "live_max_bytes"),
@@ -200,13 +236,63 @@ static void the_thread_reads_until_it_is_stopped(void **state) {
     assert_int_equal(memory_live(&memory), 0);
 }
 
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+/* A run that has gone on for so long that its next sample is a day away. */
+static int64_t long_ago(void) {
+    return clock_now_ns() - (int64_t)DAY_MS * 1000000 * 1000;
+}
+
+/* A card that held 500 for a moment between two samples. */
+static void read_peaked(void *context, struct sample_device *devices,
+                        size_t count) {
+    (void)count;
+    const uint64_t *peak = context;
+    strcpy(devices[0].name, "card");
+    devices[0].total_bytes = 1000;
+    devices[0].live_bytes = 3;
+    devices[0].peak_bytes = *peak;
+}
+
+static uint64_t most_of_lap(struct sampler *sampler) {
+    json_t *lap = sampler_describe_lap(sampler);
+    uint64_t most = lookup_count(json_array_get(lookup_list(lap, "devices"), 0),
+                                 "live_max_bytes");
+    json_decref(lap);
+    return most;
+}
+
+static void a_peak_belongs_to_its_lap(void **state) {
+    (void)state;
+    struct memory memory = {0};
+    uint64_t peak = 3;
+    struct sampler_setup setup = {.memory = &memory,
+                                  .devices = 1,
+                                  .interval_ms = DAY_MS,
+                                  .begin_ns = long_ago(),
+                                  .read = read_peaked,
+                                  .context = &peak};
+    struct sampler sampler;
+    assert_true(sampler_start(&sampler, &setup, NULL));
+    assert_int_equal(most_of_lap(&sampler), 3);
+    peak = 500;
+    assert_int_equal(most_of_lap(&sampler), 500);
+    peak = 700;
+    sampler_lap(&sampler);
+    assert_int_equal(most_of_lap(&sampler), 3);
+    sampler_stop(&sampler);
+    assert_int_equal(sampler_series(&sampler)->run.devices[0].live_max_bytes,
+                     700);
+    sampler_close(&sampler);
+}
+
 /* Stopping must not wait for the next sample: this one is a day away, and a
  * test that hangs fails by its timeout. */
 static void stopping_is_prompt(void **state) {
     (void)state;
     struct memory memory = {0};
-    struct sampler_setup setup = {.memory = &memory,
-                                  .interval_ms = 24 * 3600 * 1000};
+    struct sampler_setup setup = {
+        .memory = &memory, .interval_ms = DAY_MS, .begin_ns = long_ago()};
     struct sampler sampler;
     assert_true(sampler_start(&sampler, &setup, NULL));
     clock_sleep_ms(50); /* until the thread waits */
@@ -238,6 +324,7 @@ int main(void) {
         cmocka_unit_test(thinning_keeps_every_peak),
         cmocka_unit_test(laps_begin_anew),
         cmocka_unit_test(the_thread_reads_until_it_is_stopped),
+        cmocka_unit_test(a_peak_belongs_to_its_lap),
         cmocka_unit_test(stopping_is_prompt),
         cmocka_unit_test(what_is_wrong_is_said),
     };

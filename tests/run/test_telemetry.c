@@ -183,6 +183,15 @@ static void samples_come_between_the_events(void **state) {
                      2 * SAMPLES_PER_PERIOD);
     assert_int_equal(seen.progress, 2 * SAMPLES_PER_PERIOD - 1);
     assert_int_equal(telemetry.sample_period_ms, 4 * period_ms);
+    /* Decisions and loads are looked at themselves. */
+    sampler_stop(&sampler);
+    uint64_t before = sampler_series(&sampler)->run.samples;
+    emit_times(&telemetry, "batch_completed", 5);
+    assert_int_equal(sampler_series(&sampler)->run.samples, before);
+    emit_times(&telemetry, "budget_shrunk", 1);
+    emit_times(&telemetry, "model_loaded", 1);
+    emit_times(&telemetry, "ensemble_pass_completed", 1);
+    assert_int_equal(sampler_series(&sampler)->run.samples, before + 3);
     sampler_close(&sampler);
     recorder_free(telemetry.recorder);
     telemetry_close(&telemetry);

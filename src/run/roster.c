@@ -120,6 +120,17 @@ static const char *stand_in(const char *reference) {
     return path && slash && slash[1] ? slash + 1 : reference;
 }
 
+/* What a simulated card counts for the model. A file that is named wrongly is
+ * the request's fault, not the model's. */
+static bool read_charged(struct member *member, struct memory *memory,
+                         struct error *err) {
+    if (member->request->account)
+        return shape_read(memory, member->request->account, &member->charged,
+                          err);
+    shape_of_spec(&member->spec, &member->charged);
+    return true;
+}
+
 /* False only for what is wrong with the request; a model that cannot be used
  * leaves its reason in member->error. */
 static bool open_member(struct member *member, struct session *session,
@@ -141,6 +152,7 @@ static bool open_member(struct member *member, struct session *session,
     if (!member->files ||
         !model_spec_read(member->files, &member->spec, &member->error) ||
         !weights_check(memory, &member->spec, member->files, &member->error) ||
+        !read_charged(member, memory, err) ||
         (digests && (!choose_prompt(member, session, what, err) ||
                      !make_fingerprint(member, &member->error))) ||
         (!digests && !choose_prompt(member, session, what, err)))

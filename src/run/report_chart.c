@@ -44,10 +44,14 @@ static double step_bytes(double top, int most) {
     return step;
 }
 
-/* Calls for each line below 92 % of the top, where labels would collide. */
+/* Lines up to 92 % of the top: higher up, labels would collide. */
+static int lines_of(double step, double top) {
+    return (int)(0.92 * top / step);
+}
+
 static void grid_lines(struct strbuf *out, double step, double top) {
-    for (double value = step; value < 0.92 * top; value += step)
-        level_line(out, "grid", down(value, top));
+    for (int i = 1; i <= lines_of(step, top); i++)
+        level_line(out, "grid", down(step * i, top));
 }
 
 /* 4 GiB, 1.5 GiB: a step's multiples have few digits. */
@@ -62,11 +66,11 @@ static void text_round_bytes(char text[HTML_NUMBER_BYTES], double bytes) {
 }
 
 static void grid_bytes(struct strbuf *out, double step, double top) {
-    for (double value = step; value < 0.92 * top; value += step) {
+    for (int i = 1; i <= lines_of(step, top); i++) {
         char text[HTML_NUMBER_BYTES];
-        text_round_bytes(text, value);
+        text_round_bytes(text, step * i);
         strbuf_printf(out, "<span class=y style=\"top:%.2f%%\">%s</span>",
-                      down(value, top), text);
+                      down(step * i, top), text);
     }
 }
 
@@ -103,10 +107,10 @@ static void time_axis(const struct report *report) {
     char text[HTML_NUMBER_BYTES];
     strbuf_add(out, STR("<div class=times><span class=first style=left:0>0"
                         "</span>"));
-    for (double t_ms = step; t_ms < 0.9 * report->end_ms; t_ms += step) {
-        text_round_ms(text, t_ms);
+    for (int i = 1; step * i < 0.9 * report->end_ms; i++) {
+        text_round_ms(text, step * i);
         strbuf_printf(out, "<span style=left:%.2f%%>%s</span>",
-                      report_across(report, t_ms) / 10, text);
+                      report_across(report, step * i) / 10, text);
     }
     text_ms(text, report->end_ms);
     strbuf_printf(out, "<span class=last style=left:100%%>%s</span></div>\n",

@@ -1,6 +1,7 @@
 """metrics.prom as Prometheus' own parser reads it.
 
     tests/run/metrics.py build/test_run_metrics
+    tests/run/metrics.py --file OUT/metrics.prom
 """
 import json
 import pathlib
@@ -79,13 +80,21 @@ def check_scene(values, summary):
                  status="bad_vector") == 1
 
 
-with judge.files_of(sys.argv[1]) as folder:
-    with open("tests/fixtures/report/summary.json", encoding="utf-8") as file:
+def main():
+    if sys.argv[1] == "--file":
+        read(pathlib.Path(sys.argv[2]))
+        return
+    with judge.files_of(sys.argv[1]) as folder:
+        with open("tests/fixtures/report/summary.json", encoding="utf-8") as f:
+            summary = json.load(f)
         scene = read(folder / "metrics.prom")
-        check_scene(scene, json.load(file))
+        check_scene(scene, summary)
         check_docs(scene)
-    odd = read(folder / "odd.prom")
-    assert value(odd, "ensembed_chunks_total", collection='a"b\\c\nd',
-                 state="found") == 3
-    read(folder / "odder.prom")
+        odd = read(folder / "odd.prom")
+        assert value(odd, "ensembed_chunks_total", collection='a"b\\c\nd',
+                     state="found") == 3
+        read(folder / "odder.prom")
+
+
+main()
 print("metrics.prom: read by prometheus_client")

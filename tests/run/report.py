@@ -1,6 +1,7 @@
 """report.html as a parser reads it and as a browser shows it.
 
     tests/run/report.py build/test_run_report
+    tests/run/report.py --file OUT/report.html
 
 Without chromium the page is only parsed.
 """
@@ -188,15 +189,24 @@ def check_browser(browser, page, source):
             look(read_png(picture), limit, ground)
 
 
+def parse(page):
+    text = page.read_text("utf-8")
+    source = Page(text)
+    assert "default-src 'none'" in source.policy
+    assert "http:" not in text and "https:" not in text
+    return source
+
+
 def main():
+    if sys.argv[1] == "--file":
+        parse(pathlib.Path(sys.argv[2]))
+        print("report.html: parsed")
+        return
     with open("tests/fixtures/report/summary.json", encoding="utf-8") as file:
         summary = json.load(file)
     with judge.files_of(sys.argv[1]) as folder:
         page = folder / "report.html"
-        text = page.read_text("utf-8")
-        source = Page(text)
-        assert "default-src 'none'" in source.policy
-        assert "http:" not in text and "https:" not in text
+        source = parse(page)
         check_text(source.text, summary)
         print("report.html: parsed")
         names = ("chromium", "chromium-browser", "google-chrome")

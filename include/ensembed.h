@@ -96,6 +96,20 @@ enum {
     ENS_EXPORT_ALL = 15
 };
 
+/* How several models share the devices; the vectors are the same. */
+typedef enum ens_mode {
+    ENS_MODE_AUTO = 0,     /* chosen by the plan; an event says why */
+    ENS_MODE_SIMULTANEOUS, /* all models loaded, each on its device */
+    ENS_MODE_SEQUENTIAL,   /* models take turns, a window of texts each */
+    ENS_MODE_EXCLUSIVE     /* one model at a time, on all devices */
+} ens_mode;
+
+/* Bytes of one device, such as "cpu". */
+typedef struct ens_limit {
+    const char *device;
+    uint64_t bytes;
+} ens_limit;
+
 typedef struct ens_config {
     size_t size;             /* set by ens_config_init */
     const char *out;         /* folder of the results; required for a run */
@@ -117,6 +131,18 @@ typedef struct ens_config {
     size_t trim_chars;      /* 0: off */
     bool restart;           /* forget what was computed before */
     const char *text_field; /* of the points' payload; NULL: "text" */
+    /* Where to compute, the best place first: "sim:t4x2,cpu"; NULL: "cpu". */
+    const char *devices;
+    const ens_limit
+        *ceilings; /* [ceilings_count] most to hold; else defaults */
+    size_t ceilings_count;
+    const ens_limit *margins; /* [margins_count] what should stay free */
+    size_t margins_count;
+    ens_mode mode;
+    bool warm;            /* keep models loaded where the plan allows */
+    const char *lock_dir; /* where processes lease cards from each other; NULL:
+                             they do not */
+    bool lease_at_once;   /* fail with ENS_BUSY instead of waiting for a card */
 } ens_config;
 
 /* Every member at its default. */

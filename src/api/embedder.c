@@ -154,12 +154,61 @@ static bool copy_collections(ens_embedder *e, const ens_config *config,
     return names != NULL;
 }
 
+/* OTHERS, and the CPU's bytes where they are not 0. */
+static bool copy_limits(ens_embedder *e, const ens_limit *others, size_t count,
+                        uint64_t cpu_bytes, const struct device_bytes **list,
+                        size_t *list_count, struct error *err) {
+    struct device_bytes *copies =
+        arena_alloc(&e->arena, count + 1, sizeof *copies, err);
+    if (!copies)
+        return false;
+    *list = copies;
+    if (cpu_bytes)
+        copies[(*list_count)++] =
+            (struct device_bytes){DEVICE_CPU.name, cpu_bytes};
+    for (size_t i = 0; i < count; i++) {
+        if (!others[i].device || !others[i].bytes)
+            return error_set(err, ERROR_USAGE,
+                             "limit %zu has no device or no bytes", i);
+        copies[(*list_count)++] = (struct device_bytes){
+            copy(e, others[i].device, err), others[i].bytes};
+    }
+    return true;
+}
+
+static enum run_mode mode_of(ens_mode mode) {
+    switch (mode) {
+    case ENS_MODE_SIMULTANEOUS:
+        return MODE_SIMULTANEOUS;
+    case ENS_MODE_SEQUENTIAL:
+        return MODE_SEQUENTIAL;
+    case ENS_MODE_EXCLUSIVE:
+        return MODE_EXCLUSIVE;
+    default:
+        return MODE_AUTO;
+    }
+}
+
+static bool copy_devices(ens_embedder *e, const ens_config *config,
+                         struct error *err) {
+    struct run_options *o = &e->options;
+    o->devices = copy(e, config->devices, err);
+    o->mode = mode_of(config->mode);
+    o->warm = config->warm;
+    o->lock_dir = copy(e, config->lock_dir, err);
+    o->lease_wait_ms = config->lease_at_once ? 0 : -1;
+    return copy_limits(e, config->ceilings, config->ceilings_count,
+                       config->ceiling_bytes, &o->ceilings, &o->ceilings_count,
+                       err) &&
+           copy_limits(e, config->margins, config->margins_count, 0,
+                       &o->margins, &o->margins_count, err);
+}
+
 static bool configure(ens_embedder *e, const ens_config *config,
                       struct error *err) {
     if (config->size != sizeof *config)
         return error_set(err, ERROR_USAGE,
                          "the configuration was not made by ens_config_init");
-    e->ceiling = (struct device_bytes){DEVICE_CPU.name, config->ceiling_bytes};
     e->options = (struct run_options){
         .input_fd = -1,
         .chunk = {.as = copy(e, config->as, err),
@@ -169,9 +218,6 @@ static bool configure(ens_embedder *e, const ens_config *config,
         .places = {.cache = copy(e, config->model_cache, err)},
         .isa = copy(e, config->isa, err),
         .threads = config->threads,
-        .ceilings = &e->ceiling,
-        .ceilings_count = config->ceiling_bytes != 0,
-        .lease_wait_ms = -1,
         .dim = config->dim,
         .fuse = config->fuse == ENS_FUSE_CONCAT ? FUSE_CONCAT : FUSE_MEAN,
         .prompt = copy(e, config->prompt, err),
@@ -179,7 +225,8 @@ static bool configure(ens_embedder *e, const ens_config *config,
         .restart = config->restart,
         .text_field = copy(e, config->text_field, err)};
     e->exports = config->exports;
-    return copy_models(e, config, err) && copy_collections(e, config, err);
+    return copy_models(e, config, err) && copy_collections(e, config, err) &&
+           copy_devices(e, config, err);
 }
 
 ens_embedder *ens_create(const ens_config *config, ens_error *error) {

@@ -15,7 +15,6 @@ struct ens_embedder {
     struct memory memory;
     struct arena arena; /* copies of the configuration */
     struct run_options options;
-    struct device_bytes ceiling;
     unsigned exports;
     struct ens_callbacks callbacks;
     struct sink sink; /* ours: keeps the history, calls the callbacks */

@@ -78,9 +78,7 @@ bool ens_search(ens_embedder *e, const char *question, size_t top,
         .top = top,
         .collections = e->options.chunk.collections,
         .collections_count = e->options.chunk.collections_count,
-        .places = e->options.places,
-        .isa = e->options.isa,
-        .threads = e->options.threads};
+        .machine = &e->options};
     if (!search_run(&request, &e->sink, &e->search, &err))
         return embedder_fail(error, &err);
     e->hits = memory_alloc(&e->memory, e->search.count, sizeof *e->hits, &err);

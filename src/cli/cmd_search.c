@@ -58,15 +58,15 @@ static json_t *describe(const struct search_result *result) {
 
 int command_search(const struct program *program, struct error *err) {
     const struct options *options = program->options;
+    struct run_options machine;
+    command_run_options(program, NULL, &machine);
     struct search_request request = {.folder = options->words.items[0],
                                      .question = options->words.items[1],
                                      .top = options->top,
                                      .collections = options->collections.items,
                                      .collections_count =
                                          options->collections.count,
-                                     .places = {.cache = options->hub_cache},
-                                     .isa = options->isa,
-                                     .threads = (unsigned)options->threads};
+                                     .machine = &machine};
     struct search_result result;
     if (!search_run(&request, &program->sink, &result, err))
         return EXIT_FAILED;

@@ -249,8 +249,9 @@ static void warn_left_behind(const struct lease *lease) {
     if (left <= LEASE_LEFT_BEHIND_WARNING)
         return;
     event_log(lease->sink, LOG_WARNING,
-              "%s: %" PRId64 " bytes are left behind by %s: %" PRIu64
-              " were free before it, %" PRIu64 " are after it",
+              "%s: %" PRId64 " bytes fewer are free after %s than before it "
+              "(%" PRIu64 ", then %" PRIu64 "): left behind by it, or taken by "
+              "another program",
               lease->name, left, lease->holder, lease->bytes_before,
               lease->bytes_after);
 }

@@ -451,6 +451,7 @@ static bool do_collection(struct run *run, size_t number) {
     struct ending ending = run_collection(&work);
     double ms = (double)(clock_now_ns() - begin_ns) / 1e6;
     note_ending(&work, &ending);
+    json_t *sampled = sampler_describe_lap(&run->watch.sampler);
     struct summary_collection entry = {.collection = work.collection,
                                        .status = ending.status,
                                        .reason = ending.reason,
@@ -462,8 +463,10 @@ static bool do_collection(struct run *run, size_t number) {
                                        .mode = work.mode,
                                        .mode_reason = work.mode_reason,
                                        .truncated = work.truncated,
-                                       .duration_ms = ms};
+                                       .duration_ms = ms,
+                                       .sampled = sampled};
     json_array_append_new(run->collections, summary_collection(&entry));
+    json_decref(sampled);
     event_emit(&run->telemetry.sink, "collection_ended",
                json_pack("{s:s, s:s, s:s?, s:f}", "collection",
                          work.collection->name, "status", ending.status,

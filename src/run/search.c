@@ -522,9 +522,8 @@ static bool search_all(struct searching *s, const struct sink *sink,
     struct search_result *result = s->result;
     if (!find_shelves(s, err))
         return false;
-    s->options = (struct run_options){.places = s->request->places,
-                                      .isa = s->request->isa,
-                                      .threads = s->request->threads};
+    s->options = *s->request->machine;
+    s->options.models_count = 0; /* each collection's own come later */
     if (!session_open(&s->session, &s->options, sink, err))
         return false;
     result->hits = arena_alloc(&result->arena, 2 * s->request->top,

@@ -20,7 +20,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/event.h"
-#include "hub/model_files.h"
+#include "run/session.h"
 
 struct search_request {
     const char *folder; /* the --out of a run, or one collection in it */
@@ -28,9 +28,9 @@ struct search_request {
     size_t top;                     /* >= 1 */
     const char *const *collections; /* names; NULL: all */
     size_t collections_count;
-    struct hub_places places;
-    const char *isa;  /* NULL: best */
-    unsigned threads; /* 0: default */
+    /* Where the models are found and computed: places, hub, devices, ceilings,
+     * leases, isa, threads. Borrowed; the rest of it is not looked at. */
+    const struct run_options *machine;
 };
 
 struct search_hit {

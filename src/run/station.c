@@ -1,5 +1,6 @@
 #include "run/station.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -60,8 +61,9 @@ bool station_open(struct station *station, struct session *session,
         return false;
     options.pool = station->pool;
     station->device = device_open(name, &options, err);
+    station->residents_most = session->options->models_count + 1;
     station->residents =
-        memory_zalloc(&session->memory, session->options->models_count + 1,
+        memory_zalloc(&session->memory, station->residents_most,
                       sizeof(struct resident *), err);
     if (station->device && station->residents && set_limits(station, err))
         return true;
@@ -106,6 +108,7 @@ struct resident *station_load(struct station *station,
                               struct error *err) {
     struct memory *memory = &station->session->memory;
     struct reservation promised;
+    assert(station->residents_count < station->residents_most);
     int64_t begin = clock_now_ns();
     struct resident *resident = memory_zalloc(memory, 1, sizeof *resident, err);
     if (!resident)

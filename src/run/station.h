@@ -72,8 +72,8 @@ struct station {
     void *block; /* the workspace, shared by the residents */
     uint64_t block_bytes, block_charge;
     struct resident *laid_out;   /* whose workspace the block holds, or NULL */
-    struct resident **residents; /* [residents_count], room for all members */
-    size_t residents_count;
+    struct resident **residents; /* [residents_count] */
+    size_t residents_count, residents_most; /* one a model of the run */
 
     struct controller controller;
     struct given_up given_up[GIVEN_UP_MOST];

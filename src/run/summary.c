@@ -151,9 +151,10 @@ json_t *summary_collection(const struct summary_collection *entry) {
         json_object_set(object, "artefacts", entry->artefacts->files);
     if (json_array_size(entry->artefacts->left_out_chunks))
         json_object_set(object, "left_out", entry->artefacts->left_out_chunks);
-    json_object_set_new(
-        object, "performance",
-        describe_performance(entry->duration_ms, entry->artefacts->points));
+    json_t *performance =
+        describe_performance(entry->duration_ms, entry->artefacts->points);
+    json_object_update(performance, entry->sampled);
+    json_object_set_new(object, "performance", performance);
     return object;
 }
 

@@ -32,6 +32,7 @@ struct summary_collection {
     const char *mode, *mode_reason; /* NULL: nothing had to be computed */
     uint64_t truncated;
     double duration_ms;
+    json_t *sampled; /* the sampler's aggregates; shared */
 };
 json_t *summary_collection(const struct summary_collection *entry);
 

@@ -357,8 +357,8 @@ static void what_is_left_behind_is_said(void **state) {
     device_free -= 17 * MIB;
     lease_release(&lease, 0, 0);
     assert_int_equal(lease_bytes_left_behind(&lease), 17 * MIB);
-    contains(witness.warnings, "card:0: 17825792 bytes are left behind by "
-                               "model-b");
+    contains(witness.warnings, "card:0: 17825792 bytes fewer are free "
+                               "after model-b");
     contains(witness.events, "\"bytes_left_behind\": 17825792");
 
     witness.warnings[0] = '\0';

@@ -171,15 +171,32 @@ static void sample(struct strbuf *out, const struct family *family,
     value(out, family, number);
 }
 
+/* No object, or one whose labels a later entry has too: a series must not come
+ * twice in a file. */
+static bool is_passed_over(json_t *list, size_t i, const char *label_a,
+                           const char *label_b) {
+    const json_t *entry = json_array_get(list, i);
+    if (!json_is_object(entry))
+        return true;
+    for (size_t j = i + 1; j < json_array_size(list); j++) {
+        const json_t *later = json_array_get(list, j);
+        if (strcmp(lookup_text(entry, label_a), lookup_text(later, label_a)) ==
+                0 &&
+            lookup_count(entry, label_b) == lookup_count(later, label_b))
+            return true;
+    }
+    return false;
+}
+
 enum level { OF_COLLECTION, OF_PASS, OF_DEVICE, OF_LEASE, OF_MEMORY };
 
 static void parts(struct strbuf *out, const struct family *family,
-                  struct place at, const json_t *list) {
+                  struct place at, json_t *list) {
     size_t i;
     json_t *part;
-    json_array_foreach((json_t *)(uintptr_t)list, i, part) {
+    json_array_foreach(list, i, part) {
         at.part = part;
-        if (json_is_object(part))
+        if (!is_passed_over(list, i, "device", ""))
             sample(out, family, &at);
     }
 }
@@ -188,9 +205,10 @@ static void passes(struct strbuf *out, const struct family *family,
                    enum level level, struct place at) {
     size_t i;
     json_t *pass;
-    json_array_foreach(lookup_list(at.collection, "passes"), i, pass) {
+    json_t *list = lookup_list(at.collection, "passes");
+    json_array_foreach(list, i, pass) {
         at.pass = pass;
-        if (!json_is_object(pass))
+        if (is_passed_over(list, i, "model", "pass"))
             continue;
         if (level == OF_PASS)
             sample(out, family, &at);
@@ -210,7 +228,7 @@ static void families(struct strbuf *out, const json_t *summary,
         json_t *collection;
         json_array_foreach(lookup_list(summary, "collections"), i, collection) {
             struct place at = {.collection = collection};
-            if (!json_is_object(collection))
+            if (!json_is_object(collection)) /* their names differ */
                 continue;
             if (level == OF_COLLECTION)
                 sample(out, &list[f], &at);

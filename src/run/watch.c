@@ -20,6 +20,7 @@ static void read_devices(void *context, struct sample_device *devices,
             continue;
         d->total_bytes = station->bytes_total;
         d->live_bytes = memory_live(station->device->account);
+        d->peak_bytes = memory_peak(station->device->account);
         d->ceiling_bytes = station->device->account->ceiling;
         d->margin_bytes = station->margin;
     }

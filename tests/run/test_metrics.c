@@ -69,6 +69,15 @@ static void odd_summaries(void **state) {
         "found", 3, "embedded", "many", "passes", "model", "\\\"\n", "tokens",
         5, "duration_ms", 1e300, "leases", 7, 8, "no collection");
     assert_non_null(odd);
+    /* The same pass and the same device twice. */
+    json_t *list = json_object_get(odd, "collections");
+    json_t *collection = json_array_get(list, 0);
+    json_t *pass =
+        json_pack("{s:s,s:i,s:i,s:[{s:s,s:i},{s:s,s:i}]}", "model", "m", "pass",
+                  1, "tokens", 9, "leases", "device", "d", "peak_bytes", 1,
+                  "device", "d", "peak_bytes", 2);
+    json_array_append(json_object_get(collection, "passes"), pass);
+    json_array_append_new(json_object_get(collection, "passes"), pass);
     const char *path = scene_path("odd.prom");
     assert_true(metrics_write(path, odd, NULL, &memory, NULL));
     assert_true(

@@ -22,6 +22,7 @@
 #include "run/plan.h"
 #include "run/roster.h"
 #include "run/schedule.h"
+#include "run/station.h"
 #include "run/summary.h"
 #include "run/telemetry.h"
 #include "run/truncated.h"
@@ -39,6 +40,7 @@ struct run {
     struct watch watch;
     struct run_result *result;
     json_t *collections; /* the summary's list */
+    json_t *leases;      /* that were held until the end (--warm) */
 };
 
 /* What a collection holds while it is worked on. */
@@ -483,8 +485,21 @@ static bool do_collection(struct run *run, size_t number) {
 
 /* ---- the run ------------------------------------------------------------ */
 
+static void warn_of_account(const struct run *run) {
+    for (size_t i = 0; i < run->session.stations_count; i++)
+        if (run->session.stations[i].device->charges_shapes)
+            return;
+    for (size_t i = 0; i < run->roster.count; i++)
+        if (run->roster.members[i].request->account)
+            event_log(&run->telemetry.sink, LOG_WARNING,
+                      "model %s: account= counts on simulated cards only, and "
+                      "there is none (--device)",
+                      run->roster.members[i].key);
+}
+
 static void warn_of_members(const struct run *run) {
     const struct sink *sink = &run->telemetry.sink;
+    warn_of_account(run);
     for (size_t i = 0; i < run->roster.count; i++) {
         const struct member *member = &run->roster.members[i];
         if (member->error.code)
@@ -566,6 +581,13 @@ static bool begin(struct run *run, const struct run_options *options,
            watch_start(&run->watch, &run->session, &run->telemetry, err);
 }
 
+/* Models that were kept warm, and the cards that were leased for them. */
+static void leave_devices(struct run *run) {
+    for (size_t i = 0; i < run->session.stations_count; i++)
+        station_unload_all(&run->session.stations[i]);
+    schedule_release(&run->session, run->leases);
+}
+
 static bool write_summary(struct run *run, int64_t begin_ns,
                           struct error *err) {
     struct run_result *result = run->result;
@@ -579,6 +601,8 @@ static bool write_summary(struct run *run, int64_t begin_ns,
     if (result->worst.code)
         json_object_set_new(result->summary, "message",
                             json_any_text(result->worst.message));
+    if (json_array_size(run->leases))
+        json_object_set(result->summary, "leases", run->leases);
     json_object_set_new(result->summary, "events_dropped_types",
                         telemetry_dropped(&run->telemetry));
     char *text =
@@ -600,6 +624,7 @@ static void end(struct run *run) {
     chunks_free(run->list);
     roster_free(&run->roster);
     json_decref(run->collections);
+    json_decref(run->leases);
     watch_end(&run->watch);
     telemetry_close(&run->telemetry);
     session_close(&run->session);
@@ -608,7 +633,8 @@ static void end(struct run *run) {
 bool pipeline_run(const struct run_options *options, const struct sink *sink,
                   struct run_result *result, struct error *err) {
     *result = (struct run_result){0};
-    struct run run = {.result = result, .collections = json_array()};
+    struct run run = {
+        .result = result, .collections = json_array(), .leases = json_array()};
     run.telemetry.fd = -1;
     int64_t begin_ns = clock_now_ns();
     bool fine = begin(&run, options, sink, err);
@@ -624,6 +650,7 @@ bool pipeline_run(const struct run_options *options, const struct sink *sink,
                 note_worst(result, run.roster.members[i].error.code,
                            run.roster.members[i].error.message);
         struct error failure = {0};
+        leave_devices(&run);
         if (!write_summary(&run, begin_ns, &failure))
             note_worst(result, failure.code, failure.message);
         event_emit(&run.telemetry.sink, "run_ended",

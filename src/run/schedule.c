@@ -171,22 +171,21 @@ static bool lease_all(struct schedule *s, const char *holder,
     return true;
 }
 
+/* While models stay warm on a card it stays ours. */
 static void release_all(struct schedule *s, struct turn *turn) {
-    for (size_t i = 0; i < s->session->stations_count; i++) {
-        struct station *station = &s->session->stations[i];
+    if (!s->session->options->warm && turn)
+        schedule_release(s->session, turn->leases);
+}
+
+void schedule_release(struct session *session, json_t *leases) {
+    for (size_t i = 0; i < session->stations_count; i++) {
+        struct station *station = &session->stations[i];
         if (!station->lease.device)
             continue;
         uint64_t peak = memory_peak(station->device->account);
         lease_release(&station->lease, peak, station->tokens_high);
-        json_t *told =
-            lease_describe(&station->lease, peak, station->tokens_high);
-        if (told)
-            json_object_set_new(told, "device",
-                                json_string(station_name(station)));
-        if (turn)
-            json_array_append_new(turn->leases, told);
-        else
-            json_decref(told);
+        json_array_append_new(leases, lease_describe(&station->lease, peak,
+                                                     station->tokens_high));
     }
 }
 

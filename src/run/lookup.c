@@ -70,6 +70,9 @@ static const char *first_code(json_t *list, const char *first) {
 }
 
 const char *lookup_run_status(const json_t *summary) {
+    const char *status = lookup_text(summary, "status");
+    if (*status)
+        return status;
     const char *first = first_code(lookup_list(summary, "models"), "none");
     return first_code(lookup_list(summary, "collections"), first);
 }

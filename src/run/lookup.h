@@ -26,9 +26,9 @@ const char *lookup_text(const json_t *root, const char *path);
 /* A list; NULL, which json_array_foreach takes as empty, if there is none. */
 json_t *lookup_list(const json_t *root, const char *path);
 
-/* How a run ended, by its summary: the code that ended it early (see
- * lookup_goes_on), else that of the first model or collection that failed,
- * else "none". */
+/* How a run ended, by its summary: what it says itself, else the code that
+ * ended it early (see lookup_goes_on), else that of the first model or
+ * collection that failed, else "none". */
 const char *lookup_run_status(const json_t *summary);
 
 /* Does the same command go on after an end with CODE? */

@@ -66,8 +66,9 @@ static const struct family pass_families[] = {
     {"ensembed_pass_budget_tokens", "Most tokens in a batch of the pass.",
      GAUGE, "budget_tokens", 1, NULL},
     {"ensembed_pass_peak_bytes",
-     "Most memory of a pass: as planned before it and as measured.", GAUGE,
-     "memory.planned.private_bytes", 1, "kind=\"planned\""},
+     "Most private memory of the process in a pass: as planned and as "
+     "measured.",
+     GAUGE, "memory.planned.private_bytes", 1, "kind=\"planned\""},
     {"ensembed_pass_peak_bytes", NULL, GAUGE, "memory.private_peak_bytes", 1,
      "kind=\"measured\""},
 };

@@ -228,8 +228,9 @@ void report_passes(const struct report *report) {
     struct strbuf *out = report->out;
     size_t before = out->size;
     strbuf_add(out, STR("<h2>Passes</h2>\n<p class=soft>One model over one "
-                        "collection. Peaks: the most memory on one device, as "
-                        "planned before the pass and as measured in it.</p>"));
+                        "collection. Peaks: this process's own memory on the "
+                        "host, as planned before the pass and as measured; "
+                        "that of each device stands below.</p>"));
     html_table(out, "Collection|#Pass|Model|Status|Mode|Devices, "
                     "tokens|#Texts|#Tokens|#Load|#Time|#Tokens/s|#Planned "
                     "peak|#Measured, of plan");

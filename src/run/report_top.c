@@ -144,8 +144,15 @@ static void say_errors(struct strbuf *out, json_t *list, const char *name) {
 static void say_why(const struct report *report) {
     struct strbuf *out = report->out;
     strbuf_add(out, STR("<ul>"));
+    size_t begin = out->size;
     say_errors(out, lookup_list(report->summary, "models"), "key");
     say_errors(out, lookup_list(report->summary, "collections"), "collection");
+    const char *message = lookup_text(report->summary, "message");
+    if (out->size == begin && *message) {
+        strbuf_add(out, STR("<li>"));
+        html_text(out, message);
+        strbuf_add(out, STR("</li>"));
+    }
     strbuf_add(out, STR("</ul>"));
 }
 

@@ -178,6 +178,10 @@ static void one_sentence_says_how_it_went(void **state) {
                    "wait",
                    "The disk is full: 1 text so far, and nothing of it is "
                    "lost.");
+    assert_verdict("{'status':'busy','collections':[{'status':'completed'}]}",
+                   "wait",
+                   "Another run is at work there: 0 texts so far, and nothing "
+                   "of it is lost.");
     assert_verdict("{'collections':[{'status':'failed','error':{'code':"
                    "'interrupted'},'chunks':{'found':9},'passes':[{"
                    "'computed':3,'reused':1}]}]}",

@@ -232,8 +232,7 @@ static void tell(struct worker *worker, struct note note) {
 
 static size_t tokens_least(const struct station *station,
                            const struct job *job) {
-    size_t longest = window_longest(job->window, is_trusted(station));
-    return longest ? longest : 1;
+    return window_longest(job->window, is_trusted(station));
 }
 
 /* Read the free memory and follow what the controller wishes. With the lock
@@ -248,6 +247,8 @@ static bool look(struct worker *worker, struct resident *resident,
         ask(worker, REQUEST_LOST, job);
         return false;
     }
+    if (!tokens_least(station, job))
+        return true; /* nothing waits: there is no batch to size */
     struct controller_reading reading = {
         .bytes_free = *bytes_free,
         .tokens_least = tokens_least(station, job),

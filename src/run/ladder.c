@@ -127,52 +127,39 @@ static bool move_companion(struct ladder *ladder, struct station *station,
     return false;
 }
 
-/* Fewer layers stay: as many bytes less as the margin lacks, two slots
- * counted. */
+/* Fewer layers stay: as many as leave the margin free, measured when all of
+ * the model's memory is given back, for others may have waited for it. */
 static bool stream_layers(struct ladder *ladder, struct station *station,
                           const struct job *job) {
     struct resident *resident = station_resident(station, job->member);
-    if (!resident || station->device->shared || !job->member->charged.layers)
-        return false;
     size_t all = job->member->charged.layers;
-    size_t before = resident->placement.resident;
-    if (before > all)
-        before = all;
-    if (!before)
+    if (!resident || station->device->shared || !resident->placement.resident)
         return false;
-    uint64_t bytes_free = 0;
-    device_bytes_free(station->device, &bytes_free, NULL);
-    uint64_t lacking =
-        bytes_free < station->margin ? station->margin - bytes_free : 0;
-    struct weights_placement placement = resident->placement;
-    placement.resident = before;
-    struct weights_need need;
-    uint64_t most = resident->need.charge_bytes > lacking
-                        ? resident->need.charge_bytes - lacking
-                        : 0;
-    do {
-        placement.resident--;
-        if (!weights_measure(&job->member->spec, job->member->files,
-                             station->device, &placement, &need, NULL))
-            return false;
-    } while (placement.resident && need.charge_bytes > most);
-    if (need.charge_bytes >= resident->need.charge_bytes)
-        return false; /* so few layers that the slots cost more */
+    size_t before = resident->placement.resident;
     size_t tokens = resident->tokens;
+    size_t number = (size_t)(station - ladder->session->stations);
+    struct plan_home home;
     station_clear(station);
     station_unload(station, resident);
-    resident = station_load(station, job->member, &placement, NULL);
-    if (!resident)
+    if (!plan_on_station(ladder->session, job->member, number,
+                         station->controller.tokens, job->longest,
+                         memory_live(station->device->account), &home, NULL) ||
+        !home.tokens)
         return false; /* the next step moves the model, which is nowhere now */
+    if (home.placement.resident >= before)
+        home.placement.resident = before - 1;
+    resident = station_load(station, job->member, &home.placement, NULL);
+    if (!resident)
+        return false;
     resident->tokens = tokens;
-    if (before == all)
+    if (before >= all)
         note_given(station, (struct given_up){.what = GAVE_LAYERS,
                                               .member = job->member,
                                               .layers = before});
     decided(ladder, job, station, "layers_streamed",
             "memory is short at the smallest batch",
             json_pack("{s:I, s:I}", "layers_resident",
-                      (json_int_t)placement.resident, "layers",
+                      (json_int_t)home.placement.resident, "layers",
                       (json_int_t)all));
     return true;
 }

@@ -419,6 +419,13 @@ def range_ignored(place):
     whole(place)
 
 
+def never_further(place):
+    place.hub.faults.append(Fault("/cdn/", times=40, ignore_range=True, cut=10000))
+    _, errors = place.pull(ID, expect=75)
+    assert "gave up after 6 attempts" in errors, errors
+    assert len(place.gets("/cdn/")) == 6
+
+
 def too_long_a_beginning(place):
     place.part().parent.mkdir(parents=True)
     place.part().write_bytes(b"x" * 10_000_000)
@@ -642,7 +649,7 @@ CASES = [same_as_python, same_for_a_tag_and_a_commit, same_for_a_renamed_model, 
          nothing_left_to_do_for_python, pages_of_the_list, goes_on_by_itself, second_command_goes_on,
          goes_on_after_an_older_python, goes_on_after_a_killed_python, python_goes_on_after_our_death,
          killed_at_any_moment, interrupted, interrupted_run, many_at_once, python_holds_the_lock, too_many_requests,
-         too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored,
+         too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored, never_further,
          too_long_a_beginning, no_server, file_limit, full_disk, refusals, gated, certificates,
          through_a_proxy, hostile_lists,
          run_pulls, offline, newest_commit, short_names, no_safetensors, shards]

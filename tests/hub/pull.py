@@ -546,15 +546,18 @@ def write_chunks(place):
 
 
 def check_schemas(out):
-    """The summary of a run, and its events of the hub, against what docs/ promises."""
+    """What a run says of its models and of the hub, against what docs/ promises."""
     if not jsonschema:
         return
-    events = map(json.loads, (out / "events.jsonl").read_text().splitlines())
-    for name, documents in (("summary", [json.loads((out / "summary.json").read_text())]),
-                            ("events", [e for e in events if e["type"] in ("cache", "retrying")])):
-        schema = json.loads((ROOT / ("docs/%s.schema.json" % name)).read_text())
-        for document in documents:
-            jsonschema.validate(document, schema)
+    summary, events = (json.loads((ROOT / ("docs/%s.schema.json" % name)).read_text())
+                       for name in ("summary", "events"))
+    kinds = summary["properties"]["models"]["items"]["anyOf"]
+    for model in json.loads((out / "summary.json").read_text())["models"]:
+        for kind in kinds:
+            jsonschema.validate(model["cache"], kind["properties"]["cache"])
+    for event in map(json.loads, (out / "events.jsonl").read_text().splitlines()):
+        if event["type"] in ("cache", "retrying"):
+            jsonschema.validate(event, events)
 
 
 def run_pulls(place):
@@ -664,7 +667,7 @@ def judge(case):
     except Skip as reason:
         return "skip: %s: %s" % (case.__name__, reason)
     except Exception as error:
-        return "FAILED: %s: %s: %s" % (case.__name__, type(error).__name__, error)
+        return "FAILED: %s: %s: %s" % (case.__name__, type(error).__name__, str(error)[:2000])
     finally:
         place.close()
 

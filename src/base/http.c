@@ -133,14 +133,16 @@ static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c,
 
 /* ---- one request --------------------------------------------------------- */
 
-/* The address without what may be secret: its query (a signature), and the
- * name and password before the host. */
+/* Of an address the scheme and the host: a name and password before it are
+ * secret, and what is behind it may hold a signature. */
 static struct str shown(const char *url) {
     const char *host = strstr(url, "://");
-    size_t size = host ? strcspn(host + 3, "/?#") : 0;
-    const char *at = host ? memchr(host + 3, '@', size) : NULL;
-    const char *begin = at ? at + 1 : url;
-    return (struct str){begin, strcspn(begin, "?#")};
+    host = host ? host + 3 : url;
+    size_t size = strcspn(host, "/?#");
+    const char *at = memchr(host, '@', size);
+    if (at)
+        return (struct str){at + 1, size - (size_t)(at + 1 - host)};
+    return (struct str){url, (size_t)(host - url) + size};
 }
 
 static bool explain(const struct transfer *t, CURLcode code, const char *detail,

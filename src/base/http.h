@@ -18,8 +18,8 @@
  * status. ERROR_BUSY is a failure of the network that may pass (no such host
  * now, connection refused, cut, stalled), ERROR_IO one that will not (a
  * certificate, a broken address), ERROR_INPUT an answer that breaks a limit,
- * ERROR_INTERRUPTED the wish of the sink. The address's query and the token
- * never stand in a message: both may be secrets.
+ * ERROR_INTERRUPTED the wish of the sink. Of an address only the host stands in
+ * a message, and the token never does: the rest may be secret.
  *
  * Connections are kept and used again. Used by one thread at a time. libcurl's
  * own memory is not counted.

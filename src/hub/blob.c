@@ -233,13 +233,17 @@ static bool get_once(struct download *d, struct error *err) {
 
 static bool get_all(struct download *d, struct error *err) {
     struct retry retry = retry_begin(&d->hub->settings->retry);
+    /* A server that takes no notice of ranges begins anew each time: only what
+     * was never reached before is progress, or it would never end. */
+    uint64_t furthest = d->here;
     while (d->here < d->size) {
         struct error cause = {0};
-        uint64_t before = d->here;
         if (get_once(d, &cause))
             continue;
-        if (d->here > before)
+        if (d->here > furthest) {
+            furthest = d->here;
             retry_progressed(&retry);
+        }
         if (!hub_again(d->hub, &retry, d->file->path, &cause, err))
             return false;
     }

@@ -51,6 +51,15 @@ void controller_start(struct controller *controller, size_t tokens_most,
                                       .since_growth = UINT_MAX};
 }
 
+void controller_restart(struct controller *controller, size_t tokens_most,
+                        uint64_t margin) {
+    unsigned patience = controller->patience;
+    controller_start(controller, tokens_most, margin);
+    if (patience >= PATIENCE_FIRST)
+        controller->patience =
+            patience < PATIENCE_MOST / 2 ? patience * 2 : PATIENCE_MOST;
+}
+
 /* Free memory is under the margin. */
 static enum controller_wish press(struct controller *c,
                                   const struct controller_reading *reading,

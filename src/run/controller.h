@@ -58,6 +58,11 @@ struct controller {
 void controller_start(struct controller *controller, size_t tokens_most,
                       uint64_t margin);
 
+/* The same device has a model again after it had none: as a start, but more
+ * patient than before, so that a model does not come and go. */
+void controller_restart(struct controller *controller, size_t tokens_most,
+                        uint64_t margin);
+
 /* What a reading asks for; controller->tokens is changed already where the
  * answer is SHRINK or GROW. A budget below `tokens_least` is raised to it at
  * once (GROW, or with RELIEVE where there is no room), and one above both the

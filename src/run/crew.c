@@ -59,7 +59,8 @@ struct worker {
     struct job *request_job;
     struct resident *active; /* it computes with this one, or NULL */
     struct note note;
-    unsigned nonsense; /* batches that another device did soundly */
+    unsigned doubts;   /* suspect pieces of it that nobody has judged yet */
+    unsigned nonsense; /* those that another device did soundly */
 };
 
 struct crew {
@@ -184,6 +185,14 @@ static size_t fair_share(const struct crew *crew, const struct station *self,
     return share < SHARE_LEAST ? SHARE_LEAST : (size_t)share;
 }
 
+/* A device whose results are in doubt waits for the verdict. */
+static bool may_take(const struct worker *worker, const struct job *job) {
+    bool trusted = is_trusted(worker->station);
+    bool doubted = !trusted && worker->doubts > NONSENSE_MOST &&
+                   job->nonsense <= NONSENSE_MOST;
+    return !doubted && window_longest(job->window, trusted) > 0;
+}
+
 static struct slot *free_slot(struct worker *worker) {
     for (size_t i = 0; i < SLOTS; i++)
         if (worker->slots[i].state == SLOT_FREE)
@@ -202,7 +211,7 @@ static struct job *next_job(const struct crew *crew, struct worker *worker,
         struct job *job = &crew->shift->jobs[i];
         *resident = station_resident(station, job->member);
         if (*resident && !(*resident)->leaving && job_is_open(job) &&
-            window_longest(job->window, is_trusted(station)) > 0)
+            may_take(worker, job))
             return job;
     }
     return NULL;
@@ -243,7 +252,10 @@ static bool look(struct worker *worker, struct resident *resident,
     struct crew *crew = worker->crew;
     struct station *station = worker->station;
     struct controller *controller = &station->controller;
-    if (!device_bytes_free(station->device, bytes_free, NULL)) {
+    struct error why = {0};
+    if (!device_bytes_free(station->device, bytes_free, &why)) {
+        snprintf(station->why_lost, sizeof station->why_lost, "%.150s",
+                 why.message);
         ask(worker, REQUEST_LOST, job);
         return false;
     }
@@ -395,11 +407,25 @@ static bool must_be_checked(const struct worker *worker,
            batch->job->nonsense <= NONSENSE_MOST;
 }
 
+/* BATCH was nonsense on another device: is that device the culprit, or the
+ * model? */
+static void judge(struct crew *crew, const struct batch *batch, bool sound) {
+    if (!batch->piece.by)
+        return;
+    struct worker *suspect = &crew->workers[batch->piece.by - 1];
+    if (suspect->doubts)
+        suspect->doubts--;
+    if (sound)
+        suspect->nonsense++;
+    pthread_cond_broadcast(&crew->work);
+}
+
 static void hand_over(struct worker *worker, struct slot *slot, bool sound) {
     struct batch *batch = &slot->batch;
     struct station *station = worker->station;
     if (!sound)
         batch->job->nonsense++;
+    judge(worker->crew, batch, sound);
     station->busy_ns += (int64_t)(batch->ms * 1e6);
     station->tokens += batch->tokens;
     station->texts += batch->texts;
@@ -451,13 +477,10 @@ static void do_piece(struct worker *worker, struct slot *slot,
     if (!sound && must_be_checked(worker, batch)) {
         slot->state = SLOT_FREE;
         batch->piece.suspect = true;
+        batch->piece.by = (unsigned)(worker - crew->workers) + 1;
         window_return(batch->job->window, batch->piece);
-        worker->nonsense++;
-        snprintf(worker->station->why_lost, sizeof worker->station->why_lost,
-                 "it gave vectors that are not sound, again and again");
-        ask(worker,
-            worker->nonsense > NONSENSE_MOST ? REQUEST_LOST : REQUEST_TRUSTED,
-            batch->job);
+        worker->doubts++;
+        ask(worker, REQUEST_TRUSTED, batch->job);
         return;
     }
     struct job *job = batch->job;
@@ -498,11 +521,23 @@ static bool begin_piece(struct worker *worker, struct slot *slot,
                       is_trusted(station), &batch->piece);
 }
 
+static bool is_broken(const struct worker *worker) {
+    const struct crew *crew = worker->crew;
+    return worker->nonsense > NONSENSE_MOST && !worker->station->lost &&
+           crew->shift && !crew->draining;
+}
+
 static void *work(void *context) {
     struct worker *worker = context;
     struct crew *crew = worker->crew;
+    struct station *station = worker->station;
     pthread_mutex_lock(&crew->lock);
     while (!crew->closing) {
+        if (is_broken(worker)) {
+            snprintf(station->why_lost, sizeof station->why_lost,
+                     "it gave vectors that are not sound, again and again");
+            ask(worker, REQUEST_LOST, NULL);
+        }
         struct resident *resident = NULL;
         struct slot *slot = free_slot(worker);
         struct job *job = slot ? next_job(crew, worker, &resident) : NULL;
@@ -541,6 +576,14 @@ static void tell_note(struct crew *crew, struct worker *worker) {
     pthread_cond_broadcast(&crew->work);
 }
 
+static void find_trusted(struct crew *crew, struct job *job) {
+    if (ladder_trusted_home(&crew->ladder, job))
+        return;
+    /* Nobody to ask: what is not sound is left out, and named. */
+    job->nonsense = NONSENSE_MOST + 1;
+    window_trust(job->window);
+}
+
 static void answer(struct crew *crew, struct worker *worker) {
     struct station *station = worker->station;
     struct job *job = worker->request_job;
@@ -549,11 +592,7 @@ static void answer(struct crew *crew, struct worker *worker) {
         ladder_lost(&crew->ladder, station);
         break;
     case REQUEST_TRUSTED:
-        if (!ladder_trusted_home(&crew->ladder, job)) {
-            /* Nobody to ask: what is not sound is left out, and named. */
-            job->nonsense = NONSENSE_MOST + 1;
-            window_trust(job->window);
-        }
+        find_trusted(crew, job);
         break;
     case REQUEST_RELIEVE:
         if (!ladder_relieve(&crew->ladder, station, job))
@@ -623,15 +662,23 @@ static bool anybody_works(const struct crew *crew) {
     return false;
 }
 
-static bool somebody_can(const struct crew *crew, const struct job *job) {
-    const struct session *session = crew->session;
-    for (size_t i = 0; i < session->stations_count; i++) {
-        const struct station *station = &session->stations[i];
-        const struct resident *r = station_resident(station, job->member);
-        if (!station->lost && r && !r->leaving &&
-            window_longest(job->window, is_trusted(station)) > 0)
+static bool has_model(const struct station *station, const struct job *job) {
+    const struct resident *r = station_resident(station, job->member);
+    return !station->lost && r && !r->leaving;
+}
+
+static bool somebody_has(const struct crew *crew, const struct job *job) {
+    for (size_t i = 0; i < crew->workers_count; i++)
+        if (has_model(crew->workers[i].station, job))
             return true;
-    }
+    return false;
+}
+
+static bool somebody_can(const struct crew *crew, const struct job *job) {
+    for (size_t i = 0; i < crew->workers_count; i++)
+        if (has_model(crew->workers[i].station, job) &&
+            may_take(&crew->workers[i], job))
+            return true;
     return false;
 }
 
@@ -689,7 +736,9 @@ static bool house_the_homeless(struct crew *crew) {
         struct job *job = &crew->shift->jobs[i];
         if (!is_waiting(job))
             continue;
-        if (!ladder_find_home(&crew->ladder, job) && !job->failure.code)
+        if (!job->paused && somebody_has(crew, job))
+            find_trusted(crew, job); /* only doubtful texts wait */
+        else if (!ladder_find_home(&crew->ladder, job) && !job->failure.code)
             error_set(&job->failure, ERROR_MEMORY,
                       "%s: no device has room for it any more",
                       job->member->key);
@@ -744,6 +793,8 @@ bool crew_work(struct crew *crew, struct shift *shift, struct error *err) {
     pthread_mutex_lock(&crew->lock);
     crew->shift = shift;
     crew->draining = false;
+    for (size_t i = 0; i < crew->workers_count; i++)
+        crew->workers[i].doubts = 0;
     crew->ladder = (struct ladder){.session = crew->session, .shift = shift};
     pthread_cond_broadcast(&crew->work);
     bool fine = serve_all(crew, err);

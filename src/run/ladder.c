@@ -59,7 +59,7 @@ static struct resident *load_on(struct ladder *ladder, struct station *station,
         return NULL;
     resident->tokens = home.tokens;
     if (first)
-        controller_start(&station->controller, home.tokens, station->margin);
+        controller_restart(&station->controller, home.tokens, station->margin);
     return resident;
 }
 
@@ -74,10 +74,11 @@ static struct station *move_from(struct ladder *ladder,
         struct resident *resident = station_resident(station, job->member);
         if (station == from || station->lost)
             continue;
-        if (resident && !resident->leaving)
-            return station;
-        if (!resident && load_on(ladder, station, job))
-            return station;
+        if (!resident && !load_on(ladder, station, job))
+            continue;
+        if (resident) /* one that is about to leave stays */
+            resident->leaving = false;
+        return station;
     }
     return NULL;
 }
@@ -277,16 +278,31 @@ void ladder_restore(struct ladder *ladder, struct station *station) {
 
 /* ---- failures ----------------------------------------------------------- */
 
+/* Another station has the model and goes on with it. */
+static bool is_elsewhere(const struct ladder *ladder, const struct job *job) {
+    const struct session *session = ladder->session;
+    for (size_t i = 0; i < session->stations_count; i++) {
+        const struct station *station = &session->stations[i];
+        const struct resident *r = station_resident(station, job->member);
+        if (!station->lost && r && !r->leaving)
+            return true;
+    }
+    return false;
+}
+
 void ladder_lost(struct ladder *ladder, struct station *station) {
     if (station->lost)
         return;
     station->lost = true;
     station->given_up_count = 0;
-    station_unload_all(station);
     decided(ladder, NULL, station, "device_lost", station->why_lost, NULL);
     for (size_t i = 0; i < ladder->shift->jobs_count; i++) {
         struct job *job = &ladder->shift->jobs[i];
-        if (job_is_done(job) || job->paused)
+        struct resident *resident = station_resident(station, job->member);
+        if (!resident)
+            continue;
+        station_unload(station, resident);
+        if (job_is_done(job) || job->paused || is_elsewhere(ladder, job))
             continue;
         struct station *to = move_from(ladder, station, job);
         if (to)
@@ -301,6 +317,7 @@ void ladder_lost(struct ladder *ladder, struct station *station) {
                       job->member->key, station_name(station),
                       station->why_lost);
     }
+    station_unload_all(station);
 }
 
 bool ladder_find_home(struct ladder *ladder, struct job *job) {
@@ -331,8 +348,11 @@ bool ladder_trusted_home(struct ladder *ladder, struct job *job) {
         struct station *station = &session->stations[i];
         if (!station->device->shared)
             continue;
-        if (station_resident(station, job->member))
+        struct resident *resident = station_resident(station, job->member);
+        if (resident) {
+            resident->leaving = false;
             return true;
+        }
         if (!load_on(ladder, station, job))
             return false;
         decided(ladder, job, station, "cpu_fallback",

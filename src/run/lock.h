@@ -1,8 +1,12 @@
 /* lock.h - one process at a time in an output folder.
  *
+ *     int fd;
+ *     if (!lock_take("out/.ensembed", "out", &fd, err)) ...
+ *     lock_drop(fd);
+ *
  * flock(2) on FOLDER/lock: the kernel drops it when its holder dies. The file
- * stays: if it were removed, one process could wait on the old inode while
- * another locks the new one. */
+ * stays, with its holder's process id in it: if it were removed, one process
+ * could wait on the old inode while another locks the new one. */
 
 #ifndef RUN_LOCK_H
 #define RUN_LOCK_H
@@ -11,8 +15,10 @@
 
 #include "base/error.h"
 
-/* *FD is the lock; ERROR_BUSY if another process has it. */
-bool lock_take(const char *folder, int *fd, struct error *err);
+/* *FD is the lock; ERROR_BUSY if another process has it. NAME is what the
+ * message calls the place. */
+bool lock_take(const char *folder, const char *name, int *fd,
+               struct error *err);
 void lock_drop(int fd); /* -1 is fine */
 
 #endif

@@ -40,6 +40,7 @@ struct run {
     struct watch watch;
     struct run_result *result;
     json_t *collections; /* the summary's list */
+    int lock_fd;         /* of OUT: summary, events and report are one run's */
     json_t *leases;      /* that were held until the end (--warm) */
 };
 
@@ -72,7 +73,7 @@ static bool open_folders(struct work *work, struct error *err) {
            path_join(work->private, work->folder, ".ensembed", err) &&
            path_join(work->scratch, work->private, "scratch", err) &&
            folder_make(work->private, err) &&
-           lock_take(work->private, &work->lock_fd, err) &&
+           lock_take(work->private, work->folder, &work->lock_fd, err) &&
            folder_remove(work->scratch, err) && folder_make(work->scratch, err);
 }
 
@@ -567,6 +568,7 @@ static bool begin(struct run *run, const struct run_options *options,
     if (!place_summary(run, err) ||
         !path_join(events, options->out, ".ensembed", err) ||
         !folder_make(events, err) ||
+        !lock_take(events, options->out, &run->lock_fd, err) ||
         !path_join(events, options->out, "events.jsonl", err) ||
         !telemetry_open(&run->telemetry, events, sink, err))
         return false;
@@ -628,6 +630,7 @@ static void end(struct run *run) {
     watch_end(&run->watch);
     telemetry_close(&run->telemetry);
     session_close(&run->session);
+    lock_drop(run->lock_fd);
 }
 
 bool pipeline_run(const struct run_options *options, const struct sink *sink,

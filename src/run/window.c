@@ -198,7 +198,8 @@ static bool cut_returned(struct window *window, size_t at, size_t tokens,
     size_t count = fitting(window, from->first, from->count, tokens, texts);
     if (!count)
         return false;
-    *piece = (struct piece){from->first, count, from->suspect};
+    *piece = (struct piece){from->first, count, from->suspect, from->by};
+    from->by = 0; /* its giver is judged by the first part */
     from->first += count;
     from->count -= count;
     if (!from->count)
@@ -217,18 +218,37 @@ bool window_cut(struct window *window, size_t tokens, size_t texts,
                            tokens, texts);
     if (!count)
         return false;
-    *piece = (struct piece){window->next, count, false};
+    *piece = (struct piece){.first = window->next, .count = count};
     window->next += count;
     take(window, *piece);
     return true;
 }
 
+/* Neighbours become one piece again: however often pieces come back, they are
+ * few. Suspect ones stay as they are, for each is judged. */
+static bool join(struct piece *piece, const struct piece *other) {
+    bool behind = other->first + other->count == piece->first;
+    if (piece->suspect || other->suspect ||
+        (!behind && piece->first + piece->count != other->first))
+        return false;
+    if (behind)
+        piece->first = other->first;
+    piece->count += other->count;
+    return true;
+}
+
 void window_return(struct window *window, struct piece piece) {
-    assert(window->returned_count < WINDOW_RETURNED);
-    window->returned[window->returned_count++] = piece;
     window->held -= piece.count;
     window->waiting += piece.count;
     window->waiting_tokens += piece_tokens(window, piece);
+    for (size_t i = 0; i < window->returned_count;) {
+        if (!join(&piece, &window->returned[i++]))
+            continue;
+        window->returned[i - 1] = window->returned[--window->returned_count];
+        i = 0; /* what it touches now may touch another */
+    }
+    assert(window->returned_count < WINDOW_RETURNED);
+    window->returned[window->returned_count++] = piece;
 }
 
 void window_finish(struct window *window, struct piece piece) {

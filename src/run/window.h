@@ -36,8 +36,8 @@ enum {
     WINDOW_TOKENS = 2 * 1024 * 1024, /* ... unless their ids are this many */
     BLOCK_TEXTS = 1024,              /* tokenized together ... */
     BLOCK_BYTES = 1024 * 1024,       /* ... unless they are this long */
-    WINDOW_RETURNED = 64, /* pieces that may be given back at a time: one a
-                             device is enough */
+    WINDOW_RETURNED = 512, /* pieces that may be given back at a time: a few a
+                              device are enough */
 };
 
 /* What a window must have room for. */
@@ -51,6 +51,7 @@ struct window_size {
 struct piece {
     size_t first, count;
     bool suspect; /* a device gave nonsense for it: for trusted ones only */
+    unsigned by;  /* which (1-based); 0: it is not to be judged by this piece */
 };
 
 struct window {

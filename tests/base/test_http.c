@@ -267,6 +267,7 @@ static void expect_failure(const char *says, struct http_request request,
         fail_msg("%s instead of %s: %s", error_name(err.code), error_name(code),
                  err.message);
     assert_null(strstr(err.message, "secret"));
+    assert_null(strstr(err.message, "/p"));
     assert_null(strstr(err.message, "hush"));
     http_answer_free(&answer);
     strbuf_free(&body);

@@ -419,6 +419,13 @@ def range_ignored(place):
     whole(place)
 
 
+def never_further(place):
+    place.hub.faults.append(Fault("/cdn/", times=40, ignore_range=True, cut=10000))
+    _, errors = place.pull(ID, expect=75)
+    assert "gave up after 6 attempts" in errors, errors
+    assert len(place.gets("/cdn/")) == 6
+
+
 def too_long_a_beginning(place):
     place.part().parent.mkdir(parents=True)
     place.part().write_bytes(b"x" * 10_000_000)
@@ -539,15 +546,18 @@ def write_chunks(place):
 
 
 def check_schemas(out):
-    """The summary of a run, and its events of the hub, against what docs/ promises."""
+    """What a run says of its models and of the hub, against what docs/ promises."""
     if not jsonschema:
         return
-    events = map(json.loads, (out / "events.jsonl").read_text().splitlines())
-    for name, documents in (("summary", [json.loads((out / "summary.json").read_text())]),
-                            ("events", [e for e in events if e["type"] in ("cache", "retrying")])):
-        schema = json.loads((ROOT / ("docs/%s.schema.json" % name)).read_text())
-        for document in documents:
-            jsonschema.validate(document, schema)
+    summary, events = (json.loads((ROOT / ("docs/%s.schema.json" % name)).read_text())
+                       for name in ("summary", "events"))
+    kinds = summary["properties"]["models"]["items"]["anyOf"]
+    for model in json.loads((out / "summary.json").read_text())["models"]:
+        for kind in kinds:
+            jsonschema.validate(model["cache"], kind["properties"]["cache"])
+    for event in map(json.loads, (out / "events.jsonl").read_text().splitlines()):
+        if event["type"] in ("cache", "retrying"):
+            jsonschema.validate(event, events)
 
 
 def run_pulls(place):
@@ -642,7 +652,7 @@ CASES = [same_as_python, same_for_a_tag_and_a_commit, same_for_a_renamed_model, 
          nothing_left_to_do_for_python, pages_of_the_list, goes_on_by_itself, second_command_goes_on,
          goes_on_after_an_older_python, goes_on_after_a_killed_python, python_goes_on_after_our_death,
          killed_at_any_moment, interrupted, interrupted_run, many_at_once, python_holds_the_lock, too_many_requests,
-         too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored,
+         too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored, never_further,
          too_long_a_beginning, no_server, file_limit, full_disk, refusals, gated, certificates,
          through_a_proxy, hostile_lists,
          run_pulls, offline, newest_commit, short_names, no_safetensors, shards]
@@ -657,7 +667,7 @@ def judge(case):
     except Skip as reason:
         return "skip: %s: %s" % (case.__name__, reason)
     except Exception as error:
-        return "FAILED: %s: %s: %s" % (case.__name__, type(error).__name__, error)
+        return "FAILED: %s: %s: %s" % (case.__name__, type(error).__name__, str(error)[:2000])
     finally:
         place.close()
 

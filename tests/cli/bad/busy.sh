@@ -1,9 +1,21 @@
-# heavy: one run at a time in an output.
-awk "BEGIN { for (i = 0; i < 60000; i++) print \"{\\\"text\\\": \\\"number \" i \"\\\"}\" }" >many.jsonl
-ensembed run many.jsonl --model "$MODELS/mean:budget=64" --out o --quiet >/dev/null 2>&1 &
+# One run at a time in an output, also when the two are for different
+# collections: summary, events and report are one run's.
+mkdir -p c/x c/y
+echo '[{"text":"one"}]' >c/x/a_chunks.json
+echo '[{"text":"two"}]' >c/y/a_chunks.json
+mkfifo pipe
+exec 3<>pipe
+ensembed run - --as x --model "$MODELS/mean" --out o --quiet <pipe >/dev/null 2>&1 &
 pid=$!
-while [ ! -s o/many/.ensembed/mean/dense/rows.f32 ]; do sleep 0.02; done
+while [ ! -s o/.ensembed/lock ]; do sleep 0.02; done
+[ "$(cat o/.ensembed/lock)" = $pid ]
 status=0
-ensembed run many.jsonl --model "$MODELS/mean" --out o --quiet || status=$?
+ensembed run c --collection y --model "$MODELS/mean" --out o --quiet || status=$?
+[ ! -e o/summary.json ]
+[ ! -e o/y ]
+# Another output is free, and the lock goes with its holder.
+ensembed run c --model "$MODELS/mean" --out p --quiet
 kill -KILL $pid
+wait $pid 2>/dev/null || true
+ensembed run c --model "$MODELS/mean" --out o --quiet
 exit $status

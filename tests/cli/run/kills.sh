@@ -1,2 +1,2 @@
 # heavy: kill at random moments, go on, compare every byte
-exec "$ROOT/tests/campaigns/kills" ensembed "$MODELS" 12
+exec "$ROOT/tests/campaigns/kills" ensembed "$MODELS" 18

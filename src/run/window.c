@@ -158,16 +158,21 @@ static uint64_t piece_tokens(const struct window *window, struct piece piece) {
     return tokens;
 }
 
+/* A text without any token counts as one: it waits as well. */
+static size_t longer(const struct window *window, size_t place,
+                     size_t longest) {
+    size_t tokens = tokens_at(window, place);
+    tokens = tokens ? tokens : 1;
+    return tokens > longest ? tokens : longest;
+}
+
 size_t window_longest(const struct window *window, bool suspect) {
     size_t longest = 0;
     if (window->next < window->count)
-        longest = tokens_at(window, window->next);
-    for (size_t i = 0; i < window->returned_count; i++) {
-        const struct piece *piece = &window->returned[i];
-        size_t tokens = tokens_at(window, piece->first);
-        if ((suspect || !piece->suspect) && tokens > longest)
-            longest = tokens;
-    }
+        longest = longer(window, window->next, longest);
+    for (size_t i = 0; i < window->returned_count; i++)
+        if (suspect || !window->returned[i].suspect)
+            longest = longer(window, window->returned[i].first, longest);
     return longest;
 }
 

@@ -1,7 +1,6 @@
 #include "run/station.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "run/ceilings.h"
@@ -187,6 +186,13 @@ static bool block_fits(const struct station *station,
            station->block_charge == need->charge;
 }
 
+static bool is_same(const struct encoder_budget *a,
+                    const struct encoder_budget *b) {
+    return a->batch_tokens == b->batch_tokens &&
+           a->group_tokens == b->group_tokens && a->longest == b->longest &&
+           a->stream == b->stream;
+}
+
 bool station_lay_out(struct station *station, struct resident *resident,
                      size_t tokens, size_t longest, struct error *err) {
     const struct member *member = resident->member;
@@ -194,7 +200,7 @@ bool station_lay_out(struct station *station, struct resident *resident,
         encoder_budget_make(&member->spec, weights_stream(resident->weights),
                             station->device, tokens, longest);
     if (station->laid_out == resident &&
-        !memcmp(&budget, &resident->budget, sizeof budget))
+        is_same(&budget, &resident->budget))
         return true;
     struct encoder_need need;
     if (!encoder_workspace(&member->spec, member_charged(member),

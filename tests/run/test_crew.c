@@ -1,0 +1,247 @@
+/* test_crew.c - crews under random scripts: whatever simulated cards do, no
+ * text is lost or done twice, and the files are those of an untroubled run on
+ * the CPU, byte for byte. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "run/trial.h"
+
+enum { TEXTS = 300, RUNS = 24, LINES = 8 };
+
+static const struct trial_terms CALM = {
+    .models = "mean,cls,lasttoken", .budget = 256, .devices = "cpu"};
+
+static struct trial calm;
+
+static int open_calm(void **state) {
+    (void)state;
+    trial_run_well(&calm, &CALM);
+    trial_nothing_lost(&calm, 3, TEXTS);
+    return 0;
+}
+
+static int close_calm(void **state) {
+    (void)state;
+    trial_end(&calm);
+    return 0;
+}
+
+/* ---- random scripts ----------------------------------------------------- */
+
+struct wild {
+    char devices[128];
+    char script[4096];
+    size_t cards;
+    unsigned long capacities[3];
+};
+
+static void add_action(struct wild *wild, unsigned *random) {
+    unsigned card = trial_random(random) % (unsigned)wild->cards;
+    unsigned at = 1 + trial_random(random) % 50;
+    unsigned count =
+        trial_random(random) % 4 ? 1 + trial_random(random) % 3 : 1000;
+    unsigned long bytes =
+        1 + wild->capacities[card] / 100 * (trial_random(random) % 100);
+    size_t used = strlen(wild->script);
+    char *to = wild->script + used;
+    size_t room = sizeof wild->script - used;
+#define ACTION(rest, ...)                                                      \
+    snprintf(to, room, "{\"device\":\"sim:d%u\",\"at_submit\":%u," rest "}\n", \
+             card, at, __VA_ARGS__)
+    switch (trial_random(random) % 7) {
+    case 0:
+        ACTION("\"fail\":\"alloc\",\"count\":%u", count);
+        break;
+    case 1:
+        ACTION("\"fail\":\"nan\",\"count\":%u", count);
+        break;
+    case 2:
+        if (trial_random(random) % 2)
+            ACTION("\"fail\":\"%s\"", "lost");
+        break;
+    case 3:
+        ACTION("\"delay_ms\":%u", trial_random(random) % 4);
+        break;
+    default:
+        ACTION("\"take_bytes\":%lu", bytes);
+        used = strlen(wild->script);
+        to = wild->script + used;
+        room = sizeof wild->script - used;
+        at += 1 + trial_random(random) % 30;
+        if (trial_random(random) % 5)
+            ACTION("\"give_bytes\":%lu", bytes);
+    }
+#undef ACTION
+}
+
+static void make_wild(struct wild *wild, unsigned *random) {
+    static const unsigned long capacities[] = {300000, 400000, 600000, 1000000,
+                                               4000000};
+    *wild = (struct wild){.cards = 1 + trial_random(random) % 3};
+    for (size_t i = 0; i < wild->cards; i++) {
+        size_t used = strlen(wild->devices);
+        wild->capacities[i] = capacities[trial_random(random) % 5];
+        snprintf(wild->devices + used, sizeof wild->devices - used,
+                 "%ssim:d%zu=%lu", used ? "," : "", i, wild->capacities[i]);
+    }
+    if (trial_random(random) % 3 == 0)
+        strcat(wild->devices, ",cpu");
+    for (size_t i = trial_random(random) % LINES; i > 0; i--)
+        add_action(wild, random);
+}
+
+static void nothing_is_lost_whatever_cards_do(void **state) {
+    unsigned random = 20261121;
+    (void)state;
+    for (size_t run = 0; run < RUNS; run++) {
+        static const enum run_mode modes[] = {MODE_EXCLUSIVE, MODE_SEQUENTIAL,
+                                              MODE_SIMULTANEOUS};
+        struct wild wild;
+        struct trial t;
+        struct trial_terms terms = CALM;
+        make_wild(&wild, &random);
+        terms.devices = wild.devices;
+        terms.script = wild.script;
+        terms.mode = modes[run % 3];
+        terms.warm = trial_random(&random) % 4 == 0;
+        for (size_t i = 0; i < wild.cards; i++) {
+            static const char *const names[] = {"sim:d0", "sim:d1", "sim:d2"};
+            terms.margins[i] = (struct device_bytes){
+                names[i], 1000 + 1000 * (trial_random(&random) % 100)};
+        }
+        trial_run(&t, &terms);
+        if (t.worst.code)
+            fail_msg("%s\n%s%s", t.worst.message, wild.devices, wild.script);
+        trial_nothing_lost(&t, 3, TEXTS);
+        trial_same(&calm, &t);
+        trial_end(&t);
+    }
+}
+
+/* ---- speed -------------------------------------------------------------- */
+
+static const enum run_mode MODES[] = {MODE_EXCLUSIVE, MODE_SEQUENTIAL,
+                                      MODE_SIMULTANEOUS};
+
+static void all_devices_work_in_exclusive_mode(void **state) {
+    struct trial t;
+    struct trial_terms terms = CALM;
+    (void)state;
+    terms.devices = "sim:a=4MB,sim:b=4MB,sim:c=4MB";
+    terms.mode = MODE_EXCLUSIVE;
+    terms.script = "{\"device\":\"sim:a\",\"at_submit\":1,\"delay_ms\":2}\n"
+                   "{\"device\":\"sim:b\",\"at_submit\":1,\"delay_ms\":2}\n"
+                   "{\"device\":\"sim:c\",\"at_submit\":1,\"delay_ms\":2}\n";
+    trial_run_well(&t, &terms);
+    for (size_t pass = 0; pass < 3; pass++) {
+        static const char *const names[] = {"sim:a", "sim:b", "sim:c"};
+        json_int_t tokens = 0;
+        for (size_t i = 0; i < 3; i++) {
+            const json_t *device =
+                trial_device(trial_pass(&t, 0, pass), names[i]);
+            assert_non_null(device);
+            assert_true(trial_number(device, "tokens") > 0);
+            tokens += trial_number(device, "tokens");
+        }
+        assert_int_equal(tokens,
+                         trial_number(trial_pass(&t, 0, pass), "tokens"));
+    }
+    trial_same(&calm, &t);
+    trial_end(&t);
+}
+
+/* A card whose submits take 400 ms beside one whose take 10, and a budget that
+ * would let two batches do it all. The slow one must not have half of the
+ * tokens, and pieces get smaller towards the end, so that nobody waits long for
+ * the other: by halves at most, so there are more than four. */
+static void a_slow_device_gets_less(void **state) {
+    struct trial t;
+    struct trial_terms terms = CALM;
+    (void)state;
+    terms.models = "mean";
+    terms.budget = 8192;
+    terms.texts = 600;
+    terms.devices = "sim:slow=20MB,sim:fast=20MB";
+    terms.mode = MODE_EXCLUSIVE;
+    terms.script =
+        "{\"device\":\"sim:slow\",\"at_submit\":1,\"delay_ms\":400}\n"
+        "{\"device\":\"sim:fast\",\"at_submit\":1,\"delay_ms\":10}\n";
+    trial_run_well(&t, &terms);
+    const json_t *pass = trial_pass(&t, 0, 0);
+    json_int_t slow = trial_number(trial_device(pass, "sim:slow"), "tokens");
+    json_int_t fast = trial_number(trial_device(pass, "sim:fast"), "tokens");
+    assert_true(slow > 0);
+    assert_true(slow * 2 < fast);
+    assert_true(trial_number(pass, "batches") > 4);
+    trial_end(&t);
+}
+
+/* ---- options ------------------------------------------------------------ */
+
+static void narrow_vectors_are_the_same_in_all_modes(void **state) {
+    struct trial cpu;
+    struct trial_terms terms = CALM;
+    (void)state;
+    terms.dim = 16;
+    trial_run_well(&cpu, &terms);
+    terms.devices = "sim:a=4MB,sim:b=600000";
+    for (size_t i = 0; i < 3; i++) {
+        struct trial t;
+        terms.mode = MODES[i];
+        trial_run_well(&t, &terms);
+        trial_same(&cpu, &t);
+        trial_end(&t);
+    }
+    trial_end(&cpu);
+}
+
+static size_t loads(const struct trial *t, const char *model) {
+    size_t count = 0;
+    for (size_t i = trial_find(t, "model_loaded", 0); i != SIZE_MAX;
+         i = trial_find(t, "model_loaded", i + 1))
+        count += trial_text_is(json_array_get(t->events, i), "model", model);
+    return count;
+}
+
+static void warm_models_are_loaded_once(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct trial warm, cold;
+        struct trial_terms terms = CALM;
+        terms.models = "mean,cls";
+        terms.devices = "sim:a=4MB";
+        terms.mode = MODES[i];
+        terms.collections = 3;
+        trial_run_well(&cold, &terms);
+        terms.warm = true;
+        trial_run_well(&warm, &terms);
+        assert_int_equal(loads(&cold, "mean"), 3);
+        assert_int_equal(loads(&warm, "mean"), 1);
+        assert_int_equal(loads(&warm, "cls"), 1);
+        trial_same(&cold, &warm);
+        for (size_t c = 0; c < 3; c++) {
+            const json_t *device =
+                trial_device(trial_pass(&warm, c, 0), "sim:a");
+            assert_true(trial_number(device, "measured_peak_bytes") <=
+                        trial_number(device, "ceiling_bytes"));
+        }
+        trial_end(&warm);
+        trial_end(&cold);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_lost_whatever_cards_do),
+        cmocka_unit_test(all_devices_work_in_exclusive_mode),
+        cmocka_unit_test(a_slow_device_gets_less),
+        cmocka_unit_test(narrow_vectors_are_the_same_in_all_modes),
+        cmocka_unit_test(warm_models_are_loaded_once),
+    };
+    return cmocka_run_group_tests(tests, open_calm, close_calm);
+}

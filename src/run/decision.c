@@ -35,6 +35,8 @@ static const struct line LINES[] = {
     {"cpu_fallback", LOG_WARNING,
      "$model goes to the CPU, which is slower and gives the same vectors "
      "within rounding: $reason"},
+    {"device_left_out", LOG_WARNING,
+     "$model is not computed here: $reason ($free_bytes bytes free)"},
     {"device_lost", LOG_ERROR, "the device is lost: $reason"},
 };
 

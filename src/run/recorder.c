@@ -21,6 +21,7 @@ static const struct {
     {"layers_restored", RECORDED_MITIGATIONS},
     {"model_moved", RECORDED_MITIGATIONS},
     {"cpu_fallback", RECORDED_MITIGATIONS},
+    {"device_left_out", RECORDED_MITIGATIONS},
     {"device_lost", RECORDED_MITIGATIONS},
     {"batch_recomputed", RECORDED_MITIGATIONS},
     {"lease_waiting", RECORDED_LEASES},

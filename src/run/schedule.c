@@ -98,6 +98,34 @@ static bool bring(struct schedule *s, struct turn *turn,
     return true;
 }
 
+static void tell_place(struct schedule *s, struct turn *turn,
+                       const struct station *station, const char *type,
+                       const char *reason) {
+    uint64_t bytes_free = 0;
+    device_bytes_free(station->device, &bytes_free, NULL);
+    turn_decided(turn, s->sink, station, s->intake->collection->name, type,
+                 json_pack("{s:s, s:s, s:I, s:I}", "reason", reason,
+                           "to_device", station_name(station), "free_bytes",
+                           (json_int_t)bytes_free, "margin_bytes",
+                           (json_int_t)station->margin));
+}
+
+/* Who asked for a device must hear that it is not used. */
+static void tell_places(struct schedule *s, struct turn *turn,
+                        const struct plan_team *team) {
+    for (size_t i = 0; i < s->session->stations_count; i++) {
+        const struct station *station = &s->session->stations[i];
+        bool home = plan_team_home(team, i, turn->pass.member) != NULL;
+        if (home && station->spare)
+            tell_place(s, turn, station, "cpu_fallback",
+                       "no device that was asked for has room for it");
+        if (!home && !station->spare && !station->lost &&
+            s->mode != MODE_SIMULTANEOUS)
+            tell_place(s, turn, station, "device_left_out",
+                       "it has no room for the model");
+    }
+}
+
 /* A turn's model on all of its stations; false if it is on none. */
 static bool bring_turn(struct schedule *s, struct turn *turn,
                        const struct plan_team *team, struct error *err) {
@@ -214,8 +242,10 @@ static bool exclusive_turn(struct schedule *s, struct turn *turn,
         !plan_exclusive(s->session, member, turn->longest, &turn->team, err))
         return false;
     put_away_others(s, &turn->team);
-    if (!turn_open(turn, &turn->team, err) ||
-        !bring_turn(s, turn, &turn->team, err))
+    if (!turn_open(turn, &turn->team, err))
+        return false;
+    tell_places(s, turn, &turn->team);
+    if (!bring_turn(s, turn, &turn->team, err))
         return false;
     start_stations(s);
     return run_windows(s, turn, err);
@@ -285,9 +315,11 @@ static bool open_turns(struct schedule *s, struct error *err) {
         struct error failure = {0};
         if (!has_work(s, i))
             continue;
-        bool fine = turn_open(turn, &s->team, &failure) &&
-                    (s->mode == MODE_SEQUENTIAL ||
-                     bring_turn(s, turn, &s->team, &failure));
+        bool fine = turn_open(turn, &s->team, &failure);
+        if (fine)
+            tell_places(s, turn, &s->team);
+        fine = fine && (s->mode == MODE_SEQUENTIAL ||
+                        bring_turn(s, turn, &s->team, &failure));
         if (!fine && !fail_turn(s, turn, &failure, err))
             return false;
     }

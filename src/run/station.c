@@ -199,8 +199,7 @@ bool station_lay_out(struct station *station, struct resident *resident,
     struct encoder_budget budget =
         encoder_budget_make(&member->spec, weights_stream(resident->weights),
                             station->device, tokens, longest);
-    if (station->laid_out == resident &&
-        is_same(&budget, &resident->budget))
+    if (station->laid_out == resident && is_same(&budget, &resident->budget))
         return true;
     struct encoder_need need;
     if (!encoder_workspace(&member->spec, member_charged(member),

@@ -91,7 +91,9 @@ static void name_devices(struct turn *turn, const struct plan_team *team) {
         const struct plan_home *home = &team->homes[i];
         if (home->member != turn->pass.member)
             continue;
-        turn->planned[home->station] = true;
+        /* The CPU that nobody asked for is a fallback, and its rows are named.
+         */
+        turn->planned[home->station] = !session->stations[home->station].spare;
         if (home->tokens > turn->tokens)
             turn->tokens = home->tokens;
         int size = snprintf(turn->devices + used, sizeof turn->devices - used,

@@ -83,6 +83,9 @@ static const char *const scene_each[][2] = {
     {"cpu_fallback",
      "{'device':'d','model':'m','reason':'r','pass':1,'free_bytes':1,"
      "'margin_bytes':2,'to_device':'cpu'}"},
+    {"device_left_out",
+     "{'device':'d','model':'m','reason':'r','pass':1,'free_bytes':1,"
+     "'margin_bytes':2,'to_device':'cpu'}"},
     {"device_lost",
      "{'device':'d','reason':'r','free_bytes':0,'margin_bytes':2}"},
     {"batch_recomputed",

@@ -139,7 +139,7 @@ static void odd_fields_do_no_harm(void **state) {
     }
     json_t *list = recorder_list(recorder, RECORDED_MITIGATIONS, 0), *entry;
     size_t i;
-    assert_int_equal(json_array_size(list), 12 * 5);
+    assert_int_equal(json_array_size(list), 13 * 5);
     json_array_foreach(list, i, entry) {
         assert_true(recorder_is_mitigation(lookup_text(entry, "type")));
         assert_int_equal(lookup_count(entry, "t_ms"), 1);

@@ -54,6 +54,19 @@ static void print_result(const struct run_result *result) {
     printf("\nsummary: %s\n", result->summary_path);
 }
 
+/* With --restart the same command would begin anew once more. */
+static void say_interrupted(const struct program *program, struct error *err) {
+    static const char kept[] = "interrupted; what was computed is kept";
+    if (program->options->restart)
+        error_set(err, ERROR_INTERRUPTED,
+                  "%s: run the same command without --restart and it goes on",
+                  kept);
+    else
+        error_set(err, ERROR_INTERRUPTED,
+                  "%s: run the same command again and it goes on: %s", kept,
+                  program->command);
+}
+
 int command_run(const struct program *program, struct error *err) {
     struct model_request *models = command_models_requested(program, err);
     if (!models)
@@ -68,9 +81,7 @@ int command_run(const struct program *program, struct error *err) {
     else if (ran && program->options->verbosity != VERBOSITY_QUIET)
         print_result(&result);
     if (ran && result.worst.code == ERROR_INTERRUPTED)
-        error_set(err, ERROR_INTERRUPTED,
-                  "interrupted; what was computed is kept: run the same "
-                  "command again and it goes on");
+        say_interrupted(program, err);
     else if (ran && result.worst.code)
         *err = result.worst;
     memory_free(program->memory, models);

@@ -168,6 +168,15 @@ static void leave_stations(struct schedule *s) {
     }
 }
 
+/* Turns that are not done, or never began, when all ends: why they are not. */
+static void end_turns(struct schedule *s, const struct error *failure) {
+    for (size_t i = 0; i < s->roster->count; i++) {
+        struct turn *turn = &s->turns[i];
+        if (has_work(s, i) && (turn->open || !turn->ran))
+            turn_close(turn, &s->team, failure);
+    }
+}
+
 /* ---- leases ------------------------------------------------------------- */
 
 /* The station whose name comes next behind LAST's: all programs lease in the
@@ -264,6 +273,7 @@ static bool run_exclusive(struct schedule *s, struct error *err) {
         plan_team_free(s->session, &turn->team);
         if (schedule_ends_with(turn->failure.code)) {
             *err = turn->failure;
+            end_turns(s, err);
             return false;
         }
     }
@@ -449,9 +459,7 @@ static bool run_together(struct schedule *s, struct error *err) {
         put_away_others(s, &s->team);
         fine = open_turns(s, &failure) && rounds(s, &failure);
     }
-    for (size_t i = 0; i < s->roster->count; i++)
-        if (has_work(s, i))
-            turn_close(&s->turns[i], &s->team, &failure);
+    end_turns(s, &failure);
     leave_stations(s);
     release_all(s, first);
     if (!fine)
@@ -487,16 +495,17 @@ static bool set_turn(struct schedule *s, size_t i, struct error *err) {
                                .planned = turn->planned,
                                .number = (unsigned)i + 1,
                                .count = (unsigned)s->roster->count};
-    turn->pass.report.texts = turn->pass.report.reused =
-        s->intake->counts.unique;
+    turn->pass.report.texts = s->intake->counts.unique;
     if (member->error.code)
         return true;
-    return set_path(turn->truncated, s, member, "truncated", err) &&
-           set_path(turn->elsewhere, s, member, "elsewhere", err) &&
-           (store_rows(s->stores[i]) > 0 ||
-            (file_remove(turn->truncated, err) &&
-             file_remove(turn->elsewhere, err))) &&
-           pass_missing(&turn->pass, &turn->missing, err);
+    bool fine =
+        set_path(turn->truncated, s, member, "truncated", err) &&
+        set_path(turn->elsewhere, s, member, "elsewhere", err) &&
+        (store_rows(s->stores[i]) > 0 || (file_remove(turn->truncated, err) &&
+                                          file_remove(turn->elsewhere, err))) &&
+        pass_missing(&turn->pass, &turn->missing, err);
+    turn->pass.report.reused = turn->pass.report.texts - turn->missing;
+    return fine;
 }
 
 /* The tokenizer of a model that has something to do; one that does not load is
@@ -554,6 +563,8 @@ bool schedule_run(struct schedule *s, struct error *err) {
         return true;
     struct crew_size size = crew_size_for(s->session, s->roster, s->intake);
     s->crew = crew_open(s->session, &size, err);
+    if (!s->crew)
+        end_turns(s, err);
     bool fine = s->crew && (s->mode == MODE_EXCLUSIVE ? run_exclusive(s, err)
                                                       : run_together(s, err));
     crew_close(s->crew);

@@ -1,0 +1,42 @@
+# A model that fails in the middle of its pass costs itself, in every mode: the
+# others are exported under their names, and nothing is fused.
+mkdir c
+i=0
+while [ $i -lt 40 ]; do
+    echo "{\"text\": \"number $i of many\"}"
+    i=$((i + 1))
+done >c/a.jsonl
+echo '{"text": "and the last of them"}' >>c/a.jsonl
+# An id that the model has no row for: known only when that text is encoded.
+cp -r "$MODELS/mean" sick
+sed 's/"the": *[0-9]*/"the": 9999/' "$MODELS/mean/tokenizer.json" >sick/tokenizer.json
+# And one that is known when the pass begins.
+cp -r "$MODELS/mean" broken
+echo '{' >broken/tokenizer.json
+ensembed run c --model "$MODELS/relu" --out fresh --quiet
+for mode in exclusive sequential simultaneous; do
+    for model in sick broken; do
+        out=$mode-$model
+        status=0
+        ensembed run c --model "$MODELS/relu" --model ./$model:budget=64 --model "$MODELS/cls" --dim 16 \
+            --mode $mode --out $out --quiet 2>err || status=$?
+        grep -q "model $model: " err
+        cmp fresh/c/embeddings.npy $out/c/relu.npy
+        # Collection and one pass have failed, with the model's name.
+        echo "$out: $status, $(grep -c '"status": "failed"' $out/summary.json) failed, $(grep -c '"status": "completed"' $out/summary.json) completed: $(cd $out/c && echo *.npy)"
+        grep -A 4 '^   "error"' $out/summary.json | grep -o '"model": "[a-z]*"'
+    done
+done
+# With the model mended only its pass is made, and all is as if from nothing.
+cp "$MODELS/mean/tokenizer.json" broken/
+three="--model $MODELS/relu --model ./broken --model $MODELS/cls --dim 16"
+# shellcheck disable=SC2086
+ensembed run c $three --out sequential-broken --no-progress 2>err |
+    grep -o '41 texts computed, 82 reused'
+# shellcheck disable=SC2086
+ensembed run c $three --out fresh3 --quiet 2>err
+for f in fresh3/c/*.*; do cmp "$f" "sequential-broken/c/${f##*/}"; done
+# The sick one left rows of another tokenizer: those are not taken for its own.
+cp "$MODELS/mean/tokenizer.json" sick/
+ensembed run c --model ./sick --out sequential-sick --quiet 2>err || echo "exit status $?"
+grep -c tokenizer err

@@ -109,6 +109,14 @@ static void tell_note(struct crew *crew, struct worker *worker) {
     pthread_cond_broadcast(&crew->work);
 }
 
+void job_is_nonsense(struct job *job) {
+    error_set(&job->failure, ERROR_VECTOR,
+              "%s: none of its vectors is sound (not finite, zero or of the "
+              "wrong length), not on the CPU either: its weights are broken; "
+              "fetch the model again or take another",
+              job->member->key);
+}
+
 static void find_trusted(struct crew *crew, struct job *job) {
     if (ladder_trusted_home(&crew->ladder, job))
         return;

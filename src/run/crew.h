@@ -54,7 +54,8 @@ struct batch {
     size_t budget; /* tokens, at the time */
     double ms;
     uint64_t free_before, free_after, live;
-    bool recomputed; /* an earlier result of it was nonsense */
+    size_t sound, unsound; /* vectors, of texts that have tokens */
+    bool recomputed;       /* an earlier result of it was nonsense */
 };
 
 /* One model's window in a shift. */
@@ -69,6 +70,8 @@ struct job {
     bool paused;    /* no station has room for its model at the moment */
     struct error failure; /* code set: the job is given up */
     uint64_t nonsense;    /* batches that no device could do soundly */
+    bool any_sound;       /* some text has a sound vector, of this run or an
+                             earlier one: the model is not broken */
 };
 
 /* What the crew asks of its caller, all on the caller's thread. */
@@ -87,6 +90,9 @@ struct shift {
     const struct shift_verbs *verbs;
     void *context;
 };
+
+/* No text of the job has a sound vector: its failure says so. */
+void job_is_nonsense(struct job *job);
 
 struct crew;
 

@@ -188,15 +188,19 @@ static void fill(struct batch *batch) {
     batch->tokens = tokens;
 }
 
-static bool is_sound(const struct batch *batch) {
+static bool is_sound(struct batch *batch) {
     const struct member *member = batch->job->member;
     const char *reason;
-    for (size_t i = 0; i < batch->texts; i++)
-        if (batch->starts[i + 1] > batch->starts[i] &&
-            !vector_is_sound(member, batch->vectors + i * member->spec.width,
-                             &reason))
-            return false;
-    return true;
+    batch->sound = batch->unsound = 0;
+    for (size_t i = 0; i < batch->texts; i++) {
+        if (batch->starts[i + 1] == batch->starts[i])
+            continue; /* no tokens, no vector */
+        bool sound = vector_is_sound(
+            member, batch->vectors + i * member->spec.width, &reason);
+        batch->sound += sound;
+        batch->unsound += !sound;
+    }
+    return batch->unsound == 0;
 }
 
 static bool encode(struct resident *resident, struct batch *batch,
@@ -284,11 +288,18 @@ static void judge(struct crew *crew, const struct batch *batch, bool sound) {
     pthread_cond_broadcast(&crew->work);
 }
 
+/* Whether the model is to blame: nothing that it ever gave was sound. */
+static void judge_model(struct job *job, const struct batch *batch) {
+    job->nonsense += batch->unsound > 0;
+    job->any_sound = job->any_sound || batch->sound > 0;
+    if (job->nonsense > NONSENSE_MOST && !job->any_sound && !job->failure.code)
+        job_is_nonsense(job);
+}
+
 static void hand_over(struct worker *worker, struct slot *slot, bool sound) {
     struct batch *batch = &slot->batch;
     struct station *station = worker->station;
-    if (!sound)
-        batch->job->nonsense++;
+    judge_model(batch->job, batch);
     judge(worker->crew, batch, sound);
     station->busy_ns += (int64_t)(batch->ms * 1e6);
     station->tokens += batch->tokens;

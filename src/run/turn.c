@@ -150,6 +150,7 @@ bool turn_open(struct turn *turn, const struct plan_team *team,
                              .window = &pass->window,
                              .prompt_tokens = pass->engine->prompt_tokens,
                              .longest = turn->longest,
+                             .any_sound = store_rows(pass->store) > 0,
                              .pass = pass->number,
                              .context = turn};
     return pass_open(pass, err);
@@ -158,6 +159,11 @@ bool turn_open(struct turn *turn, const struct plan_team *team,
 void turn_close(struct turn *turn, const struct plan_team *team,
                 const struct error *failure) {
     struct error late = {0};
+    if (!turn->failure.code && !failure->code && turn->job.nonsense &&
+        !turn->job.any_sound) {
+        job_is_nonsense(&turn->job);
+        turn->failure = turn->job.failure;
+    }
     if (failure->code && !turn->failure.code)
         turn->failure = *failure;
     if (!turn->open)

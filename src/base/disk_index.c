@@ -14,7 +14,8 @@ enum {
     BUCKET_ENTRIES = (BUCKET_BYTES - 8) / ENTRY_BYTES,
     BUCKETS_FIRST = 16,
     SLOTS_MAX = 512,
-    FILL_PERCENT = 70, /* grow before buckets overflow into long runs */
+    BUCKETS_MOST = 1 << 24, /* to begin with */
+    FILL_PERCENT = 70,      /* grow before buckets overflow into long runs */
 };
 
 /* On disk as in memory: the file lives no longer than the process. A full
@@ -71,13 +72,35 @@ static bool begin(struct disk_index *index, uint64_t buckets,
     return index->fd >= 0;
 }
 
+/* Keys that BUCKETS take before they should be more. */
+static uint64_t room_of(uint64_t buckets) {
+    return buckets * BUCKET_ENTRIES / 100 * FILL_PERCENT;
+}
+
+static uint64_t buckets_for(uint64_t count) {
+    uint64_t buckets = BUCKETS_FIRST;
+    while (room_of(buckets) < count && buckets < BUCKETS_MOST)
+        buckets *= 2;
+    return buckets;
+}
+
+bool disk_index_has_room(const struct disk_index *index, uint64_t count) {
+    return room_of(index->buckets) >= count;
+}
+
 bool disk_index_open(struct disk_index *index, const char *path,
                      struct memory *memory, struct error *err) {
+    return disk_index_open_for(index, path, 0, memory, err);
+}
+
+bool disk_index_open_for(struct disk_index *index, const char *path,
+                         uint64_t count, struct memory *memory,
+                         struct error *err) {
     *index = (struct disk_index){.memory = memory, .fd = -1};
     index->path = memory_alloc(memory, strlen(path) + 1, 1, err);
     if (index->path) {
         strcpy(index->path, path);
-        if (begin(index, BUCKETS_FIRST, err))
+        if (begin(index, buckets_for(count), err))
             return true;
     }
     disk_index_close(index);
@@ -230,8 +253,7 @@ static bool grow(struct disk_index *index, struct error *err) {
 bool disk_index_put(struct disk_index *index,
                     const uint8_t key[DISK_INDEX_KEY_BYTES], uint64_t value,
                     struct error *err) {
-    uint64_t room = index->buckets * BUCKET_ENTRIES / 100 * FILL_PERCENT;
-    if (index->count >= room && !grow(index, err))
+    if (index->count >= room_of(index->buckets) && !grow(index, err))
         return false;
     struct entry entry = {.value = value};
     memcpy(entry.key, key, DISK_INDEX_KEY_BYTES);

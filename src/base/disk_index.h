@@ -42,6 +42,13 @@ struct disk_index {
 
 bool disk_index_open(struct disk_index *index, const char *path,
                      struct memory *memory, struct error *err);
+/* The same, with room for COUNT keys from the beginning: no growing, which
+ * would hold the small table and the large one for a while. */
+bool disk_index_open_for(struct disk_index *index, const char *path,
+                         uint64_t count, struct memory *memory,
+                         struct error *err);
+/* Whether COUNT keys have room without growing. */
+bool disk_index_has_room(const struct disk_index *index, uint64_t count);
 bool disk_index_find(struct disk_index *index,
                      const uint8_t key[DISK_INDEX_KEY_BYTES], bool *found,
                      uint64_t *value, struct error *err);

@@ -1,10 +1,15 @@
 #include "data/chunk_decode.h"
 
+#include <inttypes.h>
+
 #include "base/file.h"
 #include "data/chunk_text.h"
 #include "data/json_scan.h"
 
-enum { ROOM_KEPT_BYTES = 1024 * 1024 };
+enum {
+    ROOM_KEPT_BYTES = 1024 * 1024,
+    ID_SUFFIX_BYTES = 12, /* "#" and a number */
+};
 
 struct chunk_parts chunk_parts_make(struct memory *memory) {
     struct strbuf empty = strbuf_make(memory);
@@ -17,6 +22,55 @@ void chunk_parts_free(struct chunk_parts *parts) {
     strbuf_free(&parts->applied);
     strbuf_free(&parts->made);
     strbuf_free(&parts->chunk_id);
+}
+
+/* What parts may need, in bytes without the NUL. */
+struct parts_sizes {
+    uint64_t bytes, applied, made, chunk_id;
+};
+
+/* An id may get a suffix. */
+static struct parts_sizes sizes_of(const struct intake *intake) {
+    const struct intake_counts *counts = &intake->counts;
+    bool applied = text_options_on(&intake->options);
+    return (struct parts_sizes){
+        .bytes = counts->chunk_bytes_longest,
+        .applied = applied ? counts->text_bytes_longest : 0,
+        .made = counts->made_bytes_longest,
+        .chunk_id = counts->id_bytes_longest + 2 * ID_SUFFIX_BYTES};
+}
+
+/* A size that is kept; larger rooms come and go with their chunks. */
+static size_t kept(uint64_t bytes) {
+    return bytes < ROOM_KEPT_BYTES ? (size_t)bytes : ROOM_KEPT_BYTES - 1;
+}
+
+static uint64_t room_bytes(uint64_t bytes) {
+    if (!bytes)
+        return 0;
+    uint64_t smaller = kept(bytes);
+    return memory_block_bytes(smaller + 1) +
+           (bytes > smaller ? memory_block_bytes(bytes + 1) : 0);
+}
+
+uint64_t chunk_parts_bytes(const struct intake *intake) {
+    struct parts_sizes sizes = sizes_of(intake);
+    return room_bytes(sizes.bytes) + room_bytes(sizes.applied) +
+           room_bytes(sizes.made) + room_bytes(sizes.chunk_id);
+}
+
+bool chunk_parts_reserve(struct chunk_parts *parts, const struct intake *intake,
+                         struct error *err) {
+    struct parts_sizes sizes = sizes_of(intake);
+    bool fine =
+        strbuf_reserve(&parts->bytes, kept(sizes.bytes)) &&
+        (!sizes.applied ||
+         strbuf_reserve(&parts->applied, kept(sizes.applied))) &&
+        (!sizes.made || strbuf_reserve(&parts->made, kept(sizes.made))) &&
+        strbuf_reserve(&parts->chunk_id, kept(sizes.chunk_id));
+    return fine || error_set(err, ERROR_MEMORY,
+                             "no memory to read a chunk of %" PRIu64 " bytes",
+                             sizes.bytes);
 }
 
 /* Empty BUF, and give back what one huge chunk needed. */

@@ -25,6 +25,11 @@ struct chunk_parts {
 };
 
 struct chunk_parts chunk_parts_make(struct memory *memory);
+/* Room for any chunk of INTAKE, up to a size that is kept. */
+bool chunk_parts_reserve(struct chunk_parts *parts, const struct intake *intake,
+                         struct error *err);
+/* Bytes of the parts at most, as memory counts them. */
+uint64_t chunk_parts_bytes(const struct intake *intake);
 void chunk_parts_free(struct chunk_parts *parts);
 
 /* The parts of the checked JSON object or string in parts->bytes, which this

@@ -177,6 +177,11 @@ static bool flush(struct chunk_points *points, struct error *err) {
                        at, points->intake->records, err);
 }
 
+static void raise_to(uint64_t *most, uint64_t value) {
+    if (value > *most)
+        *most = value;
+}
+
 bool chunk_points_add(struct chunk_points *points, struct chunk_parts *parts,
                       struct chunk_record *record, const char *relative,
                       struct error *err) {
@@ -189,8 +194,11 @@ bool chunk_points_add(struct chunk_points *points, struct chunk_parts *parts,
     digest_point(points, parts, record);
     counts->points++;
     counts->text_bytes += parts->text.size;
-    if (parts->text.size > counts->text_bytes_longest)
-        counts->text_bytes_longest = parts->text.size;
+    counts->id_bytes += parts->chunk_id.size;
+    raise_to(&counts->text_bytes_longest, parts->text.size);
+    raise_to(&counts->id_bytes_longest, parts->chunk_id.size);
+    raise_to(&counts->chunk_bytes_longest, record->size);
+    raise_to(&counts->made_bytes_longest, parts->made.size);
     points->block[points->block_count++] = *record;
     return points->block_count < RECORDS_A_BLOCK || flush(points, err);
 }

@@ -35,10 +35,16 @@ struct chunk_reader *chunk_reader_open(const struct intake *intake,
     else
         reader->block =
             memory_alloc(memory, RECORDS_A_BLOCK, sizeof *reader->block, err);
-    if (reader->block)
+    if (reader->block && chunk_parts_reserve(&reader->parts, intake, err))
         return reader;
     chunk_reader_close(reader);
     return NULL;
+}
+
+uint64_t chunk_reader_bytes(const struct intake *intake) {
+    return memory_block_bytes(sizeof(struct chunk_reader)) +
+           memory_block_bytes(RECORDS_A_BLOCK * sizeof(struct chunk_record)) +
+           chunk_parts_bytes(intake);
 }
 
 void chunk_reader_close(struct chunk_reader *reader) {

@@ -96,6 +96,10 @@ struct intake_counts {
     uint64_t bytes;              /* of all files */
     uint64_t text_bytes;         /* of all points, as embedded */
     uint64_t text_bytes_longest; /* of one text */
+    uint64_t id_bytes;           /* of all points' ids */
+    uint64_t id_bytes_longest;
+    uint64_t chunk_bytes_longest; /* of one chunk as it stands in its file */
+    uint64_t made_bytes_longest;  /* of metadata that we put together */
 };
 
 struct intake {
@@ -147,6 +151,9 @@ struct chunk_reader;
 
 struct chunk_reader *chunk_reader_open(const struct intake *intake,
                                        struct error *err);
+/* The most that it holds, as memory counts it: all of it from the opening,
+ * unless a chunk is longer than 1 MiB. */
+uint64_t chunk_reader_bytes(const struct intake *intake);
 void chunk_reader_close(struct chunk_reader *reader); /* NULL is fine */
 
 enum chunk_step { CHUNK_OK, CHUNK_END, CHUNK_ERROR };

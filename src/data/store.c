@@ -41,6 +41,7 @@ struct store {
     struct store_log log;
     struct store_array array;
     struct disk_index index; /* digest -> row, the first where there are two */
+    uint64_t rows_expected;  /* the index has room for them from the start */
     bool indexed;            /* the index is open and has all rows */
 };
 
@@ -260,7 +261,10 @@ static bool index_fill(struct store *store, struct error *err) {
 static bool index_ready(struct store *store, struct error *err) {
     if (store->indexed)
         return true;
-    if (disk_index_open(&store->index, store->index_path, store->memory, err) &&
+    uint64_t rows = store_rows(store);
+    uint64_t room = store->rows_expected > rows ? store->rows_expected : rows;
+    if (disk_index_open_for(&store->index, store->index_path, room,
+                            store->memory, err) &&
         index_fill(store, err)) {
         store->indexed = true;
         return true;
@@ -288,6 +292,16 @@ static bool record_ready(struct store *store, struct error *err) {
         return false;
     store->record_due = false;
     return true;
+}
+
+bool store_prepare(struct store *store, uint64_t more, struct error *err) {
+    if (!store_materialise(store, err) || !record_ready(store, err))
+        return false;
+    store->rows_expected = store->log.count + more;
+    if (store->indexed &&
+        !disk_index_has_room(&store->index, store->rows_expected))
+        index_drop(store);
+    return index_ready(store, err);
 }
 
 bool store_append(struct store *store, const uint8_t *digests,

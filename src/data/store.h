@@ -88,6 +88,10 @@ bool store_append(struct store *store, const uint8_t *digests,
                   const float *rows, size_t count, struct error *err);
 bool store_sync(struct store *store, struct error *err);
 
+/* What the first store_append would do, done now, and an index with room for
+ * MORE rows: then store_find and store_append of as many take no memory. */
+bool store_prepare(struct store *store, uint64_t more, struct error *err);
+
 bool store_read(struct store *store, uint64_t row, float *out,
                 struct error *err);
 

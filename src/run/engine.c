@@ -27,7 +27,9 @@ static bool load_tokenizer(struct engine *engine, struct error *err) {
     for (unsigned i = 0; engine->scratch && i < threads; i++) {
         engine->scratch[i] =
             tokenizer_scratch_create(engine->tokenizer, memory, err);
-        if (!engine->scratch[i])
+        if (!engine->scratch[i] ||
+            !tokenizer_scratch_reserve(engine->tokenizer, engine->scratch[i],
+                                       engine->member->spec.max_length, err))
             return false;
     }
     engine->tokenizer_bytes = memory_live(memory) - before;
@@ -154,6 +156,15 @@ static struct str *prompted(struct engine *engine, const struct str *texts,
     return out;
 }
 
+bool engine_tokenize_prompted(struct engine *engine, const struct str *texts,
+                              size_t count, enum tokenizer_count counting,
+                              struct tokens *out, size_t *starts, size_t *cut,
+                              struct error *err) {
+    return tokenizer_encode_batch(
+        engine->tokenizer, engine->scratch, engine->session->pool, texts, count,
+        engine->member->spec.max_length, counting, out, starts, cut, err);
+}
+
 bool engine_tokenize(struct engine *engine, const struct str *texts,
                      size_t count, enum tokenizer_count counting,
                      struct tokens *out, size_t *starts, size_t *cut,
@@ -167,10 +178,8 @@ bool engine_tokenize(struct engine *engine, const struct str *texts,
             return false;
         }
     }
-    bool fine = tokenizer_encode_batch(
-        engine->tokenizer, engine->scratch, engine->session->pool,
-        copies ? copies : texts, count, engine->member->spec.max_length,
-        counting, out, starts, cut, err);
+    bool fine = engine_tokenize_prompted(engine, copies ? copies : texts, count,
+                                         counting, out, starts, cut, err);
     memory_free(&engine->session->memory, copies);
     strbuf_free(&buf);
     return fine;

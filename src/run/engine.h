@@ -55,6 +55,13 @@ bool engine_tokenize(struct engine *engine, const struct str *texts,
                      struct tokens *out, size_t *starts, size_t *cut,
                      struct error *err);
 
+/* The same for texts that have the prompt already. Takes
+ * tokenizer_batch_bytes while it works. */
+bool engine_tokenize_prompted(struct engine *engine, const struct str *texts,
+                              size_t count, enum tokenizer_count counting,
+                              struct tokens *out, size_t *starts, size_t *cut,
+                              struct error *err);
+
 /* A packed batch into VECTORS [texts, spec.width]. False and ERROR_INPUT if an
  * id is none of the model's. */
 bool engine_encode(struct engine *engine, const uint32_t *ids,

@@ -63,16 +63,15 @@ static void list_failed(struct pass *pass, const uint8_t *digest,
 
 /* ---- sizes -------------------------------------------------------------- */
 
-static size_t specials_of(const struct member *member,
-                          const struct engine *engine) {
-    size_t prompt = member->prompt ? strlen(member->prompt) : 0;
-    return tokenizer_special_count(engine->tokenizer) + prompt;
+static struct str prompt_of(const struct member *member) {
+    return str_from(member->prompt ? member->prompt : "");
 }
 
 size_t pass_longest(const struct intake *intake, const struct member *member,
                     const struct engine *engine) {
-    uint64_t bytes =
-        intake->counts.text_bytes_longest + specials_of(member, engine);
+    uint64_t bytes = intake->counts.text_bytes_longest +
+                     tokenizer_special_count(engine->tokenizer) +
+                     prompt_of(member).size;
     size_t most = member->spec.max_length;
     return bytes < most ? (size_t)bytes : most;
 }
@@ -80,21 +79,23 @@ size_t pass_longest(const struct intake *intake, const struct member *member,
 struct window_size pass_window_size(const struct intake *intake,
                                     const struct member *member,
                                     const struct engine *engine) {
-    const struct intake_counts *counts = &intake->counts;
-    return window_size_for(counts->unique, counts->text_bytes,
-                           counts->text_bytes_longest, member->spec.max_length,
-                           specials_of(member, engine));
+    return window_size_for(&intake->counts, member->spec.max_length,
+                           tokenizer_special_count(engine->tokenizer),
+                           prompt_of(member).size);
+}
+
+uint64_t pass_staging_bytes(const struct intake *intake,
+                            const struct member *member,
+                            const struct engine *engine) {
+    struct window_size size = pass_window_size(intake, member, engine);
+    return window_bytes(&size) + chunk_reader_bytes(intake);
 }
 
 uint64_t pass_scratch_bytes(const struct session *session,
-                            const struct window_size *size,
-                            const struct member *member) {
-    uint64_t block = BLOCK_TEXTS * (uint64_t)member->spec.max_length;
-    uint64_t ids = size->tokens < block ? size->tokens : block;
-    uint64_t prompted = member->prompt ? size->text_bytes : 0;
-    (void)session;
-    return ids * sizeof(uint32_t) + prompted +
-           BLOCK_TEXTS * (sizeof(struct str) + 32);
+                            const struct intake *intake) {
+    uint64_t texts = intake->counts.unique;
+    return tokenizer_batch_bytes(
+        session->pool, texts < BLOCK_TEXTS ? (size_t)texts : BLOCK_TEXTS);
 }
 
 /* ---- reading a window --------------------------------------------------- */
@@ -108,10 +109,11 @@ static bool tokenize_block(struct pass *pass, struct error *err) {
         w->texts[i] = (struct str){w->text + begin, w->text_ends[i] - begin};
     }
     size_t first = w->count - w->block_count;
-    if (!engine_tokenize(pass->engine, w->texts, w->block_count, TOKENIZER_CUT,
-                         &w->tokens, w->starts + first, w->cut, err))
+    if (!engine_tokenize_prompted(pass->engine, w->texts, w->block_count,
+                                  TOKENIZER_CUT, &w->tokens, w->starts + first,
+                                  w->cut, err))
         return false;
-    const char *id = w->ids.data;
+    const char *id = w->ids;
     for (size_t i = 0; i < w->block_count; i++) {
         w->was_cut[first + i] = w->cut[i] > 0;
         if (w->cut[i])
@@ -125,10 +127,13 @@ static bool tokenize_block(struct pass *pass, struct error *err) {
 static bool add_text(struct pass *pass, const struct chunk *chunk,
                      struct error *err) {
     struct window *w = &pass->window;
-    if (!window_block_has_room(w, chunk->text.size) &&
+    struct str prompt = prompt_of(pass->member);
+    if (!window_block_has_room(w, prompt.size + chunk->text.size,
+                               chunk->chunk_id.size) &&
         !tokenize_block(pass, err))
         return false;
-    return window_add(w, chunk->digest, chunk->text, chunk->chunk_id, err);
+    return window_add(w, chunk->digest, prompt, chunk->text, chunk->chunk_id,
+                      err);
 }
 
 /* The next text that the store lacks goes into the window. */

@@ -81,11 +81,13 @@ size_t pass_longest(const struct intake *intake, const struct member *member,
 struct window_size pass_window_size(const struct intake *intake,
                                     const struct member *member,
                                     const struct engine *engine);
-/* Bytes of tokenizing a block, about: what threads gather before the window
- * has it, and copies with the prompt. */
+/* Bytes that pass_open takes, and all that reading takes besides, for a while,
+ * as memory counts them. */
+uint64_t pass_staging_bytes(const struct intake *intake,
+                            const struct member *member,
+                            const struct engine *engine);
 uint64_t pass_scratch_bytes(const struct session *session,
-                            const struct window_size *size,
-                            const struct member *member);
+                            const struct intake *intake);
 
 bool pass_open(struct pass *pass, struct error *err);
 /* Fill the window with texts that the store lacks; window.count is 0 when

@@ -21,6 +21,22 @@ uint64_t plan_room(const struct station *station) {
     return measured < room ? measured : room;
 }
 
+/* Host memory for a block of a device. A simulated card's blocks lie here, each
+ * behind a head of its own. */
+static uint64_t held_bytes(const struct device *device, uint64_t bytes) {
+    enum { SIM_HEAD_BYTES = 64 };
+    if (device->charges_shapes)
+        bytes += SIM_HEAD_BYTES;
+    else if (!device->shared)
+        return 0;
+    return memory_block_bytes(bytes);
+}
+
+uint64_t plan_resident_held(const struct resident *resident) {
+    return held_bytes(resident->station->device, resident->need.block_bytes) +
+           resident->need.host_bytes;
+}
+
 static bool workspace(struct session *session, const struct member *member,
                       size_t station, bool stream, size_t tokens,
                       size_t longest, struct encoder_need *need) {
@@ -82,7 +98,7 @@ static bool try_placement(struct session *session, const struct member *member,
                          &home->placement, &need, err))
         return false;
     home->weights_bytes = need.charge_bytes;
-    home->weights_held = memory_block_bytes(need.block_bytes);
+    home->weights_held = held_bytes(station->device, need.block_bytes);
     home->host_bytes = need.host_bytes;
     home->loading_bytes = need.loading_bytes;
     if (!station->device->charges_shapes)
@@ -98,7 +114,7 @@ static bool try_placement(struct session *session, const struct member *member,
     if (home->tokens && workspace(session, member, home->station, stream,
                                   home->tokens, home->longest, &space)) {
         home->workspace_bytes = space.charge;
-        home->workspace_held = memory_block_bytes(space.bytes);
+        home->workspace_held = held_bytes(station->device, space.bytes);
     }
     return true;
 }
@@ -218,5 +234,5 @@ json_t *plan_describe_home(const struct plan_home *home) {
                      (json_int_t)home->tokens, "layers_resident",
                      (json_int_t)home->placement.resident, "layers",
                      (json_int_t)home->member->charged.layers, "peak_bytes",
-                     (json_int_t)(home->weights_bytes + home->workspace_bytes));
+                     (json_int_t)home->peak_bytes);
 }

@@ -42,7 +42,9 @@ struct plan_home {
     uint64_t host_bytes;                     /* of layers that stream */
     uint64_t loading_bytes;                  /* besides, while it is loaded */
     uint64_t mapped_bytes;
-    bool stays; /* its weights, while other models have their turns */
+    uint64_t peak_bytes; /* of the station's account, while the team works:
+                            plan_pass says */
+    bool stays;          /* its weights, while other models have their turns */
 };
 
 /* Bytes of STATION's account that a plan may use: its ceiling, or less if
@@ -75,6 +77,9 @@ size_t plan_tokens(struct session *session, const struct member *member,
 bool plan_refuse(struct session *session, const struct member *member,
                  size_t longest, struct error *err);
 
+/* Host memory that RESIDENT's weights hold. */
+uint64_t plan_resident_held(const struct resident *resident);
+
 /* Who is where in a mode, for passes that run together. */
 struct plan_team {
     struct plan_home *homes; /* [homes_count]; stations may stand twice (several
@@ -95,7 +100,8 @@ const struct plan_home *plan_team_home(const struct plan_team *team,
 bool plan_exclusive(struct session *session, const struct member *member,
                     size_t longest, struct plan_team *team, struct error *err);
 /* All usable members of the roster on each station in turns: `tokens` of a
- * home is what is left beside the weights that stay. */
+ * home is what is left beside the weights that stay. LONGEST 0, here and below:
+ * that member has nothing to do. */
 bool plan_sequential(struct session *session, const struct roster *roster,
                      const size_t *longest, struct plan_team *team,
                      struct error *err);
@@ -110,19 +116,25 @@ void plan_team_free(struct session *session, struct plan_team *team);
 enum run_mode plan_mode(struct session *session, const struct roster *roster,
                         size_t collections, const char **reason);
 
-/* Host memory of a pass, to the byte as our accounts count it. */
+/* Host memory of a pass, to the byte as our accounts count it. In sequential
+ * and simultaneous mode all passes of a collection share it. */
 struct pass_plan {
     uint64_t base_bytes;      /* live already when it begins */
     uint64_t weights_bytes;   /* of all its homes, held here */
-    uint64_t workspace_bytes; /* likewise */
-    uint64_t staging_bytes;   /* window and batches */
-    uint64_t scratch_bytes;   /* tokenizing, about */
-    uint64_t private_bytes;   /* the sum */
+    uint64_t workspace_bytes; /* likewise, at the end */
+    uint64_t staging_bytes;   /* windows and readers */
+    uint64_t scratch_bytes;   /* of tokenizing, for a while */
+    uint64_t private_bytes;   /* at most at a time */
     uint64_t mapped_bytes;    /* the weight files, resident at most */
 };
-void plan_pass(struct session *session, const struct plan_team *team,
-               uint64_t staging_bytes, uint64_t scratch_bytes,
-               struct pass_plan *plan);
+
+/* BASE, STAGING and SCRATCH of *PLAN are set; the rest is found by going
+ * through what MODE will do with the team: loading, laying out, taking turns.
+ * Models that are on a station now are in the base. Sets `peak_bytes` of the
+ * team's homes too. */
+bool plan_pass(struct session *session, enum run_mode mode,
+               struct plan_team *team, struct pass_plan *plan,
+               struct error *err);
 
 json_t *plan_describe(const struct pass_plan *plan);
 json_t *plan_describe_home(const struct plan_home *home);

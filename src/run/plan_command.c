@@ -33,13 +33,13 @@ static bool plan_models(struct session *session, const struct roster *roster,
         if (member->error.code)
             continue;
         struct plan_team team = {0};
-        struct pass_plan plan;
+        struct pass_plan plan = {0};
         struct error refusal = {0};
         bool fits = plan_exclusive(session, member, member->spec.max_length,
                                    &team, &refusal);
         if (!fits && refusal.code != ERROR_MEMORY)
             return error_set(err, refusal.code, "%s", refusal.message);
-        plan_pass(session, &team, 0, 0, &plan);
+        fits = plan_pass(session, MODE_EXCLUSIVE, &team, &plan, err) && fits;
         json_object_set_new(entry, "plan", plan_describe(&plan));
         json_object_set_new(entry, "homes", describe_team(session, &team));
         json_object_set_new(entry, "fits", json_boolean(fits));

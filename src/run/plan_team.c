@@ -125,6 +125,11 @@ static uint64_t smallest_workspace(struct session *session,
                                   : memory_block_bytes(need.bytes);
 }
 
+static bool takes_part(const struct roster *roster, const size_t *longest,
+                       size_t i) {
+    return !roster->members[i].error.code && longest[i] > 0;
+}
+
 /* Bytes of the weights that stay on a station while models take turns: the
  * primary first, then the others as long as the largest of the rest and its
  * workspace still fit beside them. */
@@ -139,13 +144,13 @@ static bool weights_that_stay(struct session *session,
         const struct member *member = &roster->members[i];
         uint64_t own, largest = 0, space = 0;
         stays[i] = false;
-        if (member->error.code)
+        if (!takes_part(roster, longest, i))
             continue;
         if (!full_weights(session, member, station, &own, err))
             return false;
         for (size_t j = 0; j < roster->count; j++) {
             uint64_t other = 0;
-            if (roster->members[j].error.code || j == i || stays[j])
+            if (!takes_part(roster, longest, j) || j == i || stays[j])
                 continue;
             if (!full_weights(session, &roster->members[j], station, &other,
                               err))
@@ -154,7 +159,7 @@ static bool weights_that_stay(struct session *session,
                 largest = other;
         }
         for (size_t j = 0; j < roster->count; j++) {
-            if (roster->members[j].error.code)
+            if (!takes_part(roster, longest, j))
                 continue;
             uint64_t work = smallest_workspace(session, &roster->members[j],
                                                station, longest[j]);
@@ -179,7 +184,7 @@ static bool sequential_on(struct session *session, const struct roster *roster,
         const struct member *member = &roster->members[i];
         uint64_t own = 0;
         struct plan_home home;
-        if (member->error.code)
+        if (!takes_part(roster, longest, i))
             continue;
         if (stays[i] && !full_weights(session, member, station, &own, err))
             return false;
@@ -217,7 +222,7 @@ bool plan_sequential(struct session *session, const struct roster *roster,
             fine = sequential_on(session, roster, longest, s, stays, team, err);
         missing = false;
         for (size_t i = 0; i < roster->count; i++)
-            missing = missing || (!roster->members[i].error.code &&
+            missing = missing || (takes_part(roster, longest, i) &&
                                   !has_home(team, &roster->members[i]));
     }
     memory_free(memory, stays);
@@ -299,7 +304,7 @@ bool plan_simultaneous(struct session *session, const struct roster *roster,
     if (!open_team(session, roster->count, team, err))
         return false;
     for (size_t i = 0; i < roster->count; i++) {
-        if (roster->members[i].error.code)
+        if (!takes_part(roster, longest, i))
             continue;
         if (!place_member(&p, &roster->members[i], i, primary, err))
             return false;
@@ -358,36 +363,4 @@ enum run_mode plan_mode(struct session *session, const struct roster *roster,
     *reason = "the models do not fit on the devices together: one at a time "
               "has each device to itself";
     return MODE_EXCLUSIVE;
-}
-
-/* ---- host memory -------------------------------------------------------- */
-
-static uint64_t most(uint64_t a, uint64_t b) {
-    return a > b ? a : b;
-}
-
-void plan_pass(struct session *session, const struct plan_team *team,
-               uint64_t staging_bytes, uint64_t scratch_bytes,
-               struct pass_plan *plan) {
-    uint64_t loading = 0;
-    *plan = (struct pass_plan){.base_bytes = memory_live(&session->memory),
-                               .staging_bytes = staging_bytes,
-                               .scratch_bytes = scratch_bytes};
-    for (size_t s = 0; s < session->stations_count; s++) {
-        uint64_t space = 0;
-        for (size_t i = 0; i < team->homes_count; i++) {
-            const struct plan_home *home = &team->homes[i];
-            if (home->station != s)
-                continue;
-            if (!station_resident(&session->stations[s], home->member))
-                plan->weights_bytes += home->weights_held + home->host_bytes;
-            plan->mapped_bytes += home->mapped_bytes;
-            loading = most(loading, home->loading_bytes);
-            space = most(space, home->workspace_held);
-        }
-        plan->workspace_bytes += space;
-    }
-    plan->private_bytes =
-        plan->base_bytes + plan->weights_bytes + plan->staging_bytes +
-        most(loading, plan->workspace_bytes + plan->scratch_bytes);
 }

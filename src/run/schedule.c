@@ -68,15 +68,21 @@ static void put_away(struct schedule *s, struct station *station,
     station_unload(station, resident);
 }
 
-/* Models that the team did not count with go. */
-static void put_away_others(struct schedule *s, const struct plan_team *team) {
+/* Models that the team did not count with go. Peaks begin behind them. How many
+ * bytes of host memory that gave back. */
+static uint64_t put_away_others(struct schedule *s,
+                                const struct plan_team *team) {
+    uint64_t before = memory_live(&s->session->memory);
     for (size_t i = 0; i < s->session->stations_count; i++) {
         struct station *station = &s->session->stations[i];
         for (size_t k = station->residents_count; k-- > 0;)
             if (!plan_team_home(team, i, station->residents[k]->member) &&
                 !team->keeps_others)
                 put_away(s, station, station->residents[k]);
+        memory_restart_peak(station->device->account);
     }
+    memory_restart_peak(&s->session->memory);
+    return before - memory_live(&s->session->memory);
 }
 
 static bool bring(struct schedule *s, struct turn *turn,
@@ -123,6 +129,22 @@ static void tell_places(struct schedule *s, struct turn *turn,
             s->mode != MODE_SIMULTANEOUS)
             tell_place(s, turn, station, "device_left_out",
                        "it has no room for the model");
+    }
+}
+
+/* Workspaces before the first batch, so that what is planned is taken before
+ * there is work that could be lost. Where it cannot be, the first batch tries
+ * again, and finds a way. */
+static void lay_out_turn(struct schedule *s, const struct turn *turn,
+                         const struct plan_team *team) {
+    for (size_t i = 0; i < team->homes_count; i++) {
+        const struct plan_home *home = &team->homes[i];
+        struct station *station = &s->session->stations[home->station];
+        struct resident *resident = station_resident(station, home->member);
+        struct error ignored = {0};
+        if (home->member == turn->pass.member && resident && !station->lost)
+            station_lay_out(station, resident, home->tokens, home->longest,
+                            &ignored);
     }
 }
 
@@ -247,15 +269,23 @@ static bool run_windows(struct schedule *s, struct turn *turn,
 static bool exclusive_turn(struct schedule *s, struct turn *turn,
                            struct error *err) {
     const struct member *member = turn->pass.member;
-    if (!lease_all(s, member->key, err) ||
-        !plan_exclusive(s->session, member, turn->longest, &turn->team, err))
+    struct plan_team *team = &turn->team;
+    if (!lease_all(s, member->key, err) || !turn_prepare_store(turn, err) ||
+        !turn_prepare(turn, err) ||
+        !plan_exclusive(s->session, member, turn->longest, team, err))
         return false;
-    put_away_others(s, &turn->team);
-    if (!turn_open(turn, &turn->team, err))
+    struct pass_plan plan = {
+        .base_bytes = turn->base_bytes - put_away_others(s, team),
+        .staging_bytes =
+            pass_staging_bytes(s->intake, member, turn->pass.engine),
+        .scratch_bytes = pass_scratch_bytes(s->session, s->intake)};
+    if (!plan_pass(s->session, s->mode, team, &plan, err))
         return false;
-    tell_places(s, turn, &turn->team);
-    if (!bring_turn(s, turn, &turn->team, err))
+    turn_open(turn, team, &plan);
+    tell_places(s, turn, team);
+    if (!bring_turn(s, turn, team, err))
         return false;
+    lay_out_turn(s, turn, team);
     start_stations(s);
     return run_windows(s, turn, err);
 }
@@ -299,7 +329,7 @@ static bool plan_together(struct schedule *s, struct error *err) {
     size_t *longest = memory_zalloc(&s->session->memory, s->roster->count,
                                     sizeof *longest, err);
     for (size_t i = 0; longest && i < s->roster->count; i++)
-        longest[i] = s->turns[i].longest;
+        longest[i] = s->turns[i].prepared ? s->turns[i].longest : 0;
     bool fine = longest && (s->mode == MODE_SEQUENTIAL
                                 ? plan_sequential(s->session, s->roster,
                                                   longest, &s->team, err)
@@ -319,18 +349,62 @@ static bool fail_turn(struct schedule *s, struct turn *turn,
     return false;
 }
 
-static bool open_turns(struct schedule *s, struct error *err) {
+/* All but models and workspaces, of each turn: what is planned then has the
+ * rest of the memory. */
+static bool prepare_turns(struct schedule *s, struct pass_plan *plan,
+                          struct error *err) {
+    bool first = true;
+    plan->scratch_bytes = pass_scratch_bytes(s->session, s->intake);
+    for (size_t i = 0; i < s->roster->count; i++) {
+        struct error failure = {0};
+        if (has_work(s, i) && !turn_prepare_store(&s->turns[i], &failure) &&
+            !fail_turn(s, &s->turns[i], &failure, err))
+            return false;
+    }
     for (size_t i = 0; i < s->roster->count; i++) {
         struct turn *turn = &s->turns[i];
         struct error failure = {0};
         if (!has_work(s, i))
             continue;
-        bool fine = turn_open(turn, &s->team, &failure);
-        if (fine)
-            tell_places(s, turn, &s->team);
-        fine = fine && (s->mode == MODE_SEQUENTIAL ||
-                        bring_turn(s, turn, &s->team, &failure));
-        if (!fine && !fail_turn(s, turn, &failure, err))
+        if (!turn_prepare(turn, &failure)) {
+            if (!fail_turn(s, turn, &failure, err))
+                return false;
+            continue;
+        }
+        if (first)
+            plan->base_bytes = turn->base_bytes;
+        first = false;
+        plan->staging_bytes +=
+            pass_staging_bytes(s->intake, turn->pass.member, turn->pass.engine);
+    }
+    return true;
+}
+
+/* Does the turn's model stay where it is to the end? */
+static bool stays(const struct plan_team *team, const struct turn *turn) {
+    bool any = false, all = true;
+    for (size_t i = 0; i < team->homes_count; i++) {
+        const struct plan_home *home = &team->homes[i];
+        if (home->member != turn->pass.member)
+            continue;
+        any = true;
+        all = all && (home->stays || !team->rotates);
+    }
+    return any && all;
+}
+
+static bool open_turns(struct schedule *s, const struct pass_plan *plan,
+                       struct error *err) {
+    for (size_t i = 0; i < s->roster->count; i++) {
+        struct turn *turn = &s->turns[i];
+        struct error failure = {0};
+        if (!turn->prepared)
+            continue;
+        turn_open(turn, &s->team, plan);
+        tell_places(s, turn, &s->team);
+        bool now = s->mode == MODE_SIMULTANEOUS || stays(&s->team, turn);
+        if (now && !bring_turn(s, turn, &s->team, &failure) &&
+            !fail_turn(s, turn, &failure, err))
             return false;
     }
     start_stations(s);
@@ -349,13 +423,14 @@ static void make_room(struct schedule *s, const struct turn *turn) {
         struct station *station = &s->session->stations[i];
         const struct plan_home *own =
             plan_team_home(&s->team, i, turn->pass.member);
-        if (!own || station_resident(station, turn->pass.member))
+        if (!own)
             continue;
-        station_clear(station);
+        if (!station_resident(station, turn->pass.member))
+            station_clear(station);
         for (size_t k = station->residents_count; k-- > 0;) {
             const struct plan_home *home =
                 plan_team_home(&s->team, i, station->residents[k]->member);
-            if (!home || !home->stays)
+            if (home != own && (!home || !home->stays))
                 put_away(s, station, station->residents[k]);
         }
     }
@@ -380,6 +455,7 @@ static bool sequential_window(struct schedule *s, struct turn *turn,
     make_room(s, turn);
     if (!bring_turn(s, turn, &s->team, err))
         return false;
+    lay_out_turn(s, turn, &s->team);
     start_stations(s);
     if (!crew_work(s->crew, &shift, err))
         return false;
@@ -454,10 +530,13 @@ static bool run_together(struct schedule *s, struct error *err) {
     for (size_t i = 0; i < s->roster->count && !first; i++)
         first = has_work(s, i) ? &s->turns[i] : NULL;
     struct error failure = {0};
-    bool fine = lease_all(s, holder, &failure) && plan_together(s, &failure);
+    struct pass_plan plan = {0};
+    bool fine = lease_all(s, holder, &failure) &&
+                prepare_turns(s, &plan, &failure) && plan_together(s, &failure);
     if (fine) {
-        put_away_others(s, &s->team);
-        fine = open_turns(s, &failure) && rounds(s, &failure);
+        plan.base_bytes -= put_away_others(s, &s->team);
+        fine = plan_pass(s->session, s->mode, &s->team, &plan, &failure) &&
+               open_turns(s, &plan, &failure) && rounds(s, &failure);
     }
     end_turns(s, &failure);
     leave_stations(s);

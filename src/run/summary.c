@@ -23,12 +23,15 @@ static json_t *describe_failure(const struct error *failure,
 static json_t *describe_memory(const struct session *session,
                                const struct turn *turn) {
     struct process_memory now = process_memory_now();
-    return json_pack("{s:I, s:o, s:I, s:I, s:I}", "process_base_bytes",
+    const struct pass_plan *plan = &turn->plan;
+    return json_pack("{s:I, s:o, s:I, s:I, s:I, s:I}", "process_base_bytes",
                      (json_int_t)session->base.resident, "planned",
-                     plan_describe(&turn->plan), "private_peak_bytes",
-                     (json_int_t)turn->peak_bytes, "resident_peak_bytes",
-                     (json_int_t)now.resident_peak, "ceiling_bytes",
-                     (json_int_t)session->memory.ceiling);
+                     plan_describe(plan), "planned_resident_bytes",
+                     (json_int_t)(session->base.resident + plan->private_bytes +
+                                  plan->mapped_bytes),
+                     "private_peak_bytes", (json_int_t)turn->peak_bytes,
+                     "resident_peak_bytes", (json_int_t)now.resident_peak,
+                     "ceiling_bytes", (json_int_t)session->memory.ceiling);
 }
 
 static void add_list(json_t *object, const char *name, json_t *list) {

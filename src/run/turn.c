@@ -134,16 +134,22 @@ static void describe_use(struct turn *turn, const struct plan_team *team) {
 
 /* ---- opening and closing ------------------------------------------------ */
 
-bool turn_open(struct turn *turn, const struct plan_team *team,
-               struct error *err) {
+bool turn_prepare_store(struct turn *turn, struct error *err) {
+    return store_prepare(turn->pass.store, turn->missing, err);
+}
+
+bool turn_prepare(struct turn *turn, struct error *err) {
     struct pass *pass = &turn->pass;
-    struct session *session = pass->session;
-    const struct window_size size =
-        pass_window_size(pass->intake, pass->member, pass->engine);
+    turn->prepared = true;
+    turn->base_bytes = memory_live(&pass->session->memory);
+    return pass_open(pass, err);
+}
+
+void turn_open(struct turn *turn, const struct plan_team *team,
+               const struct pass_plan *plan) {
+    struct pass *pass = &turn->pass;
     name_devices(turn, team);
-    memory_restart_peak(&session->memory);
-    plan_pass(session, team, window_bytes(&size),
-              pass_scratch_bytes(session, &size, pass->member), &turn->plan);
+    turn->plan = *plan;
     emit_started(turn);
     turn->open = turn->ran = true;
     turn->job = (struct job){.member = pass->member,
@@ -153,7 +159,6 @@ bool turn_open(struct turn *turn, const struct plan_team *team,
                              .any_sound = store_rows(pass->store) > 0,
                              .pass = pass->number,
                              .context = turn};
-    return pass_open(pass, err);
 }
 
 void turn_close(struct turn *turn, const struct plan_team *team,
@@ -166,10 +171,12 @@ void turn_close(struct turn *turn, const struct plan_team *team,
     }
     if (failure->code && !turn->failure.code)
         turn->failure = *failure;
+    if (turn->prepared && !pass_close(&turn->pass, &late) &&
+        !turn->failure.code)
+        turn->failure = late;
+    turn->prepared = false;
     if (!turn->open)
         return;
-    if (!pass_close(&turn->pass, &late) && !turn->failure.code)
-        turn->failure = late;
     turn->open = false;
     turn->peak_bytes = memory_peak(&turn->pass.session->memory);
     describe_use(turn, team);

@@ -1,7 +1,8 @@
 /* turn.h - a model's pass as the schedule sees it: its pass, its job for the
  * crew, where it was planned to run, and what became of that.
  *
- *     turn_open(turn, err);            // planned, window open, event emitted
+ *     turn_prepare(turn, err);         // store and window are ready
+ *     turn_open(turn, &team, &plan);   // and models planned; event emitted
  *     ... windows through the crew ...
  *     turn_close(turn, &failure);      // counted, event emitted
  */
@@ -39,20 +40,27 @@ struct turn {
     char devices[256];           /* planned ones, joined by commas */
     size_t tokens;               /* the largest budget of its homes */
     double load_ms;
+    uint64_t base_bytes; /* live, before it was prepared */
     uint64_t peak_bytes; /* host memory, as counted */
     json_t *use;         /* what each station did for it; owned, as are: */
     json_t *leases;
     json_t *mitigations;
     json_t *budgets; /* in each mode, for comparison; or NULL */
-    bool open;       /* its pass is */
+    bool prepared;   /* its pass is open */
+    bool open;       /* and the event said so */
     bool ran;        /* something had to be computed */
     struct error failure;
 };
 
-/* TEAM: where the models are to be (its own, or the one that it shares). The
- * models must not be loaded yet, or be resident as the team says. */
-bool turn_open(struct turn *turn, const struct plan_team *team,
-               struct error *err);
+/* All that the pass takes but models and workspaces: the rows that are there
+ * and an index of them; window and reader. */
+bool turn_prepare_store(struct turn *turn, struct error *err);
+bool turn_prepare(struct turn *turn, struct error *err);
+/* What PLAN says of the memory. TEAM: where the models are to be (its own, or
+ * the one that it shares). The models must not be loaded yet, or be resident as
+ * the team says. */
+void turn_open(struct turn *turn, const struct plan_team *team,
+               const struct pass_plan *plan);
 /* FAILURE (code ERROR_NONE: none) becomes the turn's. Nothing to do for a turn
  * that is not open but for noting it. */
 void turn_close(struct turn *turn, const struct plan_team *team,

@@ -6,23 +6,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    BLOCK_ID_BYTES = 256 * 1024, /* a block ends there too */
+    ID_MORE_BYTES = 12 + 1,      /* "#", a number and NUL */
+};
+
 /* ---- memory ------------------------------------------------------------- */
 
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
-struct window_size window_size_for(uint64_t texts, uint64_t text_bytes,
-                                   uint64_t longest_bytes, size_t max_length,
-                                   size_t specials) {
-    uint64_t at_once = least(texts, WINDOW_TEXTS);
-    uint64_t all = text_bytes + texts * specials;
+struct window_size window_size_for(const struct intake_counts *counts,
+                                   size_t max_length, size_t specials,
+                                   size_t prompt) {
+    uint64_t at_once = least(counts->unique, WINDOW_TEXTS);
+    uint64_t in_block = least(counts->unique, BLOCK_TEXTS);
+    uint64_t all = counts->text_bytes + counts->unique * (specials + prompt);
     uint64_t block = BLOCK_TEXTS * (uint64_t)max_length;
+    uint64_t ids = counts->id_bytes + counts->points * ID_MORE_BYTES;
+    uint64_t id_most = counts->id_bytes_longest + ID_MORE_BYTES;
     return (struct window_size){
         .texts = (size_t)at_once,
         .tokens = (size_t)least(least(all, WINDOW_TOKENS + block),
                                 at_once * max_length),
-        .text_bytes = (size_t)least(text_bytes, BLOCK_BYTES + longest_bytes),
+        .text_bytes = (size_t)(least(counts->text_bytes,
+                                     BLOCK_BYTES + counts->text_bytes_longest) +
+                               in_block * prompt),
+        .id_bytes = (size_t)least(least(ids, in_block * id_most),
+                                  BLOCK_ID_BYTES + id_most),
     };
 }
 
@@ -34,6 +46,7 @@ static void place(struct layout *l, struct window *w) {
     w->order = layout_take(l, texts, sizeof *w->order);
     w->was_cut = layout_take(l, texts, sizeof *w->was_cut);
     w->text = layout_take(l, w->size.text_bytes, 1);
+    w->ids = layout_take(l, w->size.id_bytes, 1);
     w->text_ends = layout_take(l, BLOCK_TEXTS, sizeof *w->text_ends);
     w->texts = layout_take(l, BLOCK_TEXTS, sizeof *w->texts);
     w->cut = layout_take(l, BLOCK_TEXTS, sizeof *w->cut);
@@ -49,10 +62,8 @@ uint64_t window_bytes(const struct window_size *size) {
 
 bool window_open(struct window *window, struct memory *memory,
                  const struct window_size *size, struct error *err) {
-    *window = (struct window){.memory = memory,
-                              .size = *size,
-                              .tokens = tokens_make(memory),
-                              .ids = strbuf_make(memory)};
+    *window = (struct window){
+        .memory = memory, .size = *size, .tokens = tokens_make(memory)};
     struct layout measure = {0};
     place(&measure, window);
     if (measure.overflow)
@@ -74,7 +85,6 @@ void window_close(struct window *window) {
     if (!window->memory)
         return;
     tokens_free(&window->tokens);
-    strbuf_free(&window->ids);
     memory_free(window->memory, window->block);
     *window = (struct window){0};
 }
@@ -82,8 +92,7 @@ void window_close(struct window *window) {
 /* ---- filling ------------------------------------------------------------ */
 
 void window_end_block(struct window *window) {
-    window->text_size = window->block_count = 0;
-    strbuf_clear(&window->ids);
+    window->text_size = window->block_count = window->ids_size = 0;
 }
 
 void window_clear(struct window *window) {
@@ -94,11 +103,13 @@ void window_clear(struct window *window) {
     window->waiting_tokens = 0;
 }
 
-bool window_block_has_room(const struct window *window, size_t text_size) {
+bool window_block_has_room(const struct window *window, size_t text_size,
+                           size_t id_size) {
     return window->block_count < BLOCK_TEXTS &&
            (window->block_count == 0 ||
             window->text_size + text_size <= BLOCK_BYTES) &&
-           text_size <= window->size.text_bytes - window->text_size;
+           text_size <= window->size.text_bytes - window->text_size &&
+           id_size < window->size.id_bytes - window->ids_size;
 }
 
 bool window_is_full(const struct window *window) {
@@ -106,23 +117,29 @@ bool window_is_full(const struct window *window) {
            window->tokens.count >= WINDOW_TOKENS;
 }
 
+static void put(char *to, size_t *at, struct str text) {
+    if (text.size)
+        memcpy(to + *at, text.data, text.size);
+    *at += text.size;
+}
+
 bool window_add(struct window *window, const uint8_t digest[SHA256_BYTES],
-                struct str text, struct str chunk_id, struct error *err) {
-    if (!window_block_has_room(window, text.size))
+                struct str prompt, struct str text, struct str chunk_id,
+                struct error *err) {
+    if (!window_block_has_room(window, prompt.size + text.size, chunk_id.size))
         return error_set(err, ERROR_INPUT,
                          "chunk %.*s is longer than it was when its file was "
                          "read first: the file changed; run again",
                          (int)least(chunk_id.size, 200), chunk_id.data);
     memcpy(window->digests + window->count * SHA256_BYTES, digest,
            SHA256_BYTES);
-    if (text.size)
-        memcpy(window->text + window->text_size, text.data, text.size);
-    window->text_size += text.size;
+    put(window->text, &window->text_size, prompt);
+    put(window->text, &window->text_size, text);
     window->text_ends[window->block_count++] = window->text_size;
     window->count++;
-    strbuf_add(&window->ids, chunk_id);
-    strbuf_add_char(&window->ids, '\0');
-    return strbuf_ok(&window->ids, err);
+    put(window->ids, &window->ids_size, chunk_id);
+    window->ids[window->ids_size++] = '\0';
+    return true;
 }
 
 static int longer_first(const void *a, const void *b, void *window) {

@@ -29,6 +29,7 @@
 #include "base/layout.h"
 #include "base/memory.h"
 #include "base/str.h"
+#include "data/chunks.h"
 #include "text/tokenizer.h"
 
 enum {
@@ -44,7 +45,8 @@ enum {
 struct window_size {
     size_t texts;      /* most distinct texts at a time */
     size_t tokens;     /* most ids at a time */
-    size_t text_bytes; /* most bytes of a block's texts */
+    size_t text_bytes; /* most bytes of a block's texts, with their prompts */
+    size_t id_bytes; /* most bytes of a block's chunk ids, a NUL behind each */
 };
 
 /* A range of the order of lengths. */
@@ -70,7 +72,8 @@ struct window {
     size_t *text_ends; /* [BLOCK_TEXTS] in text */
     struct str *texts; /* [BLOCK_TEXTS] */
     size_t *cut;       /* [BLOCK_TEXTS] */
-    struct strbuf ids; /* chunk ids of the block, a NUL behind each */
+    char *ids;         /* chunk ids of the block, a NUL behind each */
+    size_t ids_size;
     size_t block_count;
     /* the queue */
     size_t next; /* of order: not yet cut */
@@ -81,13 +84,13 @@ struct window {
     uint64_t waiting_tokens;
 };
 
-/* Sizes for a collection of TEXTS distinct texts with TEXT_BYTES bytes, the
- * longest LONGEST_BYTES, for a model of MAX_LENGTH tokens a text that adds
- * SPECIALS to each. No text is assumed to have more tokens than bytes: where a
- * tokenizer makes more, the ids grow. */
-struct window_size window_size_for(uint64_t texts, uint64_t text_bytes,
-                                   uint64_t longest_bytes, size_t max_length,
-                                   size_t specials);
+/* Sizes for a collection with COUNTS, for a model of MAX_LENGTH tokens a text
+ * that adds SPECIALS to each and a prompt of PROMPT bytes. No text is assumed
+ * to have more tokens than bytes: where a tokenizer makes more, the ids grow.
+ */
+struct window_size window_size_for(const struct intake_counts *counts,
+                                   size_t max_length, size_t specials,
+                                   size_t prompt);
 /* Bytes that window_open takes, as memory counts them. */
 uint64_t window_bytes(const struct window_size *size);
 
@@ -96,11 +99,14 @@ bool window_open(struct window *window, struct memory *memory,
 void window_close(struct window *window); /* {0} is fine */
 
 void window_clear(struct window *window); /* for the next texts */
-/* Room for another text (TEXT_SIZE bytes) in the block? */
-bool window_block_has_room(const struct window *window, size_t text_size);
-/* A text longer than the plan's longest is ERROR_INPUT: the file changed. */
+/* Room for another text (TEXT_SIZE bytes with its prompt) in the block? */
+bool window_block_has_room(const struct window *window, size_t text_size,
+                           size_t id_size);
+/* TEXT with PROMPT before it. A text longer than the plan's longest is
+ * ERROR_INPUT: the file changed. */
 bool window_add(struct window *window, const uint8_t digest[SHA256_BYTES],
-                struct str text, struct str chunk_id, struct error *err);
+                struct str prompt, struct str text, struct str chunk_id,
+                struct error *err);
 /* The block's texts have their ids; the next block may begin. */
 void window_end_block(struct window *window);
 bool window_is_full(const struct window *window);

@@ -1,7 +1,8 @@
 /* batch.c - many texts over the threads of a pool.
  *
- * A thread keeps the ids of its texts in its own scratch, whatever texts it
- * gets; they are put together in the order of the texts when all are done.
+ * Each text has a place in the output that is large enough for any ids that it
+ * may have; when all are done, the places are closed up. So a thread needs room
+ * for one text only, whatever texts it gets.
  */
 
 #include <string.h>
@@ -10,11 +11,11 @@
 
 enum { TEXTS_AT_ONCE = 8 };
 
-/* Where one text's ids are until they are put together. */
+/* Where one text's ids go, and how many came. */
 struct piece {
-    size_t begin; /* in its thread's tokens */
-    size_t count;
-    unsigned thread;
+    size_t begin; /* in OUT, of a place with ROOM ids */
+    size_t room;
+    size_t count; /* may be more than ROOM: then they are not there */
 };
 
 struct failure {
@@ -29,6 +30,7 @@ struct job {
     const struct str *texts;
     size_t limit;
     enum tokenizer_count counting;
+    uint32_t *ids;            /* OUT's */
     struct piece *pieces;     /* [count] */
     struct failure *failures; /* [threads] */
     size_t *cut;              /* [count] or NULL */
@@ -40,13 +42,17 @@ static void encode_some(void *context, size_t begin, size_t end,
     struct failure *failure = &job->failures[thread];
     struct tokens *tokens = &job->scratch[thread]->tokens;
     for (size_t i = begin; i < end && !failure->failed; i++) {
+        struct piece *piece = &job->pieces[i];
         struct tokenized what = {0};
-        size_t at = tokens->count;
         failure->text = i;
+        tokens->count = 0;
         failure->failed = !tokenizer_encode(
             job->tokenizer, job->scratch[thread], job->texts[i], job->limit,
             job->counting, tokens, &what, &failure->err);
-        job->pieces[i] = (struct piece){at, what.count, thread};
+        piece->count = what.count;
+        if (what.count && what.count <= piece->room)
+            memcpy(job->ids + piece->begin, tokens->ids,
+                   what.count * sizeof *tokens->ids);
         if (job->cut)
             job->cut[i] = what.cut;
     }
@@ -62,24 +68,69 @@ static bool report(const struct failure *failures, unsigned threads,
     return !first || error_set(err, first->err.code, "%s", first->err.message);
 }
 
-static bool gather(const struct job *job, size_t count, struct tokens *out,
-                   size_t *starts, struct error *err) {
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++)
-        total += job->pieces[i].count;
-    if (!tokens_reserve(out, total, err))
+/* A place for each text behind what OUT has: of a token a byte and the special
+ * ones, or (MEASURED) of what came. */
+static bool make_places(struct job *job, size_t count, bool measured,
+                        struct tokens *out, struct error *err) {
+    size_t specials = tokenizer_special_count(job->tokenizer);
+    size_t at = out->count;
+    for (size_t i = 0; i < count; i++) {
+        struct piece *piece = &job->pieces[i];
+        size_t most = job->texts[i].size + specials;
+        piece->room = measured                          ? piece->count
+                      : job->limit && job->limit < most ? job->limit
+                                                        : most;
+        piece->begin = at;
+        if (__builtin_add_overflow(at, piece->room, &at))
+            return error_set(err, ERROR_MEMORY,
+                             "the ids of %zu texts cannot be addressed", count);
+    }
+    if (!tokens_reserve(out, at - out->count, err))
         return false;
+    job->ids = out->ids;
+    return true;
+}
+
+static bool all_have_room(const struct job *job, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (job->pieces[i].count > job->pieces[i].room)
+            return false;
+    return true;
+}
+
+static void close_up(const struct job *job, size_t count, struct tokens *out,
+                     size_t *starts) {
     for (size_t i = 0; i < count; i++) {
         const struct piece *piece = &job->pieces[i];
-        const struct tokens *from = &job->scratch[piece->thread]->tokens;
         starts[i] = out->count;
         if (piece->count)
-            memcpy(out->ids + out->count, from->ids + piece->begin,
-                   piece->count * sizeof *out->ids);
+            memmove(out->ids + out->count, out->ids + piece->begin,
+                    piece->count * sizeof *out->ids);
         out->count += piece->count;
     }
     starts[count] = out->count;
+}
+
+/* A tokenizer that makes more tokens than bytes is asked once more, when it is
+ * known how many. */
+static bool encode_all(struct job *job, struct pool *pool, size_t count,
+                       struct tokens *out, size_t *starts, struct error *err) {
+    for (int again = 0; again < 2; again++) {
+        if (!make_places(job, count, again, out, err))
+            return false;
+        pool_each(pool, count, TEXTS_AT_ONCE, encode_some, job);
+        if (!report(job->failures, pool_threads(pool), err))
+            return false;
+        if (all_have_room(job, count))
+            break;
+    }
+    close_up(job, count, out, starts);
     return true;
+}
+
+uint64_t tokenizer_batch_bytes(const struct pool *pool, size_t count) {
+    return memory_block_bytes(count * sizeof(struct piece)) +
+           memory_block_bytes(pool_threads(pool) * sizeof(struct failure));
 }
 
 bool tokenizer_encode_batch(const struct tokenizer *tokenizer,
@@ -101,13 +152,7 @@ bool tokenizer_encode_batch(const struct tokenizer *tokenizer,
         job.pieces ? memory_zalloc(memory, threads, sizeof *job.failures, err)
                    : NULL;
     bool fine = job.failures;
-    if (fine) {
-        for (unsigned i = 0; i < threads; i++)
-            scratch[i]->tokens.count = 0;
-        pool_each(pool, count, TEXTS_AT_ONCE, encode_some, &job);
-        fine = report(job.failures, threads, err) &&
-               gather(&job, count, out, starts, err);
-    }
+    fine = fine && encode_all(&job, pool, count, out, starts, err);
     memory_free(memory, job.failures);
     memory_free(memory, job.pieces);
     return fine;

@@ -13,8 +13,6 @@
 
 #include "text/tokenizer_parts.h"
 
-enum { WINDOW_BYTES = 8192 };
-
 /* One text on its way. */
 struct run {
     const struct tokenizer *tokenizer;
@@ -55,7 +53,8 @@ static bool put_id(struct run *run, uint32_t id) {
 
 static bool put_word(struct run *run, struct str word) {
     const struct wordpiece *wordpiece = &run->tokenizer->wordpiece;
-    if (!tokens_reserve(run->out, word.size, run->err))
+    size_t most = wordpiece_too_long(wordpiece, word) ? 1 : word.size;
+    if (!tokens_reserve(run->out, most, run->err))
         return false;
     run->out->count +=
         wordpiece_cut(wordpiece, word, run->out->ids + run->out->count);

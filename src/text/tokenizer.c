@@ -85,6 +85,19 @@ struct tokenizer_scratch *tokenizer_scratch_create(
     return scratch;
 }
 
+/* Normalising rarely makes a window of text more than four times as long. */
+bool tokenizer_scratch_reserve(const struct tokenizer *tokenizer,
+                               struct tokenizer_scratch *scratch, size_t limit,
+                               struct error *err) {
+    enum { UTF8_MOST = 4 };
+    size_t word = tokenizer->wordpiece.chars_max;
+    word = word < WINDOW_BYTES / UTF8_MOST ? word * UTF8_MOST : WINDOW_BYTES;
+    size_t specials = tokenizer_special_count(tokenizer);
+    return tokens_reserve(&scratch->tokens, limit + specials + word, err) &&
+           (strbuf_reserve(&scratch->text, 4 * WINDOW_BYTES) ||
+            error_set(err, ERROR_MEMORY, "no memory to tokenize texts"));
+}
+
 void tokenizer_scratch_free(struct tokenizer_scratch *scratch) {
     if (!scratch)
         return;

@@ -58,6 +58,11 @@ void tokenizer_free(struct tokenizer *tokenizer); /* NULL is fine */
 struct tokenizer_scratch *tokenizer_scratch_create(
     const struct tokenizer *tokenizer, struct memory *memory,
     struct error *err);
+/* Room for any text that is cut at LIMIT tokens, but for long runs of combining
+ * marks: encoding takes no more memory then. */
+bool tokenizer_scratch_reserve(const struct tokenizer *tokenizer,
+                               struct tokenizer_scratch *scratch, size_t limit,
+                               struct error *err);
 void tokenizer_scratch_free(struct tokenizer_scratch *scratch);
 
 enum tokenizer_count {
@@ -94,6 +99,11 @@ bool tokenizer_encode_batch(const struct tokenizer *tokenizer,
                             size_t count, size_t limit,
                             enum tokenizer_count counting, struct tokens *out,
                             size_t *starts, size_t *cut, struct error *err);
+
+/* What tokenizer_encode_batch takes while it works on COUNT texts besides OUT
+ * and the scratch, as memory counts it. OUT grows to a token a byte and the
+ * special ones of each text (LIMIT at most) while it works. */
+uint64_t tokenizer_batch_bytes(const struct pool *pool, size_t count);
 
 /* Ids run from 0 to below this, added tokens included. */
 size_t tokenizer_vocab_size(const struct tokenizer *tokenizer);

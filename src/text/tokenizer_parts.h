@@ -12,6 +12,8 @@
 #include "text/tokenizer.h"
 #include "text/wordpiece.h"
 
+enum { WINDOW_BYTES = 8192 }; /* of raw text that is worked on at a time */
+
 struct tokenizer {
     struct memory *memory; /* borrowed */
     struct arena arena;    /* texts of tokens, the template */

@@ -40,17 +40,13 @@ static struct parts_sizes sizes_of(const struct intake *intake) {
         .chunk_id = counts->id_bytes_longest + 2 * ID_SUFFIX_BYTES};
 }
 
-/* A size that is kept; larger rooms come and go with their chunks. */
+/* Larger rooms come and go with their chunks. */
 static size_t kept(uint64_t bytes) {
-    return bytes < ROOM_KEPT_BYTES ? (size_t)bytes : ROOM_KEPT_BYTES - 1;
+    return bytes < ROOM_KEPT_BYTES ? (size_t)bytes : 0;
 }
 
 static uint64_t room_bytes(uint64_t bytes) {
-    if (!bytes)
-        return 0;
-    uint64_t smaller = kept(bytes);
-    return memory_block_bytes(smaller + 1) +
-           (bytes > smaller ? memory_block_bytes(bytes + 1) : 0);
+    return bytes ? memory_block_bytes(bytes + 1) : 0;
 }
 
 uint64_t chunk_parts_bytes(const struct intake *intake) {
@@ -88,6 +84,8 @@ bool chunk_load(struct chunk_parts *parts, int fd, uint64_t offset,
     empty(&parts->applied);
     empty(&parts->made);
     empty(&parts->chunk_id);
+    if (bytes->capacity <= size) /* nothing in it is worth copying */
+        strbuf_free(bytes);
     if (!strbuf_reserve(bytes, (size_t)size))
         return error_set(err, ERROR_MEMORY,
                          "no memory for a chunk of %zu bytes", (size_t)size);

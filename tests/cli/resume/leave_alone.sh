@@ -1,0 +1,24 @@
+# --skip-existing leaves what is complete alone and makes what is not;
+# --restart begins anew.
+mkdir -p c/x c/y
+echo '[{"text":"one"},{"text":"two"}]' >c/x/a_chunks.json
+echo '[{"text":"three"}]' >c/y/a_chunks.json
+go() {
+    ensembed run c --model "$MODELS/mean" --out o --no-progress "$@" >out
+    grep -o "[0-9]* texts\{0,1\} computed, [0-9]* reused" out
+    grep -o '^   "status": "[a-z_]*"' o/summary.json
+}
+go --collection x
+cp -r o/x before
+# x has a text more by now, and stays as it is.
+echo '[{"text":"one"},{"text":"two"},{"text":"four"}]' >c/x/a_chunks.json
+go --skip-existing
+for f in before/*.*; do cmp "$f" "o/x/${f##*/}"; done
+# A file that is gone, or was cut: no longer complete.
+rm o/x/texts.jsonl
+go --skip-existing
+truncate -s 5 o/y/points.jsonl
+go --skip-existing
+go --restart
+ensembed run c --model "$MODELS/mean" --out fresh --quiet
+for n in x y; do for f in fresh/$n/*.*; do cmp "$f" "o/$n/${f##*/}"; done; done

@@ -112,6 +112,13 @@ bool plan_simultaneous(struct session *session, const struct roster *roster,
                        struct error *err);
 void plan_team_free(struct session *session, struct plan_team *team);
 
+/* The largest batches of MEMBER in each mode: an array with an object a device,
+ * {"device", "exclusive", "sequential", "simultaneous"}, null where it has no
+ * place. LONGEST as above. The caller owns *OUT. */
+bool plan_budgets(struct session *session, const struct roster *roster,
+                  const size_t *longest, const struct member *member,
+                  json_t **out, struct error *err);
+
 /* What MODE_AUTO means here, and why (a literal). */
 enum run_mode plan_mode(struct session *session, const struct roster *roster,
                         size_t collections, const char **reason);

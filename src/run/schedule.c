@@ -266,13 +266,29 @@ static bool run_windows(struct schedule *s, struct turn *turn,
     return false;
 }
 
+/* Where there are several models: what each mode would allow this one. */
+static bool compare_modes(struct schedule *s, struct turn *turn,
+                          struct error *err) {
+    if (s->roster->usable < 2)
+        return true;
+    size_t *longest = memory_zalloc(&s->session->memory, s->roster->count,
+                                    sizeof *longest, err);
+    for (size_t i = 0; longest && i < s->roster->count; i++)
+        longest[i] = s->turns[i].longest;
+    bool fine = longest && plan_budgets(s->session, s->roster, longest,
+                                        turn->pass.member, &turn->budgets, err);
+    memory_free(&s->session->memory, longest);
+    return fine;
+}
+
 static bool exclusive_turn(struct schedule *s, struct turn *turn,
                            struct error *err) {
     const struct member *member = turn->pass.member;
     struct plan_team *team = &turn->team;
     if (!lease_all(s, member->key, err) || !turn_prepare_store(turn, err) ||
         !turn_prepare(turn, err) ||
-        !plan_exclusive(s->session, member, turn->longest, team, err))
+        !plan_exclusive(s->session, member, turn->longest, team, err) ||
+        !compare_modes(s, turn, err))
         return false;
     struct pass_plan plan = {
         .base_bytes = turn->base_bytes - put_away_others(s, team),
@@ -402,6 +418,11 @@ static bool open_turns(struct schedule *s, const struct pass_plan *plan,
             continue;
         turn_open(turn, &s->team, plan);
         tell_places(s, turn, &s->team);
+        if (!compare_modes(s, turn, &failure)) {
+            if (!fail_turn(s, turn, &failure, err))
+                return false;
+            continue;
+        }
         bool now = s->mode == MODE_SIMULTANEOUS || stays(&s->team, turn);
         if (now && !bring_turn(s, turn, &s->team, &failure) &&
             !fail_turn(s, turn, &failure, err))

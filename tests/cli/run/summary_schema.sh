@@ -10,7 +10,9 @@ echo "[{\"text\":\"two\"}]" >c/z/a_chunks.json
 ensembed run c --model "$MODELS/mean" --model "$MODELS/unsupported" --out o --quiet --collection x --collection y --collection z --collection nope || echo "status $?"
 ensembed run c --model "$MODELS/mean" --out o2 --quiet --collection z
 ensembed run c --model "$MODELS/mean" --out o2 --quiet --collection z --skip-existing
-for s in o/summary.json o2/summary.json; do
+ensembed run c --model "$MODELS/mean" --model "$MODELS/cls" --fuse concat --out o3 --quiet --collection z --device sim:a=1MiB,sim:b=600000 --mode sequential
+ensembed run c --model "$MODELS/mean" --model "$MODELS/cls" --fuse concat --out o4 --quiet --collection z --device sim:a=1MiB
+for s in o/summary.json o2/summary.json o3/summary.json o4/summary.json; do
     "$python" -c "
 import json, sys, jsonschema
 jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))

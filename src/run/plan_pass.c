@@ -135,19 +135,22 @@ static void take_turns(struct ledger *l, uint64_t scratch) {
             take_turn(l, home_at(l, i)->member, scratch);
 }
 
+/* They share a workspace: the largest of them, here and as it is accounted. */
 static void work_at_once(struct ledger *l, uint64_t scratch) {
     for (size_t i = 0; i < l->team->homes_count; i++)
         load(l, i);
-    for (size_t s = 0; s < l->session->stations_count; s++) {
-        size_t largest = SIZE_MAX;
-        for (size_t i = 0; i < l->team->homes_count; i++)
-            if (home_at(l, i)->station == s &&
-                (largest == SIZE_MAX ||
-                 home_at(l, i)->workspace_held >
-                     home_at(l, largest)->workspace_held))
-                largest = i;
-        if (largest != SIZE_MAX)
-            lay_out(l, largest);
+    for (size_t i = 0; i < l->team->homes_count; i++) {
+        const struct plan_home *home = home_at(l, i);
+        uint64_t *block = &l->block[home->station];
+        uint64_t *charge = &l->charge[home->station];
+        if (home->workspace_held > *block) {
+            l->live += home->workspace_held - *block;
+            *block = home->workspace_held;
+        }
+        if (home->workspace_bytes > *charge) {
+            l->account[home->station] += home->workspace_bytes - *charge;
+            *charge = home->workspace_bytes;
+        }
     }
     look(l, scratch);
 }

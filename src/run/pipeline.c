@@ -1,15 +1,10 @@
 #include "run/pipeline.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -22,13 +17,12 @@
 #include "run/plan.h"
 #include "run/roster.h"
 #include "run/schedule.h"
-#include "run/station.h"
+#include "run/spool.h"
+#include "run/stations.h"
 #include "run/summary.h"
 #include "run/telemetry.h"
 #include "run/truncated.h"
 #include "run/watch.h"
-
-enum { SPOOL_BYTES = 256 * 1024, POLL_MS = 500 };
 
 struct run {
     struct session session;
@@ -77,39 +71,15 @@ static bool open_folders(struct work *work, struct error *err) {
            folder_remove(work->scratch, err) && folder_make(work->scratch, err);
 }
 
-/* Standard input can be read once, and a run reads its chunks three times. */
 static bool spool_input(struct work *work, struct error *err) {
+    const struct run *run = work->run;
     char path[PATH_MAX];
     if (strcmp(work->collection->files[0].path, "-") != 0)
         return true;
-    struct memory *memory = &work->run->session.memory;
-    struct file_writer writer = {.fd = -1};
-    char *piece = memory_alloc(memory, SPOOL_BYTES, 1, err);
-    bool fine = piece && path_join(path, work->scratch, "stdin.jsonl", err) &&
-                file_writer_open(&writer, path, memory, err);
-    ssize_t got = 1;
-    while (fine && got > 0) {
-        if (event_interrupted(&work->run->telemetry.sink)) {
-            fine = error_set(err, ERROR_INTERRUPTED, "interrupted");
-            break;
-        }
-        /* Unlike a read, poll comes back when a signal does. */
-        struct pollfd input = {work->run->session.options->input_fd, POLLIN, 0};
-        if (input.fd >= 0 && poll(&input, 1, POLL_MS) <= 0)
-            continue;
-        got = read(work->run->session.options->input_fd, piece, SPOOL_BYTES);
-        if (got < 0 && errno == EINTR)
-            got = 1;
-        else if (got < 0)
-            fine = error_errno(err, "read standard input");
-        else
-            fine = file_writer_add(&writer, piece, (size_t)got, err);
-    }
-    fine = fine && file_writer_commit(&writer, err);
-    if (writer.memory)
-        file_writer_close(&writer);
-    memory_free(memory, piece);
-    return fine && chunks_set_path(work->run->list, work->number, path, err);
+    return path_join(path, work->scratch, "stdin.jsonl", err) &&
+           spool(&work->run->session.memory, &run->telemetry.sink,
+                 run->session.options->input_fd, path, err) &&
+           chunks_set_path(run->list, work->number, path, err);
 }
 
 /* ---- stores and passes -------------------------------------------------- */
@@ -587,7 +557,7 @@ static bool begin(struct run *run, const struct run_options *options,
 static void leave_devices(struct run *run) {
     for (size_t i = 0; i < run->session.stations_count; i++)
         station_unload_all(&run->session.stations[i]);
-    schedule_release(&run->session, run->leases);
+    stations_release(&run->session, run->leases);
 }
 
 static bool write_summary(struct run *run, int64_t begin_ns,

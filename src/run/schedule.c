@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "run/station.h"
+#include "run/stations.h"
 
 bool schedule_ends_with(enum error_code code) {
     return code == ERROR_INTERRUPTED || code == ERROR_FULL ||
@@ -60,14 +60,6 @@ static const struct shift_verbs VERBS = {.store = on_store,
 
 /* ---- models on stations ------------------------------------------------- */
 
-static void put_away(struct schedule *s, struct station *station,
-                     struct resident *resident) {
-    event_emit(s->sink, "model_unloaded",
-               json_pack("{s:s, s:s}", "model", resident->member->key, "device",
-                         station_name(station)));
-    station_unload(station, resident);
-}
-
 /* Models that the team did not count with go. Peaks begin behind them. How many
  * bytes of host memory that gave back. */
 static uint64_t put_away_others(struct schedule *s,
@@ -78,7 +70,7 @@ static uint64_t put_away_others(struct schedule *s,
         for (size_t k = station->residents_count; k-- > 0;)
             if (!plan_team_home(team, i, station->residents[k]->member) &&
                 !team->keeps_others)
-                put_away(s, station, station->residents[k]);
+                stations_put_away(s->sink, station, station->residents[k]);
         memory_restart_peak(station->device->account);
     }
     memory_restart_peak(&s->session->memory);
@@ -90,7 +82,7 @@ static bool bring(struct schedule *s, struct turn *turn,
     struct station *station = &s->session->stations[home->station];
     struct resident *resident = station_resident(station, home->member);
     if (resident && resident->placement.resident != home->placement.resident) {
-        put_away(s, station, resident);
+        stations_put_away(s->sink, station, resident);
         resident = NULL;
     }
     if (!resident) {
@@ -166,30 +158,6 @@ static bool bring_turn(struct schedule *s, struct turn *turn,
            bring(s, turn, &home, err);
 }
 
-/* Controllers begin anew with each pass. */
-static void start_stations(struct schedule *s) {
-    for (size_t i = 0; i < s->session->stations_count; i++) {
-        struct station *station = &s->session->stations[i];
-        size_t most = 1;
-        for (size_t k = 0; k < station->residents_count; k++)
-            if (station->residents[k]->tokens > most)
-                most = station->residents[k]->tokens;
-        station->given_up_count = 0;
-        controller_start(&station->controller, most, station->margin);
-    }
-}
-
-/* After the passes: nothing stays on a device but models that are kept warm. */
-static void leave_stations(struct schedule *s) {
-    for (size_t i = 0; i < s->session->stations_count; i++) {
-        struct station *station = &s->session->stations[i];
-        station_clear(station);
-        if (!s->session->options->warm)
-            while (station->residents_count)
-                put_away(s, station, station->residents[0]);
-    }
-}
-
 /* Turns that are not done, or never began, when all ends: why they are not. */
 static void end_turns(struct schedule *s, const struct error *failure) {
     for (size_t i = 0; i < s->roster->count; i++) {
@@ -199,53 +167,10 @@ static void end_turns(struct schedule *s, const struct error *failure) {
     }
 }
 
-/* ---- leases ------------------------------------------------------------- */
-
-/* The station whose name comes next behind LAST's: all programs lease in the
- * order of names, so that two runs cannot wait for each other. */
-static struct station *next_by_name(struct session *session,
-                                    const struct station *last) {
-    struct station *next = NULL;
-    for (size_t i = 0; i < session->stations_count; i++) {
-        struct station *s = &session->stations[i];
-        if ((!last || strcmp(station_name(s), station_name(last)) > 0) &&
-            (!next || strcmp(station_name(s), station_name(next)) < 0))
-            next = s;
-    }
-    return next;
-}
-
-static bool lease_all(struct schedule *s, const char *holder,
-                      struct error *err) {
-    struct lease_terms terms = session_lease_terms(s->session);
-    struct station *station = next_by_name(s->session, NULL);
-    for (; station; station = next_by_name(s->session, station)) {
-        station_begin(station);
-        if (station->lost || station->spare || station->lease.device)
-            continue;
-        if (!lease_acquire(&station->lease, station->device, holder, &terms,
-                           err))
-            return false;
-    }
-    return true;
-}
-
 /* While models stay warm on a card it stays ours. */
 static void release_all(struct schedule *s, struct turn *turn) {
     if (!s->session->options->warm && turn)
-        schedule_release(s->session, turn->leases);
-}
-
-void schedule_release(struct session *session, json_t *leases) {
-    for (size_t i = 0; i < session->stations_count; i++) {
-        struct station *station = &session->stations[i];
-        if (!station->lease.device)
-            continue;
-        uint64_t peak = memory_peak(station->device->account);
-        lease_release(&station->lease, peak, station->tokens_high);
-        json_array_append_new(leases, lease_describe(&station->lease, peak,
-                                                     station->tokens_high));
-    }
+        stations_release(s->session, turn->leases);
 }
 
 /* ---- exclusive ---------------------------------------------------------- */
@@ -285,8 +210,8 @@ static bool exclusive_turn(struct schedule *s, struct turn *turn,
                            struct error *err) {
     const struct member *member = turn->pass.member;
     struct plan_team *team = &turn->team;
-    if (!lease_all(s, member->key, err) || !turn_prepare_store(turn, err) ||
-        !turn_prepare(turn, err) ||
+    if (!stations_lease(s->session, s->sink, member->key, err) ||
+        !turn_prepare_store(turn, err) || !turn_prepare(turn, err) ||
         !plan_exclusive(s->session, member, turn->longest, team, err) ||
         !compare_modes(s, turn, err))
         return false;
@@ -302,7 +227,7 @@ static bool exclusive_turn(struct schedule *s, struct turn *turn,
     if (!bring_turn(s, turn, team, err))
         return false;
     lay_out_turn(s, turn, team);
-    start_stations(s);
+    stations_start(s->session);
     return run_windows(s, turn, err);
 }
 
@@ -314,7 +239,7 @@ static bool run_exclusive(struct schedule *s, struct error *err) {
             continue;
         exclusive_turn(s, turn, &failure);
         turn_close(turn, &turn->team, &failure);
-        leave_stations(s);
+        stations_leave(s->session, s->sink);
         release_all(s, turn);
         plan_team_free(s->session, &turn->team);
         if (schedule_ends_with(turn->failure.code)) {
@@ -428,7 +353,7 @@ static bool open_turns(struct schedule *s, const struct pass_plan *plan,
             !fail_turn(s, turn, &failure, err))
             return false;
     }
-    start_stations(s);
+    stations_start(s->session);
     return true;
 }
 
@@ -452,7 +377,7 @@ static void make_room(struct schedule *s, const struct turn *turn) {
             const struct plan_home *home =
                 plan_team_home(&s->team, i, station->residents[k]->member);
             if (home != own && (!home || !home->stays))
-                put_away(s, station, station->residents[k]);
+                stations_put_away(s->sink, station, station->residents[k]);
         }
     }
 }
@@ -477,7 +402,7 @@ static bool sequential_window(struct schedule *s, struct turn *turn,
     if (!bring_turn(s, turn, &s->team, err))
         return false;
     lay_out_turn(s, turn, &s->team);
-    start_stations(s);
+    stations_start(s->session);
     if (!crew_work(s->crew, &shift, err))
         return false;
     return !turn->job.failure.code ||
@@ -552,7 +477,7 @@ static bool run_together(struct schedule *s, struct error *err) {
         first = has_work(s, i) ? &s->turns[i] : NULL;
     struct error failure = {0};
     struct pass_plan plan = {0};
-    bool fine = lease_all(s, holder, &failure) &&
+    bool fine = stations_lease(s->session, s->sink, holder, &failure) &&
                 prepare_turns(s, &plan, &failure) && plan_together(s, &failure);
     if (fine) {
         plan.base_bytes -= put_away_others(s, &s->team);
@@ -560,7 +485,7 @@ static bool run_together(struct schedule *s, struct error *err) {
                open_turns(s, &plan, &failure) && rounds(s, &failure);
     }
     end_turns(s, &failure);
-    leave_stations(s);
+    stations_leave(s->session, s->sink);
     release_all(s, first);
     if (!fine)
         *err = failure;

@@ -46,11 +46,6 @@ struct schedule {
 bool schedule_run(struct schedule *schedule, struct error *err);
 void schedule_free(struct schedule *schedule); /* {0} is fine */
 
-/* Release what is leased, and append what is to be said of it to LEASES. With
- * --warm the leases outlive the schedule: call it when the run is over and the
- * models are unloaded. */
-void schedule_release(struct session *session, json_t *leases);
-
 /* Failures that another model cannot do better with. */
 bool schedule_ends_with(enum error_code code);
 

@@ -252,6 +252,8 @@ static bool index_fill(struct store *store, struct error *err) {
             return false;
         if (!index_add_new(store, digests + in_piece * SHA256_BYTES, row, err))
             return false;
+        if (event_interrupted(store->sink))
+            return error_set(err, ERROR_INTERRUPTED, "interrupted");
     }
     return true;
 }

@@ -308,6 +308,10 @@ static bool count_rows(struct writing *w, struct error *err) {
         if (step == CHUNK_OK && !find_rows(a, digest, rows, &whole, err))
             step = CHUNK_ERROR;
         w->rows_total += whole;
+        if (step == CHUNK_OK && event_interrupted(a->sink)) {
+            error_set(err, ERROR_INTERRUPTED, "interrupted");
+            step = CHUNK_ERROR;
+        }
     }
     memory_free(&a->session->memory, rows);
     chunk_reader_close(reader);

@@ -296,6 +296,15 @@ static bool record_ready(struct store *store, struct error *err) {
     return true;
 }
 
+uint64_t store_bytes_open(void) {
+    return memory_block_bytes(sizeof(struct store)) +
+           memory_block_bytes(STORE_PIECE_BYTES);
+}
+
+uint64_t store_bytes_index(uint64_t rows) {
+    return disk_index_bytes(rows);
+}
+
 bool store_prepare(struct store *store, uint64_t more, struct error *err) {
     if (!store_materialise(store, err) || !record_ready(store, err))
         return false;

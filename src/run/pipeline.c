@@ -170,6 +170,8 @@ static bool note_turns(struct work *work, bool ended) {
     for (size_t i = 0; i < work->roster.count; i++) {
         const struct member *member = &work->roster.members[i];
         const struct turn *turn = &work->schedule.turns[i];
+        if (!turn->pass.member) /* it ended before this one's began */
+            continue;
         if (!member->error.code) {
             count_pass(work, &turn->pass);
             json_array_append_new(work->passes,

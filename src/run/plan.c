@@ -241,7 +241,7 @@ static uint64_t smallest(struct session *session, const struct member *member,
     uint64_t pass = need.charge_bytes + need.host_bytes +
                     most(need.loading_bytes, space.charge + 2 * scratch);
     /* Afterwards the outputs are written, all files side by side. */
-    enum { LINE_FILES = 8 };
+    enum { LINE_FILES = 6 };
     uint64_t files = session->options->models_count + 1 + LINE_FILES;
     return most(pass, files * file_writer_bytes());
 }

@@ -137,7 +137,7 @@ def main():
     ran = refused = remedies = 0
     # A model that is large for its run, from too little to enough.
     sweep = [{"mode": "exclusive", "threads": 1, "devices": [], "models": ["large"],
-              "ceilings": {"cpu": size}} for size in range(4_000_000, 7_000_000, 200_000)]
+              "ceilings": {"cpu": size}} for size in range(2_000_000, 4_400_000, 200_000)]
     for case in [draw() for _ in range(COUNT)] + sweep:
         status, error, summary = run(arguments_of(case))
         if summary:

@@ -367,12 +367,13 @@ static void bench_ops(struct bench *b) {
     b->width = 384;
     b->rows = b->rows_most = 512;
     prepare(b);
-    struct ops o = {.b = b,
-                    .lane = device_lane(b->device, 0),
-                    .attention = {12, 32, 0.17677669f},
-                    .sequences = {.texts = 4, .starts = STARTS},
-                    .norm = {384, b->linear[0].bias, b->linear[3].bias, 1e-12f},
-                    .y = b->y};
+    struct ops o = {
+        .b = b,
+        .lane = device_lane(b->device, 0),
+        .attention = {.heads = 12, .head_dim = 32, .scale = 0.17677669f},
+        .sequences = {.texts = 4, .starts = STARTS},
+        .norm = {384, b->linear[0].bias, b->linear[3].bias, 1e-12f},
+        .y = b->y};
     o.scratch = take(b, device_attention_bytes(b->device, &o.attention, 160));
     double products = fastest_us(&o, op_chain);
     double gelu = fastest_us(&o, op_up_gelu) - fastest_us(&o, op_up_plain);

@@ -6,8 +6,8 @@
     tools/make_models.py --check    make them elsewhere and compare
     tools/make_models.py --corpus   the seeds of tests/fuzz/fuzz_safetensors.c
 
-Each folder is a model as its makers would publish it: a BERT with random
-weights, a WordPiece tokenizer, and the files by which sentence-transformers
+Each folder is a model as its makers would publish it: a BERT (or one of its
+relatives) with random weights, a WordPiece tokenizer, and the files by which sentence-transformers
 learns about pooling, prompts and limits. reference.json beside them holds
 what sentence-transformers itself makes of the texts in texts.json, in float32.
 tests/fixtures/README.md says which folder stands for what.
@@ -100,7 +100,24 @@ TEXTS = [
 ]
 
 
-def vocabulary(cased):
+# Families other than BERT: how many tokens a text has is what differs, and
+# what a pad token in a text is. LIMIT is theirs.
+LIMIT = 160
+LENGTHS_NAME = "texts-lengths.json"
+
+
+def words(count):
+    """A text of COUNT tokens: each of WORDS is one."""
+    return " ".join(WORDS[i * 7 % len(WORDS)] for i in range(count))
+
+
+LENGTHS = [words(n - 2) for n in (2, 3, 15, 16, 17, 63, 64, 65, 127, 128, 129,
+                                  130, LIMIT - 1, LIMIT, LIMIT + 1, 300)]
+LENGTHS += ["<pad>", "[PAD]", "the <pad> of<pad><pad> and", "[PAD] is [PAD]",
+            TEXTS[0], TEXTS[6], TEXTS[10], TEXTS[22], TEXTS[25]]
+
+
+def vocabulary(cased, special=SPECIAL):
     """Token to id: special tokens, characters, pieces, words."""
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
     if cased:
@@ -108,7 +125,7 @@ def vocabulary(cased):
     digits = list("0123456789")
     punctuation = [chr(c) for c in range(33, 127) if not chr(c).isalnum()]
     foreign = list(dict.fromkeys(FOREIGN))
-    tokens = SPECIAL + punctuation + digits + letters + foreign
+    tokens = special + punctuation + digits + letters + foreign
     tokens += ["##" + c for c in digits + letters + foreign]
     tokens += ["##" + p for p in PIECES] + WORDS
     return {t: i for i, t in enumerate(dict.fromkeys(tokens))}
@@ -491,6 +508,268 @@ def subfolder(folder):
                   ("1_Pooling", OLD + "Pooling"))
 
 
+# The other families. The tokenizer is WordPiece in all of them, whatever their
+# publishers use: the encoder is what these folders are there for.
+
+FAIRSEQ = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def family_tokenizer(folder, special=SPECIAL, template="", types=True):
+    """TEMPLATE: what stands around the text if not [CLS] and [SEP]."""
+    vocab = vocabulary(False, special)
+    names = (dict(pad="[PAD]", unk="[UNK]", cls="[CLS]", sep="[SEP]",
+                  mask="[MASK]") if special is SPECIAL else
+             dict(pad="<pad>", unk="<unk>", cls="<s>", sep="</s>",
+                  mask="<mask>"))
+    made = tokenizers.Tokenizer(tokenizers.models.WordPiece(
+        vocab, unk_token=names["unk"], max_input_chars_per_word=100))
+    made.normalizer = tokenizers.normalizers.BertNormalizer()
+    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    template = template or f"{names['cls']} $A {names['sep']}"
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single=template,
+        special_tokens=[(names[n], vocab[names[n]]) for n in ("cls", "sep")])
+    made.decoder = tokenizers.decoders.WordPiece(prefix="##")
+    made.add_special_tokens(special)
+    made.save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json", {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": LIMIT,
+        "model_input_names": ["input_ids", "attention_mask"]
+                             + (["token_type_ids"] if types else []),
+        **{n + "_token": t for n, t in names.items()}})
+
+
+def family_config(model_type, hidden=30, heads=5, inter=50, layers=2, **other):
+    past_pad = model_type in ("mpnet", "roberta", "xlm-roberta", "camembert")
+    return {
+        "model_type": model_type,
+        "vocab_size": len(vocabulary(False)),
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": inter,
+        "hidden_act": "gelu",
+        "max_position_embeddings": LIMIT + (2 if past_pad else 0),
+        "layer_norm_eps": 1e-5,
+        **({"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+           if past_pad else {"pad_token_id": 0}),
+        **other,
+    }
+
+
+def family(folder, config, weights, special=SPECIAL, template="", types=True):
+    """Hidden states stand in the vectors as they are: first, greatest, mean."""
+    write_json(folder / "config.json", config)
+    family_tokenizer(folder, special, template, types)
+    write_weights(folder, weights.tensors)
+    write_json(folder / "sentence_bert_config.json",
+               {"max_seq_length": LIMIT, "do_lower_case": False})
+    old_pooling(folder, config.get("hidden_size") or config["dim"],
+                "cls_token", "mean_tokens", "max_tokens")
+    write_modules(folder, ("", OLD + "Transformer"),
+                  ("1_Pooling", OLD + "Pooling"))
+
+
+def tables(w, config, width, prefix="", types=0):
+    e = prefix + "embeddings."
+    w.add(e + "word_embeddings.weight", config["vocab_size"], width, scale=0.5)
+    w.add(e + "position_embeddings.weight", config["max_position_embeddings"],
+          width, scale=0.3)
+    if types:
+        w.add(e + "token_type_embeddings.weight", types, width, scale=0.3)
+    w.norm(e + "LayerNorm", width)
+
+
+def layer(w, prefix, hidden, inter, names):
+    """NAMES of Q, K, V, attention's output and norm, up, down, last norm."""
+    q, k, v, o, norm, up, down, last = (prefix + n for n in names)
+    for name in (q, k, v, o):
+        w.linear(name, hidden, hidden)
+    w.norm(norm, hidden)
+    w.linear(up, hidden, inter)
+    w.linear(down, inter, hidden)
+    w.norm(last, hidden)
+
+
+def distilbert(folder):
+    # As DistilBertForMaskedLM is saved. The epsilon counts for nothing.
+    common = family_config("distilbert", layer_norm_eps=0.05)
+    config = {{"hidden_size": "dim", "num_hidden_layers": "n_layers",
+               "num_attention_heads": "n_heads",
+               "intermediate_size": "hidden_dim",
+               "hidden_act": "activation"}.get(k, k): v
+              for k, v in common.items()}
+    w = Weights(50)
+    width, prefix = config["dim"], "distilbert."
+    tables(w, config, width, prefix)
+    for i in range(config["n_layers"]):
+        layer(w, f"{prefix}transformer.layer.{i}.", width, config["hidden_dim"],
+              ["attention.q_lin", "attention.k_lin", "attention.v_lin",
+               "attention.out_lin", "sa_layer_norm", "ffn.lin1", "ffn.lin2",
+               "output_layer_norm"])
+    w.linear("vocab_transform", width, width)
+    w.norm("vocab_layer_norm", width)
+    w.add("vocab_projector.bias", config["vocab_size"], scale=0.2)
+    family(folder, config, w, types=False)
+
+
+def mpnet_weights(config, seed, prefix=""):
+    w = Weights(seed)
+    hidden, inter = config["hidden_size"], config["intermediate_size"]
+    tables(w, config, hidden, prefix)
+    w.add(prefix + "encoder.relative_attention_bias.weight",
+          config.get("relative_attention_num_buckets", 32),
+          config["num_attention_heads"], scale=1.5)
+    for i in range(config["num_hidden_layers"]):
+        layer(w, f"{prefix}encoder.layer.{i}.", hidden, inter,
+              ["attention.attn.q", "attention.attn.k", "attention.attn.v",
+               "attention.attn.o", "attention.LayerNorm", "intermediate.dense",
+               "output.dense", "output.LayerNorm"])
+    return w
+
+
+def mpnet(folder):
+    # 32 buckets, and a pooler that nobody uses.
+    config = family_config("mpnet", hidden=48, heads=3)
+    w = mpnet_weights(config, 51)
+    w.linear("pooler.dense", config["hidden_size"], config["hidden_size"])
+    family(folder, config, w, FAIRSEQ, types=False)
+
+
+def mpnet_lm(folder):
+    # As MPNetForMaskedLM is saved; eight buckets that no distance goes to. The
+    # padding of the config does not count.
+    config = family_config("mpnet", relative_attention_num_buckets=40,
+                           pad_token_id=7)
+    w = mpnet_weights(config, 52, "mpnet.")
+    hidden = config["hidden_size"]
+    w.linear("lm_head.dense", hidden, hidden)
+    w.norm("lm_head.layer_norm", hidden)
+    w.add("lm_head.bias", config["vocab_size"], scale=0.2)
+    family(folder, config, w, FAIRSEQ, types=False)
+
+
+BERT_LAYER = ["attention.self.query", "attention.self.key",
+              "attention.self.value", "attention.output.dense",
+              "attention.output.LayerNorm", "intermediate.dense",
+              "output.dense", "output.LayerNorm"]
+
+
+def relative_weights(config, seed, prefix, types=2):
+    """BERT's names, with ELECTRA's projection where the widths differ."""
+    w = Weights(seed)
+    hidden, inter = config["hidden_size"], config["intermediate_size"]
+    width = config.get("embedding_size", hidden)
+    tables(w, config, width, prefix, types)
+    if width != hidden:
+        w.linear(prefix + "embeddings_project", width, hidden)
+    for i in range(config["num_hidden_layers"]):
+        layer(w, f"{prefix}encoder.layer.{i}.", hidden, inter, BERT_LAYER)
+    return w
+
+
+def electra(folder):
+    # As ElectraForPreTraining is saved: no projection.
+    config = family_config("electra", embedding_size=30, type_vocab_size=2)
+    w = relative_weights(config, 53, "electra.")
+    w.linear("discriminator_predictions.dense", 30, 30)
+    w.linear("discriminator_predictions.dense_prediction", 30, 1)
+    family(folder, config, w)
+
+
+def electra_small(folder):
+    # Narrow tables; nothing behind the text, so that one token can be all.
+    config = family_config("electra", embedding_size=18)
+    family(folder, config, relative_weights(config, 54, ""),
+           template="[CLS] $A")
+
+
+def electra_wide(folder):
+    # Tables that are wider than all else.
+    config = family_config("electra", hidden=12, heads=2, inter=20,
+                           embedding_size=70)
+    family(folder, config, relative_weights(config, 55, ""))
+
+
+def roberta(folder):
+    # As RobertaForMaskedLM is saved, with one row of types.
+    config = family_config("roberta", type_vocab_size=1)
+    w = relative_weights(config, 56, "roberta.", types=1)
+    hidden = config["hidden_size"]
+    w.linear("lm_head.dense", hidden, hidden)
+    w.norm("lm_head.layer_norm", hidden)
+    w.add("lm_head.bias", config["vocab_size"], scale=0.2)
+    family(folder, config, w, FAIRSEQ, types=False)
+
+
+def roberta_pad(folder):
+    # Padding is the third token, and so positions begin at 3.
+    config = family_config("roberta", pad_token_id=2, type_vocab_size=2,
+                           max_position_embeddings=LIMIT + 3)
+    special = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"]
+    family(folder, config, relative_weights(config, 57, ""), special,
+           types=False)
+
+
+def xlm_roberta(folder):
+    config = family_config("xlm-roberta", hidden=48, heads=3,
+                           type_vocab_size=1)
+    w = relative_weights(config, 58, "", types=1)
+    w.linear("pooler.dense", config["hidden_size"], config["hidden_size"])
+    family(folder, config, w, FAIRSEQ, types=False)
+
+
+def camembert(folder):
+    config = family_config("camembert", type_vocab_size=1)
+    family(folder, config, relative_weights(config, 59, "roberta.", types=1),
+           FAIRSEQ, types=False)
+
+
+def albert_weights(config, seed, prefix=""):
+    w = Weights(seed)
+    hidden, inter = config["hidden_size"], config["intermediate_size"]
+    tables(w, config, config["embedding_size"], prefix, types=2)
+    w.linear(prefix + "encoder.embedding_hidden_mapping_in",
+             config["embedding_size"], hidden)
+    for i in range(config.get("num_hidden_groups", 1)):
+        layer(w, f"{prefix}encoder.albert_layer_groups.{i}.albert_layers.0.",
+              hidden, inter,
+              ["attention.query", "attention.key", "attention.value",
+               "attention.dense", "attention.LayerNorm", "ffn", "ffn_output",
+               "full_layer_layer_norm"])
+    return w
+
+
+def albert(folder):
+    # As AlbertModel is saved: one layer, four times; the activation is the
+    # family's own.
+    config = family_config("albert", embedding_size=20, layers=4)
+    del config["hidden_act"]
+    w = albert_weights(config, 60)
+    w.linear("pooler", config["hidden_size"], config["hidden_size"])
+    family(folder, config, w)
+
+
+def albert_groups(folder):
+    # As AlbertForPreTraining is saved: three layers, 1 3 3 times; a mapping
+    # between equal widths.
+    config = family_config("albert", embedding_size=30, layers=7,
+                           num_hidden_groups=3)
+    w = albert_weights(config, 61, "albert.")
+    w.add("predictions.bias", config["vocab_size"], scale=0.2)
+    w.norm("predictions.LayerNorm", 30)
+    w.linear("predictions.dense", 30, 30)
+    w.linear("sop_classifier.classifier", 30, 2)
+    family(folder, config, w)
+
+
+FAMILIES = [distilbert, mpnet, mpnet_lm, electra, electra_small, electra_wide,
+            roberta, roberta_pad, xlm_roberta, camembert, albert, albert_groups]
+for made in FAMILIES:
+    made.texts = (LENGTHS_NAME, LENGTHS)
+
+
 # Models that nobody may run. They have no reference.
 
 SMALL = {"hidden": 8, "heads": 2, "inter": 8, "layers": 1}
@@ -498,7 +777,7 @@ SMALL = {"hidden": 8, "heads": 2, "inter": 8, "layers": 1}
 
 def unsupported(folder):
     config = bert(folder, 30, bert_options=SMALL)
-    config.update(model_type="roberta", architectures=["RobertaModel"])
+    config.update(model_type="funnel", architectures=["FunnelModel"])
     write_json(folder / "config.json", config)
 
 
@@ -562,17 +841,17 @@ for made in BROKEN:
 FOLDERS = [mean, dense, cls, max_pooling, weightedmean, lasttoken,
            mean_sqrt_len, concat, concat_old, gelu_new, relu, lower_case,
            cased, prompts, prompts_excluded, sharded, prefixed, pooler, gamma,
-           f16, bf16, matryoshka, plain, subfolder] + BROKEN
+           f16, bf16, matryoshka, plain, subfolder] + FAMILIES + BROKEN
 
 
-def encode(folder, kind):
+def encode(folder, kind, texts):
     """What sentence-transformers answers, one text at a time: no padding."""
     model = SentenceTransformer(str(folder), device="cpu",
                                 model_kwargs={"dtype": torch.float32})
     limit = model.max_seq_length
     call = {"": model.encode, "query": model.encode_query,
             "document": model.encode_document}[kind]
-    vectors = call(TEXTS, batch_size=1, show_progress_bar=False)
+    vectors = call(texts, batch_size=1, show_progress_bar=False)
     assert vectors.dtype == numpy.float32 and numpy.isfinite(vectors).all()
     return model, limit, vectors
 
@@ -584,12 +863,12 @@ def first_prompt(model, kind):
     return model.prompts.get(model.default_prompt_name) or ""
 
 
-def write_reference(folder, kind, name):
-    model, limit, vectors = encode(folder, kind)
+def write_reference(folder, kind, name, texts_name, texts):
+    model, limit, vectors = encode(folder, kind, texts)
     prompt = first_prompt(model, kind)
     ids = [model.tokenizer([prompt + t], truncation=True)["input_ids"][0]
-           for t in TEXTS]
-    head = {"texts_file": "tests/fixtures/models/" + TEXTS_NAME,
+           for t in texts]
+    head = {"texts_file": "tests/fixtures/models/" + texts_name,
             "encoded_as": kind, "prompt": prompt, "max_length": limit,
             "width": int(vectors.shape[1])}
     lines = [json.dumps(head)[:-1] + ',\n "ids": [\n']
@@ -606,9 +885,10 @@ def references(make):
 
 def write_all(target, names):
     target.mkdir(parents=True, exist_ok=True)
-    (target / TEXTS_NAME).write_text(
-        "[\n" + ",\n".join(json.dumps(t, ensure_ascii=False) for t in TEXTS)
-        + "\n]\n")
+    for name, texts in ((TEXTS_NAME, TEXTS), (LENGTHS_NAME, LENGTHS)):
+        (target / name).write_text(
+            "[\n" + ",\n".join(json.dumps(t, ensure_ascii=False)
+                               for t in texts) + "\n]\n")
     for make in FOLDERS:
         if names and make.__name__ not in names:
             continue
@@ -617,7 +897,8 @@ def write_all(target, names):
         folder.mkdir()
         make(folder)
         for kind, name in references(make):
-            write_reference(folder, kind, name)
+            write_reference(folder, kind, name,
+                            *getattr(make, "texts", (TEXTS_NAME, TEXTS)))
 
 
 def write_corpus():

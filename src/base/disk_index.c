@@ -84,6 +84,12 @@ static uint64_t buckets_for(uint64_t count) {
     return buckets;
 }
 
+uint64_t disk_index_bytes(uint64_t count) {
+    uint64_t buckets = buckets_for(count);
+    uint64_t slots = buckets < SLOTS_MAX ? buckets : SLOTS_MAX;
+    return memory_block_bytes(slots * sizeof(struct disk_index_slot));
+}
+
 bool disk_index_has_room(const struct disk_index *index, uint64_t count) {
     return room_of(index->buckets) >= count;
 }

@@ -47,6 +47,8 @@ bool disk_index_open(struct disk_index *index, const char *path,
 bool disk_index_open_for(struct disk_index *index, const char *path,
                          uint64_t count, struct memory *memory,
                          struct error *err);
+/* What that takes, as memory counts it, but for its path. */
+uint64_t disk_index_bytes(uint64_t count);
 /* Whether COUNT keys have room without growing. */
 bool disk_index_has_room(const struct disk_index *index, uint64_t count);
 bool disk_index_find(struct disk_index *index,

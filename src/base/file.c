@@ -91,6 +91,10 @@ static char *join(struct memory *memory, const char *a, const char *b,
     return joined;
 }
 
+uint64_t file_writer_bytes(void) {
+    return memory_block_bytes(BUFFER_BYTES);
+}
+
 bool file_writer_open(struct file_writer *writer, const char *path,
                       struct memory *memory, struct error *err) {
     *writer = (struct file_writer){.memory = memory, .fd = -1};

@@ -48,6 +48,8 @@ struct file_writer {
     size_t buffered;
     uint64_t written; /* bytes added so far */
 };
+/* What one takes while it is open, as memory counts it, but for its paths. */
+uint64_t file_writer_bytes(void);
 bool file_writer_open(struct file_writer *writer, const char *path,
                       struct memory *memory, struct error *err);
 bool file_writer_add(struct file_writer *writer, const void *data, size_t size,

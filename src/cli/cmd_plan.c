@@ -17,29 +17,98 @@ static void print_bytes(const char *label, uint64_t bytes) {
     printf("  %-34s %12s  (%" PRIu64 ")\n", label, text, bytes);
 }
 
-static void print_model(const json_t *model) {
-    printf("model %s\n", json_string_value(json_object_get(model, "key")));
-    const json_t *plan = json_object_get(model, "plan");
-    if (!plan) {
-        printf("  cannot be used: %s\n",
-               json_string_value(json_object_get(
-                   json_object_get(model, "error"), "message")));
+static const char *text(const json_t *object, const char *key) {
+    const char *value = json_string_value(json_object_get(object, key));
+    return value ? value : "";
+}
+
+static void print_device(const json_t *device) {
+    char total[32], bytes_free[32], ceiling[32], margin[32];
+    command_bytes(number(device, "total_bytes"), total);
+    command_bytes(number(device, "free_bytes"), bytes_free);
+    command_bytes(number(device, "ceiling_bytes"), ceiling);
+    command_bytes(number(device, "margin_bytes"), margin);
+    printf("%-20s %12s %12s %12s %12s%s\n", text(device, "device"), total,
+           bytes_free, ceiling, margin,
+           json_is_true(json_object_get(device, "asked_for"))
+               ? ""
+               : "  (last resort)");
+}
+
+static void print_home(const json_t *home) {
+    char weights[32], workspace[32];
+    command_bytes(number(home, "weights_bytes"), weights);
+    command_bytes(number(home, "workspace_bytes"), workspace);
+    printf("    %-18s %" PRIu64 " of %" PRIu64
+           " layers, %s of weights, %s of workspace for %" PRIu64
+           " tokens: %s\n",
+           text(home, "device"), number(home, "layers_resident"),
+           number(home, "layers"), weights, workspace,
+           number(home, "budget_tokens"), text(home, "why"));
+}
+
+static void print_budget(const json_t *budget) {
+    static const char *const modes[] = {"exclusive", "sequential",
+                                        "simultaneous"};
+    printf("    %-18s", text(budget, "device"));
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        const json_t *tokens = json_object_get(budget, modes[i]);
+        if (json_is_integer(tokens))
+            printf("  %s %" PRIu64, modes[i], number(budget, modes[i]));
+        else
+            printf("  %s -", modes[i]);
+    }
+    printf("\n");
+}
+
+static void print_memory(const json_t *pass) {
+    const json_t *memory = json_object_get(pass, "memory");
+    print_bytes("there before the pass", number(memory, "base_bytes"));
+    print_bytes("weights, held here", number(memory, "weights_bytes"));
+    print_bytes("workspaces, held here", number(memory, "workspace_bytes"));
+    print_bytes("windows and readers", number(memory, "staging_bytes"));
+    print_bytes("private memory, at most", number(memory, "private_bytes"));
+    print_bytes("the process before any model",
+                number(pass, "process_base_bytes"));
+    print_bytes("weight files, mapped, at most",
+                number(memory, "mapped_bytes"));
+    print_bytes("resident, at most", number(pass, "planned_resident_bytes"));
+}
+
+static void print_pass(const json_t *pass) {
+    const json_t *entry, *estimate = json_object_get(pass, "estimate");
+    size_t i;
+    printf("  model %s\n", text(pass, "model"));
+    if (!json_is_true(json_object_get(pass, "fits"))) {
+        printf("    does not fit: %s\n", text(pass, "reason"));
         return;
     }
-    print_bytes("weights, packed", number(plan, "weights_bytes"));
-    print_bytes("workspace", number(plan, "workspace_bytes"));
-    print_bytes("tokenizer (estimate)", number(plan, "tokenizer_bytes"));
-    print_bytes("windows and batches, at most", number(plan, "staging_bytes"));
-    print_bytes("private memory of the pass", number(plan, "private_bytes"));
-    print_bytes("weight files, mapped, at most", number(plan, "mapped_bytes"));
-    if (!json_is_true(json_object_get(model, "fits")))
-        printf("  does not fit: %s\n",
-               json_string_value(json_object_get(model, "reason")));
+    json_array_foreach(json_object_get(pass, "homes"), i, entry)
+        print_home(entry);
+    printf("    budgets of a batch in each mode, in tokens:\n");
+    json_array_foreach(json_object_get(pass, "budgets"), i, entry)
+        print_budget(entry);
+    print_memory(pass);
+    const json_t *seconds = json_object_get(estimate, "seconds");
+    if (json_is_real(seconds))
+        printf("  about %" PRIu64 " tokens, %.1f s (estimate: %s)\n",
+               number(estimate, "tokens"), json_real_value(seconds),
+               text(estimate, "how"));
+}
+
+static void print_disk(const json_t *disk) {
+    print_bytes("rows while computing", number(disk, "store_bytes"));
+    print_bytes("arrays", number(disk, "arrays_bytes"));
+    print_bytes("points.jsonl (estimate)", number(disk, "points_bytes"));
+    print_bytes("texts.jsonl (estimate)", number(disk, "texts_bytes"));
+    print_bytes("metadata.jsonl (estimate)", number(disk, "metadata_bytes"));
+    print_bytes("disk in all", number(disk, "total_bytes"));
 }
 
 static void print_collection(const json_t *entry) {
-    printf("collection %s\n",
-           json_string_value(json_object_get(entry, "collection")));
+    const json_t *pass;
+    size_t i;
+    printf("\ncollection %s\n", text(entry, "collection"));
     if (json_object_get(entry, "status")) {
         printf("  is not there\n");
         return;
@@ -48,22 +117,23 @@ static void print_collection(const json_t *entry) {
            " distinct texts, %" PRIu64 " blank\n",
            number(entry, "found"), number(entry, "files"),
            number(entry, "unique_texts"), number(entry, "blank"));
-    print_bytes("disk for rows while computing", number(entry, "store_bytes"));
-    print_bytes("disk for the outputs (estimate)",
-                number(entry, "artefact_bytes"));
+    json_array_foreach(json_object_get(entry, "passes"), i, pass)
+        print_pass(pass);
+    print_disk(json_object_get(entry, "disk"));
 }
 
 static void print_plan(const json_t *plan) {
-    const json_t *entry;
+    const json_t *entry, *mode = json_object_get(plan, "mode");
     size_t i;
-    printf("device %s (%s, %" PRIu64 " threads)\n",
-           json_string_value(json_object_get(plan, "device")),
-           json_string_value(json_object_get(plan, "isa")),
-           number(plan, "threads"));
-    print_bytes("ceiling", number(plan, "ceiling_bytes"));
-    print_bytes("process before any model", number(plan, "process_base_bytes"));
-    json_array_foreach(json_object_get(plan, "models"), i, entry)
-        print_model(entry);
+    printf("%-20s %12s %12s %12s %12s\n", "device", "total", "free", "ceiling",
+           "margin");
+    json_array_foreach(json_object_get(plan, "devices"), i, entry)
+        print_device(entry);
+    printf("\nmode %s: %s\n", text(mode, "name"), text(mode, "reason"));
+    json_array_foreach(json_object_get(plan, "models"), i,
+                       entry) if (json_object_get(entry, "error"))
+        printf("model %s cannot be used: %s\n", text(entry, "key"),
+               text(json_object_get(entry, "error"), "message"));
     json_array_foreach(json_object_get(plan, "collections"), i, entry)
         print_collection(entry);
     print_bytes("free on the disk", number(plan, "disk_free_bytes"));
@@ -71,20 +141,35 @@ static void print_plan(const json_t *plan) {
 
 /* A run with these options would not do all of its work: the reader of an exit
  * status must know. */
+static void check_collection(const json_t *entry, struct error *err) {
+    const json_t *pass;
+    size_t i;
+    if (json_object_get(entry, "status"))
+        error_set(err, ERROR_MISSING, "no collection is called %s",
+                  text(entry, "collection"));
+    json_array_foreach(json_object_get(entry, "passes"), i,
+                       pass) if (!json_is_true(json_object_get(pass, "fits")))
+        error_set(err, ERROR_MEMORY, "%s", text(pass, "reason"));
+}
+
 static void check_plan(const json_t *plan, struct error *err) {
     const json_t *entry;
+    uint64_t bytes = 0, bytes_free = number(plan, "disk_free_bytes");
     size_t i;
-    json_array_foreach(json_object_get(plan, "models"), i, entry) {
-        if (!json_is_true(json_object_get(entry, "fits")))
-            error_set(err, ERROR_MISSING,
-                      "model %s cannot be used as it is: see above",
-                      json_string_value(json_object_get(entry, "key")));
-    }
+    json_array_foreach(json_object_get(plan, "models"), i,
+                       entry) if (json_object_get(entry, "error"))
+        error_set(err, ERROR_MISSING, "model %s cannot be used: %s",
+                  text(entry, "key"),
+                  text(json_object_get(entry, "error"), "message"));
     json_array_foreach(json_object_get(plan, "collections"), i, entry) {
-        if (json_object_get(entry, "status"))
-            error_set(err, ERROR_MISSING, "no collection is called %s",
-                      json_string_value(json_object_get(entry, "collection")));
+        check_collection(entry, err);
+        bytes += number(json_object_get(entry, "disk"), "total_bytes");
     }
+    if (bytes > bytes_free)
+        error_set(err, ERROR_FULL,
+                  "about %" PRIu64 " bytes of disk are needed and %" PRIu64
+                  " are free; free some, or leave outputs away with --export",
+                  bytes, bytes_free);
 }
 
 int command_plan(const struct program *program, struct error *err) {

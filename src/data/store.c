@@ -252,6 +252,8 @@ static bool index_fill(struct store *store, struct error *err) {
             return false;
         if (!index_add_new(store, digests + in_piece * SHA256_BYTES, row, err))
             return false;
+        if (event_interrupted(store->sink))
+            return error_set(err, ERROR_INTERRUPTED, "interrupted");
     }
     return true;
 }
@@ -292,6 +294,15 @@ static bool record_ready(struct store *store, struct error *err) {
         return false;
     store->record_due = false;
     return true;
+}
+
+uint64_t store_bytes_open(void) {
+    return memory_block_bytes(sizeof(struct store)) +
+           memory_block_bytes(STORE_PIECE_BYTES);
+}
+
+uint64_t store_bytes_index(uint64_t rows) {
+    return disk_index_bytes(rows);
 }
 
 bool store_prepare(struct store *store, uint64_t more, struct error *err) {

@@ -91,6 +91,9 @@ bool store_sync(struct store *store, struct error *err);
 /* What the first store_append would do, done now, and an index with room for
  * MORE rows: then store_find and store_append of as many take no memory. */
 bool store_prepare(struct store *store, uint64_t more, struct error *err);
+/* Memory of a store that is open, and of its index for ROWS besides. */
+uint64_t store_bytes_open(void);
+uint64_t store_bytes_index(uint64_t rows);
 
 bool store_read(struct store *store, uint64_t row, float *out,
                 struct error *err);

@@ -105,11 +105,19 @@ struct embedding {
     const float *position; /* (device) [positions, width], NULL: none */
     const float *type;     /* (device) [width]: the row of type 0; NULL: none */
     size_t position_first; /* the position id of a text's first token */
+    bool pad_has_no_position; /* a token PAD has the id before the first, and
+                                 the next one goes on as if it were not there */
+    uint32_t pad;
 };
 
 struct attention {
     size_t heads, head_dim;
-    float scale; /* on the scores, usually 1 / sqrt(head_dim) */
+    float scale;            /* on the scores, usually 1 / sqrt(head_dim) */
+    const float *distances; /* (device) [heads, 2 * reach + 1]: added to the
+                               score of the key that lies d rows behind the
+                               query, at reach + d, d taken as at most reach
+                               either way; NULL: none */
+    size_t reach;
 };
 
 /* A packed batch, or a piece of one. Host memory. */
@@ -291,7 +299,8 @@ bool device_submit(struct lane *lane, struct error *err);
 void device_download(struct lane *lane, const float *from, size_t count,
                      float *to);
 
-/* y[row] = words[ids[row]] + position[first + row in its text] + type.
+/* y[row] = words[ids[row]] + position[first + row in its text] + type, where
+ * rows of pads may not count (struct embedding).
  * ids [tokens] is host memory, each < vocab (the caller checked). */
 void device_embed(struct lane *lane, const struct embedding *embedding,
                   const uint32_t *ids, const struct sequences *sequences,
@@ -308,9 +317,9 @@ void device_linear(struct lane *lane, const struct linear *linear,
                    enum activation activation, const float *residual,
                    float *y /* [rows, out] */);
 
-/* Softmax(Q K^T * scale) V for each head of each text, all tokens of a text
- * seeing all of it. QKV is [tokens, 3, heads, head_dim], CONTEXT [tokens,
- * heads, head_dim], SCRATCH device_attention_bytes. */
+/* Softmax(Q K^T * scale + distances) V for each head of each text, all tokens
+ * of a text seeing all of it. QKV is [tokens, 3, heads, head_dim], CONTEXT
+ * [tokens, heads, head_dim], SCRATCH device_attention_bytes. */
 void device_attention(struct lane *lane, const struct attention *attention,
                       const struct sequences *sequences, const float *qkv,
                       void *scratch, float *context);

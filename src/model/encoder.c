@@ -15,7 +15,8 @@ enum { GROUP_TOKENS = 512 };
 /* What a lane holds while a group of texts goes through. */
 struct lane_work {
     float *x;        /* [group_tokens, hidden] the residual stream */
-    float *wide;     /* [group_tokens, max(4 * hidden, inter)]: Q, K, V and the
+    float *wide;     /* [group_tokens, max(4 * hidden, inter, embedding)]: rows
+                        of tables that are projected, then Q, K, V and the
                         context, later the feed-forward block's inside */
     void *attention; /* the device's own scratch */
     float *pooled;   /* [group_tokens, head width] */
@@ -65,10 +66,13 @@ static void encoder_layer(const struct encoder *e,
 
 static void embed(const struct encoder *e, struct lane *lane,
                   const struct lane_work *work, const struct group *group) {
-    device_embed(lane, &e->weights->embedding, group->ids, &group->texts,
-                 work->x);
-    device_norm(lane, &e->weights->embedding_norm, work->x,
-                sequences_rows(&group->texts), work->x);
+    size_t rows = sequences_rows(&group->texts);
+    float *y = e->spec->projects ? work->wide : work->x;
+    device_embed(lane, &e->weights->embedding, group->ids, &group->texts, y);
+    device_norm(lane, &e->weights->embedding_norm, y, rows, y);
+    if (e->spec->projects)
+        device_linear(lane, &e->weights->projection, y, rows, ACTIVATION_NONE,
+                      NULL, work->x);
 }
 
 /* ---- the head ----------------------------------------------------------- */
@@ -111,25 +115,30 @@ static bool encode_resident(const struct encoder *e, struct lane *lane,
     if (!device_submit(lane, err))
         return false;
     embed(e, lane, work, group);
-    for (size_t i = 0; i < e->spec->layers; i++)
-        encoder_layer(e, &e->weights->layers[i], lane, work, &group->texts);
+    for (size_t i = 0; i < e->spec->depth; i++)
+        encoder_layer(e, &e->weights->layers[model_spec_layer(e->spec, i)],
+                      lane, work, &group->texts);
     head(e, lane, work, group);
     return device_finish(lane, err);
 }
 
 /* A layer a submit: weights_layer overwrites the slot of the one before, which
- * must be done. */
+ * must be done. A layer that is used again is still in its slot. */
 static bool encode_streamed(const struct encoder *e, struct lane *lane,
                             const struct lane_work *work,
                             const struct group *group, struct error *err) {
-    for (size_t i = 0; i < e->spec->layers; i++) {
-        const struct layer_weights *layer = weights_layer(e->weights, i, err);
+    const struct layer_weights *layer = NULL;
+    for (size_t i = 0, at = SIZE_MAX; i < e->spec->depth; i++) {
+        size_t next = model_spec_layer(e->spec, i);
+        if (next != at)
+            layer = weights_layer(e->weights, next, err);
+        at = next;
         if (!layer || !device_submit(lane, err))
             return false;
         if (i == 0)
             embed(e, lane, work, group);
         encoder_layer(e, layer, lane, work, &group->texts);
-        if (i + 1 == e->spec->layers)
+        if (i + 1 == e->spec->depth)
             head(e, lane, work, group);
         if (!device_finish(lane, err))
             return false;
@@ -280,7 +289,7 @@ static struct lane_work place_lane(struct layout *layout,
                                    const struct encoder_budget *budget,
                                    size_t attention_bytes) {
     size_t rows = budget->group_tokens, hidden = spec->hidden;
-    size_t wide = spec->inter > 4 * hidden ? spec->inter : 4 * hidden;
+    size_t wide = at_least(at_least(spec->inter, 4 * hidden), spec->embedding);
     size_t head = model_spec_head_width(spec) * sizeof(float);
     return (struct lane_work){
         .x = layout_take(layout, rows, hidden * sizeof(float)),
@@ -362,6 +371,8 @@ struct encoder *encoder_create(struct memory *memory,
     e->device = device;
     e->pool = pool;
     e->attention = attention_of(spec);
+    e->attention.distances = weights->distances;
+    e->attention.reach = DISTANCE_REACH;
     return e;
 }
 

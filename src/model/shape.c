@@ -1,10 +1,10 @@
 #include "model/shape.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "model/weights_parts.h"
 
 enum {
     CONFIG_BYTES_MAX = 1 << 20,
@@ -12,19 +12,16 @@ enum {
     LAYERS_LIMIT = 4096,
 };
 
-/* What config.json does not say in numbers. */
+/* Architectures that we know by their numbers only, and what config.json does
+ * not say of them in numbers. They have no biases but for Q, K and V's. */
 struct kind {
     const char *model_type;
-    bool bert;     /* biases, norms with a shift, position and type tables */
-    bool gated;    /* two matrices up */
-    bool qkv_bias; /* in a model that has no other biases */
+    bool gated; /* two matrices up */
+    bool qkv_bias;
     bool qk_norm;
 };
 
 static const struct kind kinds[] = {
-    {.model_type = "bert", .bert = true},
-    {.model_type = "roberta", .bert = true},
-    {.model_type = "xlm-roberta", .bert = true},
     {.model_type = "qwen2", .gated = true, .qkv_bias = true},
     {.model_type = "qwen3", .gated = true, .qk_norm = true},
 };
@@ -61,26 +58,28 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 static void count_layer(struct shape *s, const struct kind *kind) {
     uint64_t query = times(s->heads, s->head_dim);
     uint64_t keys = times(2, times(s->kv_heads, s->head_dim));
-    uint64_t norm = kind->bert ? 2 * s->hidden : s->hidden;
-    uint64_t n =
-        matrix(s->hidden, plus(query, keys), kind->bert || kind->qkv_bias);
-    n = plus(n, matrix(query, s->hidden, kind->bert));
-    n = plus(
-        n, matrix(s->hidden, times(s->inter, kind->gated ? 2 : 1), kind->bert));
-    n = plus(n, matrix(s->inter, s->hidden, kind->bert));
-    n = plus(n, times(2, norm));
+    uint64_t n = matrix(s->hidden, plus(query, keys), kind->qkv_bias);
+    n = plus(n, matrix(query, s->hidden, false));
+    n = plus(n, matrix(s->hidden, times(s->inter, kind->gated ? 2 : 1), false));
+    n = plus(n, matrix(s->inter, s->hidden, false));
+    n = plus(n, times(2, s->hidden)); /* norms */
     s->layer_count = plus(n, kind->qk_norm ? 2 * s->head_dim : 0);
 }
 
-/* One norm stands outside of the layers: BERT's behind the embedding, Qwen's
- * behind the last layer. */
-static void count_tables(struct shape *s, const struct kind *kind,
-                         size_t types) {
-    uint64_t rows = s->vocab;
-    if (kind->bert)
-        rows += s->positions + types;
-    s->table_count =
-        plus(times(rows, s->hidden), kind->bert ? 2 * s->hidden : s->hidden);
+/* One norm stands behind the last layer. */
+static void count_tables(struct shape *s) {
+    s->table_count = plus(times(s->vocab, s->hidden), s->hidden);
+}
+
+/* A family that we compute holds what its table of tensors says. */
+static void count_rules(const struct model_spec *spec, struct shape *s) {
+    for (size_t i = 0; i < spec->family->rules_count; i++) {
+        const struct tensor_rule *rule = &spec->family->rules[i];
+        uint64_t *sum = in_layer(rule) ? &s->layer_count : &s->table_count;
+        if (rule_applies(spec, rule))
+            *sum = plus(*sum, times(dim_size(spec, rule->rows),
+                                    dim_size(spec, rule->columns)));
+    }
 }
 
 void shape_of_spec(const struct model_spec *spec, struct shape *shape) {
@@ -92,12 +91,9 @@ void shape_of_spec(const struct model_spec *spec, struct shape *shape) {
                             .inter = spec->inter,
                             .vocab = spec->vocab,
                             .positions = spec->positions,
+                            .embedding = spec->projects ? spec->embedding : 0,
                             .width = model_spec_head_width(spec)};
-    const struct kind *kind = find_kind(spec->family->model_type);
-    assert(kind); /* a family that we compute has a row there */
-    shape->gated = kind->gated;
-    count_layer(shape, kind);
-    count_tables(shape, kind, spec->types);
+    count_rules(spec, shape);
     for (size_t i = 0; i < spec->dense_count; i++)
         shape->table_count = plus(
             shape->table_count,
@@ -120,6 +116,7 @@ uint64_t shape_workspace_bytes(const struct shape *shape, size_t tokens,
     uint64_t heads = 2 * ((uint64_t)shape->heads + shape->kv_heads);
     uint64_t inside = larger(times(heads, shape->head_dim),
                              times(shape->inter, shape->gated ? 2 : 1));
+    inside = larger(inside, shape->embedding);
     uint64_t row = times(shape->hidden, sizeof(float));
     row = plus(row, times(shape->hidden, storage_bytes));
     row = plus(row, times(inside, storage_bytes));
@@ -167,41 +164,61 @@ static bool read_sizes(const struct reading *r, struct shape *s,
            read_size(r, "head_dim", SIZE_LIMIT, &s->head_dim, err);
 }
 
-static const struct kind *read_kind(const struct reading *r,
-                                    struct error *err) {
-    const char *type = NULL;
-    char known[128] = "";
-    if (!json_member_string(r->config, "model_type", r->path, &type, err))
-        return NULL;
-    const struct kind *kind = type ? find_kind(type) : NULL;
-    if (kind)
-        return kind;
+static void list_known(char *text, size_t capacity) {
+    text[0] = '\0';
+    for (size_t i = 0; family_at(i); i++)
+        snprintf(text + strlen(text), capacity - strlen(text), "%s, ",
+                 family_at(i)->model_type);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s",
+        snprintf(text + strlen(text), capacity - strlen(text), "%s%s",
                  i ? ", " : "", kinds[i].model_type);
-    if (type)
-        error_set(err, ERROR_UNSUPPORTED,
-                  "%s: the sizes of architecture \"%s\" are not known; "
-                  "known are %s",
-                  r->path, type, known);
-    else
-        error_set(err, ERROR_INPUT,
-                  "%s: \"model_type\" is missing; it should be one of %s",
-                  r->path, known);
-    return NULL;
+}
+
+static bool refuse_type(const struct reading *r, const char *type,
+                        struct error *err) {
+    char known[256];
+    list_known(known, sizeof known);
+    return type ? error_set(err, ERROR_UNSUPPORTED,
+                            "%s: the sizes of architecture \"%s\" are not "
+                            "known; known are %s",
+                            r->path, type, known)
+                : error_set(err, ERROR_INPUT,
+                            "%s: \"model_type\" is missing; it should be one "
+                            "of %s",
+                            r->path, known);
+}
+
+static bool read_kind(const struct reading *r, const struct kind *kind,
+                      struct shape *s, struct error *err) {
+    if (!read_sizes(r, s, err))
+        return false;
+    s->gated = kind->gated;
+    count_layer(s, kind);
+    count_tables(s);
+    return true;
+}
+
+static bool read_family(const struct reading *r, struct shape *s,
+                        struct error *err) {
+    struct model_spec spec;
+    if (!model_spec_read_sizes(r->config, r->path, &spec, err))
+        return false;
+    shape_of_spec(&spec, s);
+    s->width = s->hidden;
+    return true;
 }
 
 static bool read_shape(const struct reading *r, struct shape *s,
                        struct error *err) {
-    size_t types = 2; /* transformers' default */
-    const struct kind *kind = read_kind(r, err);
-    if (!kind || !read_sizes(r, s, err) ||
-        (kind->bert &&
-         !read_size(r, "type_vocab_size", SIZE_LIMIT, &types, err)))
+    const char *type = NULL;
+    if (!json_member_string(r->config, "model_type", r->path, &type, err))
         return false;
-    s->gated = kind->gated;
-    count_layer(s, kind);
-    count_tables(s, kind, types);
+    const struct kind *kind = type ? find_kind(type) : NULL;
+    bool family = !kind && type && family_find(type);
+    if (!kind && !family)
+        return refuse_type(r, type, err);
+    if (kind ? !read_kind(r, kind, s, err) : !read_family(r, s, err))
+        return false;
     if (shape_weights_bytes(s, s->layers, true, sizeof(float)) != UINT64_MAX)
         return true;
     return error_set(err, ERROR_INPUT,

@@ -4,7 +4,7 @@
  * A simulated card counts what a real one would hold. That is the model's own
  * shape, or with `account=CONFIG.json` the shape of a bigger model, which need
  * not be one that we can compute: its config is read for its numbers only
- * (BERT, XLM-RoBERTa, Qwen2 and Qwen3 and what shares their key names).
+ * (the families of family.h, Qwen2 and Qwen3).
  *
  *     struct shape shape;
  *     shape_read(memory, "jina.json", &shape, err);
@@ -24,8 +24,11 @@
 #include "model/spec.h"
 
 struct shape {
+    /* layers: that it holds; ALBERT passes through one many times */
     size_t hidden, layers, heads, kv_heads, head_dim, inter, vocab, positions;
     bool gated;           /* the feed-forward block has two matrices up */
+    size_t embedding;     /* width of the tables whose rows are projected to
+                             hidden; 0: none are */
     uint64_t table_count; /* numbers in embedding tables and what is not in a
                              layer */
     uint64_t layer_count; /* numbers in one layer */
@@ -61,7 +64,8 @@ uint64_t shape_weights_bytes(const struct shape *shape, size_t resident,
  *                                    least
  *
  * where inside is max((2 * heads + 2 * kv_heads) * head_dim, inter), or
- * 2 * inter where the block is gated. Linear in TOKENS. */
+ * 2 * inter where the block is gated, and embedding if that is more. Linear in
+ * TOKENS. */
 uint64_t shape_workspace_bytes(const struct shape *shape, size_t tokens,
                                size_t longest, size_t storage_bytes);
 

@@ -11,46 +11,144 @@
 /* No model has a size, or as many layers, above these. */
 enum { SIZE_LIMIT = 1 << 24, LAYERS_LIMIT = 4096 };
 
-/* A size that config.json must say, 1 ... SIZE_LIMIT. */
-static bool need_size(const struct model_files *files, const char *key,
-                      size_t *out, struct error *err) {
-    *out = 0;
-    if (!json_member_size(files->config, key, files->config_path, out, err))
+/* No family takes fewer: distances up to 128 go to 32 buckets. */
+enum { BUCKETS = 32 };
+
+/* config.json and its place. */
+struct source {
+    const json_t *config;
+    const char *path;
+};
+
+/* A size of 1 ... SIZE_LIMIT; *OUT is what a missing member means, 0: it must
+ * be there. */
+static bool read_size(const struct source *from, const char *key, size_t *out,
+                      struct error *err) {
+    if (!json_member_size(from->config, key, from->path, out, err))
         return false;
     if (*out < 1 || *out > SIZE_LIMIT)
-        return error_set(err, ERROR_INPUT, "%s: \"%s\" is %s",
-                         files->config_path, key,
+        return error_set(err, ERROR_INPUT, "%s: \"%s\" is %s", from->path, key,
                          *out ? "too large" : "missing or 0");
     return true;
 }
 
-static bool read_sizes(const struct model_files *files, struct model_spec *spec,
-                       struct error *err) {
-    if (!need_size(files, "hidden_size", &spec->hidden, err) ||
-        !need_size(files, "num_hidden_layers", &spec->layers, err) ||
-        !need_size(files, "num_attention_heads", &spec->heads, err) ||
-        !need_size(files, "intermediate_size", &spec->inter, err) ||
-        !need_size(files, "vocab_size", &spec->vocab, err) ||
-        !need_size(files, "max_position_embeddings", &spec->positions, err))
+/* WORD is the family's own; BERT's does for it where only that is there. */
+static const char *word_used(const struct source *from, const char *word,
+                             const char *common) {
+    return !json_object_get(from->config, word) &&
+                   json_object_get(from->config, common)
+               ? common
+               : word;
+}
+
+/* Layers that share their weights are held once: LAYERS counts groups. */
+static bool read_groups(const struct source *from, struct model_spec *spec,
+                        struct error *err) {
+    size_t groups = 1, inner = 1;
+    if (!read_size(from, "num_hidden_groups", &groups, err) ||
+        !read_size(from, "inner_group_num", &inner, err))
+        return false;
+    if (inner != 1)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: inner_group_num %zu is not supported; only 1 is",
+                         from->path, inner);
+    if (groups > spec->layers)
+        return error_set(err, ERROR_INPUT,
+                         "%s: num_hidden_groups %zu is more than "
+                         "num_hidden_layers %zu",
+                         from->path, groups, spec->layers);
+    spec->layers = groups;
+    return true;
+}
+
+static bool read_layers(const struct source *from, struct model_spec *spec,
+                        struct error *err) {
+    const char *key =
+        word_used(from, spec->family->words->layers, "num_hidden_layers");
+    if (!read_size(from, key, &spec->layers, err))
         return false;
     if (spec->layers > LAYERS_LIMIT)
-        return error_set(err, ERROR_INPUT,
-                         "%s: \"num_hidden_layers\" is too large",
-                         files->config_path);
-    spec->types = 2; /* transformers' default */
-    if (!json_member_size(files->config, "type_vocab_size", files->config_path,
-                          &spec->types, err))
+        return error_set(err, ERROR_INPUT, "%s: \"%s\" is too large",
+                         from->path, key);
+    spec->depth = spec->layers;
+    return !spec->family->shares_layers || read_groups(from, spec, err);
+}
+
+static bool read_heads(const struct source *from, struct model_spec *spec,
+                       struct error *err) {
+    const struct config_words *words = spec->family->words;
+    const char *hidden = word_used(from, words->hidden, "hidden_size");
+    const char *heads = word_used(from, words->heads, "num_attention_heads");
+    if (!read_size(from, hidden, &spec->hidden, err) ||
+        !read_layers(from, spec, err) ||
+        !read_size(from, heads, &spec->heads, err))
         return false;
-    if (spec->types < 1 || spec->types > SIZE_LIMIT)
-        return error_set(err, ERROR_INPUT, "%s: \"type_vocab_size\" is %zu",
-                         files->config_path, spec->types);
     if (spec->hidden % spec->heads != 0)
         return error_set(err, ERROR_INPUT,
-                         "%s: hidden_size %zu is not a multiple of "
-                         "num_attention_heads %zu",
-                         files->config_path, spec->hidden, spec->heads);
+                         "%s: %s %zu is not a multiple of %s %zu", from->path,
+                         hidden, spec->hidden, heads, spec->heads);
     spec->head_dim = spec->hidden / spec->heads;
     return true;
+}
+
+/* Position ids begin behind padding's own. */
+static bool read_positions(const struct source *from, struct model_spec *spec,
+                           struct error *err) {
+    size_t pad = 1;
+    if (!read_size(from, "max_position_embeddings", &spec->positions, err))
+        return false;
+    if (spec->family->positions == POSITIONS_FROM_0)
+        return true;
+    if (spec->family->positions == POSITIONS_PAST_PAD &&
+        !json_member_size(from->config, "pad_token_id", from->path, &pad, err))
+        return false;
+    if (pad >= spec->positions || spec->positions - pad < 2)
+        return error_set(err, ERROR_INPUT,
+                         "%s: max_position_embeddings %zu leaves no position "
+                         "behind pad_token_id %zu",
+                         from->path, spec->positions, pad);
+    spec->position_first = pad + 1;
+    spec->pad_has_no_position = true;
+    spec->pad = (uint32_t)pad;
+    return true;
+}
+
+/* Tables that not every family has. */
+static bool read_tables(const struct source *from, struct model_spec *spec,
+                        struct error *err) {
+    const struct family *family = spec->family;
+    spec->embedding =
+        family->embedding_size ? family->embedding_size : spec->hidden;
+    if (family->embedding_size &&
+        !read_size(from, "embedding_size", &spec->embedding, err))
+        return false;
+    spec->projects = family->always_projects || spec->embedding != spec->hidden;
+    if (family_has(family, DIM_TYPES)) {
+        spec->types = 2; /* transformers' default */
+        if (!read_size(from, "type_vocab_size", &spec->types, err))
+            return false;
+    }
+    if (!family_has(family, DIM_BUCKETS))
+        return true;
+    spec->buckets = BUCKETS;
+    if (!read_size(from, "relative_attention_num_buckets", &spec->buckets, err))
+        return false;
+    return spec->buckets >= BUCKETS ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: relative_attention_num_buckets %zu is not "
+                     "supported; distances take %d",
+                     from->path, spec->buckets, BUCKETS);
+}
+
+static bool read_sizes(const struct source *from, struct model_spec *spec,
+                       struct error *err) {
+    return read_heads(from, spec, err) &&
+           read_size(
+               from,
+               word_used(from, spec->family->words->inter, "intermediate_size"),
+               &spec->inter, err) &&
+           read_size(from, "vocab_size", &spec->vocab, err) &&
+           read_positions(from, spec, err) && read_tables(from, spec, err);
 }
 
 /* The last word of a dotted class name, or transformers' name of it. */
@@ -82,28 +180,42 @@ static bool activation_named(const char *name, enum activation *activation) {
     return false;
 }
 
-static bool read_options(const struct model_files *files,
-                         struct model_spec *spec, struct error *err) {
-    const char *path = files->config_path;
-    double epsilon = 1e-12; /* transformers' default for BERT */
-    const char *act = "gelu", *positions = "absolute";
-    bool decoder = false, cross = false;
-    if (!json_member_real(files->config, "layer_norm_eps", path, &epsilon,
-                          err) ||
-        !json_member_string(files->config, "hidden_act", path, &act, err) ||
-        !json_member_string(files->config, "position_embedding_type", path,
-                            &positions, err) ||
-        !json_member_bool(files->config, "is_decoder", path, &decoder, err) ||
-        !json_member_bool(files->config, "add_cross_attention", path, &cross,
+static bool read_epsilon(const struct source *from, struct model_spec *spec,
+                         struct error *err) {
+    double epsilon = 1e-12; /* transformers' default */
+    if (!spec->family->fixed_epsilon &&
+        !json_member_real(from->config, "layer_norm_eps", from->path, &epsilon,
                           err))
         return false;
     if (!(epsilon >= 0 && epsilon < 1))
-        return error_set(err, ERROR_INPUT, "%s: \"layer_norm_eps\" is %g", path,
-                         epsilon);
+        return error_set(err, ERROR_INPUT, "%s: \"layer_norm_eps\" is %g",
+                         from->path, epsilon);
     spec->norm_epsilon = (float)epsilon;
-    if (!activation_named(act, &spec->activation))
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: hidden_act \"%s\" is not supported", path, act);
+    return true;
+}
+
+static bool read_activation(const struct source *from, struct model_spec *spec,
+                            struct error *err) {
+    const char *key = spec->family->words->activation;
+    const char *act = spec->family->activation;
+    if (!json_member_string(from->config, key, from->path, &act, err))
+        return false;
+    return activation_named(act, &spec->activation) ||
+           error_set(err, ERROR_UNSUPPORTED, "%s: %s \"%s\" is not supported",
+                     from->path, key, act);
+}
+
+static bool read_options(const struct source *from, struct model_spec *spec,
+                         struct error *err) {
+    const char *path = from->path, *positions = "absolute";
+    bool decoder = false, cross = false;
+    if (!read_epsilon(from, spec, err) || !read_activation(from, spec, err) ||
+        !json_member_string(from->config, "position_embedding_type", path,
+                            &positions, err) ||
+        !json_member_bool(from->config, "is_decoder", path, &decoder, err) ||
+        !json_member_bool(from->config, "add_cross_attention", path, &cross,
+                          err))
+        return false;
     if (strcmp(positions, "absolute") != 0)
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: position_embedding_type \"%s\" is not supported; "
@@ -124,15 +236,14 @@ static void list_families(char *text, size_t capacity) {
                  i ? ", " : "", family_at(i)->model_type);
 }
 
-static bool read_family(const struct model_files *files,
-                        struct model_spec *spec, struct error *err) {
+static bool read_family(const struct source *from, struct model_spec *spec,
+                        struct error *err) {
     const char *type = NULL;
-    if (!json_member_string(files->config, "model_type", files->config_path,
-                            &type, err))
+    if (!json_member_string(from->config, "model_type", from->path, &type, err))
         return false;
     if (!type)
         return error_set(err, ERROR_INPUT, "%s: \"model_type\" is missing",
-                         files->config_path);
+                         from->path);
     spec->family = family_find(type);
     if (spec->family)
         return true;
@@ -141,7 +252,7 @@ static bool read_family(const struct model_files *files,
     return error_set(err, ERROR_UNSUPPORTED,
                      "%s: architecture \"%s\" is not supported in this "
                      "release; supported: %s",
-                     files->config_path, type, known);
+                     from->path, type, known);
 }
 
 static enum pooling pooling_of(enum pooling_mode mode) {
@@ -190,16 +301,32 @@ static bool read_head(const struct model_files *files, struct model_spec *spec,
     return true;
 }
 
+bool model_spec_read_sizes(const json_t *config, const char *path,
+                           struct model_spec *spec, struct error *err) {
+    struct source from = {config, path};
+    *spec = (struct model_spec){0};
+    return read_family(&from, spec, err) && read_sizes(&from, spec, err);
+}
+
 bool model_spec_read(const struct model_files *files, struct model_spec *spec,
                      struct error *err) {
-    *spec = (struct model_spec){0};
-    if (!read_family(files, spec, err) || !read_sizes(files, spec, err) ||
-        !read_options(files, spec, err) || !read_head(files, spec, err))
+    struct source from = {files->config, files->config_path};
+    if (!model_spec_read_sizes(from.config, from.path, spec, err) ||
+        !read_options(&from, spec, err) || !read_head(files, spec, err))
         return false;
-    spec->max_length = spec->positions;
+    spec->max_length = spec->positions - spec->position_first;
     if (files->max_length && files->max_length < spec->max_length)
         spec->max_length = files->max_length;
     return true;
+}
+
+/* As upstream divides, in double. */
+size_t model_spec_layer(const struct model_spec *spec, size_t step) {
+    if (spec->depth == spec->layers)
+        return step;
+    double each = (double)spec->depth / (double)spec->layers;
+    size_t layer = (size_t)((double)step / each);
+    return layer < spec->layers ? layer : spec->layers - 1;
 }
 
 size_t model_spec_pooled_width(const struct model_spec *spec) {

@@ -11,6 +11,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
 
 #include "base/error.h"
 #include "device/device.h"
@@ -26,7 +29,14 @@ struct dense_spec {
 struct model_spec {
     const struct family *family;
     size_t hidden, layers, heads, head_dim, inter;
-    size_t vocab, positions, types;
+    size_t depth; /* times that a text goes through a layer: layers, or more
+                     where layers are shared */
+    size_t vocab, positions, types, buckets; /* 0: the family has none */
+    size_t embedding;                        /* width of the tables */
+    bool projects;         /* from that to hidden, by a matrix */
+    size_t position_first; /* of a text's first token */
+    bool pad_has_no_position;
+    uint32_t pad;
     float norm_epsilon;
     enum activation activation;
 
@@ -45,6 +55,14 @@ struct model_spec {
  * ERROR_INPUT (numbers that cannot be). */
 bool model_spec_read(const struct model_files *files, struct model_spec *spec,
                      struct error *err);
+
+/* Only the family and its sizes, of a config.json at PATH, whose model need
+ * not be one that we can compute otherwise. */
+bool model_spec_read_sizes(const json_t *config, const char *path,
+                           struct model_spec *spec, struct error *err);
+
+/* The layer that a text goes through at STEP < depth. */
+size_t model_spec_layer(const struct model_spec *spec, size_t step);
 
 /* Width of the pooled vector before any Dense module. */
 size_t model_spec_pooled_width(const struct model_spec *spec);

@@ -211,9 +211,12 @@ static bool make_blocks(struct loader *loader,
 
 static void finish_embedding(struct weights *weights,
                              const struct model_spec *spec) {
-    weights->embedding.width = spec->hidden;
+    weights->embedding.width = spec->embedding;
     weights->embedding.vocab = spec->vocab;
     weights->embedding.positions = spec->positions;
+    weights->embedding.position_first = spec->position_first;
+    weights->embedding.pad_has_no_position = spec->pad_has_no_position;
+    weights->embedding.pad = spec->pad;
 }
 
 static struct weights *make_weights(struct memory *memory,

@@ -51,11 +51,18 @@ struct weights_slot {
     size_t holds;               /* the layer that is there; SIZE_MAX: none */
 };
 
+/* What is added to the score of a key that lies D rows behind the query, in
+ * each head, for D from -DISTANCE_REACH to DISTANCE_REACH; what is farther
+ * counts as that far. MPNet's buckets end there. */
+enum { DISTANCE_REACH = 128, DISTANCES = 2 * DISTANCE_REACH + 1 };
+
 struct weights {
     struct memory *memory; /* borrowed: host memory */
     struct device *device; /* borrowed */
     struct embedding embedding;
     struct norm embedding_norm;
+    struct linear projection; /* [hidden, embedding], where the spec projects */
+    const float *distances;   /* [heads, DISTANCES], or NULL */
     struct layer_weights *layers; /* [layers_count]; those that stream point
                                      into host memory: ask weights_layer */
     size_t layers_count;

@@ -23,6 +23,28 @@ static void fill_matrix(const struct loader *loader,
     safetensors_forget(st, tensor);
 }
 
+/* 32 buckets, half of them for keys behind the query: distances below 8 have
+ * one each, then one ends with each half power of 2 (so 128 is past the last).
+ * n * n >= 64 * 2^k says 2 log2(n / 8) >= k without rounding. */
+static size_t bucket_of(long behind) {
+    size_t n = (size_t)(behind < 0 ? -behind : behind);
+    size_t bucket = n < 8 ? n : 8;
+    while (bucket >= 8 && bucket < 15 && n * n >= (size_t)64 << (bucket - 7))
+        bucket++;
+    return bucket + (behind > 0 ? 16 : 0);
+}
+
+static void fill_distances(const struct loader *loader,
+                           const struct tensor *tensor, float *distances) {
+    size_t heads = loader->spec->heads;
+    for (size_t i = 0; i < DISTANCES; i++) {
+        size_t bucket = bucket_of((long)i - DISTANCE_REACH);
+        tensor_read_f32(tensor, bucket * heads, heads, loader->stage);
+        for (size_t h = 0; h < heads; h++)
+            distances[h * DISTANCES + i] = loader->stage[h];
+    }
+}
+
 static void fill_rule(const struct loader *loader,
                       const struct tensor_rule *rule,
                       const struct tensor *tensor, void *base) {
@@ -32,6 +54,8 @@ static void fill_rule(const struct loader *loader,
     const struct norm *norm = target;
     const float *const *table = target;
     size_t columns = dim_size(spec, rule->columns);
+    if (!rule_applies(spec, rule))
+        return;
     switch (rule->use) {
     case USE_MATRIX:
         fill_matrix(loader, loader->st, tensor, linear, part_begin(spec, rule));
@@ -45,6 +69,9 @@ static void fill_rule(const struct loader *loader,
         return;
     case USE_NORM_SHIFT:
         tensor_read_f32(tensor, 0, tensor->elements, (float *)norm->shift);
+        return;
+    case USE_DISTANCES:
+        fill_distances(loader, tensor, (float *)*table);
         return;
     case USE_FIRST_ROW:
         tensor_read_f32(tensor, 0, columns, (float *)*table);
@@ -92,6 +119,8 @@ static bool fill_dense(const struct loader *loader, size_t i,
 
 size_t stage_floats(const struct model_spec *spec) {
     size_t widest = spec->inter > spec->hidden ? spec->inter : spec->hidden;
+    if (spec->embedding > widest)
+        widest = spec->embedding;
     if (model_spec_head_width(spec) > widest)
         widest = model_spec_head_width(spec);
     return widest > STAGE_FLOATS ? widest : STAGE_FLOATS;

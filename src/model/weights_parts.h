@@ -51,6 +51,9 @@ struct safetensors *open_dense(const struct loader *loader, size_t i,
 
 size_t dim_size(const struct model_spec *spec, enum dim dim);
 bool in_layer(const struct tensor_rule *rule);
+/* Does a model of these sizes have RULE's tensor? */
+bool rule_applies(const struct model_spec *spec,
+                  const struct tensor_rule *rule);
 /* The row of the joined matrix where RULE's part begins. */
 size_t part_begin(const struct model_spec *spec,
                   const struct tensor_rule *rule);

@@ -17,6 +17,12 @@ size_t dim_size(const struct model_spec *spec, enum dim dim) {
         return spec->positions;
     case DIM_TYPES:
         return spec->types;
+    case DIM_EMBEDDING:
+        return spec->embedding;
+    case DIM_HEADS:
+        return spec->heads;
+    case DIM_BUCKETS:
+        return spec->buckets;
     default:
         return 1;
     }
@@ -24,6 +30,11 @@ size_t dim_size(const struct model_spec *spec, enum dim dim) {
 
 bool in_layer(const struct tensor_rule *rule) {
     return strstr(rule->name, "%zu") != NULL;
+}
+
+bool rule_applies(const struct model_spec *spec,
+                  const struct tensor_rule *rule) {
+    return spec->projects || !rule->projects;
 }
 
 /* Rows of the whole matrix that RULE's tensor is a part of. */
@@ -65,6 +76,8 @@ static void place_rule(const struct loader *loader, struct layout *layout,
     struct linear *linear = target;
     struct norm *norm = target;
     size_t rows = dim_size(spec, rule->rows);
+    if (!rule_applies(spec, rule))
+        return;
     switch (rule->use) {
     case USE_MATRIX:
         if (rule->part > 0)
@@ -88,6 +101,9 @@ static void place_rule(const struct loader *loader, struct layout *layout,
     case USE_NORM_SHIFT:
         norm->shift = layout_take(layout, rows, sizeof(float));
         return;
+    case USE_DISTANCES:
+        rows = DISTANCES;
+        break;
     case USE_FIRST_ROW:
         rows = 1;
         break;

@@ -308,6 +308,10 @@ static bool count_rows(struct writing *w, struct error *err) {
         if (step == CHUNK_OK && !find_rows(a, digest, rows, &whole, err))
             step = CHUNK_ERROR;
         w->rows_total += whole;
+        if (step == CHUNK_OK && event_interrupted(a->sink)) {
+            error_set(err, ERROR_INTERRUPTED, "interrupted");
+            step = CHUNK_ERROR;
+        }
     }
     memory_free(&a->session->memory, rows);
     chunk_reader_close(reader);
@@ -448,23 +452,4 @@ void artefacts_free(struct artefacts *artefacts) {
     json_decref(artefacts->files);
     json_decref(artefacts->left_out_chunks);
     artefacts->files = artefacts->left_out_chunks = NULL;
-}
-
-uint64_t artefacts_bytes(const struct roster *roster, uint64_t points,
-                         uint64_t text_bytes, unsigned exports) {
-    enum { FLOAT_TEXT_BYTES = 12, LINE_BYTES = 2048 };
-    uint64_t floats = roster->fused_width;
-    for (size_t i = 0; i < roster->count; i++)
-        if (roster->members[i].error.code == ERROR_NONE)
-            floats += roster->members[i].width;
-    uint64_t bytes = 0;
-    if (exports & EXPORT_NPY)
-        bytes += points * floats * sizeof(float);
-    if (exports & EXPORT_POINTS)
-        bytes += points * (floats * FLOAT_TEXT_BYTES + LINE_BYTES) + text_bytes;
-    if (exports & EXPORT_TEXTS)
-        bytes += text_bytes + text_bytes / 8;
-    if (exports & EXPORT_METADATA)
-        bytes += points * LINE_BYTES;
-    return bytes;
 }

@@ -47,9 +47,4 @@ bool artefacts_exist(const char *folder);
 bool artefacts_write(struct artefacts *artefacts, struct error *err);
 void artefacts_free(struct artefacts *artefacts); /* the out members */
 
-/* Bytes that artefacts_write will need on disk, estimated from the mean bytes
- * of a line. */
-uint64_t artefacts_bytes(const struct roster *roster, uint64_t points,
-                         uint64_t text_bytes, unsigned exports);
-
 #endif

@@ -169,7 +169,7 @@ bool bench_engine(struct engine *engine, size_t text_tokens,
     if (fine) {
         double seconds = (double)(now - begin) / 1e9;
         double per_token =
-            2.0 * (double)spec->layers * (double)spec->hidden *
+            2.0 * (double)spec->depth * (double)spec->hidden *
             (4.0 * (double)spec->hidden + 2.0 * (double)spec->inter);
         result->tokens_per_second = (double)result->tokens * rounds / seconds;
         result->gflops = result->tokens_per_second * per_token / 1e9;

@@ -258,6 +258,10 @@ bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err) {
             !store_find(pass->store, digest, &found, &row, err))
             step = CHUNK_ERROR;
         have += found;
+        if (step == CHUNK_OK && event_interrupted(pass->sink)) {
+            error_set(err, ERROR_INTERRUPTED, "interrupted");
+            step = CHUNK_ERROR;
+        }
     }
     chunk_reader_close(reader);
     *texts = unique - have;

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "run/artefacts.h"
 #include "run/engine.h"
+#include "run/estimate.h"
 #include "run/lock.h"
 #include "run/pass.h"
 #include "run/plan.h"
@@ -117,10 +118,13 @@ static bool open_stores(struct work *work, struct error *err) {
 static bool check_disk(struct work *work, struct error *err) {
     const struct intake_counts *counts = &work->intake->counts;
     const struct run_options *options = work->run->session.options;
-    uint64_t need =
-        artefacts_bytes(&work->roster, counts->points, counts->text_bytes,
-                        options->exports ? options->exports : EXPORT_ALL);
+    struct disk_estimate disk;
     uint64_t have;
+    if (!estimate_disk(&work->run->session, &work->roster, work->intake,
+                       options->exports ? options->exports : EXPORT_ALL, &disk,
+                       err))
+        return false;
+    uint64_t need = disk_estimate_bytes(&disk);
     for (size_t i = 0; i < work->roster.count; i++) {
         uint64_t rows = work->stores[i] ? store_rows(work->stores[i]) : 0;
         /* Rows that stand in an array are copied before it is replaced. */
@@ -170,6 +174,8 @@ static bool note_turns(struct work *work, bool ended) {
     for (size_t i = 0; i < work->roster.count; i++) {
         const struct member *member = &work->roster.members[i];
         const struct turn *turn = &work->schedule.turns[i];
+        if (!turn->pass.member) /* it ended before this one's began */
+            continue;
         if (!member->error.code) {
             count_pass(work, &turn->pass);
             json_array_append_new(work->passes,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "run/window.h"
 
 enum { TOKENS_STEP = 256 };
 
@@ -85,6 +86,47 @@ static size_t tokens_default(const struct member *member,
     return device->shared ? ENCODER_BATCH_TOKENS : PLAN_CARD_TOKENS;
 }
 
+static uint64_t most(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+/* What comes and goes on the host while a pass works: blocks of texts that are
+ * tokenized, and our own descriptions of models. */
+static uint64_t scratch_bytes(const struct session *session) {
+    enum { DESCRIPTIONS = 16384 };
+    return tokenizer_batch_bytes(session->pool, BLOCK_TEXTS) + DESCRIPTIONS;
+}
+
+/* For devices that need memory here besides their own. */
+static uint64_t host_room(const struct session *session) {
+    const struct memory *memory = &session->memory;
+    uint64_t live = memory_live(memory);
+    if (!memory->ceiling)
+        return UINT64_MAX;
+    return memory->ceiling > live ? memory->ceiling - live : 0;
+}
+
+/* Of HOME's batches only as much as the host can hold of them, too. */
+static size_t tokens_for_host(struct session *session,
+                              const struct plan_home *home, bool stream) {
+    const struct station *station = &session->stations[home->station];
+    uint64_t room = host_room(session),
+             weights =
+                 home->weights_held + home->host_bytes + scratch_bytes(session);
+    size_t tokens = home->tokens;
+    struct encoder_need need;
+    room = room > weights ? room - weights : 0;
+    while (tokens && workspace(session, home->member, home->station, stream,
+                               tokens, home->longest, &need)) {
+        if (held_bytes(station->device, need.bytes) <= room)
+            return tokens;
+        if (tokens <= home->longest)
+            break;
+        tokens = most(tokens / 2, home->longest);
+    }
+    return 0;
+}
+
 /* With RESIDENT layers there; home->tokens is 0 if that does not fit. */
 static bool try_placement(struct session *session, const struct member *member,
                           size_t resident, size_t tokens, uint64_t room,
@@ -104,12 +146,23 @@ static bool try_placement(struct session *session, const struct member *member,
     if (!station->device->charges_shapes)
         home->weights_bytes += need.host_bytes;
     home->mapped_bytes = need.mapped_bytes;
-    if (home->weights_bytes >= room)
+    uint64_t scratch = scratch_bytes(session);
+    uint64_t loading = most(need.loading_bytes, scratch);
+    if (station->device->shared)
+        room = room > scratch ? room - scratch : 0;
+    else if (home->weights_held + home->host_bytes + loading >
+             host_room(session))
+        return true;
+    if (home->weights_bytes >= room ||
+        (station->device->shared &&
+         home->weights_bytes + loading > room + scratch))
         return true;
     bool stream = resident < member->charged.layers;
     home->tokens =
         plan_tokens(session, member, home->station, stream, home->longest,
                     tokens, room - home->weights_bytes);
+    if (!station->device->shared)
+        home->tokens = tokens_for_host(session, home, stream);
     struct encoder_need space;
     if (home->tokens && workspace(session, member, home->station, stream,
                                   home->tokens, home->longest, &space)) {
@@ -182,8 +235,15 @@ static uint64_t smallest(struct session *session, const struct member *member,
         !workspace(session, member, station, !device->shared, longest, longest,
                    &space))
         return UINT64_MAX;
-    return need.charge_bytes + space.charge +
-           (device->charges_shapes ? 0 : need.host_bytes);
+    if (!device->shared)
+        return need.charge_bytes + space.charge;
+    uint64_t scratch = scratch_bytes(session);
+    uint64_t pass = need.charge_bytes + need.host_bytes +
+                    most(need.loading_bytes, space.charge + 2 * scratch);
+    /* Afterwards the outputs are written, all files side by side. */
+    enum { LINE_FILES = 6 };
+    uint64_t files = session->options->models_count + 1 + LINE_FILES;
+    return most(pass, files * file_writer_bytes());
 }
 
 bool plan_refuse(struct session *session, const struct member *member,

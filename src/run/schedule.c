@@ -502,9 +502,8 @@ static bool set_path(char path[PATH_MAX], const struct schedule *s,
            error_set(err, ERROR_USAGE, "path too long: %s", s->folder);
 }
 
-static bool set_turn(struct schedule *s, size_t i, struct error *err) {
+static void set_turn(struct schedule *s, size_t i) {
     struct turn *turn = &s->turns[i];
-    const struct member *member = &s->roster->members[i];
     turn->use = json_array();
     turn->leases = json_array();
     turn->mitigations = json_array();
@@ -512,7 +511,7 @@ static bool set_turn(struct schedule *s, size_t i, struct error *err) {
     turn->by_station = s->use + i * s->session->stations_count;
     turn->pass = (struct pass){.session = s->session,
                                .sink = s->sink,
-                               .member = member,
+                               .member = &s->roster->members[i],
                                .intake = s->intake,
                                .store = s->stores[i],
                                .truncated = turn->truncated,
@@ -521,16 +520,37 @@ static bool set_turn(struct schedule *s, size_t i, struct error *err) {
                                .number = (unsigned)i + 1,
                                .count = (unsigned)s->roster->count};
     turn->pass.report.texts = s->intake->counts.unique;
+}
+
+/* What is there of it, and what is missing. */
+static bool look_at_turn(struct schedule *s, size_t i, struct error *err) {
+    struct turn *turn = &s->turns[i];
+    const struct member *member = turn->pass.member;
     if (member->error.code)
         return true;
-    bool fine =
-        set_path(turn->truncated, s, member, "truncated", err) &&
-        set_path(turn->elsewhere, s, member, "elsewhere", err) &&
-        (store_rows(s->stores[i]) > 0 || (file_remove(turn->truncated, err) &&
-                                          file_remove(turn->elsewhere, err))) &&
-        pass_missing(&turn->pass, &turn->missing, err);
+    if (!set_path(turn->truncated, s, member, "truncated", err) ||
+        !set_path(turn->elsewhere, s, member, "elsewhere", err))
+        return false;
+    if (store_rows(s->stores[i]) == 0 && (!file_remove(turn->truncated, err) ||
+                                          !file_remove(turn->elsewhere, err)))
+        return false;
+    if (!pass_missing(&turn->pass, &turn->missing, err))
+        return false;
     turn->pass.report.reused = turn->pass.report.texts - turn->missing;
-    return fine;
+    return true;
+}
+
+static bool look_at_turns(struct schedule *s, struct error *err) {
+    size_t i = 0;
+    while (i < s->roster->count && look_at_turn(s, i, err))
+        i++;
+    if (i == s->roster->count)
+        return true;
+    s->turns[i].failure = *err;
+    end_turns(s, err);
+    for (i++; i < s->roster->count; i++) /* not even looked at */
+        s->turns[i].failure = *err;
+    return false;
 }
 
 /* The tokenizer of a model that has something to do; one that does not load is
@@ -557,8 +577,9 @@ static bool open_schedule(struct schedule *s, struct error *err) {
     if (!s->turns || !s->planned || !s->use)
         return false;
     for (size_t i = 0; i < s->roster->count; i++)
-        if (!set_turn(s, i, err))
-            return false;
+        set_turn(s, i);
+    if (!look_at_turns(s, err))
+        return false;
     for (size_t i = 0; i < s->roster->count; i++)
         set_engine(s, i);
     return true;

@@ -3,13 +3,14 @@
 #include "device/fixture.h"
 
 enum { PAST = 1 << 16 };
+#define NO_DISTANCES SIZE_MAX
 
 struct batch {
     struct attention attention;
     struct sequences sequences;
     uint32_t *starts;
     size_t rows, longest, width;
-    float *qkv, *context;
+    float *qkv, *context, *distances;
     char *scratch;
     size_t scratch_bytes; /* PAST more follow, which nobody may touch */
 };
@@ -17,8 +18,9 @@ struct batch {
 static struct batch batch_of(struct fixture *f, const uint32_t *lengths,
                              size_t texts, size_t heads, size_t head_dim) {
     struct batch b = {.width = heads * head_dim};
-    b.attention =
-        (struct attention){heads, head_dim, 1.0f / sqrtf((float)head_dim)};
+    b.attention = (struct attention){.heads = heads,
+                                     .head_dim = head_dim,
+                                     .scale = 1.0f / sqrtf((float)head_dim)};
     b.starts = calloc(texts + 1, sizeof *b.starts);
     assert_non_null(b.starts);
     for (size_t t = 0; t < texts; t++) {
@@ -39,6 +41,16 @@ static struct batch batch_of(struct fixture *f, const uint32_t *lengths,
     return b;
 }
 
+/* Numbers for distances up to REACH, from now on. */
+static void add_distances(struct batch *b, size_t reach) {
+    size_t count = b->attention.heads * (2 * reach + 1);
+    b->distances = floats(count);
+    for (size_t i = 0; i < count; i++)
+        b->distances[i] *= 4.0f;
+    b->attention.distances = b->distances;
+    b->attention.reach = reach;
+}
+
 static void batch_free(struct batch *b) {
     for (size_t i = 0; i < PAST; i++)
         assert_int_equal((uint8_t)b->scratch[b->scratch_bytes + i], 0xff);
@@ -46,6 +58,7 @@ static void batch_free(struct batch *b) {
     free(b->qkv);
     free(b->context);
     free(b->scratch);
+    free(b->distances);
 }
 
 static void run(struct fixture *f, struct batch *b) {
@@ -66,6 +79,17 @@ static double dot(const float *a, const float *b, size_t count) {
     return sum;
 }
 
+/* What the definition adds to the score of KEY for QUERY. */
+static double distance(const struct batch *b, size_t head, size_t query,
+                       size_t key) {
+    double reach = (double)b->attention.reach;
+    double d = fmin(fmax((double)key - (double)query, -reach), reach);
+    return b->distances
+               ? (double)b->distances[(size_t)((double)head * (2 * reach + 1) +
+                                               reach + d)]
+               : 0;
+}
+
 /* The definition for one row and head; *SCORE gets the greatest magnitude of
  * sum |q k| scale, by which the scores' rounding is bounded. */
 static void reference_row(const struct batch *b, size_t begin, size_t end,
@@ -78,9 +102,10 @@ static void reference_row(const struct batch *b, size_t begin, size_t end,
     *score = 0;
     for (size_t k = 0; k < count; k++) {
         const float *key = vector_of(b, begin + k, 1, head);
-        weights[k] = dot(q, key, dim) * scale;
+        weights[k] =
+            dot(q, key, dim) * scale + distance(b, head, row, begin + k);
         most = fmax(most, weights[k]);
-        double size = 0;
+        double size = fabs(distance(b, head, row, begin + k));
         for (size_t i = 0; i < dim; i++)
             size += fabs((double)q[i] * (double)key[i] * scale);
         *score = fmax(*score, size);
@@ -100,8 +125,11 @@ static void reference_row(const struct batch *b, size_t begin, size_t end,
  * by a rounding a key, and values are at most 3. In the mean the errors must
  * cancel to far less. */
 static void check_reference(struct fixture *f, const uint32_t *lengths,
-                            size_t texts, size_t heads, size_t dim) {
+                            size_t texts, size_t heads, size_t dim,
+                            size_t reach) {
     struct batch b = batch_of(f, lengths, texts, heads, dim);
+    if (reach != NO_DISTANCES)
+        add_distances(&b, reach);
     double *expected = malloc(dim * sizeof *expected), total = 0, score;
     assert_non_null(expected);
     run(f, &b);
@@ -129,16 +157,23 @@ static void references(struct fixture *f) {
     static const uint32_t SHORT[] = {1, 2, 7, 1, 17, 33, 12, 13};
     static const uint32_t MIDDLE[] = {48, 49, 160, 97};
     static const uint32_t LONG[] = {383, 384, 385, 801};
-    check_reference(f, SHORT, 8, 3, 32);
-    check_reference(f, SHORT, 8, 2, 64);
-    check_reference(f, SHORT, 8, 2, 1);
-    check_reference(f, SHORT, 8, 1, 33);
-    check_reference(f, SHORT, 8, 2, 7);
-    check_reference(f, SHORT, 8, 1, 400);
-    check_reference(f, MIDDLE, 4, 2, 32);
-    check_reference(f, MIDDLE, 4, 1, 80);
-    check_reference(f, LONG, 4, 1, 32);
-    check_reference(f, LONG + 3, 1, 1, 401);
+    check_reference(f, SHORT, 8, 3, 32, NO_DISTANCES);
+    check_reference(f, SHORT, 8, 2, 64, NO_DISTANCES);
+    check_reference(f, SHORT, 8, 2, 1, NO_DISTANCES);
+    check_reference(f, SHORT, 8, 1, 33, NO_DISTANCES);
+    check_reference(f, SHORT, 8, 2, 7, NO_DISTANCES);
+    check_reference(f, SHORT, 8, 1, 400, NO_DISTANCES);
+    check_reference(f, MIDDLE, 4, 2, 32, NO_DISTANCES);
+    check_reference(f, MIDDLE, 4, 1, 80, NO_DISTANCES);
+    check_reference(f, LONG, 4, 1, 32, NO_DISTANCES);
+    check_reference(f, LONG + 3, 1, 1, 401, NO_DISTANCES);
+    /* none farther than the reach, some, nearly all, all but the row itself */
+    check_reference(f, SHORT, 8, 3, 32, 40);
+    check_reference(f, SHORT, 8, 2, 7, 3);
+    check_reference(f, MIDDLE, 4, 2, 32, 128);
+    check_reference(f, MIDDLE, 4, 1, 80, 0);
+    check_reference(f, LONG, 4, 2, 32, 128);
+    check_reference(f, LONG, 4, 1, 33, 1000);
 }
 
 static void attention_is_its_definition(void **state) {
@@ -152,6 +187,7 @@ static void check_alone(struct fixture *f, struct batch *b, size_t t) {
     uint32_t length = (uint32_t)rows;
     struct batch alone =
         batch_of(f, &length, 1, b->attention.heads, b->attention.head_dim);
+    alone.attention = b->attention;
     memcpy(alone.qkv, b->qkv + begin * 3 * b->width,
            rows * 3 * b->width * sizeof *alone.qkv);
     run(f, &alone);
@@ -175,6 +211,8 @@ static void check_wide(struct fixture *f, struct batch *b) {
 static void check_company(struct fixture *f, const uint32_t *lengths,
                           size_t texts, size_t heads, size_t dim) {
     struct batch b = batch_of(f, lengths, texts, heads, dim);
+    if (dim != 65) /* with and without */
+        add_distances(&b, 128);
     run(f, &b);
     for (size_t t = 0; t < texts; t++)
         check_alone(f, &b, t);

@@ -75,9 +75,9 @@ static void all_verbs(struct fixture *f, bool wide) {
     float *weights = floats(3 * WIDTH * WIDTH);
     uint32_t ids[ROWS] = {0};
     void *packed = packed_of(f, weights, WIDTH, 3 * WIDTH);
-    struct attention attention = {3, 32, 0.1f};
+    struct attention attention = {.heads = 3, .head_dim = 32, .scale = 0.1f};
     void *scratch = malloc(device_attention_bytes(f->device, &attention, 150));
-    struct embedding embedding = {WIDTH, 1, 1, weights, NULL, NULL, 0};
+    struct embedding embedding = {.width = WIDTH, .vocab = 1, .words = weights};
     struct norm norm = {WIDTH, weights, NULL, 1e-12f};
     struct linear linear = {WIDTH, 3 * WIDTH, packed, weights};
     assert_non_null(scratch);

@@ -95,7 +95,8 @@ static void compute(struct device *d, unsigned number, bool wide,
                     const struct input *in, float *out /* [PARTS, PART] */) {
     struct lane *lane = device_lane(d, number);
     struct sequences sequences = {.texts = TEXTS, .starts = STARTS};
-    struct attention attention = {HEADS, WIDTH / HEADS, 0.17f};
+    struct attention attention = {
+        .heads = HEADS, .head_dim = WIDTH / HEADS, .scale = 0.17f};
     struct on_device on = place(d, in, &attention);
     struct embedding embedding = {
         .width = WIDTH, .vocab = VOCAB, .words = on.words};

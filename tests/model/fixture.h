@@ -21,7 +21,7 @@
 #include "model/encoder.h"
 #include "model/shape.h"
 #include "model/spec.h"
-#include "model/weights.h"
+#include "model/weights_parts.h"
 
 #define MODELS "tests/fixtures/models/"
 #define SHAPES "tests/fixtures/shapes/"
@@ -78,16 +78,6 @@ static inline float random_float(void) {
     return (float)(state >> 8) / 8388608.0f - 1.0f;
 }
 
-static inline size_t dim_of(const struct model_spec *spec, enum dim dim) {
-    const size_t sizes[] = {[DIM_NONE] = 1,
-                            [DIM_HIDDEN] = spec->hidden,
-                            [DIM_INTER] = spec->inter,
-                            [DIM_VOCAB] = spec->vocab,
-                            [DIM_POSITIONS] = spec->positions,
-                            [DIM_TYPES] = spec->types};
-    return sizes[dim];
-}
-
 /* One entry of a safetensors header; the sum of bytes so far in *END. */
 static inline void describe_tensor(json_t *header,
                                    const struct model_spec *spec,
@@ -100,8 +90,8 @@ static inline void describe_tensor(json_t *header,
                  rule->name, layer, slot + 3);
     else
         snprintf(name, sizeof name, "%s", rule->name);
-    size_t rows = dim_of(spec, rule->rows),
-           columns = dim_of(spec, rule->columns);
+    size_t rows = dim_size(spec, rule->rows),
+           columns = dim_size(spec, rule->columns);
     size_t begin = *end;
     *end += rows * columns * sizeof(float);
     json_t *shape = json_pack("[I]", (json_int_t)rows);
@@ -119,7 +109,9 @@ static inline void write_weights(const struct model_spec *spec,
     size_t bytes = 0;
     for (size_t i = 0; i < spec->family->rules_count; i++) {
         const struct tensor_rule *rule = &spec->family->rules[i];
-        size_t times = strstr(rule->name, "%zu") ? spec->layers : 1;
+        size_t times = in_layer(rule) ? spec->layers : 1;
+        if (!rule_applies(spec, rule))
+            continue;
         for (size_t layer = 0; layer < times; layer++)
             describe_tensor(header, spec, rule, layer, &bytes);
     }

@@ -56,6 +56,10 @@ static struct attention_job job_of(const struct shared_attention *s,
         .head_dim = a->head_dim,
         .head = unit % a->heads,
         .scale = a->scale,
+        .distances = a->distances
+                         ? a->distances + unit % a->heads * (2 * a->reach + 1)
+                         : NULL,
+        .reach = a->reach,
         .rows = s->sequences->starts[text + 1] - row,
         .qkv = s->qkv + row * 3 * width,
         .scratch = (float *)(void *)(s->scratch + slot * s->slot_bytes),

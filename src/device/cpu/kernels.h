@@ -23,6 +23,8 @@ struct linear_job {
 struct attention_job {
     size_t heads, head_dim, head;
     float scale;
+    const float *distances; /* [2 * reach + 1] of the head, or NULL */
+    size_t reach;
     size_t rows;
     const float *qkv; /* [rows, 3, heads, head_dim] */
     float *scratch;   /* attention_bytes; packed K and V */

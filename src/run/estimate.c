@@ -1,0 +1,191 @@
+#include "run/estimate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "data/points.h"
+#include "model/shape.h"
+
+/* ---- disk --------------------------------------------------------------- */
+
+struct sample {
+    struct session *session;
+    const struct intake *intake;
+    struct named_vector *vectors;
+    size_t vectors_count;
+    struct strbuf line;
+    uint64_t points, texts, metadata; /* bytes of the lines so far */
+};
+
+/* Numbers as a unit vector has them: their digits are what counts. */
+static void fill_randomly(float *values, size_t width) {
+    uint64_t state = 1;
+    for (size_t i = 0; i < width; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        values[i] = ((float)(state >> 40) / 8388608.0f - 1.0f) /
+                    sqrtf((float)width / 3.0f);
+    }
+}
+
+static size_t widest(const struct roster *roster) {
+    size_t width = roster->fused_width;
+    for (size_t i = 0; i < roster->count; i++)
+        if (!roster->members[i].error.code && roster->members[i].width > width)
+            width = roster->members[i].width;
+    return width ? width : 1;
+}
+
+static void name_vectors(struct sample *s, const struct roster *roster,
+                         const float *values) {
+    for (size_t i = 0; i < roster->count; i++)
+        if (!roster->members[i].error.code)
+            s->vectors[s->vectors_count++] = (struct named_vector){
+                roster->members[i].key, values, roster->members[i].width};
+    if (roster->fused_width)
+        s->vectors[s->vectors_count++] =
+            (struct named_vector){"fused", values, roster->fused_width};
+}
+
+static bool add_chunk(struct sample *s, const struct chunk *chunk,
+                      struct error *err) {
+    const struct run_options *options = s->session->options;
+    strbuf_clear(&s->line);
+    point_line(&s->line, chunk, s->intake->collection,
+               options->text_field ? options->text_field : "text", s->vectors,
+               s->vectors_count);
+    s->points += s->line.size;
+    /* A few characters of a text are escaped. */
+    s->texts += chunk->original.size + chunk->original.size / 32 + 3;
+    s->metadata += chunk->metadata.size + 1;
+    return strbuf_ok(&s->line, err);
+}
+
+static bool look_at_chunks(struct sample *s, uint64_t *seen,
+                           struct error *err) {
+    struct chunk_reader *reader = chunk_reader_open(s->intake, err);
+    struct chunk chunk;
+    enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;
+    for (*seen = 0; *seen < ESTIMATE_CHUNKS && step == CHUNK_OK;) {
+        step = chunk_reader_next(reader, false, &chunk, err);
+        if (step == CHUNK_OK && !add_chunk(s, &chunk, err))
+            step = CHUNK_ERROR;
+        *seen += step == CHUNK_OK;
+    }
+    chunk_reader_close(reader);
+    return step != CHUNK_ERROR;
+}
+
+static uint64_t scaled(uint64_t bytes, uint64_t seen, uint64_t all) {
+    return seen ? (uint64_t)((double)bytes / (double)seen * (double)all) : 0;
+}
+
+static void scale(const struct sample *s, unsigned exports,
+                  struct disk_estimate *disk) {
+    uint64_t points = s->intake->counts.points, floats = 0;
+    for (size_t i = 0; i < s->vectors_count; i++)
+        floats += s->vectors[i].width;
+    if (exports & EXPORT_NPY)
+        disk->arrays_bytes = points * floats * sizeof(float);
+    if (exports & EXPORT_POINTS)
+        disk->points_bytes = scaled(s->points, disk->sampled, points);
+    if (exports & EXPORT_TEXTS)
+        disk->texts_bytes = scaled(s->texts, disk->sampled, points);
+    if (exports & EXPORT_METADATA)
+        disk->metadata_bytes = scaled(s->metadata, disk->sampled, points);
+}
+
+bool estimate_disk(struct session *session, const struct roster *roster,
+                   const struct intake *intake, unsigned exports,
+                   struct disk_estimate *disk, struct error *err) {
+    struct memory *memory = &session->memory;
+    struct sample s = {
+        .session = session, .intake = intake, .line = strbuf_make(memory)};
+    size_t width = widest(roster);
+    float *values = memory_alloc(memory, width, sizeof *values, err);
+    s.vectors = memory_alloc(memory, roster->count + 1, sizeof *s.vectors, err);
+    bool fine = values && s.vectors;
+    *disk = (struct disk_estimate){0};
+    if (fine) {
+        fill_randomly(values, width);
+        name_vectors(&s, roster, values);
+        fine = look_at_chunks(&s, &disk->sampled, err);
+        scale(&s, exports, disk);
+    }
+    memory_free(memory, values);
+    memory_free(memory, s.vectors);
+    strbuf_free(&s.line);
+    return fine;
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+bool estimate_tokens(struct engine *engine, const struct intake *intake,
+                     uint64_t *tokens, struct error *err) {
+    struct chunk_reader *reader = chunk_reader_open(intake, err);
+    struct tokens out = tokens_make(&engine->session->memory);
+    struct chunk chunk;
+    enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;
+    uint64_t seen = 0, sum = 0;
+    size_t starts[2];
+    while (seen < ESTIMATE_CHUNKS && step == CHUNK_OK) {
+        step = chunk_reader_next(reader, true, &chunk, err);
+        out.count = 0;
+        if (step == CHUNK_OK &&
+            !engine_tokenize(engine, &chunk.text, 1, TOKENIZER_CUT, &out,
+                             starts, NULL, err))
+            step = CHUNK_ERROR;
+        sum += out.count;
+        seen += step == CHUNK_OK;
+    }
+    tokens_free(&out);
+    chunk_reader_close(reader);
+    *tokens = scaled(sum, seen, intake->counts.unique);
+    return step != CHUNK_ERROR;
+}
+
+double estimate_flops(const struct member *member, double length) {
+    struct shape shape;
+    shape_of_spec(&member->spec, &shape);
+    double layer = 2 * (double)shape.layer_count +
+                   4 * length * (double)(shape.heads * shape.head_dim);
+    return (double)shape.layers * layer;
+}
+
+enum { SIDE = 512, ROWS = 256, MEASURE_NS = 20 * 1000 * 1000 };
+
+/* BLOCK has room for the packed matrix, then X and Y. */
+static double measure(struct device *device, char *block, size_t packed) {
+    float *x = (float *)(block + packed), *y = x + ROWS * SIDE;
+    struct lane *lane = device_lane(device, 0);
+    memset(x, 0, ROWS * SIDE * sizeof *x);
+    struct linear linear = {.in = SIDE, .out = SIDE, .weights = block};
+    device_linear_pack(device, x, SIDE, SIDE, 0, ROWS, block);
+    device_linear_pack(device, x, SIDE, SIDE, ROWS, SIDE - ROWS, block);
+    int64_t begin = clock_now_ns(), now = begin;
+    double done = 0;
+    lane_widen(lane, true);
+    do {
+        device_linear(lane, &linear, x, ROWS, ACTIVATION_NONE, NULL, y);
+        if (!device_finish(lane, NULL))
+            break;
+        done += 2.0 * SIDE * SIDE * ROWS;
+        now = clock_now_ns();
+    } while (now - begin < MEASURE_NS);
+    lane_widen(lane, false);
+    return now > begin ? done * 1e9 / (double)(now - begin) : 0;
+}
+
+/* Only where host and device share memory can X be written as it is. */
+double estimate_rate(struct device *device) {
+    size_t packed = (device_linear_bytes(device, SIDE, SIDE) + 63) / 64 * 64;
+    size_t bytes = packed + 2 * ROWS * SIDE * sizeof(float);
+    if (!device->shared && !device->charges_shapes)
+        return 0;
+    char *block = device_alloc(
+        device, bytes, device->charges_shapes ? 0 : memory_block_bytes(bytes),
+        NULL, NULL);
+    double rate = block ? measure(device, block, packed) : 0;
+    device_release(device, block);
+    return rate;
+}

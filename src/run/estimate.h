@@ -1,0 +1,52 @@
+/* estimate.h - what can only be guessed before a run: bytes on disk and time,
+ * from the first chunks and a short measurement.
+ *
+ *     struct disk_estimate disk;
+ *     estimate_disk(session, roster, intake, exports, &disk, err);
+ *     ... disk.points_bytes ...
+ */
+
+#ifndef RUN_ESTIMATE_H
+#define RUN_ESTIMATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "data/chunks.h"
+#include "run/engine.h"
+#include "run/roster.h"
+#include "run/session.h"
+
+enum { ESTIMATE_CHUNKS = 1000 }; /* looked at */
+
+struct disk_estimate {
+    uint64_t sampled; /* chunks that were looked at */
+    uint64_t arrays_bytes, points_bytes, texts_bytes, metadata_bytes;
+};
+
+static inline uint64_t disk_estimate_bytes(const struct disk_estimate *disk) {
+    return disk->arrays_bytes + disk->points_bytes + disk->texts_bytes +
+           disk->metadata_bytes;
+}
+
+/* Arrays exactly (but for headers); the line files from the first chunks: their
+ * lines are put together as a run does it, with vectors of random numbers, and
+ * their mean size is taken for all. What EXPORTS leaves away is 0. */
+bool estimate_disk(struct session *session, const struct roster *roster,
+                   const struct intake *intake, unsigned exports,
+                   struct disk_estimate *disk, struct error *err);
+
+/* Tokens of all distinct texts for the engine's model, from the first ones. */
+bool estimate_tokens(struct engine *engine, const struct intake *intake,
+                     uint64_t *tokens, struct error *err);
+
+/* Additions and multiplications of a token: two for each number in the layers,
+ * and four for each pair with another token in attention, LENGTH tokens a text.
+ */
+double estimate_flops(const struct member *member, double length);
+
+/* Additions and multiplications a second, of a matrix product that takes some
+ * 20 ms, by all threads of the device; 0: it has no room for the matrices. */
+double estimate_rate(struct device *device);
+
+#endif

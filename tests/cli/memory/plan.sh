@@ -1,0 +1,58 @@
+# What `plan` says is what a run does; it reads no weights.
+command -v python3 >/dev/null || { echo "skip: no python3"; exit 77; }
+mkdir -p c/x
+python3 - <<'END'
+import json
+json.dump([{"text": f"some words, and more of them: {i + 10000}", "metadata": {"n": i}} for i in range(3000)],
+          open("c/x/a_chunks.json", "w"))
+END
+for devices in cpu sim:a=1MiB sim:a=64MiB,sim:b=300000; do
+    for mode in exclusive sequential simultaneous; do
+        ask="--model $MODELS/mean --model $MODELS/cls --fuse concat --threads 2 --device $devices --mode $mode"
+        ensembed plan c $ask --json >plan.json
+        ensembed run c $ask --out o --restart --quiet
+        python3 - "$devices $mode" <<'END'
+import json, os, sys
+plan, run = json.load(open("plan.json")), json.load(open("o/summary.json"))
+assert plan["schema_version"] == 1
+planned, done = plan["collections"][0], run["collections"][0]
+assert plan["mode"] == done["mode"], (plan["mode"], done["mode"])
+for a, b in zip(planned["passes"], done["passes"], strict=True):
+    homes = {home["device"]: home for home in a["homes"]}
+    for device in b["devices"]:
+        home = homes.pop(device["device"])
+        for key in ("weights_bytes", "workspace_bytes", "budget_tokens", "layers_resident"):
+            assert home[key] == device["plan"][key], (sys.argv[1], key, home, device)
+    assert not homes, (sys.argv[1], homes)
+    measured = b["memory"]["private_peak_bytes"]
+    off = a["memory"]["private_bytes"] / measured - 1
+    assert abs(off) < 0.05, (sys.argv[1], a["model"], a["memory"], measured)
+    tokens = a["estimate"]["tokens"] / b["tokens"] - 1
+    assert abs(tokens) < 0.05, (sys.argv[1], a["estimate"], b["tokens"])
+for key, names in (("points_bytes", ["points.jsonl"]), ("texts_bytes", ["texts.jsonl"]),
+                   ("metadata_bytes", ["metadata.jsonl"]),
+                   ("arrays_bytes", ["mean.npy", "cls.npy", "embeddings.npy"])):
+    size = sum(os.path.getsize("o/x/" + name) for name in names)
+    off = planned["disk"][key] / size - 1
+    assert abs(off) < 0.1, (key, planned["disk"][key], size)
+END
+    done
+done
+# The data of the weights is never looked at: it may be a hole in the file.
+cp -rL "$MODELS/mean" hole
+chmod -R u+w hole
+python3 - <<'END'
+import os, struct
+path = "hole/model.safetensors"
+size = os.path.getsize(path)
+with open(path, "r+b") as file:
+    header = 8 + struct.unpack("<Q", file.read(8))[0]
+os.truncate(path, header)
+os.truncate(path, size)
+END
+ensembed plan c --model ./hole >told
+grep -c "8192 tokens" told
+# What fits nowhere is refused with sizes and a remedy; so is a full disk's.
+ensembed plan c --model "$MODELS/mean" --ceiling cpu=6600000 >told && echo fits
+ensembed plan c --model "$MODELS/mean" --ceiling cpu=4000000 >told 2>error || echo "status $?"
+grep -c "ceiling" error

@@ -13,3 +13,6 @@ foreach(judge events:telemetry metrics:metrics report:report)
                          TIMEOUT 300)
   endif()
 endforeach()
+
+# Which threads are workers: those that have encoded.
+target_link_options(test_run_no_malloc PRIVATE -Wl,--wrap=encoder_encode)

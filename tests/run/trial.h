@@ -41,6 +41,8 @@ struct trial_terms {
     size_t collections; /* 0: one */
     bool warm;
     size_t dim;
+    /* Also told of each event, with a NULL context; or NULL. */
+    void (*on_event)(void *context, const char *type, const json_t *fields);
     const char
         *out; /* the folder of an earlier trial, to go on there; or NULL */
 };
@@ -51,6 +53,7 @@ struct trial {
                         chunk_truncated */
     json_t *summary; /* NULL if the run did not begin */
     struct error worst;
+    void (*on_event)(void *context, const char *type, const json_t *fields);
     bool keeps_folder; /* it is another trial's */
 };
 
@@ -88,6 +91,8 @@ static inline void trial_write_texts(const char *path, size_t texts,
 static inline void trial_note(void *context, const char *type,
                               const json_t *fields) {
     struct trial *trial = context;
+    if (trial->on_event)
+        trial->on_event(NULL, type, fields);
     if (!strcmp(type, "memory_sample") || !strcmp(type, "chunk_truncated"))
         return;
     json_t *event = fields ? json_deep_copy(fields) : json_object();
@@ -126,6 +131,7 @@ static inline void trial_prepare(struct trial *trial,
     size_t collections = terms->collections ? terms->collections : 1;
     *trial = (struct trial){.events = json_array()};
     trial->keeps_folder = terms->out != NULL;
+    trial->on_event = terms->on_event;
     if (terms->out) {
         snprintf(trial->folder, sizeof trial->folder, "%s", terms->out);
         return;

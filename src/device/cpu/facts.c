@@ -1,50 +1,85 @@
 #include "device/cpu/facts.h"
 
-#include <inttypes.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static FILE *open_under(const char *root, const char *path) {
+/* A small file of the kernel's, read without taking memory: free memory is
+ * asked for before and after each batch. What is longer is cut at a line. */
+struct text {
+    char bytes[32 * 1024];
+    char *next; /* the line that comes, or NULL */
+};
+
+static bool text_read(struct text *text, const char *root, const char *path) {
     char whole[PATH_MAX];
+    size_t size = 0;
+    text->next = NULL;
     int length = snprintf(whole, sizeof whole, "%s%s", root, path);
     if (length < 0 || (size_t)length >= sizeof whole)
+        return false;
+    int fd = open(whole, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t got = 1;
+    while (got > 0 && size < sizeof text->bytes - 1) {
+        got = read(fd, text->bytes + size, sizeof text->bytes - 1 - size);
+        size += got > 0 ? (size_t)got : 0;
+    }
+    close(fd);
+    if (got > 0)
+        while (size && text->bytes[size - 1] != '\n')
+            size--;
+    text->bytes[size] = '\0';
+    text->next = text->bytes;
+    return got >= 0;
+}
+
+/* NULL at the end. The line has no newline. */
+static char *text_line(struct text *text) {
+    char *line = text->next;
+    if (!line || !*line)
         return NULL;
-    return fopen(whole, "re");
+    size_t size = strcspn(line, "\n");
+    text->next = line[size] ? line + size + 1 : NULL;
+    line[size] = '\0';
+    return line;
 }
 
 void cpu_model(const char *root, char *name, size_t size) {
+    struct text info;
     snprintf(name, size, "unknown");
-    FILE *info = open_under(root, "/proc/cpuinfo");
-    if (!info)
+    if (!text_read(&info, root, "/proc/cpuinfo"))
         return;
-    char line[512];
-    while (fgets(line, sizeof line, info)) {
-        char *colon = strstr(line, ": ");
+    for (char *line; (line = text_line(&info));) {
+        const char *colon = strstr(line, ": ");
         if (strncmp(line, "model name", 10) != 0 || !colon)
             continue;
-        colon[strcspn(colon, "\n")] = '\0';
         snprintf(name, size, "%s", colon + 2);
-        break;
+        return;
     }
-    fclose(info);
 }
 
 /* The number after KEY at the beginning of a line; false if none stands. */
 static bool number_after(const char *root, const char *path, const char *key,
                          uint64_t *number) {
-    FILE *file = open_under(root, path);
-    if (!file)
-        return false;
-    char line[256];
-    bool found = false;
+    struct text text;
     size_t length = strlen(key);
-    while (!found && fgets(line, sizeof line, file))
-        found = strncmp(line, key, length) == 0 &&
-                sscanf(line + length, "%" SCNu64, number) == 1;
-    fclose(file);
-    return found;
+    if (!text_read(&text, root, path))
+        return false;
+    for (char *line; (line = text_line(&text));) {
+        if (strncmp(line, key, length) != 0)
+            continue;
+        const char *digits = line + length + strspn(line + length, " \t");
+        if (*digits < '0' || *digits > '9')
+            continue;
+        *number = strtoull(digits, NULL, 10);
+        return true;
+    }
+    return false;
 }
 
 /* The files of one version of control groups. */
@@ -131,12 +166,10 @@ bool cpu_memory(const char *root, uint64_t *bytes_total, uint64_t *bytes_free,
                          root);
     *bytes_total = total * 1024;
     *bytes_free = available * 1024;
-    FILE *groups = open_under(root, "/proc/self/cgroup");
-    if (!groups)
+    struct text groups;
+    if (!text_read(&groups, root, "/proc/self/cgroup"))
         return true;
-    char line[PATH_MAX];
-    while (fgets(line, sizeof line, groups)) {
-        line[strcspn(line, "\n")] = '\0';
+    for (char *line; (line = text_line(&groups));) {
         char *controllers = strchr(line, ':');
         char *group = controllers ? strchr(controllers + 1, ':') : NULL;
         if (!group)
@@ -147,6 +180,5 @@ bool cpu_memory(const char *root, uint64_t *bytes_total, uint64_t *bytes_free,
         else if (strstr(controllers, "memory"))
             lower_to_groups(root, &VERSION_1, group, bytes_total, bytes_free);
     }
-    fclose(groups);
     return true;
 }

@@ -217,15 +217,16 @@ static bool encode(struct resident *resident, struct batch *batch,
     return fine;
 }
 
-/* Encode, and once more if a vector is nonsense: a card may have hiccuped. */
+/* Encode, and once more (AGAIN) if a vector is nonsense: a card may have
+ * hiccuped. */
 static bool encode_soundly(struct resident *resident, struct batch *batch,
-                           bool *sound, struct error *err) {
+                           bool again, bool *sound, struct error *err) {
     batch->ms = 0;
     batch->recomputed = batch->piece.suspect;
     if (!encode(resident, batch, err))
         return false;
     *sound = is_sound(batch);
-    if (*sound || batch->job->nonsense > NONSENSE_MOST)
+    if (*sound || !again)
         return true;
     batch->recomputed = true;
     if (!encode(resident, batch, err))
@@ -339,9 +340,10 @@ static void do_piece(struct worker *worker, struct slot *slot,
     slot->state = SLOT_FILLING;
     worker->active = resident;
     bool fine = lay_out(resident, batch, &why);
+    bool again = batch->job->nonsense <= NONSENSE_MOST;
     pthread_mutex_unlock(&crew->lock);
     fill(batch);
-    fine = fine && encode_soundly(resident, batch, &sound, &why);
+    fine = fine && encode_soundly(resident, batch, again, &sound, &why);
     pthread_mutex_lock(&crew->lock);
     worker->active = NULL;
     if (!fine) {

@@ -27,8 +27,10 @@ static unsigned any(struct fixture *f, unsigned below) {
 /* TEXTS texts of 0 to LONGEST tokens, as if they were tokenized. */
 static void fill(struct fixture *f, unsigned seed) {
     struct error err = {0};
-    struct window_size size = {
-        .texts = TEXTS, .tokens = TEXTS * LONGEST, .text_bytes = TEXTS};
+    struct window_size size = {.texts = TEXTS,
+                               .tokens = TEXTS * LONGEST,
+                               .text_bytes = TEXTS,
+                               .id_bytes = 3 * TEXTS};
     *f = (struct fixture){.random = seed};
     assert_true(window_open(&f->window, &f->memory, &size, &err));
     assert_int_equal(memory_live(&f->memory), window_bytes(&size));
@@ -36,9 +38,10 @@ static void fill(struct fixture *f, unsigned seed) {
     w->starts[0] = 0;
     for (size_t i = 0; i < TEXTS; i++) {
         uint8_t digest[SHA256_BYTES] = {(uint8_t)i, (uint8_t)(i >> 8)};
-        if (!window_block_has_room(w, 1))
+        if (!window_block_has_room(w, 1, 2))
             window_end_block(w);
-        assert_true(window_add(w, digest, str_from("x"), str_from("id"), &err));
+        assert_true(window_add(w, digest, (struct str){0}, str_from("x"),
+                               str_from("id"), &err));
         w->tokens.count += any(f, LONGEST + 1);
         w->starts[i + 1] = w->tokens.count;
     }
@@ -229,12 +232,18 @@ static void pieces_that_come_back_join(void **state) {
 
 static void sizes_follow_the_texts(void **state) {
     (void)state;
-    struct window_size few = window_size_for(3, 100, 50, 512, 2);
+    struct intake_counts three = {
+        .unique = 3, .points = 3, .text_bytes = 100, .text_bytes_longest = 50};
+    struct window_size few = window_size_for(&three, 512, 2, 0);
     assert_int_equal(few.texts, 3);
     assert_int_equal(few.tokens, 106);
     assert_int_equal(few.text_bytes, 100);
-    struct window_size many =
-        window_size_for(UINT64_C(1) << 40, UINT64_C(1) << 50, 4000, 512, 2);
+    assert_int_equal(window_size_for(&three, 512, 2, 7).text_bytes, 121);
+    struct intake_counts no_end = {.unique = UINT64_C(1) << 40,
+                                   .points = UINT64_C(1) << 40,
+                                   .text_bytes = UINT64_C(1) << 50,
+                                   .text_bytes_longest = 4000};
+    struct window_size many = window_size_for(&no_end, 512, 2, 0);
     assert_int_equal(many.texts, WINDOW_TEXTS);
     assert_int_equal(many.tokens, WINDOW_TOKENS + BLOCK_TEXTS * 512);
     assert_int_equal(many.text_bytes, BLOCK_BYTES + 4000);
@@ -244,12 +253,13 @@ static void a_text_that_grew_is_refused(void **state) {
     struct memory memory = {0};
     struct window w;
     struct error err = {0};
-    struct window_size size = {.texts = 2, .tokens = 8, .text_bytes = 4};
+    struct window_size size = {
+        .texts = 2, .tokens = 8, .text_bytes = 4, .id_bytes = 64};
     uint8_t digest[SHA256_BYTES] = {0};
     (void)state;
     assert_true(window_open(&w, &memory, &size, &err));
-    assert_false(
-        window_add(&w, digest, str_from("12345"), str_from("chunk-7"), &err));
+    assert_false(window_add(&w, digest, str_from("p"), str_from("1234"),
+                            str_from("chunk-7"), &err));
     assert_int_equal(err.code, ERROR_INPUT);
     assert_non_null(strstr(err.message, "chunk-7"));
     window_close(&w);

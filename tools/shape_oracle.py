@@ -29,14 +29,24 @@ def instantiate(path):
 
     config = json.loads(pathlib.Path(path).read_text())
     made = transformers.AutoConfig.for_model(**config)
-    options = {} if "qwen" in config["model_type"] else {"add_pooling_layer": False}
+    poolless = ("qwen2", "qwen3", "distilbert", "electra")
+    options = ({} if config["model_type"] in poolless
+               else {"add_pooling_layer": False})
     with torch.device("meta"):
         return transformers.AutoModel.from_config(made, **options)
 
 
+def layers_of(model):
+    inside = getattr(model, "encoder", getattr(model, "transformer", model))
+    for name in ("layer", "albert_layer_groups", "layers"):
+        if hasattr(inside, name):
+            return getattr(inside, name)
+    raise SystemExit(f"no layers in {type(model).__name__}")
+
+
 def describe(path):
     model = instantiate(path)
-    layers = model.encoder.layer if hasattr(model, "encoder") else model.layers
+    layers = layers_of(model)
     each = {count(layer) for layer in layers}
     assert len(each) == 1, "the layers are not all alike"
     layer, whole = each.pop(), count(model)

@@ -48,7 +48,7 @@ static void parameters_are_those_of_transformers(void **state) {
                          2 * whole);
     }
     fclose(file);
-    assert_int_equal(shapes, 3);
+    assert_int_equal(shapes, 7);
 }
 
 /* Of all tensors in the folder's weights: those that an encoder reads. BERT's

@@ -3,8 +3,9 @@
 
 #include "model/fixture.h"
 
-static const char *const folders[] = {"mean",    "cls",  "dense", "f16",
-                                      "sharded", "bf16", "concat"};
+static const char *const folders[] = {
+    "mean",   "cls",        "dense", "f16",           "sharded",      "bf16",
+    "concat", "distilbert", "mpnet", "electra_small", "albert_groups"};
 enum { FOLDERS = sizeof folders / sizeof *folders };
 
 /* ---- bytes -------------------------------------------------------------- */

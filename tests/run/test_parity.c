@@ -2,7 +2,10 @@
  * sentence-transformers makes of them (tests/fixtures/README.md): ids equal,
  * vectors within a cosine of 0.99999 of its float32 and no element farther
  * than 1e-4 (hidden states, where a folder pools the first and the greatest
- * and does not normalise), on every instruction set that this machine has. */
+ * and does not normalise), on every instruction set that this machine has.
+ *
+ *     test_run_parity --table     prints docs/models.md's table of families
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,13 +18,20 @@
 #include <cmocka.h>
 
 #include "base/json.h"
+#include "model/family.h"
 #include "run/engine.h"
 #include "run/roster.h"
 #include "run/session.h"
 
 #define MODELS "tests/fixtures/models/"
 
-enum { FILE_MAX = 16 << 20 };
+enum { FILE_MAX = 16 << 20, FAMILIES_MAX = 64 };
+
+/* What was compared of each family, in the order of family_at. */
+static struct {
+    size_t references; /* on all instruction sets together */
+    double lowest;     /* cosine */
+} compared[FAMILIES_MAX];
 
 /* A folder and the file with what it should give. */
 struct reference {
@@ -90,8 +100,9 @@ static void compare_ids(const char *name, size_t text, const json_t *want,
             fail_msg("%s, text %zu: id %zu is %u", name, text, i, ids[i]);
 }
 
-static void compare_vector(const char *name, size_t text, const json_t *want,
-                           const float *vector, size_t width) {
+/* Gives the cosine. */
+static double compare_vector(const char *name, size_t text, const json_t *want,
+                             const float *vector, size_t width) {
     double dot = 0, ours = 0, theirs = 0, farthest = 0;
     assert_int_equal(json_array_size(want), width);
     for (size_t i = 0; i < width; i++) {
@@ -109,6 +120,7 @@ static void compare_vector(const char *name, size_t text, const json_t *want,
         fail_msg("%s, text %zu: cosine %.9f, length %.6f of the reference's, "
                  "farthest element %.3g",
                  name, text, cosine, length, farthest);
+    return cosine;
 }
 
 /* What member_cut makes of a vector is of unit length; sentence-transformers
@@ -126,11 +138,21 @@ static void make_unit(json_t *vector) {
                       __builtin_sqrt(sum)));
 }
 
+static void note(const struct family *family, double lowest) {
+    size_t i = 0;
+    while (family_at(i) != family)
+        i++;
+    assert_true(i < FAMILIES_MAX);
+    if (!compared[i].references++ || lowest < compared[i].lowest)
+        compared[i].lowest = lowest;
+}
+
 static void check_texts(const char *name, struct engine *engine,
                         const json_t *reference, const json_t *texts) {
     struct memory *memory = &engine->session->memory;
     const struct member *member = engine->member;
     struct error err = {0};
+    double lowest = 2;
     float *vector =
         memory_alloc(memory, member->spec.width, sizeof *vector, &err);
     for (size_t i = 0; i < json_array_size(texts); i++) {
@@ -148,9 +170,11 @@ static void check_texts(const char *name, struct engine *engine,
         json_t *want = json_array_get(json_object_get(reference, "vectors"), i);
         if (member->width < member->spec.width && member->spec.normalize)
             make_unit(want);
-        compare_vector(name, i, want, vector, member->width);
+        lowest = __builtin_fmin(
+            lowest, compare_vector(name, i, want, vector, member->width));
         tokens_free(&tokens);
     }
+    note(member->spec.family, lowest);
     memory_free(memory, vector);
 }
 
@@ -195,7 +219,63 @@ static void vectors_are_those_of_sentence_transformers(void **state) {
     for (const char *const *isa = device_isas(); *isa; isa++)
         for (size_t i = 0; i < count; i++)
             check_reference(&references[i], *isa);
-    print_message("%zu references equal on each instruction set\n", count);
+}
+
+/* ---- docs/models.md ----------------------------------------------------- */
+
+static size_t isas(void) {
+    size_t count = 0;
+    while (device_isas()[count])
+        count++;
+    return count;
+}
+
+/* A row of the table. The cosine is cut, not rounded: never more than it is. */
+static void table_row(size_t i, char *row, size_t capacity) {
+    const struct family *family = family_at(i);
+    size_t millionths = (size_t)(compared[i].lowest * 1e6);
+    snprintf(row, capacity, "| %s | `%s` | %s | %zu | %zu.%06zu |\n",
+             family->title, family->model_type, family->examples,
+             compared[i].references / isas(), millionths / 1000000,
+             millionths % 1000000);
+}
+
+static const char table_head[] =
+    "| family | `model_type` | such models | references | lowest cosine |\n"
+    "|---|---|---|---:|---:|\n";
+
+static void the_manual_has_every_family(void **state) {
+    (void)state;
+    static char text[1 << 16], row[1024];
+    FILE *file = fopen("docs/models.md", "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *at = strstr(text, table_head);
+    if (!at)
+        fail_msg("docs/models.md lacks the line\n%s", table_head);
+    at += strlen(table_head);
+    for (size_t i = 0; family_at(i); i++, at += strlen(row)) {
+        if (compared[i].references == 0)
+            fail_msg("%s was compared with nothing", family_at(i)->title);
+        table_row(i, row, sizeof row);
+        if (strncmp(at, row, strlen(row)) != 0)
+            fail_msg("docs/models.md should say here (see --table)\n%sbut says"
+                     "\n%.200s",
+                     row, at);
+    }
+    assert_int_not_equal(*at, '|');
+}
+
+static int print_table(void) {
+    char row[1024];
+    vectors_are_those_of_sentence_transformers(NULL);
+    fputs(table_head, stdout);
+    for (size_t i = 0; family_at(i); i++) {
+        table_row(i, row, sizeof row);
+        fputs(row, stdout);
+    }
+    return 0;
 }
 
 /* Folders that must be refused, and a word that the sentence must have. */
@@ -240,9 +320,12 @@ static void broken_models_are_refused_by_name(void **state) {
     }
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+    if (count == 2 && strcmp(arguments[1], "--table") == 0)
+        return print_table();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_those_of_sentence_transformers),
+        cmocka_unit_test(the_manual_has_every_family),
         cmocka_unit_test(broken_models_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

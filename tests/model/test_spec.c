@@ -1,0 +1,226 @@
+#define _GNU_SOURCE /* memmem */
+/* test_spec.c - what a config.json means for each family: what it leaves out,
+ * what is refused and by which name, and which tensors must then be there. */
+
+#include "model/fixture.h"
+
+/* FOLDER's config with the members of CHANGES (JSON) in it; null takes one
+ * away. */
+static bool read_changed(struct rig *r, const char *folder, const char *changes,
+                         struct error *err) {
+    rig_open_device(r, "cpu", 1, NULL);
+    rig_read(r, folder);
+    json_t *config = json_deep_copy(r->files->config);
+    json_t *other = json_loads(changes, 0, NULL);
+    const char *key;
+    json_t *value;
+    assert_non_null(other);
+    json_object_foreach(other, key, value) {
+        if (json_is_null(value))
+            json_object_del(config, key);
+        else
+            json_object_set(config, key, value);
+    }
+    json_decref(other);
+    r->deep.config = config;
+    return model_spec_read(&r->deep, &r->spec, err);
+}
+
+static void options_are_refused_by_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *folder, *changes, *word;
+        enum error_code code;
+    } cases[] = {
+        {"mpnet", "{\"relative_attention_num_buckets\": 16}",
+         "relative_attention_num_buckets", ERROR_UNSUPPORTED},
+        {"albert", "{\"inner_group_num\": 2}", "inner_group_num",
+         ERROR_UNSUPPORTED},
+        {"albert", "{\"num_hidden_groups\": 5}", "num_hidden_groups",
+         ERROR_INPUT},
+        {"albert", "{\"num_hidden_groups\": 0}", "num_hidden_groups",
+         ERROR_INPUT},
+        {"albert", "{\"embedding_size\": 0}", "embedding_size", ERROR_INPUT},
+        {"roberta", "{\"is_decoder\": true}", "is_decoder", ERROR_UNSUPPORTED},
+        {"electra", "{\"add_cross_attention\": true}", "add_cross_attention",
+         ERROR_UNSUPPORTED},
+        {"electra", "{\"position_embedding_type\": \"relative_key\"}",
+         "relative_key", ERROR_UNSUPPORTED},
+        {"roberta", "{\"pad_token_id\": 161}", "pad_token_id", ERROR_INPUT},
+        {"roberta", "{\"pad_token_id\": 4294967297}", "pad_token_id",
+         ERROR_INPUT},
+        {"roberta", "{\"pad_token_id\": \"1\"}", "pad_token_id", ERROR_INPUT},
+        {"mpnet", "{\"max_position_embeddings\": 2}", "max_position_embeddings",
+         ERROR_INPUT},
+        {"xlm_roberta", "{\"type_vocab_size\": 0}", "type_vocab_size",
+         ERROR_INPUT},
+        {"distilbert", "{\"dim\": null}", "dim", ERROR_INPUT},
+        {"distilbert", "{\"dim\": 31}", "dim", ERROR_INPUT},
+        {"distilbert", "{\"activation\": \"mish\"}", "activation",
+         ERROR_UNSUPPORTED},
+        {"distilbert", "{\"n_layers\": 5000}", "n_layers", ERROR_INPUT},
+        {"camembert", "{\"layer_norm_eps\": 2}", "layer_norm_eps", ERROR_INPUT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig r;
+        struct error err = {0};
+        if (read_changed(&r, cases[i].folder, cases[i].changes, &err) ||
+            err.code != cases[i].code || !strstr(err.message, cases[i].word) ||
+            !strstr(err.message, "config.json"))
+            fail_msg("%s with %s: %s", cases[i].folder, cases[i].changes,
+                     err.message);
+        rig_close(&r);
+    }
+}
+
+static struct model_spec changed(const char *folder, const char *changes) {
+    struct rig r;
+    struct error err = {0};
+    if (!read_changed(&r, folder, changes, &err))
+        fail_msg("%s with %s: %s", folder, changes, err.message);
+    struct model_spec spec = r.spec;
+    rig_close(&r);
+    return spec;
+}
+
+/* As in transformers' configuration classes. */
+static void what_a_config_leaves_out(void **state) {
+    (void)state;
+    struct model_spec s = changed("albert", "{}");
+    assert_int_equal(s.activation, ACTIVATION_GELU_TANH);
+    assert_int_equal(s.layers, 1);
+    assert_int_equal(s.depth, 4);
+    s = changed("albert", "{\"embedding_size\": null}");
+    assert_int_equal(s.embedding, 128);
+    s = changed("electra_small", "{\"embedding_size\": null}");
+    assert_int_equal(s.embedding, 128);
+    assert_true(s.projects);
+    assert_false(changed("electra", "{}").projects);
+    s = changed("roberta", "{\"pad_token_id\": null, "
+                           "\"type_vocab_size\": null}");
+    assert_int_equal(s.position_first, 2);
+    assert_int_equal(s.types, 2);
+    assert_int_equal(s.max_length, 160);
+    s = changed("roberta_pad", "{}");
+    assert_int_equal(s.position_first, 3);
+    assert_int_equal(s.pad, 2);
+    assert_int_equal(changed("mpnet_lm", "{}").pad, 1);
+    assert_int_equal(
+        changed("mpnet", "{\"relative_attention_num_buckets\": null}").buckets,
+        32);
+    assert_int_equal(changed("bf16", "{}").types, 2);
+    assert_false(changed("bf16", "{}").pad_has_no_position);
+    s = changed("distilbert", "{\"dim\": null, \"hidden_size\": 60}");
+    assert_int_equal(s.hidden, 60);
+    assert_int_equal(s.head_dim, 12);
+    assert_true(s.norm_epsilon < 1e-11f); /* the file says 0.05 */
+    /* fewer positions than the limit that is written beside them */
+    assert_int_equal(
+        changed("roberta", "{\"max_position_embeddings\": 102}").max_length,
+        100);
+}
+
+/* Python's int(i / (depth / groups)). */
+static void shared_layers_take_turns_as_upstream(void **state) {
+    (void)state;
+    static const struct {
+        size_t depth, layers;
+        const char *steps;
+    } cases[] = {
+        {4, 1, "0000"},        {7, 3, "0001122"}, {12, 5, "000112223344"},
+        {10, 4, "0001122233"}, {6, 6, "012345"},  {9, 7, "001233456"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct model_spec spec = {.depth = cases[i].depth,
+                                  .layers = cases[i].layers};
+        for (size_t step = 0; step < spec.depth; step++)
+            assert_int_equal(model_spec_layer(&spec, step),
+                             (size_t)(cases[i].steps[step] - '0'));
+    }
+}
+
+/* ---- tensors ------------------------------------------------------------ */
+
+/* In the header of the file at PATH, NAME with another first letter. */
+static void rename_tensor(const char *path, const char *name) {
+    char quoted[300], buffer[1 << 16];
+    snprintf(quoted, sizeof quoted, "\"%s\"", name);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    size_t count = fread(buffer, 1, sizeof buffer - 1, file);
+    const char *at =
+        memmem(buffer, count, quoted, strlen(quoted)); /* of the header */
+    if (!at)
+        fail_msg("%s: no %s", path, name);
+    assert_int_equal(fseek(file, at + 1 - buffer, SEEK_SET), 0);
+    fputc('~', file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void check_missing(const char *folder, size_t rule) {
+    struct rig r;
+    struct error err = {0};
+    char name[256], want[600];
+    rig_open(&r, "cpu", 1, folder, 1);
+    const char *pattern = r.spec.family->rules[rule].name;
+    const char *slot = strstr(pattern, "%zu");
+    bool applies = rule_applies(&r.spec, &r.spec.family->rules[rule]);
+    if (slot)
+        snprintf(name, sizeof name, "%.*s0%s", (int)(slot - pattern), pattern,
+                 slot + 3);
+    else
+        snprintf(name, sizeof name, "%s", pattern);
+    if (!weights_check(&r.memory, &r.spec, &r.deep, &err))
+        fail_msg("%s", err.message);
+    if (applies) {
+        rename_tensor(r.path, name);
+        snprintf(want, sizeof want, "missing %s; unexpected ~%s", name,
+                 name + 1);
+        if (weights_check(&r.memory, &r.spec, &r.deep, &err) ||
+            err.code != ERROR_INPUT || !strstr(err.message, want))
+            fail_msg("%s without %s: %s", folder, name, err.message);
+    }
+    rig_close(&r);
+}
+
+/* The first rule of each tells the prefix, and is as good a missing tensor. */
+static void every_tensor_is_missed_by_name(void **state) {
+    (void)state;
+    static const char *const folders[] = {
+        "mean", "distilbert", "mpnet", "electra_small", "camembert", "albert"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        struct rig r;
+        rig_open(&r, "cpu", 1, folders[i], 0);
+        size_t rules = r.spec.family->rules_count;
+        rig_close(&r);
+        for (size_t rule = 0; rule < rules; rule++)
+            check_missing(folders[i], rule);
+    }
+}
+
+static void a_projection_is_there_where_widths_differ(void **state) {
+    (void)state;
+    struct rig r;
+    struct error err = {0};
+    rig_open(&r, "cpu", 1, "electra", 1);
+    r.spec.projects = true;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "missing embeddings_project.weight"));
+    rig_close(&r);
+    rig_open(&r, "cpu", 1, "electra_small", 1);
+    r.spec.projects = false;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "unexpected embeddings_project."));
+    rig_close(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_are_refused_by_name),
+        cmocka_unit_test(what_a_config_leaves_out),
+        cmocka_unit_test(shared_layers_take_turns_as_upstream),
+        cmocka_unit_test(every_tensor_is_missed_by_name),
+        cmocka_unit_test(a_projection_is_there_where_widths_differ),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -232,8 +232,8 @@ static void restore_layers(struct ladder *ladder, struct station *station,
     struct weights_placement placement = {.resident =
                                               job->member->charged.layers,
                                           .shape = &job->member->charged};
-    if (!resident)
-        return;
+    if (!resident || resident->placement.resident >= placement.resident)
+        return; /* it came back whole */
     size_t tokens = resident->tokens;
     struct weights_placement before = resident->placement;
     station_clear(station);

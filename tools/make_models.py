@@ -117,6 +117,10 @@ LENGTHS += ["<pad>", "[PAD]", "the <pad> of<pad><pad> and", "[PAD] is [PAD]",
             TEXTS[0], TEXTS[6], TEXTS[10], TEXTS[22], TEXTS[25]]
 
 
+LONG_NAME = "texts-long.json"
+LONG = [words(n - 2) for n in (383, 384, 385, 511, 512, 513, 700)]
+
+
 def vocabulary(cased, special=SPECIAL):
     """Token to id: special tokens, characters, pieces, words."""
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
@@ -514,7 +518,8 @@ def subfolder(folder):
 FAIRSEQ = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
-def family_tokenizer(folder, special=SPECIAL, template="", types=True):
+def family_tokenizer(folder, special=SPECIAL, template="", types=True,
+                     limit=LIMIT):
     """TEMPLATE: what stands around the text if not [CLS] and [SEP]."""
     vocab = vocabulary(False, special)
     names = (dict(pad="[PAD]", unk="[UNK]", cls="[CLS]", sep="[SEP]",
@@ -534,7 +539,7 @@ def family_tokenizer(folder, special=SPECIAL, template="", types=True):
     made.save(str(folder / "tokenizer.json"))
     write_json(folder / "tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": LIMIT,
+        "model_max_length": limit,
         "model_input_names": ["input_ids", "attention_mask"]
                              + (["token_type_ids"] if types else []),
         **{n + "_token": t for n, t in names.items()}})
@@ -558,13 +563,14 @@ def family_config(model_type, hidden=30, heads=5, inter=50, layers=2, **other):
     }
 
 
-def family(folder, config, weights, special=SPECIAL, template="", types=True):
+def family(folder, config, weights, special=SPECIAL, template="", types=True,
+           limit=LIMIT):
     """Hidden states stand in the vectors as they are: first, greatest, mean."""
     write_json(folder / "config.json", config)
-    family_tokenizer(folder, special, template, types)
+    family_tokenizer(folder, special, template, types, limit)
     write_weights(folder, weights.tensors)
     write_json(folder / "sentence_bert_config.json",
-               {"max_seq_length": LIMIT, "do_lower_case": False})
+               {"max_seq_length": limit, "do_lower_case": False})
     old_pooling(folder, config.get("hidden_size") or config["dim"],
                 "cls_token", "mean_tokens", "max_tokens")
     write_modules(folder, ("", OLD + "Transformer"),
@@ -648,6 +654,14 @@ def mpnet_lm(folder):
     w.norm("lm_head.layer_norm", hidden)
     w.add("lm_head.bias", config["vocab_size"], scale=0.2)
     family(folder, config, w, FAIRSEQ, types=False)
+
+
+def mpnet_long(folder):
+    # The published limit: distances far past the last bucket.
+    config = family_config("mpnet", hidden=24, heads=2, inter=36,
+                           max_position_embeddings=514)
+    family(folder, config, mpnet_weights(config, 62), FAIRSEQ, types=False,
+           limit=512)
 
 
 BERT_LAYER = ["attention.self.query", "attention.self.key",
@@ -764,10 +778,12 @@ def albert_groups(folder):
     family(folder, config, w)
 
 
-FAMILIES = [distilbert, mpnet, mpnet_lm, electra, electra_small, electra_wide,
-            roberta, roberta_pad, xlm_roberta, camembert, albert, albert_groups]
+FAMILIES = [distilbert, mpnet, mpnet_lm, mpnet_long, electra, electra_small,
+            electra_wide, roberta, roberta_pad, xlm_roberta, camembert, albert,
+            albert_groups]
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
+mpnet_long.texts = (LONG_NAME, LONG)
 
 
 # Models that nobody may run. They have no reference.
@@ -885,7 +901,8 @@ def references(make):
 
 def write_all(target, names):
     target.mkdir(parents=True, exist_ok=True)
-    for name, texts in ((TEXTS_NAME, TEXTS), (LENGTHS_NAME, LENGTHS)):
+    for name, texts in ((TEXTS_NAME, TEXTS), (LENGTHS_NAME, LENGTHS),
+                        (LONG_NAME, LONG)):
         (target / name).write_text(
             "[\n" + ",\n".join(json.dumps(t, ensure_ascii=False)
                                for t in texts) + "\n]\n")

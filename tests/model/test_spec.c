@@ -58,6 +58,8 @@ static void options_are_refused_by_name(void **state) {
         {"distilbert", "{\"dim\": 31}", "dim", ERROR_INPUT},
         {"distilbert", "{\"activation\": \"mish\"}", "activation",
          ERROR_UNSUPPORTED},
+        {"mpnet", "{\"hidden_act\": \"quick_gelu\"}", "quick_gelu",
+         ERROR_UNSUPPORTED},
         {"distilbert", "{\"n_layers\": 5000}", "n_layers", ERROR_INPUT},
         {"camembert", "{\"layer_norm_eps\": 2}", "layer_norm_eps", ERROR_INPUT},
     };
@@ -90,6 +92,11 @@ static void what_a_config_leaves_out(void **state) {
     assert_int_equal(s.activation, ACTIVATION_GELU_TANH);
     assert_int_equal(s.layers, 1);
     assert_int_equal(s.depth, 4);
+    /* one function by many names, and another that looks like it */
+    s = changed("albert", "{\"hidden_act\": \"gelu_fast\"}");
+    assert_int_equal(s.activation, ACTIVATION_GELU_TANH);
+    s = changed("albert", "{\"hidden_act\": \"gelu_python\"}");
+    assert_int_equal(s.activation, ACTIVATION_GELU);
     s = changed("albert", "{\"embedding_size\": null}");
     assert_int_equal(s.embedding, 128);
     s = changed("electra_small", "{\"embedding_size\": null}");

@@ -1,5 +1,6 @@
 #include "run/artefacts.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "run/artefact_set.h"
 #include "run/pass.h"
 
-enum { PROGRESS_MS = 200 };
+enum { PROGRESS_MS = 200, LEFT_OUT_LOGGED = 20 };
 
 /* One array on its way to disk, and what its rows are like. */
 struct array {
@@ -232,9 +233,17 @@ static void list_left_out(struct artefacts *a, const struct chunk *chunk) {
         json_array_append_new(
             a->left_out_chunks,
             json_stringn(chunk->chunk_id.data, chunk->chunk_id.size));
-    event_log(a->sink, LOG_ERROR,
-              "%s: chunk %.*s has no sound vector and is in no output",
-              a->intake->collection->name, STR_ARG(chunk->chunk_id));
+    if (a->left_out <= LEFT_OUT_LOGGED)
+        event_log(a->sink, LOG_ERROR,
+                  "%s: chunk %.*s has no sound vector and is in no output",
+                  a->intake->collection->name, STR_ARG(chunk->chunk_id));
+}
+
+static void count_left_out(const struct artefacts *a) {
+    if (a->left_out > LEFT_OUT_LOGGED)
+        event_log(a->sink, LOG_ERROR,
+                  "%s: and %" PRIu64 " more chunks without a sound vector",
+                  a->intake->collection->name, a->left_out - LEFT_OUT_LOGGED);
 }
 
 static void tell_progress(const struct writing *w, uint64_t done) {
@@ -439,6 +448,7 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
                 (a->left_out || artefact_set_complete(a, err));
     if (fine)
         tell_progress(&w, a->points);
+    count_left_out(a);
     close_writing(&w);
     if (!fine) { /* whatever was written is not a set */
         json_decref(a->files);

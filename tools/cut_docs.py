@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "examples" / "chunks"
 COLLECTIONS = {
     "Guide": ["README.md", "docs/chunks.md", "docs/events.md",
-              "docs/models.md", "docs/names.md", "docs/outputs.md"],
+              "docs/hub.md", "docs/memory.md", "docs/models.md",
+              "docs/names.md", "docs/outputs.md", "docs/sim.md"],
     "Development": ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"],
 }
 CHARACTERS_MAX = 500

@@ -426,6 +426,39 @@ static bool sequential_round(struct schedule *s, unsigned window, bool *going,
     return true;
 }
 
+static void leave_elsewhere(struct schedule *s, const struct station *home,
+                            const struct member *member) {
+    for (size_t i = 0; i < s->session->stations_count; i++) {
+        struct station *station = &s->session->stations[i];
+        struct resident *resident = station_resident(station, member);
+        if (resident && station != home)
+            stations_put_away(s->sink, station, resident);
+    }
+}
+
+/* A model that pressure drove away, and that had nothing to do when it ended,
+ * is taken back before its next window if there is room now. */
+static void come_home(struct schedule *s, struct turn *turn) {
+    const struct member *member = turn->pass.member;
+    for (size_t i = 0; i < s->team.homes_count; i++) {
+        const struct plan_home *home = &s->team.homes[i];
+        struct station *station = &s->session->stations[home->station];
+        struct plan_home now;
+        if (home->member != member || station->lost ||
+            station->given_up_count || station_resident(station, member))
+            continue;
+        if (!plan_on_station(
+                s->session, member, home->station, home->tokens, home->longest,
+                memory_live(station->device->account), &now, NULL) ||
+            !now.tokens || !bring(s, turn, &now, NULL))
+            continue;
+        leave_elsewhere(s, station, member);
+        turn->job.paused = false;
+        tell_place(s, turn, station, "model_moved",
+                   "there is room again where it belongs");
+    }
+}
+
 /* All models read a window each, and work on them at once. */
 static bool simultaneous_round(struct schedule *s, struct job *jobs,
                                bool *going, struct error *err) {
@@ -441,6 +474,7 @@ static bool simultaneous_round(struct schedule *s, struct job *jobs,
         } else if (!turn->pass.window.count) {
             turn_close(turn, &s->team, &failure);
         } else {
+            come_home(s, turn);
             jobs[shift.jobs_count++] = turn->job;
         }
     }

@@ -288,6 +288,43 @@ static void a_companion_moves_to_the_cpu(void **state) {
 }
 
 /* No room on the CPU either: so much of it shall stay free. */
+/* It has done its window on the CPU when the pressure ends, and the next
+ * window is another shift. */
+static void a_companion_is_home_for_the_next_window(void **state) {
+    struct trial t;
+    struct trial_terms terms = {.models = "mean,dense",
+                                .budget = 512,
+                                .account = LARGE,
+                                .devices = "sim:t4",
+                                .mode = MODE_SIMULTANEOUS,
+                                .texts = 68000,
+                                .words = 2,
+                                .script = "{\"device\":\"sim:t4\","
+                                          "\"at_submit\":1,"
+                                          "\"delay_ms\":12}\n"
+                                          "{\"device\":\"sim:t4\","
+                                          "\"at_submit\":20,"
+                                          "\"take_bytes\":9400000000}\n"
+                                          "{\"device\":\"sim:t4\","
+                                          "\"at_submit\":560,"
+                                          "\"give_bytes\":9400000000}\n"
+                                          "{\"device\":\"sim:t4\","
+                                          "\"at_submit\":560,"
+                                          "\"delay_ms\":0}\n"};
+    (void)state;
+    trial_run_well(&t, &terms);
+    assert_true(trial_find(&t, "cpu_fallback", 0) != SIZE_MAX);
+    const json_t *event, *last = NULL;
+    size_t i;
+    json_array_foreach(t.events, i, event) {
+        if (!strcmp(text_of(event, "type"), "batch_completed") &&
+            !strcmp(text_of(event, "model"), "dense"))
+            last = event;
+    }
+    assert_string_equal(text_of(last, "device"), "sim:t4");
+    trial_end(&t);
+}
+
 static void a_companion_waits_and_goes_on(void **state) {
     struct trial calm, t;
     size_t at = 0;
@@ -354,6 +391,7 @@ int main(void) {
         cmocka_unit_test(a_model_does_not_come_and_go),
         cmocka_unit_test(a_companion_moves_to_the_next_card),
         cmocka_unit_test(a_companion_moves_to_the_cpu),
+        cmocka_unit_test(a_companion_is_home_for_the_next_window),
         cmocka_unit_test(a_companion_waits_and_goes_on),
         cmocka_unit_test(steps_come_in_order),
     };

@@ -223,6 +223,18 @@ static bool put_content(struct run *run, struct str text) {
     return end_segment(run);
 }
 
+/* A text that cannot go through windows. */
+static bool put_whole(struct run *run, struct str text) {
+    struct stages_room room = {.out = run->out,
+                               .begin = run->begin,
+                               .most = run->most,
+                               .count = run->count};
+    bool fine = stages_encode(run->tokenizer, run->scratch->stages, text, &room,
+                              run->err);
+    run->cut = room.cut;
+    return fine;
+}
+
 static void put_specials(struct tokens *out, const uint32_t *ids,
                          size_t count) {
     if (count)
@@ -253,8 +265,9 @@ bool tokenizer_encode(const struct tokenizer *tokenizer,
                       .begin = out->count,
                       .most = limit ? limit - specials : SIZE_MAX,
                       .count = count == TOKENIZER_COUNT};
-    if (!put_content(&run, text) ||
-        !tokens_reserve(out, template->after_count, err)) {
+    bool fine =
+        tokenizer->stages ? put_whole(&run, text) : put_content(&run, text);
+    if (!fine || !tokens_reserve(out, template->after_count, err)) {
         strbuf_free(&scratch->text);
         out->count = before;
         return false;

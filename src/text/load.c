@@ -10,17 +10,38 @@
  * file, and would cost memory by its size alone. */
 enum { IDS_MAX = 1 << 22 };
 
+/* A Sequence of one part is that part. */
+static const char *type_of(const json_t *part, const char *members) {
+    const json_t *list = json_object_get(part, members);
+    const char *type = json_string_value(json_object_get(part, "type"));
+    if (type && strcmp(type, "Sequence") == 0 && json_array_size(list) == 1)
+        return type_of(json_array_get(list, 0), "");
+    return type ? type : "";
+}
+
+/* Whether all parts are BERT's, which can be run through windows. */
+static bool is_bert(const json_t *root) {
+    const json_t *normalizer = json_object_get(root, "normalizer");
+    const json_t *pretokenizer = json_object_get(root, "pre_tokenizer");
+    const char *model = type_of(json_object_get(root, "model"), "");
+    bool fine =
+        !normalizer || json_is_null(normalizer) ||
+        strcmp(type_of(normalizer, "normalizers"), "BertNormalizer") == 0;
+    return fine && (!*model || strcmp(model, "WordPiece") == 0) &&
+           strcmp(type_of(pretokenizer, "pretokenizers"), "BertPreTokenizer") ==
+               0;
+}
+
 /* LOWER: with a Lowercase before the file's own. It changes nothing but the
  * case, so it may as well come last, where ours is; strip_accents: null still
  * follows the file. */
-static bool load_normalizer(struct normalizer *normalizer, const json_t *root,
-                            bool lower, const char *name, struct error *err) {
+static bool load_bert(struct tokenizer *tokenizer, const json_t *root,
+                      bool lower, const char *name, struct error *err) {
+    struct normalizer *normalizer = &tokenizer->normalizer;
     struct part part;
     if (!part_open(&part, root, "normalizer", "normalizers", name, err))
         return false;
     bool fine = true;
-    if (part.json && strcmp(part.type, "BertNormalizer") != 0)
-        return part_unsupported(&part, "BertNormalizer", err);
     if (part.json) {
         fine = part_bool(&part, "clean_text", &normalizer->clean_text, err) &&
                part_bool(&part, "handle_chinese_chars",
@@ -32,19 +53,23 @@ static bool load_normalizer(struct normalizer *normalizer, const json_t *root,
     }
     normalizer->lowercase |= lower;
     normalize_prepare(normalizer);
+    pretokenize_prepare(&tokenizer->pretokenizer);
     return fine;
 }
 
-static bool load_pretokenizer(struct pretokenizer *pretokenizer,
-                              const json_t *root, const char *name,
-                              struct error *err) {
-    struct part part;
-    if (!part_open(&part, root, "pre_tokenizer", "pretokenizers", name, err))
-        return false;
-    if (strcmp(part.type, "BertPreTokenizer") != 0)
-        return part_unsupported(&part, "BertPreTokenizer", err);
-    pretokenize_prepare(pretokenizer);
-    return true;
+static bool load_steps(struct tokenizer *tokenizer, const json_t *root,
+                       bool lower, const char *name, struct error *err) {
+    if (is_bert(root))
+        return load_bert(tokenizer, root, lower, name, err);
+    struct stages *stages = stages_create(tokenizer->memory, err);
+    tokenizer->stages = stages;
+    return stages &&
+           normalizers_load(&stages->normalizers,
+                            json_object_get(root, "normalizer"), lower, name,
+                            tokenizer->memory, &tokenizer->arena, err) &&
+           pretokenizers_load(&stages->pretokenizers,
+                              json_object_get(root, "pre_tokenizer"), name,
+                              tokenizer->memory, &tokenizer->arena, err);
 }
 
 /* The largest id of the vocabulary, plus one. */
@@ -113,26 +138,79 @@ static bool load_wordpiece(struct wordpiece *wordpiece, const struct part *part,
                      part->name, unknown.data);
 }
 
-static bool load_model(struct tokenizer *tokenizer, const json_t *root,
-                       size_t added, const char *name, struct error *err) {
-    struct part part;
-    if (!part_open(&part, root, "model", NULL, name, err))
-        return false;
-    if (!part.json || (*part.type && strcmp(part.type, "WordPiece") != 0))
-        return part_unsupported(&part, "WordPiece", err);
-    const json_t *vocab = json_object_get(part.json, "vocab");
-    if (!json_is_object(vocab))
-        return error_set(err, ERROR_INPUT,
-                         "%s: the model's \"vocab\" is not an object", name);
-    size_t end;
-    if (!vocab_ids(vocab, name, &end, err))
-        return false;
+/* Room for the names of END ids and of ADDED tokens. */
+static bool make_names(struct tokenizer *tokenizer, size_t end, size_t added,
+                       size_t count, struct error *err) {
     tokenizer->tokens = memory_zalloc(tokenizer->memory, end + added,
                                       sizeof *tokenizer->tokens, err);
     tokenizer->vocab_size = end;
-    tokenizer->vocab_count = json_object_size(vocab);
-    return tokenizer->tokens && load_vocab(tokenizer, vocab, name, err) &&
-           load_wordpiece(&tokenizer->wordpiece, &part, err);
+    tokenizer->vocab_count = count;
+    return tokenizer->tokens;
+}
+
+/* A vocabulary that is a table of ids. */
+static bool load_table(struct tokenizer *tokenizer, const struct part *part,
+                       size_t added, struct error *err) {
+    const json_t *vocab = json_object_get(part->json, "vocab");
+    if (!json_is_object(vocab))
+        return error_set(err, ERROR_INPUT,
+                         "%s: the model's \"vocab\" is not an object",
+                         part->name);
+    size_t end;
+    return vocab_ids(vocab, part->name, &end, err) &&
+           make_names(tokenizer, end, added, json_object_size(vocab), err) &&
+           load_vocab(tokenizer, vocab, part->name, err);
+}
+
+/* One that is a list of pieces and scores. */
+static bool load_list(struct tokenizer *tokenizer, const struct part *part,
+                      size_t added, struct error *err) {
+    const json_t *vocab = json_object_get(part->json, "vocab");
+    size_t count = json_array_size(vocab);
+    if (!json_is_array(vocab) || count > IDS_MAX)
+        return error_set(err, ERROR_INPUT,
+                         "%s: the model's \"vocab\" is not a list of at most "
+                         "%d pieces",
+                         part->name, IDS_MAX);
+    if (!make_names(tokenizer, count, added, count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *text = json_array_get(json_array_get(vocab, i), 0);
+        struct str piece = {json_string_value(text), json_string_length(text)};
+        if (!json_is_string(text))
+            return error_set(err, ERROR_INPUT,
+                             "%s: piece %zu of the model's \"vocab\" is not a "
+                             "text and a score",
+                             part->name, i);
+        if (!name_id(tokenizer, piece, (uint32_t)i, part->name, err) ||
+            !trie_put(&tokenizer->wordpiece.vocab, piece, (uint32_t)i, err))
+            return false;
+    }
+    return true;
+}
+
+static bool load_model(struct tokenizer *tokenizer, const json_t *root,
+                       size_t added, const char *name, struct error *err) {
+    struct stages *stages = tokenizer->stages;
+    struct trie *vocab = &tokenizer->wordpiece.vocab;
+    struct part part;
+    if (!part_open(&part, root, "model", NULL, name, err))
+        return false;
+    if (part.json && (!*part.type || strcmp(part.type, "WordPiece") == 0))
+        return load_table(tokenizer, &part, added, err) &&
+               load_wordpiece(&tokenizer->wordpiece, &part, err);
+    if (part.json && strcmp(part.type, "BPE") == 0) {
+        stages->model = STAGES_BPE;
+        return load_table(tokenizer, &part, added, err) &&
+               bpe_load(&stages->bpe, &part, vocab, &tokenizer->arena, err);
+    }
+    if (part.json && strcmp(part.type, "Unigram") == 0) {
+        stages->model = STAGES_UNIGRAM;
+        return load_list(tokenizer, &part, added, err) &&
+               unigram_load(&stages->unigram, &part, vocab,
+                            tokenizer->vocab_count, err);
+    }
+    return part_unsupported(&part, "WordPiece, BPE and Unigram are", err);
 }
 
 /* Hugging Face does not read an added token's id: it is the vocabulary's, or
@@ -176,8 +254,7 @@ static bool index_added(struct tokenizer *tokenizer, uint32_t index,
     struct str pattern = token->content;
     bool fine = true;
     if (token->normalized) {
-        fine = tokenizer_normalize(&tokenizer->normalizer, token->content, &buf,
-                                   err);
+        fine = tokenizer_normalize(tokenizer, token->content, &buf, err);
         pattern = strbuf_str(&buf);
     }
     uint32_t other;
@@ -236,8 +313,7 @@ static bool load_parts(struct tokenizer *tokenizer, const json_t *root,
         return error_set(err, ERROR_INPUT,
                          "%s: \"added_tokens\" has more than %d entries", name,
                          IDS_MAX);
-    return load_normalizer(&tokenizer->normalizer, root, lower, name, err) &&
-           load_pretokenizer(&tokenizer->pretokenizer, root, name, err) &&
+    return load_steps(tokenizer, root, lower, name, err) &&
            load_model(tokenizer, root, json_array_size(added), name, err) &&
            load_added(tokenizer, added, name, err) &&
            template_load(&tokenizer->template, root, tokenizer->vocab_size,

@@ -46,13 +46,55 @@ bool part_unsupported(const struct part *part, const char *supported,
                       struct error *err) {
     if (!part->json)
         return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: there is no %s, and only %s is supported: use a "
-                         "model with a BERT tokenizer",
+                         "%s: there is no %s; only %s supported: use another "
+                         "model",
                          part->name, part->what, supported);
     return error_set(err, ERROR_UNSUPPORTED,
-                     "%s: the %s \"%.64s\" is not supported, only %s is: use a "
-                     "model with a BERT tokenizer",
+                     "%s: the %s \"%.64s\" is not supported, only %s: use "
+                     "another model",
                      part->name, part->what, part->type, supported);
+}
+
+bool part_of(struct part *part, const json_t *json, const char *what,
+             const char *name, struct error *err) {
+    *part = (struct part){json, what, name, ""};
+    if (!json_is_object(json))
+        return error_set(err, ERROR_INPUT, "%s: a %s is not an object", name,
+                         what);
+    return read_type(part, err);
+}
+
+const json_t *part_list(const struct part *part, const char *members,
+                        bool shallow, struct error *err) {
+    const json_t *list = json_object_get(part->json, members);
+    if (!shallow)
+        error_set(err, ERROR_UNSUPPORTED,
+                  "%s: the %s has Sequences too deep in one another",
+                  part->name, part->what);
+    else if (!json_is_array(list))
+        error_set(err, ERROR_INPUT,
+                  "%s: the %s \"Sequence\" has no list \"%s\"", part->name,
+                  part->what, members);
+    return shallow && json_is_array(list) ? list : NULL;
+}
+
+bool part_pattern(const struct part *part, struct memory *memory,
+                  struct pattern **pattern, struct error *err) {
+    const json_t *json = json_object_get(part->json, "pattern");
+    const json_t *string = json_object_get(json, "String");
+    const json_t *regex = json_object_get(json, "Regex");
+    const json_t *either = string ? string : regex;
+    struct str text = {json_string_value(either), json_string_length(either)};
+    if (!json_is_string(either))
+        return error_set(err, ERROR_INPUT,
+                         "%s: the %s \"%.64s\" has no \"pattern\" that is a "
+                         "String or a Regex",
+                         part->name, part->what, part->type);
+    /* Nothing is found everywhere: a matter for PCRE2. */
+    *pattern = string && text.size
+                   ? pattern_string(memory, text, err)
+                   : pattern_regex(memory, text, part->name, err);
+    return *pattern;
 }
 
 static bool missing(const struct part *part, const char *key,
@@ -76,6 +118,18 @@ bool part_text(const struct part *part, const char *key, struct str *out,
         return missing(part, key, err);
     *out = (struct str){json_string_value(value), json_string_length(value)};
     return true;
+}
+
+bool part_text_or_none(const struct part *part, const char *key,
+                       struct str *out, struct error *err) {
+    const json_t *value = json_object_get(part->json, key);
+    *out = (struct str){NULL, 0};
+    if (!value || json_is_null(value))
+        return true;
+    if (part_text(part, key, out, NULL))
+        return true;
+    return error_set(err, ERROR_INPUT, "%s: the %s's \"%s\" is not a text",
+                     part->name, part->what, key);
 }
 
 bool part_id(const json_t *value, size_t limit, const char *of,

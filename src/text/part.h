@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "text/pattern.h"
 
 /* Where a part stands, for messages. */
 struct part {
@@ -32,6 +33,20 @@ bool part_bool(const struct part *part, const char *key, bool *out,
                struct error *err);
 bool part_text(const struct part *part, const char *key, struct str *out,
                struct error *err);
+
+/* PART is JSON itself, which must be an object with a type. */
+bool part_of(struct part *part, const json_t *json, const char *what,
+             const char *name, struct error *err);
+/* A Sequence's list MEMBERS; NULL and ERR if it is none, or not SHALLOW. */
+const json_t *part_list(const struct part *part, const char *members,
+                        bool shallow, struct error *err);
+/* Member "pattern": {"String"} or {"Regex"}. The caller owns it. */
+bool part_pattern(const struct part *part, struct memory *memory,
+                  struct pattern **pattern, struct error *err);
+
+/* One that may be missing or null: OUT's data is NULL then. */
+bool part_text_or_none(const struct part *part, const char *key,
+                       struct str *out, struct error *err);
 
 /* A token id: a whole number from 0 to below LIMIT. OF says whose. */
 bool part_id(const json_t *value, size_t limit, const char *of,

@@ -6,7 +6,7 @@
 
 #include "text/part.h"
 
-enum { SPECIALS_MAX = 1024 }; /* ids around one text */
+enum { SPECIALS_MAX = 1024 /* ids around one text */, SEQUENCE_DEPTH = 8 };
 
 struct building {
     struct part part;
@@ -98,23 +98,57 @@ static bool keep(struct template *made, const struct building *building,
     return true;
 }
 
+/* What ONE puts around a text. `tokenizers` takes the parts that one processor
+ * made for two texts in the next, so there is no right answer for two. */
+static bool take(struct building *all, const struct building *one,
+                 struct error *err) {
+    if (all->before != SIZE_MAX)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: two parts of the post_processor put special "
+                         "tokens around a text, and only one can: use another "
+                         "model",
+                         all->part.name);
+    memcpy(all->ids, one->ids, one->count * sizeof *all->ids);
+    all->count = one->count;
+    all->before = one->before;
+    return true;
+}
+
+static bool add_processor(struct building *all, const json_t *json, int depth,
+                          struct error *err) {
+    struct building one = {.vocab = all->vocab, .before = SIZE_MAX};
+    struct part *part = &one.part;
+    if (!part_of(part, json, "post_processor", all->part.name, err))
+        return false;
+    if (strcmp(part->type, "Sequence") == 0) {
+        const json_t *list =
+            part_list(part, "processors", depth < SEQUENCE_DEPTH, err);
+        bool fine = list;
+        for (size_t i = 0; fine && i < json_array_size(list); i++)
+            fine = add_processor(all, json_array_get(list, i), depth + 1, err);
+        return fine;
+    }
+    if (strcmp(part->type, "ByteLevel") == 0)
+        return true; /* it moves offsets, and we have none */
+    if (strcmp(part->type, "TemplateProcessing") == 0)
+        return template_processing(&one, err) && take(all, &one, err);
+    if (strcmp(part->type, "BertProcessing") == 0 ||
+        strcmp(part->type, "RobertaProcessing") == 0)
+        return bert_processing(&one, err) && take(all, &one, err);
+    return part_unsupported(part,
+                            "TemplateProcessing, BertProcessing, "
+                            "RobertaProcessing and ByteLevel are",
+                            err);
+}
+
 bool template_load(struct template *made, const json_t *root, size_t vocab,
                    const char *name, struct arena *arena, struct error *err) {
-    struct building building = {.vocab = vocab, .before = SIZE_MAX};
-    struct part *part = &building.part;
-    if (!part_open(part, root, "post_processor", "processors", name, err))
+    struct building all = {.vocab = vocab, .before = SIZE_MAX};
+    if (!part_open(&all.part, root, "post_processor", NULL, name, err))
         return false;
-    bool fine;
-    if (!part->json) {
-        building.before = 0;
-        fine = true;
-    } else if (strcmp(part->type, "TemplateProcessing") == 0) {
-        fine = template_processing(&building, err);
-    } else if (strcmp(part->type, "BertProcessing") == 0) {
-        fine = bert_processing(&building, err);
-    } else {
-        fine =
-            part_unsupported(part, "TemplateProcessing or BertProcessing", err);
-    }
-    return fine && keep(made, &building, arena, err);
+    if (all.part.json && !add_processor(&all, all.part.json, 0, err))
+        return false;
+    if (all.before == SIZE_MAX)
+        all.before = 0;
+    return keep(made, &all, arena, err);
 }

@@ -1,5 +1,6 @@
-/* template.h - the special tokens around a single text, as TemplateProcessing
- * or BertProcessing writes them. */
+/* template.h - the special tokens around a single text, as TemplateProcessing,
+ * BertProcessing and RobertaProcessing write them, alone or in a Sequence
+ * with others that add nothing. */
 
 #ifndef TEXT_TEMPLATE_H
 #define TEXT_TEMPLATE_H

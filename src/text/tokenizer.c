@@ -62,6 +62,7 @@ struct tokenizer *tokenizer_create_lower(struct memory *memory, struct str json,
 void tokenizer_free(struct tokenizer *tokenizer) {
     if (!tokenizer)
         return;
+    stages_free(tokenizer->stages, tokenizer->memory);
     trie_free(&tokenizer->wordpiece.vocab);
     added_set_free(&tokenizer->raw);
     added_set_free(&tokenizer->normalized);
@@ -73,7 +74,6 @@ void tokenizer_free(struct tokenizer *tokenizer) {
 struct tokenizer_scratch *tokenizer_scratch_create(
     const struct tokenizer *tokenizer, struct memory *memory,
     struct error *err) {
-    (void)tokenizer;
     struct tokenizer_scratch *scratch =
         memory_zalloc(memory, 1, sizeof *scratch, err);
     if (!scratch)
@@ -82,7 +82,11 @@ struct tokenizer_scratch *tokenizer_scratch_create(
     scratch->marks.memory = memory;
     scratch->text = strbuf_make(memory);
     scratch->tokens = tokens_make(memory);
-    return scratch;
+    if (!tokenizer->stages ||
+        (scratch->stages = stages_scratch_create(memory, err)))
+        return scratch;
+    tokenizer_scratch_free(scratch);
+    return NULL;
 }
 
 /* Normalising rarely makes a window of text more than four times as long. */
@@ -101,6 +105,7 @@ bool tokenizer_scratch_reserve(const struct tokenizer *tokenizer,
 void tokenizer_scratch_free(struct tokenizer_scratch *scratch) {
     if (!scratch)
         return;
+    stages_scratch_free(scratch->stages);
     memory_free(scratch->memory, scratch->marks.codes);
     strbuf_free(&scratch->text);
     tokens_free(&scratch->tokens);
@@ -134,10 +139,12 @@ size_t tokenizer_special_count(const struct tokenizer *tokenizer) {
     return tokenizer->template.before_count + tokenizer->template.after_count;
 }
 
-bool tokenizer_normalize(const struct normalizer *normalizer, struct str text,
+bool tokenizer_normalize(const struct tokenizer *tokenizer, struct str text,
                          struct strbuf *out, struct error *err) {
+    if (tokenizer->stages)
+        return stages_normalize(tokenizer->stages, text, out, err);
     struct normalize_marks marks = {.memory = out->memory};
-    normalize_add(normalizer, &marks, text, out);
+    normalize_add(&tokenizer->normalizer, &marks, text, out);
     normalize_end(&marks, out);
     memory_free(marks.memory, marks.codes);
     return strbuf_ok(out, err);

@@ -8,6 +8,7 @@
 #include "text/added_tokens.h"
 #include "text/normalize.h"
 #include "text/pretokenize.h"
+#include "text/stages.h"
 #include "text/template.h"
 #include "text/tokenizer.h"
 #include "text/wordpiece.h"
@@ -17,6 +18,7 @@ enum { WINDOW_BYTES = 8192 }; /* of raw text that is worked on at a time */
 struct tokenizer {
     struct memory *memory; /* borrowed */
     struct arena arena;    /* texts of tokens, the template */
+    struct stages *stages; /* owned; NULL: BERT's parts, the next two */
     struct normalizer normalizer;
     struct pretokenizer pretokenizer;
     struct wordpiece wordpiece;
@@ -33,8 +35,9 @@ struct tokenizer {
 struct tokenizer_scratch {
     struct memory *memory; /* borrowed */
     struct normalize_marks marks;
-    struct strbuf text;   /* normalised and not cut into words yet */
-    struct tokens tokens; /* of this thread's texts in a batch */
+    struct strbuf text;            /* normalised and not cut into words yet */
+    struct tokens tokens;          /* of this thread's texts in a batch */
+    struct stages_scratch *stages; /* owned; NULL: BERT's parts */
 };
 
 /* Room for EXTRA more ids. */
@@ -46,7 +49,7 @@ bool tokenizer_load(struct tokenizer *tokenizer, struct str json, bool lower,
                     const char *name, struct error *err);
 
 /* The normalised form of a short text, appended to OUT. */
-bool tokenizer_normalize(const struct normalizer *normalizer, struct str text,
+bool tokenizer_normalize(const struct tokenizer *tokenizer, struct str text,
                          struct strbuf *out, struct error *err);
 
 #endif

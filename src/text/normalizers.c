@@ -1,0 +1,292 @@
+/* normalizers.c - see normalizers.h. */
+
+#include "text/normalizers.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/utf8.h"
+#include "text/part.h"
+#include "text/unicode_sets.h"
+
+enum { SEQUENCE_DEPTH = 8 };
+
+struct loading {
+    struct normalizers *to;
+    const char *name;
+    struct arena *arena;
+    struct error *err;
+};
+
+static bool load_bert(struct loading *loading, const struct part *part,
+                      struct normalizer_step *step) {
+    struct normalizer *bert = &step->bert;
+    struct error *err = loading->err;
+    if (!part_bool(part, "clean_text", &bert->clean_text, err) ||
+        !part_bool(part, "handle_chinese_chars", &bert->handle_chinese_chars,
+                   err) ||
+        !part_bool(part, "lowercase", &bert->lowercase, err))
+        return false;
+    bert->strip_accents = bert->lowercase; /* what null means */
+    if (!json_member_bool(part->json, "strip_accents", part->name,
+                          &bert->strip_accents, err))
+        return false;
+    normalize_prepare(bert);
+    return true;
+}
+
+static bool load_lowercase(struct loading *loading, const struct part *part,
+                           struct normalizer_step *step) {
+    (void)loading;
+    (void)part;
+    step->bert.lowercase = true;
+    normalize_prepare(&step->bert);
+    return true;
+}
+
+static bool load_nothing(struct loading *loading, const struct part *part,
+                         struct normalizer_step *step) {
+    (void)loading;
+    (void)part;
+    (void)step;
+    return true;
+}
+
+static bool load_strip(struct loading *loading, const struct part *part,
+                       struct normalizer_step *step) {
+    return part_bool(part, "strip_left", &step->left, loading->err) &&
+           part_bool(part, "strip_right", &step->right, loading->err);
+}
+
+static bool keep_text(struct loading *loading, const struct part *part,
+                      const char *key, struct normalizer_step *step) {
+    if (!part_text(part, key, &step->text, loading->err))
+        return false;
+    step->text.data = arena_copy(loading->arena, step->text, loading->err);
+    return step->text.data;
+}
+
+static bool load_prepend(struct loading *loading, const struct part *part,
+                         struct normalizer_step *step) {
+    return keep_text(loading, part, "prepend", step);
+}
+
+static bool load_replace(struct loading *loading, const struct part *part,
+                         struct normalizer_step *step) {
+    return keep_text(loading, part, "content", step) &&
+           part_pattern(part, loading->to->memory, &step->pattern,
+                        loading->err);
+}
+
+static bool load_precompiled(struct loading *loading, const struct part *part,
+                             struct normalizer_step *step) {
+    struct str map;
+    return part_text(part, "precompiled_charsmap", &map, loading->err) &&
+           precompiled_load(&step->map, map, part->name, loading->arena,
+                            loading->err);
+}
+
+static bool load_form(struct loading *loading, const struct part *part,
+                      struct normalizer_step *step) {
+    (void)loading;
+    step->form = strcmp(part->type, "NFC") == 0    ? FORM_NFC
+                 : strcmp(part->type, "NFD") == 0  ? FORM_NFD
+                 : strcmp(part->type, "NFKC") == 0 ? FORM_NFKC
+                                                   : FORM_NFKD;
+    return true;
+}
+
+static const struct {
+    const char *type;
+    int kind;
+    bool (*load)(struct loading *, const struct part *,
+                 struct normalizer_step *);
+} known[] = {
+    {"BertNormalizer", NORMALIZER_BERT, load_bert},
+    {"Lowercase", NORMALIZER_BERT, load_lowercase},
+    {"StripAccents", NORMALIZER_ACCENTS, load_nothing},
+    {"Strip", NORMALIZER_STRIP, load_strip},
+    {"Prepend", NORMALIZER_PREPEND, load_prepend},
+    {"Replace", NORMALIZER_REPLACE, load_replace},
+    {"Precompiled", NORMALIZER_PRECOMPILED, load_precompiled},
+    {"NFC", NORMALIZER_FORM, load_form},
+    {"NFD", NORMALIZER_FORM, load_form},
+    {"NFKC", NORMALIZER_FORM, load_form},
+    {"NFKD", NORMALIZER_FORM, load_form},
+};
+
+static struct normalizer_step *new_step(struct loading *loading, int kind) {
+    struct normalizers *to = loading->to;
+    if (to->count == NORMALIZERS_MAX) {
+        error_set(loading->err, ERROR_UNSUPPORTED,
+                  "%s: the normalizer has more than %d steps", loading->name,
+                  NORMALIZERS_MAX);
+        return NULL;
+    }
+    struct normalizer_step *step = &to->steps[to->count++];
+    memcpy(&step->kind, &kind, sizeof kind);
+    return step;
+}
+
+static bool load_step(struct loading *loading, const json_t *json, int depth) {
+    struct part part;
+    if (!part_of(&part, json, "normalizer", loading->name, loading->err))
+        return false;
+    if (strcmp(part.type, "Sequence") == 0) {
+        const json_t *list = part_list(&part, "normalizers",
+                                       depth < SEQUENCE_DEPTH, loading->err);
+        bool fine = list;
+        for (size_t i = 0; fine && i < json_array_size(list); i++)
+            fine = load_step(loading, json_array_get(list, i), depth + 1);
+        return fine;
+    }
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(part.type, known[i].type) != 0)
+            continue;
+        struct normalizer_step *step = new_step(loading, known[i].kind);
+        return step && known[i].load(loading, &part, step);
+    }
+    return part_unsupported(&part,
+                            "BertNormalizer, Lowercase, StripAccents, Strip, "
+                            "Prepend, Replace, Precompiled and NF(K)C/D are",
+                            loading->err);
+}
+
+bool normalizers_load(struct normalizers *normalizers, const json_t *json,
+                      bool lower, const char *name, struct memory *memory,
+                      struct arena *arena, struct error *err) {
+    struct loading loading = {normalizers, name, arena, err};
+    normalizers->memory = memory;
+    normalizers->steps =
+        arena_alloc(arena, NORMALIZERS_MAX, sizeof *normalizers->steps, err);
+    if (!normalizers->steps)
+        return false;
+    if (lower)
+        load_lowercase(&loading, NULL, new_step(&loading, NORMALIZER_BERT));
+    return !json || json_is_null(json) || load_step(&loading, json, 0);
+}
+
+void normalizers_free(struct normalizers *normalizers) {
+    for (size_t i = 0; i < normalizers->count; i++)
+        pattern_free(normalizers->steps[i].pattern);
+    normalizers->count = 0;
+}
+
+struct normalizers_scratch normalizers_scratch_make(struct memory *memory) {
+    return (struct normalizers_scratch){
+        .memory = memory,
+        .buffers = {strbuf_make(memory), strbuf_make(memory)},
+        .codes.memory = memory,
+        .marks.memory = memory,
+        .pattern.memory = memory};
+}
+
+void normalizers_scratch_free(struct normalizers_scratch *scratch) {
+    strbuf_free(&scratch->buffers[0]);
+    strbuf_free(&scratch->buffers[1]);
+    memory_free(scratch->memory, scratch->codes.list);
+    memory_free(scratch->memory, scratch->marks.codes);
+    pattern_scratch_free(&scratch->pattern);
+}
+
+static bool has(struct str text, size_t at, size_t *next, uint32_t flag) {
+    *next = at;
+    return unicode_set(utf8_next(text, next)) & flag;
+}
+
+static struct str strip(const struct normalizer_step *step, struct str text) {
+    size_t begin = 0, end = text.size, next;
+    while (step->left && begin < end && has(text, begin, &next, SET_WHITE))
+        begin = next;
+    while (step->right && end > begin) {
+        size_t at = end - 1;
+        while (at > begin && (text.data[at] & 0xC0) == 0x80)
+            at--;
+        if (!has(text, at, &next, SET_WHITE))
+            break;
+        end = at;
+    }
+    return (struct str){text.data + begin, end - begin};
+}
+
+static void put_without_marks(struct str text, struct strbuf *out) {
+    for (size_t at = 0, next; at < text.size; at = next)
+        if (!has(text, at, &next, SET_MARK))
+            strbuf_add(out, (struct str){text.data + at, next - at});
+}
+
+struct replacing {
+    struct str text, content;
+    struct strbuf *out;
+    bool first; /* the first character is still there, or one in its place */
+};
+
+static void put_replaced(void *context, size_t begin, size_t end, bool match) {
+    struct replacing *r = context;
+    struct str part = {r->text.data + begin, end - begin};
+    strbuf_add(r->out, match ? r->content : part);
+    if (!match || begin || !part.size)
+        return;
+    size_t one = 0;
+    utf8_next(part, &one);
+    r->first = one == part.size && r->content.size;
+}
+
+static bool run_step(const struct normalizer_step *step,
+                     struct normalizers_scratch *scratch,
+                     struct normalized *now, struct strbuf *out,
+                     struct error *err) {
+    struct replacing replacing = {now->text, step->text, out, true};
+    struct str stripped;
+    size_t next;
+    switch (step->kind) {
+    case NORMALIZER_BERT:
+        scratch->marks.count = 0;
+        normalize_add(&step->bert, &scratch->marks, now->text, out);
+        normalize_end(&scratch->marks, out);
+        break;
+    case NORMALIZER_ACCENTS:
+        now->first &= !now->text.size || !has(now->text, 0, &next, SET_MARK);
+        put_without_marks(now->text, out);
+        break;
+    case NORMALIZER_STRIP:
+        stripped = strip(step, now->text);
+        now->first &= stripped.data == now->text.data;
+        now->text = stripped;
+        return true;
+    case NORMALIZER_PREPEND:
+        if (now->text.size)
+            strbuf_add(out, step->text);
+        strbuf_add(out, now->text);
+        break;
+    case NORMALIZER_REPLACE:
+        if (!pattern_find(step->pattern, &scratch->pattern, now->text,
+                          put_replaced, &replacing, err))
+            return false;
+        now->first &= replacing.first;
+        break;
+    case NORMALIZER_PRECOMPILED:
+        precompiled_put(&step->map, now->text, out);
+        break;
+    case NORMALIZER_FORM:
+        normal_form(step->form, &scratch->codes, now->text, out);
+        break;
+    }
+    now->text = strbuf_str(out);
+    return strbuf_ok(out, err);
+}
+
+bool normalizers_run(const struct normalizers *normalizers,
+                     struct normalizers_scratch *scratch, struct str text,
+                     struct normalized *out, struct error *err) {
+    unsigned which = 0;
+    *out = (struct normalized){text, true};
+    for (size_t i = 0; i < normalizers->count && out->text.size; i++) {
+        struct strbuf *buffer = &scratch->buffers[which];
+        strbuf_clear(buffer);
+        if (!run_step(&normalizers->steps[i], scratch, out, buffer, err))
+            return false;
+        which ^= normalizers->steps[i].kind != NORMALIZER_STRIP;
+    }
+    return true;
+}

@@ -1,0 +1,495 @@
+/* pretokenizers.c - see pretokenizers.h. */
+
+#include "text/pretokenizers.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/utf8.h"
+#include "text/part.h"
+#include "text/unicode_sets.h"
+
+enum { SEQUENCE_DEPTH = 8 };
+
+/* What ByteLevel splits at: GPT-2's pattern. */
+static const char BYTE_LEVEL[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+|"
+                                 " ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+struct loading {
+    struct pretokenizers *to;
+    const char *name;
+    struct arena *arena;
+    struct error *err;
+};
+
+static bool load_nothing(struct loading *loading, const struct part *part,
+                         struct pretokenizer_step *step) {
+    (void)loading;
+    (void)part;
+    pretokenize_prepare(&step->bert);
+    return true;
+}
+
+static bool load_behavior(struct loading *loading, const struct part *part,
+                          struct pretokenizer_step *step) {
+    struct str name;
+    step->behavior = SPLIT_ISOLATED;
+    if (!part_text_or_none(part, "behavior", &name, loading->err))
+        return false;
+    if (!name.data || behavior_named(name, &step->behavior))
+        return true;
+    return error_set(loading->err, ERROR_UNSUPPORTED,
+                     "%s: the behavior \"%.64s\" of the pre_tokenizer is not "
+                     "known",
+                     part->name, name.data);
+}
+
+static bool load_digits(struct loading *loading, const struct part *part,
+                        struct pretokenizer_step *step) {
+    bool individual = false;
+    if (!part_bool(part, "individual_digits", &individual, loading->err))
+        return false;
+    step->behavior = individual ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS;
+    return true;
+}
+
+static bool load_split(struct loading *loading, const struct part *part,
+                       struct pretokenizer_step *step) {
+    return load_behavior(loading, part, step) &&
+           part_bool(part, "invert", &step->invert, loading->err) &&
+           part_pattern(part, loading->to->memory, &step->pattern,
+                        loading->err);
+}
+
+static bool load_byte_level(struct loading *loading, const struct part *part,
+                            struct pretokenizer_step *step) {
+    bool use_regex = true;
+    step->behavior = SPLIT_ISOLATED;
+    if (!part_bool(part, "add_prefix_space", &step->prefix_space,
+                   loading->err) ||
+        !json_member_bool(part->json, "use_regex", part->name, &use_regex,
+                          loading->err))
+        return false;
+    if (use_regex)
+        step->pattern = pattern_regex(loading->to->memory, str_from(BYTE_LEVEL),
+                                      part->name, loading->err);
+    return !use_regex || step->pattern;
+}
+
+static bool load_scheme(struct loading *loading, const struct part *part,
+                        struct pretokenizer_step *step) {
+    static const char *const names[] = {"always", "first", "never"};
+    struct str scheme;
+    bool prefix = true;
+    size_t i = 0;
+    if (!part_text_or_none(part, "prepend_scheme", &scheme, loading->err) ||
+        !json_member_bool(part->json, "add_prefix_space", part->name, &prefix,
+                          loading->err))
+        return false;
+    while (scheme.data && i < 3 && !str_equal(scheme, str_from(names[i])))
+        i++;
+    if (i == 3 || (!prefix && i != PREPEND_NEVER))
+        return error_set(loading->err, ERROR_INPUT,
+                         "%s: Metaspace's \"prepend_scheme\" is none, or not "
+                         "that of its \"add_prefix_space\"",
+                         part->name);
+    step->prepend = i == 0   ? PREPEND_ALWAYS
+                    : i == 1 ? PREPEND_FIRST
+                             : PREPEND_NEVER;
+    return true;
+}
+
+static bool load_metaspace(struct loading *loading, const struct part *part,
+                           struct pretokenizer_step *step) {
+    size_t end = 0;
+    step->split = true;
+    if (!part_text(part, "replacement", &step->replacement, loading->err) ||
+        !json_member_bool(part->json, "split", part->name, &step->split,
+                          loading->err) ||
+        !load_scheme(loading, part, step))
+        return false;
+    if (step->replacement.size)
+        utf8_next(step->replacement, &end);
+    if (!end || end != step->replacement.size)
+        return error_set(loading->err, ERROR_INPUT,
+                         "%s: Metaspace's \"replacement\" is not one character",
+                         part->name);
+    step->replacement.data =
+        arena_copy(loading->arena, step->replacement, loading->err);
+    return step->replacement.data;
+}
+
+static const struct {
+    const char *type;
+    int kind;
+    bool (*load)(struct loading *, const struct part *,
+                 struct pretokenizer_step *);
+} known[] = {
+    {"BertPreTokenizer", PRETOKENIZER_BERT, load_nothing},
+    {"Whitespace", PRETOKENIZER_WHITESPACE, load_nothing},
+    {"WhitespaceSplit", PRETOKENIZER_WHITESPACE_SPLIT, load_nothing},
+    {"Punctuation", PRETOKENIZER_PUNCTUATION, load_behavior},
+    {"Digits", PRETOKENIZER_DIGITS, load_digits},
+    {"Metaspace", PRETOKENIZER_METASPACE, load_metaspace},
+    {"ByteLevel", PRETOKENIZER_BYTE_LEVEL, load_byte_level},
+    {"Split", PRETOKENIZER_SPLIT, load_split},
+};
+
+static struct pretokenizer_step *new_step(struct loading *loading, int kind) {
+    struct pretokenizers *to = loading->to;
+    if (to->count == PRETOKENIZERS_MAX) {
+        error_set(loading->err, ERROR_UNSUPPORTED,
+                  "%s: the pre_tokenizer has more than %d steps", loading->name,
+                  PRETOKENIZERS_MAX);
+        return NULL;
+    }
+    struct pretokenizer_step *step = &to->steps[to->count++];
+    memcpy(&step->kind, &kind, sizeof kind);
+    return step;
+}
+
+static bool load_step(struct loading *loading, const json_t *json, int depth) {
+    struct part part;
+    if (!part_of(&part, json, "pre_tokenizer", loading->name, loading->err))
+        return false;
+    if (strcmp(part.type, "Sequence") == 0) {
+        const json_t *list = part_list(&part, "pretokenizers",
+                                       depth < SEQUENCE_DEPTH, loading->err);
+        bool fine = list;
+        for (size_t i = 0; fine && i < json_array_size(list); i++)
+            fine = load_step(loading, json_array_get(list, i), depth + 1);
+        return fine;
+    }
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(part.type, known[i].type) != 0)
+            continue;
+        struct pretokenizer_step *step = new_step(loading, known[i].kind);
+        return step && known[i].load(loading, &part, step);
+    }
+    return part_unsupported(&part,
+                            "BertPreTokenizer, Whitespace, WhitespaceSplit, "
+                            "Punctuation, Digits, Metaspace, ByteLevel and "
+                            "Split are",
+                            loading->err);
+}
+
+bool pretokenizers_load(struct pretokenizers *pretokenizers, const json_t *json,
+                        const char *name, struct memory *memory,
+                        struct arena *arena, struct error *err) {
+    struct loading loading = {pretokenizers, name, arena, err};
+    pretokenizers->memory = memory;
+    pretokenizers->steps = arena_alloc(arena, PRETOKENIZERS_MAX,
+                                       sizeof *pretokenizers->steps, err);
+    return pretokenizers->steps &&
+           (!json || json_is_null(json) || load_step(&loading, json, 0));
+}
+
+void pretokenizers_free(struct pretokenizers *pretokenizers) {
+    for (size_t i = 0; i < pretokenizers->count; i++)
+        pattern_free(pretokenizers->steps[i].pattern);
+    pretokenizers->count = 0;
+}
+
+struct pretokenizers_scratch pretokenizers_scratch_make(struct memory *memory) {
+    return (struct pretokenizers_scratch){
+        .memory = memory,
+        .buffers = {strbuf_make(memory), strbuf_make(memory)},
+        .splits = {{.memory = memory}, {.memory = memory}},
+        .pattern.memory = memory};
+}
+
+void pretokenizers_scratch_free(struct pretokenizers_scratch *scratch) {
+    for (int i = 0; i < 2; i++) {
+        strbuf_free(&scratch->buffers[i]);
+        splits_free(&scratch->splits[i]);
+    }
+    pattern_scratch_free(&scratch->pattern);
+}
+
+/* A text and its pieces on their way through the steps. */
+struct state {
+    struct pretokenizers_scratch *scratch;
+    struct str text;
+    struct splits *now, *next;
+    unsigned buffer; /* that the next change of the text goes to */
+    bool first;
+    struct error *err;
+};
+
+static struct str piece(const struct state *state, struct split split) {
+    return (struct str){state->text.data + split.begin,
+                        split.end - split.begin};
+}
+
+/* The new pieces are those that count. */
+static bool turn(struct state *state) {
+    struct splits *done = state->now;
+    if (!splits_ok(state->next, state->err))
+        return false;
+    state->now = state->next;
+    state->next = done;
+    done->count = 0;
+    return true;
+}
+
+/* Runs of equal kinds; those of kind 0 are dropped. */
+static void put_runs(struct state *state, struct split split,
+                     int (*kind_of)(uint32_t set)) {
+    size_t begin = split.begin, at = begin;
+    int kind = 0;
+    struct str text = {state->text.data, split.end};
+    while (at < split.end) {
+        size_t next = at;
+        int now = kind_of(unicode_set(utf8_next(text, &next)));
+        if (now != kind) {
+            if (kind)
+                splits_add(state->next, begin, at);
+            begin = at;
+        }
+        kind = now;
+        at = next;
+    }
+    if (kind)
+        splits_add(state->next, begin, at);
+}
+
+static int whitespace_kind(uint32_t set) {
+    return set & SET_SPACE ? 0 : set & SET_WORD ? 1 : 2;
+}
+
+static int white_kind(uint32_t set) {
+    return !(set & SET_WHITE);
+}
+
+/* Each character with FLAG is a delimiter. */
+static void put_delimited(struct state *state, struct split split,
+                          uint32_t flag, enum behavior behavior) {
+    struct splitter splitter = {.behavior = behavior, .out = state->next};
+    struct str text = {state->text.data, split.end};
+    size_t begin = split.begin;
+    for (size_t at = begin, next = at; at < split.end; at = next) {
+        if (!(unicode_set(utf8_next(text, &next)) & flag))
+            continue;
+        if (begin < at)
+            splitter_add(&splitter, begin, at, false);
+        splitter_add(&splitter, at, next, true);
+        begin = next;
+    }
+    if (begin < split.end)
+        splitter_add(&splitter, begin, split.end, false);
+    splitter_end(&splitter);
+}
+
+static void put_bert(struct state *state, struct split split,
+                     const struct pretokenizer *bert) {
+    struct str text = piece(state, split), word;
+    size_t at = 0;
+    while (pretokenize_next(bert, text, &at, &word)) {
+        size_t begin = (size_t)(word.data - state->text.data);
+        splits_add(state->next, begin, begin + word.size);
+    }
+}
+
+struct shifted {
+    struct splitter splitter;
+    size_t by;
+};
+
+static void put_shifted(void *context, size_t begin, size_t end, bool match) {
+    struct shifted *s = context;
+    splitter_add(&s->splitter, begin + s->by, end + s->by, match);
+}
+
+static bool put_pattern(struct state *state, struct split split,
+                        const struct pretokenizer_step *step) {
+    struct shifted shifted = {{.behavior = step->behavior,
+                               .invert = step->invert,
+                               .out = state->next},
+                              split.begin};
+    if (!pattern_find(step->pattern, &state->scratch->pattern,
+                      piece(state, split), put_shifted, &shifted, state->err))
+        return false;
+    splitter_end(&shifted.splitter);
+    return true;
+}
+
+/* Steps that cut and change nothing. */
+static bool cut(struct state *state, const struct pretokenizer_step *step) {
+    bool fine = true;
+    for (size_t i = 0; fine && i < state->now->count; i++) {
+        struct split split = state->now->list[i];
+        switch (step->kind) {
+        case PRETOKENIZER_BERT:
+            put_bert(state, split, &step->bert);
+            break;
+        case PRETOKENIZER_WHITESPACE:
+            put_runs(state, split, whitespace_kind);
+            break;
+        case PRETOKENIZER_WHITESPACE_SPLIT:
+            put_runs(state, split, white_kind);
+            break;
+        case PRETOKENIZER_PUNCTUATION:
+            put_delimited(state, split, SET_PUNCT, step->behavior);
+            break;
+        case PRETOKENIZER_DIGITS:
+            put_delimited(state, split, SET_DIGIT, step->behavior);
+            break;
+        default:
+            fine = put_pattern(state, split, step);
+        }
+    }
+    return fine && turn(state);
+}
+
+static struct strbuf *begin_text(struct state *state) {
+    struct strbuf *out = &state->scratch->buffers[state->buffer];
+    strbuf_clear(out);
+    return out;
+}
+
+static bool end_text(struct state *state, struct strbuf *out) {
+    state->text = strbuf_str(out);
+    state->buffer ^= 1;
+    return strbuf_ok(out, state->err) && turn(state);
+}
+
+static void put_spaced(struct strbuf *out, struct str text,
+                       struct str replacement) {
+    while (text.size) {
+        const char *space = memchr(text.data, ' ', text.size);
+        size_t size = space ? (size_t)(space - text.data) : text.size;
+        strbuf_add(out, (struct str){text.data, size});
+        if (!space)
+            break;
+        strbuf_add(out, replacement);
+        text = (struct str){space + 1, text.size - size - 1};
+    }
+}
+
+/* Where WANTED is next in OUT from AT on; its end if nowhere. */
+static size_t next_place(const struct strbuf *out, size_t at,
+                         struct str wanted) {
+    while (at + wanted.size <= out->size) {
+        const char *found = memchr(out->data + at, wanted.data[0],
+                                   out->size - at - wanted.size + 1);
+        if (!found)
+            break;
+        if (memcmp(found, wanted.data, wanted.size) == 0)
+            return (size_t)(found - out->data);
+        at = (size_t)(found - out->data) + 1;
+    }
+    return out->size;
+}
+
+/* OUT from BEGIN on, cut before each replacement. */
+static void put_before_each(struct state *state, const struct strbuf *out,
+                            size_t begin, struct str replacement) {
+    size_t at = next_place(out, begin, replacement);
+    splits_add(state->next, begin, at);
+    while (at < out->size) {
+        size_t next = next_place(out, at + replacement.size, replacement);
+        splits_add(state->next, at, next);
+        at = next;
+    }
+}
+
+static bool metaspace(struct state *state,
+                      const struct pretokenizer_step *step) {
+    struct strbuf *out = begin_text(state);
+    for (size_t i = 0; i < state->now->count; i++) {
+        struct split split = state->now->list[i];
+        struct str text = piece(state, split);
+        size_t begin = out->size;
+        bool there = text.data[0] == ' ' || str_starts(text, step->replacement);
+        bool first = state->first && split.begin == 0;
+        if (!there && (step->prepend == PREPEND_ALWAYS ||
+                       (step->prepend == PREPEND_FIRST && first)))
+            strbuf_add(out, step->replacement);
+        put_spaced(out, text, step->replacement);
+        if (step->split)
+            put_before_each(state, out, begin, step->replacement);
+        else
+            splits_add(state->next, begin, out->size);
+    }
+    return end_text(state, out);
+}
+
+/* A space before each piece that has none. */
+static bool prefix_spaces(struct state *state) {
+    struct strbuf *out = begin_text(state);
+    for (size_t i = 0; i < state->now->count; i++) {
+        struct str text = piece(state, state->now->list[i]);
+        size_t begin = out->size;
+        if (text.data[0] != ' ')
+            strbuf_add_char(out, ' ');
+        strbuf_add(out, text);
+        splits_add(state->next, begin, out->size);
+    }
+    return end_text(state, out);
+}
+
+/* The character that stands for BYTE: itself if it can be seen, else one of
+ * those from U+0100 on, in order. */
+static uint32_t byte_character(unsigned byte) {
+    if (byte <= 0x20)
+        return 0x100 + byte;
+    if (byte >= 0x7F && byte <= 0xA0)
+        return 0x121 + byte - 0x7F;
+    return byte == 0xAD ? 0x143 : byte;
+}
+
+static bool byte_characters(struct state *state) {
+    struct strbuf *out = begin_text(state);
+    if (!strbuf_reserve(out, state->text.size * 2 + 1))
+        return strbuf_ok(out, state->err);
+    for (size_t i = 0; i < state->now->count; i++) {
+        struct str text = piece(state, state->now->list[i]);
+        size_t begin = out->size;
+        for (size_t k = 0; k < text.size; k++) {
+            uint8_t byte = (uint8_t)text.data[k];
+            if (byte > 0x20 && byte < 0x7F)
+                out->data[out->size++] = (char)byte;
+            else
+                out->size +=
+                    utf8_put(byte_character(byte), out->data + out->size);
+        }
+        splits_add(state->next, begin, out->size);
+    }
+    return end_text(state, out);
+}
+
+static bool byte_level(struct state *state,
+                       const struct pretokenizer_step *step) {
+    return (!step->prefix_space || prefix_spaces(state)) &&
+           (!step->pattern || cut(state, step)) && byte_characters(state);
+}
+
+static bool run_step(struct state *state,
+                     const struct pretokenizer_step *step) {
+    if (step->kind == PRETOKENIZER_METASPACE)
+        return metaspace(state, step);
+    if (step->kind == PRETOKENIZER_BYTE_LEVEL)
+        return byte_level(state, step);
+    return cut(state, step);
+}
+
+bool pretokenizers_run(const struct pretokenizers *pretokenizers,
+                       struct pretokenizers_scratch *scratch, struct str text,
+                       bool first, struct words *out, struct error *err) {
+    struct state state = {.scratch = scratch,
+                          .text = text,
+                          .now = &scratch->splits[0],
+                          .next = &scratch->splits[1],
+                          .first = first,
+                          .err = err};
+    for (int i = 0; i < 2; i++) {
+        scratch->splits[i].count = 0;
+        scratch->splits[i].failed = false;
+    }
+    splits_add(state.now, 0, text.size);
+    bool fine = splits_ok(state.now, err);
+    for (size_t i = 0; fine && i < pretokenizers->count; i++)
+        fine = run_step(&state, &pretokenizers->steps[i]);
+    *out = (struct words){state.text, state.now};
+    return fine;
+}

@@ -152,6 +152,8 @@ def byte_level_model(strings):
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocab, merges = learn(counted(strings, bytes_of), letters, 150)
     vocab.setdefault("\u0120the\u0120of", len(vocab))  # reached by no merge
+    merges.append(("a", "a"))
+    vocab.setdefault("aa", len(vocab))
     return {"type": "BPE", "dropout": None, "unk_token": None,
             "continuing_subword_prefix": "", "end_of_word_suffix": "",
             "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
@@ -255,6 +257,9 @@ SPECIALS = [added("<s>", special=True), added("</s>", special=True),
             added("both", lstrip=True, rstrip=True),
             added("Z\u00fcrich", normalized=True),
             added("[MASK]", rstrip=True)]
+# A text each, for what chance seldom finds: \w that is none in [..], a mark
+# that keeps another from joining, merges of one rank in a row.
+EXTRA = ["a\u00b2\u00bd.\u00be-x", "q\u0301\u0302e\u035b\u0301", "aaaaaaa aaaa"]
 BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext",
              "Contiguous"]
 
@@ -382,7 +387,7 @@ def texts_of(strings, count, vocab):
     texts += ["".join(chosen.choice([
         chosen.choice(SPECIALS)["content"], chosen.choice(vocab), " ", "\n",
         "``", "\u00a9\u200d", "\u0600", "\r\n", strings.one(), "askSKJ\u017f",
-        "abc", "acc", "aab", "'LL", "'s", "1234"])
+        "abc", "acc", "aab", "'LL", "'s", "1234", *EXTRA])
         for _ in range(chosen.randint(1, 6))) for _ in range(count // 2)]
     return texts
 
@@ -394,7 +399,7 @@ def write(path_or_none):
         judge = Tokenizer.from_str(json.dumps(tokenizer))
         count = 4 if name[:5] in ("split", "repla") else 12
         texts = texts_of(strings, count, sorted(judge.get_vocab()))
-        texts = [text[:200] for text in texts] + [""]
+        texts = [text[:200] for text in texts] + EXTRA + [""]
         ids = [e.ids for e in judge.encode_batch(texts)]
         small = {k: v for k, v in tokenizer.items() if v is not None}
         del small["added_tokens"], small["version"]

@@ -23,6 +23,8 @@ static struct memory heap;
 #define SPLIT(regex)                                                           \
     "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" regex                      \
     "\"},\"behavior\":\"Isolated\",\"invert\":false}"
+#define AROUND                                                                 \
+    "{\"type\":\"RobertaProcessing\",\"cls\":[\"a\",0],\"sep\":[\"a\",1]}"
 #define NEST(list, inner)  "{\"type\":\"Sequence\",\"" list "\":[" inner "]}"
 #define NEST3(list, inner) NEST(list, NEST(list, NEST(list, inner)))
 #define DEEP(list)         NEST3(list, NEST3(list, NEST3(list, "")))
@@ -97,6 +99,8 @@ static const struct refusal refusals[] = {
     {"pre_tokenizer", SPLIT("(?<=a+)b"), ERROR_UNSUPPORTED, "cannot be used"},
     {"post_processor", "{\"type\":\"Odd\"}", ERROR_UNSUPPORTED,
      "post_processor \"Odd\""},
+    {"post_processor", NEST("processors", AROUND "," AROUND), ERROR_UNSUPPORTED,
+     "two parts of the post_processor"},
     {"post_processor", DEEP("processors"), ERROR_UNSUPPORTED, "too deep"},
     {"post_processor", "{\"type\":\"RobertaProcessing\"}", ERROR_INPUT,
      "id of cls"},

@@ -235,10 +235,9 @@ static void copies_are_no_more_than_needed(void **state) {
         spoilt.copies = 0;
         for (size_t i = 0; i < LAYERS; i++) {
             assert_non_null(weights_layer(w, i, &err));
-            const void *next =
-                w->streamed + (i + 1 - resident) * w->layer_bytes;
             if (i >= resident && i + 1 < LAYERS && LAYERS - resident > 2)
-                assert_ptr_equal(spoilt.from, next);
+                assert_ptr_equal(spoilt.from, w->streamed + (i + 1 - resident) *
+                                                                w->layer_bytes);
         }
         size_t streamed = LAYERS - resident;
         assert_int_equal(spoilt.copies, streamed > 2 ? streamed : 0);

@@ -101,25 +101,30 @@ struct making {
     struct memory *memory;
     uint16_t *of; /* [CODES_END]: class of each code point, owned */
     size_t count;
+    size_t sizes[CLASSES_MAX]; /* code points of each class */
 };
 
 /* Each class is cut in two by SET: what is inside gets a new number. */
 static bool refine(struct making *making, const struct code_set *set) {
     uint16_t inside[CLASSES_MAX];
-    size_t sizes[CLASSES_MAX] = {0}, within[CLASSES_MAX] = {0};
-    for (uint32_t code = 0; code < CODES_END; code++)
-        sizes[making->of[code]]++;
+    size_t within[CLASSES_MAX] = {0};
     for (size_t i = 0; i < set->count; i++)
         for (uint32_t c = set->ranges[i].first; c <= set->ranges[i].last; c++)
             within[making->of[c]]++;
     size_t count = making->count;
     for (size_t i = 0; i < making->count; i++) {
-        bool cut = within[i] && within[i] < sizes[i];
+        bool cut = within[i] && within[i] < making->sizes[i];
         inside[i] = (uint16_t)(cut ? count : i);
         count += cut;
     }
     if (count > CLASSES_MAX)
         return false;
+    for (size_t i = 0; i < making->count; i++) {
+        if (inside[i] == i)
+            continue;
+        making->sizes[inside[i]] = within[i];
+        making->sizes[i] -= within[i];
+    }
     for (size_t i = 0; i < set->count; i++)
         for (uint32_t c = set->ranges[i].first; c <= set->ranges[i].last; c++)
             making->of[c] = inside[making->of[c]];
@@ -156,7 +161,7 @@ static bool pack(struct code_classes *classes, const struct making *making,
 bool code_classes_make(struct code_classes *classes, struct memory *memory,
                        const struct code_set *sets, size_t count,
                        struct error *err) {
-    struct making making = {.memory = memory, .count = 1};
+    struct making making = {.memory = memory, .count = 1, .sizes = {CODES_END}};
     making.of = memory_zalloc(memory, CODES_END, sizeof *making.of, err);
     bool fine = making.of;
     for (size_t i = 0; fine && i < count; i++)

@@ -128,7 +128,8 @@ static const struct tensor_rule albert_rules[] = {
     NORM(ALBERT_LAYER "full_layer_layer_norm", DIM_HIDDEN, LAYER(output_norm)),
 };
 
-#define RULES(table) .rules = table, .rules_count = sizeof table / sizeof *table
+#define RULES(table)                                                           \
+    .rules = (table), .rules_count = sizeof(table) / sizeof *(table)
 
 static const char *const bert_prefixes[] = {"", "bert.", NULL};
 static const char *const distilbert_prefixes[] = {"", "distilbert.", NULL};

@@ -217,7 +217,7 @@ static bool class_member(struct parser *parser, struct code_set *set,
 }
 
 static bool class_range(struct parser *parser, struct code_set *set) {
-    uint32_t first, last;
+    uint32_t first = 0, last = 0; /* a set has no code */
     bool is_set;
     if (!class_member(parser, set, &first, &is_set))
         return false;

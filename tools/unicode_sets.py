@@ -373,39 +373,17 @@ uint32_t form_compose(uint32_t a, uint32_t b);
 
 
 FORMS_CODE = """
-enum {
-    S_BASE = 0xAC00, L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11A7,
-    L_COUNT = 19, V_COUNT = 21, T_COUNT = 28, S_COUNT = 11172
-};
-
-static const struct pair *find(const struct pair *pairs, size_t count,
-                               uint32_t code) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (pairs[middle].from < code)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && pairs[low].from == code ? &pairs[low] : NULL;
-}
-
-static size_t hangul(uint32_t index, uint32_t *out) {
-    out[0] = L_BASE + index / (V_COUNT * T_COUNT);
-    out[1] = V_BASE + index % (V_COUNT * T_COUNT) / T_COUNT;
-    out[2] = T_BASE + index % T_COUNT;
-    return index % T_COUNT ? 3 : 2;
-}
-
 size_t form_decompose(uint32_t code, bool compatible, uint32_t out[FORM_MAX]) {
-    if (code - S_BASE < S_COUNT)
-        return hangul(code - S_BASE, out);
-    const struct pair *pair = NULL;
+    size_t letters = unicode_hangul(code, out);
+    if (letters)
+        return letters;
+    const struct unicode_pair *pair = NULL;
     if (compatible)
-        pair = find(COMPATIBLE, sizeof COMPATIBLE / sizeof *COMPATIBLE, code);
+        pair = unicode_pair_find(
+            COMPATIBLE, sizeof COMPATIBLE / sizeof *COMPATIBLE, code);
     if (!pair)
-        pair = find(CANONICAL, sizeof CANONICAL / sizeof *CANONICAL, code);
+        pair = unicode_pair_find(CANONICAL,
+                                 sizeof CANONICAL / sizeof *CANONICAL, code);
     if (!pair || !(pair->to & MULTI)) {
         out[0] = pair ? pair->to : code;
         return 1;
@@ -416,16 +394,19 @@ size_t form_decompose(uint32_t code, bool compatible, uint32_t out[FORM_MAX]) {
 }
 
 unsigned form_rank(uint32_t code) {
-    const struct pair *pair = find(RANKS, sizeof RANKS / sizeof *RANKS, code);
+    const struct unicode_pair *pair =
+        unicode_pair_find(RANKS, sizeof RANKS / sizeof *RANKS, code);
     return pair ? pair->to : 0;
 }
 
 static uint32_t compose_hangul(uint32_t a, uint32_t b) {
-    if (a - L_BASE < L_COUNT && b - V_BASE < V_COUNT)
-        return S_BASE + ((a - L_BASE) * V_COUNT + (b - V_BASE)) * T_COUNT;
-    if (a - S_BASE < S_COUNT && (a - S_BASE) % T_COUNT == 0 &&
-        b - T_BASE - 1 < T_COUNT - 1)
-        return a + (b - T_BASE);
+    uint32_t l = a - HANGUL_L, v = b - HANGUL_V;
+    uint32_t s = a - HANGUL_S, t = b - HANGUL_T;
+    if (l < HANGUL_L_COUNT && v < HANGUL_V_COUNT)
+        return HANGUL_S + (l * HANGUL_V_COUNT + v) * HANGUL_T_COUNT;
+    if (s < HANGUL_S_COUNT && s % HANGUL_T_COUNT == 0 &&
+        t - 1 < HANGUL_T_COUNT - 1)
+        return a + t;
     return 0;
 }
 
@@ -458,24 +439,22 @@ def forms_source(rank, pairs, canonical, compatible):
 
 #include <string.h>
 
-#define MULTI 0x80000000u
+#include "text/unicode_pair.h"
 
-struct pair {{
-    uint32_t from;
-    uint32_t to; /* with MULTI a length (5 bits) and above it a place in POOL */
-}};
+/* `to` is then a length (5 bits) and above it a place in POOL. */
+#define MULTI 0x80000000u
 
 /* clang-format off */
 static const uint32_t POOL[] = {{
 {numbers(pool)}
 }};
-static const struct pair CANONICAL[] = {{
+static const struct unicode_pair CANONICAL[] = {{
 {rows[0]}
 }};
-static const struct pair COMPATIBLE[] = {{
+static const struct unicode_pair COMPATIBLE[] = {{
 {rows[1]}
 }};
-static const struct pair RANKS[] = {{
+static const struct unicode_pair RANKS[] = {{
 {ranked}
 }};
 static const uint32_t COMPOSED[][3] = {{

@@ -269,22 +269,9 @@ uint16_t unicode_flags(uint32_t code) {
     return KINDS[BLOCKS[page << BLOCK_BITS | place]];
 }
 
-static const struct pair *find(const struct pair *pairs, size_t count,
-                               uint32_t code) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (pairs[middle].from < code)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && pairs[low].from == code ? &pairs[low] : NULL;
-}
-
-static size_t mapped(const struct pair *pairs, size_t count, uint32_t code,
-                     uint32_t *out) {
-    const struct pair *pair = find(pairs, count, code);
+static size_t mapped(const struct unicode_pair *pairs, size_t count,
+                     uint32_t code, uint32_t *out) {
+    const struct unicode_pair *pair = unicode_pair_find(pairs, count, code);
     if (!pair)
         return 0;
     if (!(pair->to & MULTI)) {
@@ -296,16 +283,10 @@ static size_t mapped(const struct pair *pairs, size_t count, uint32_t code,
     return length;
 }
 
-static size_t hangul(uint32_t index, uint32_t *out) {
-    out[0] = 0x1100 + index / 588;
-    out[1] = 0x1161 + index % 588 / 28;
-    out[2] = 0x11A7 + index % 28;
-    return index % 28 ? 3 : 2;
-}
-
 size_t unicode_strip(uint32_t code, uint32_t out[UNICODE_MAPPED_MAX]) {
-    if (code - 0xAC00u < 11172)
-        return hangul(code - 0xAC00u, out);
+    size_t letters = unicode_hangul(code, out);
+    if (letters)
+        return letters;
     return mapped(STRIP, sizeof STRIP / sizeof *STRIP, code, out);
 }
 
@@ -314,8 +295,8 @@ size_t unicode_lower(uint32_t code, uint32_t out[UNICODE_MAPPED_MAX]) {
 }
 
 unsigned unicode_class(uint32_t code) {
-    const struct pair *pair =
-        find(CLASSES, sizeof CLASSES / sizeof *CLASSES, code);
+    const struct unicode_pair *pair =
+        unicode_pair_find(CLASSES, sizeof CLASSES / sizeof *CLASSES, code);
     return pair ? pair->to : 0;
 }
 """
@@ -340,13 +321,11 @@ def source(flags, stripped, lowered, classes):
 
 #include <string.h>
 
-#define BLOCK_BITS {BLOCK.bit_length() - 1}
-#define MULTI      0x80000000u
+#include "text/unicode_pair.h"
 
-struct pair {{
-    uint32_t from;
-    uint32_t to; /* with MULTI a length (4 bits) and above it a place in POOL */
-}};
+#define BLOCK_BITS {BLOCK.bit_length() - 1}
+/* `to` is then a length (4 bits) and above it a place in POOL. */
+#define MULTI      0x80000000u
 
 /* clang-format off */
 static const uint16_t KINDS[] = {{
@@ -361,13 +340,13 @@ static const uint8_t BLOCKS[] = {{
 static const uint32_t POOL[] = {{
 {numbers(pool)}
 }};
-static const struct pair STRIP[] = {{
+static const struct unicode_pair STRIP[] = {{
 {pairs(strip_rows)}
 }};
-static const struct pair LOWER[] = {{
+static const struct unicode_pair LOWER[] = {{
 {pairs(lower_rows)}
 }};
-static const struct pair CLASSES[] = {{
+static const struct unicode_pair CLASSES[] = {{
 {pairs(class_rows)}
 }};
 /* clang-format on */

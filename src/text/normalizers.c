@@ -9,8 +9,6 @@
 #include "text/part.h"
 #include "text/unicode_sets.h"
 
-enum { SEQUENCE_DEPTH = 8 };
-
 struct loading {
     struct normalizers *to;
     const char *name;
@@ -98,7 +96,7 @@ static bool load_form(struct loading *loading, const struct part *part,
 
 static const struct {
     const char *type;
-    int kind;
+    enum normalizer_kind kind;
     bool (*load)(struct loading *, const struct part *,
                  struct normalizer_step *);
 } known[] = {
@@ -115,7 +113,8 @@ static const struct {
     {"NFKD", NORMALIZER_FORM, load_form},
 };
 
-static struct normalizer_step *new_step(struct loading *loading, int kind) {
+static struct normalizer_step *new_step(struct loading *loading,
+                                        enum normalizer_kind kind) {
     struct normalizers *to = loading->to;
     if (to->count == NORMALIZERS_MAX) {
         error_set(loading->err, ERROR_UNSUPPORTED,
@@ -124,38 +123,31 @@ static struct normalizer_step *new_step(struct loading *loading, int kind) {
         return NULL;
     }
     struct normalizer_step *step = &to->steps[to->count++];
-    memcpy(&step->kind, &kind, sizeof kind);
+    step->kind = kind;
     return step;
 }
 
-static bool load_step(struct loading *loading, const json_t *json, int depth) {
-    struct part part;
-    if (!part_of(&part, json, "normalizer", loading->name, loading->err))
-        return false;
-    if (strcmp(part.type, "Sequence") == 0) {
-        const json_t *list = part_list(&part, "normalizers",
-                                       depth < SEQUENCE_DEPTH, loading->err);
-        bool fine = list;
-        for (size_t i = 0; fine && i < json_array_size(list); i++)
-            fine = load_step(loading, json_array_get(list, i), depth + 1);
-        return fine;
-    }
+static bool load_step(void *context, const struct part *part,
+                      struct error *err) {
+    struct loading *loading = context;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(part.type, known[i].type) != 0)
+        if (strcmp(part->type, known[i].type) != 0)
             continue;
         struct normalizer_step *step = new_step(loading, known[i].kind);
-        return step && known[i].load(loading, &part, step);
+        return step && known[i].load(loading, part, step);
     }
-    return part_unsupported(&part,
+    return part_unsupported(part,
                             "BertNormalizer, Lowercase, StripAccents, Strip, "
                             "Prepend, Replace, Precompiled and NF(K)C/D are",
-                            loading->err);
+                            err);
 }
 
 bool normalizers_load(struct normalizers *normalizers, const json_t *json,
                       bool lower, const char *name, struct memory *memory,
                       struct arena *arena, struct error *err) {
     struct loading loading = {normalizers, name, arena, err};
+    struct part_steps steps = {"normalizer", "normalizers", name, load_step,
+                               &loading};
     normalizers->memory = memory;
     normalizers->steps =
         arena_alloc(arena, NORMALIZERS_MAX, sizeof *normalizers->steps, err);
@@ -163,7 +155,7 @@ bool normalizers_load(struct normalizers *normalizers, const json_t *json,
         return false;
     if (lower)
         load_lowercase(&loading, NULL, new_step(&loading, NORMALIZER_BERT));
-    return !json || json_is_null(json) || load_step(&loading, json, 0);
+    return !json || json_is_null(json) || part_each(&steps, json, err);
 }
 
 void normalizers_free(struct normalizers *normalizers) {

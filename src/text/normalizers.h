@@ -26,7 +26,7 @@
 enum { NORMALIZERS_MAX = 32 };
 
 struct normalizer_step {
-    enum {
+    enum normalizer_kind {
         NORMALIZER_BERT, /* and Lowercase */
         NORMALIZER_ACCENTS,
         NORMALIZER_STRIP,

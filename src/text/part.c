@@ -6,6 +6,8 @@
 
 #include "base/json.h"
 
+enum { SEQUENCE_DEPTH = 8 };
+
 static bool read_type(struct part *part, struct error *err) {
     part->type = "";
     if (json_is_null(part->json))
@@ -55,27 +57,34 @@ bool part_unsupported(const struct part *part, const char *supported,
                      part->name, part->what, part->type, supported);
 }
 
-bool part_of(struct part *part, const json_t *json, const char *what,
-             const char *name, struct error *err) {
-    *part = (struct part){json, what, name, ""};
+static bool each(const struct part_steps *steps, const json_t *json, int depth,
+                 struct error *err) {
+    struct part part = {json, steps->what, steps->name, ""};
     if (!json_is_object(json))
-        return error_set(err, ERROR_INPUT, "%s: a %s is not an object", name,
-                         what);
-    return read_type(part, err);
+        return error_set(err, ERROR_INPUT, "%s: a %s is not an object",
+                         steps->name, steps->what);
+    if (!read_type(&part, err))
+        return false;
+    if (strcmp(part.type, "Sequence") != 0)
+        return steps->step(steps->context, &part, err);
+    const json_t *list = json_object_get(json, steps->members);
+    if (depth >= SEQUENCE_DEPTH)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: the %s has Sequences too deep in one another",
+                         steps->name, steps->what);
+    if (!json_is_array(list))
+        return error_set(err, ERROR_INPUT,
+                         "%s: the %s \"Sequence\" has no list \"%s\"",
+                         steps->name, steps->what, steps->members);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!each(steps, json_array_get(list, i), depth + 1, err))
+            return false;
+    return true;
 }
 
-const json_t *part_list(const struct part *part, const char *members,
-                        bool shallow, struct error *err) {
-    const json_t *list = json_object_get(part->json, members);
-    if (!shallow)
-        error_set(err, ERROR_UNSUPPORTED,
-                  "%s: the %s has Sequences too deep in one another",
-                  part->name, part->what);
-    else if (!json_is_array(list))
-        error_set(err, ERROR_INPUT,
-                  "%s: the %s \"Sequence\" has no list \"%s\"", part->name,
-                  part->what, members);
-    return shallow && json_is_array(list) ? list : NULL;
+bool part_each(const struct part_steps *steps, const json_t *json,
+               struct error *err) {
+    return each(steps, json, 0, err);
 }
 
 bool part_pattern(const struct part *part, struct memory *memory,

@@ -34,12 +34,17 @@ bool part_bool(const struct part *part, const char *key, bool *out,
 bool part_text(const struct part *part, const char *key, struct str *out,
                struct error *err);
 
-/* PART is JSON itself, which must be an object with a type. */
-bool part_of(struct part *part, const json_t *json, const char *what,
-             const char *name, struct error *err);
-/* A Sequence's list MEMBERS; NULL and ERR if it is none, or not SHALLOW. */
-const json_t *part_list(const struct part *part, const char *members,
-                        bool shallow, struct error *err);
+/* STEP is given JSON, an object with a type, or in their order the parts of the
+ * Sequence that it is: of its list MEMBERS, Sequences in Sequences included. */
+struct part_steps {
+    const char *what;    /* "normalizer" */
+    const char *members; /* "normalizers" */
+    const char *name;    /* the file */
+    bool (*step)(void *context, const struct part *part, struct error *err);
+    void *context;
+};
+bool part_each(const struct part_steps *steps, const json_t *json,
+               struct error *err);
 /* Member "pattern": {"String"} or {"Regex"}. The caller owns it. */
 bool part_pattern(const struct part *part, struct memory *memory,
                   struct pattern **pattern, struct error *err);

@@ -9,8 +9,6 @@
 #include "text/part.h"
 #include "text/unicode_sets.h"
 
-enum { SEQUENCE_DEPTH = 8 };
-
 /* What ByteLevel splits at: GPT-2's pattern. */
 static const char BYTE_LEVEL[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+|"
                                  " ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
@@ -121,7 +119,7 @@ static bool load_metaspace(struct loading *loading, const struct part *part,
 
 static const struct {
     const char *type;
-    int kind;
+    enum pretokenizer_kind kind;
     bool (*load)(struct loading *, const struct part *,
                  struct pretokenizer_step *);
 } known[] = {
@@ -135,7 +133,8 @@ static const struct {
     {"Split", PRETOKENIZER_SPLIT, load_split},
 };
 
-static struct pretokenizer_step *new_step(struct loading *loading, int kind) {
+static struct pretokenizer_step *new_step(struct loading *loading,
+                                          enum pretokenizer_kind kind) {
     struct pretokenizers *to = loading->to;
     if (to->count == PRETOKENIZERS_MAX) {
         error_set(loading->err, ERROR_UNSUPPORTED,
@@ -144,44 +143,37 @@ static struct pretokenizer_step *new_step(struct loading *loading, int kind) {
         return NULL;
     }
     struct pretokenizer_step *step = &to->steps[to->count++];
-    memcpy(&step->kind, &kind, sizeof kind);
+    step->kind = kind;
     return step;
 }
 
-static bool load_step(struct loading *loading, const json_t *json, int depth) {
-    struct part part;
-    if (!part_of(&part, json, "pre_tokenizer", loading->name, loading->err))
-        return false;
-    if (strcmp(part.type, "Sequence") == 0) {
-        const json_t *list = part_list(&part, "pretokenizers",
-                                       depth < SEQUENCE_DEPTH, loading->err);
-        bool fine = list;
-        for (size_t i = 0; fine && i < json_array_size(list); i++)
-            fine = load_step(loading, json_array_get(list, i), depth + 1);
-        return fine;
-    }
+static bool load_step(void *context, const struct part *part,
+                      struct error *err) {
+    struct loading *loading = context;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(part.type, known[i].type) != 0)
+        if (strcmp(part->type, known[i].type) != 0)
             continue;
         struct pretokenizer_step *step = new_step(loading, known[i].kind);
-        return step && known[i].load(loading, &part, step);
+        return step && known[i].load(loading, part, step);
     }
-    return part_unsupported(&part,
+    return part_unsupported(part,
                             "BertPreTokenizer, Whitespace, WhitespaceSplit, "
                             "Punctuation, Digits, Metaspace, ByteLevel and "
                             "Split are",
-                            loading->err);
+                            err);
 }
 
 bool pretokenizers_load(struct pretokenizers *pretokenizers, const json_t *json,
                         const char *name, struct memory *memory,
                         struct arena *arena, struct error *err) {
     struct loading loading = {pretokenizers, name, arena, err};
+    struct part_steps steps = {"pre_tokenizer", "pretokenizers", name,
+                               load_step, &loading};
     pretokenizers->memory = memory;
     pretokenizers->steps = arena_alloc(arena, PRETOKENIZERS_MAX,
                                        sizeof *pretokenizers->steps, err);
     return pretokenizers->steps &&
-           (!json || json_is_null(json) || load_step(&loading, json, 0));
+           (!json || json_is_null(json) || part_each(&steps, json, err));
 }
 
 void pretokenizers_free(struct pretokenizers *pretokenizers) {

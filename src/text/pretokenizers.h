@@ -25,7 +25,7 @@
 enum { PRETOKENIZERS_MAX = 32 };
 
 struct pretokenizer_step {
-    enum {
+    enum pretokenizer_kind {
         PRETOKENIZER_BERT,
         PRETOKENIZER_WHITESPACE,
         PRETOKENIZER_WHITESPACE_SPLIT,

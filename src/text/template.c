@@ -6,7 +6,7 @@
 
 #include "text/part.h"
 
-enum { SPECIALS_MAX = 1024 /* ids around one text */, SEQUENCE_DEPTH = 8 };
+enum { SPECIALS_MAX = 1024 }; /* ids around one text */
 
 struct building {
     struct part part;
@@ -114,20 +114,11 @@ static bool take(struct building *all, const struct building *one,
     return true;
 }
 
-static bool add_processor(struct building *all, const json_t *json, int depth,
+static bool add_processor(void *context, const struct part *part,
                           struct error *err) {
-    struct building one = {.vocab = all->vocab, .before = SIZE_MAX};
-    struct part *part = &one.part;
-    if (!part_of(part, json, "post_processor", all->part.name, err))
-        return false;
-    if (strcmp(part->type, "Sequence") == 0) {
-        const json_t *list =
-            part_list(part, "processors", depth < SEQUENCE_DEPTH, err);
-        bool fine = list;
-        for (size_t i = 0; fine && i < json_array_size(list); i++)
-            fine = add_processor(all, json_array_get(list, i), depth + 1, err);
-        return fine;
-    }
+    struct building *all = context;
+    struct building one = {
+        .part = *part, .vocab = all->vocab, .before = SIZE_MAX};
     if (strcmp(part->type, "ByteLevel") == 0)
         return true; /* it moves offsets, and we have none */
     if (strcmp(part->type, "TemplateProcessing") == 0)
@@ -146,7 +137,9 @@ bool template_load(struct template *made, const json_t *root, size_t vocab,
     struct building all = {.vocab = vocab, .before = SIZE_MAX};
     if (!part_open(&all.part, root, "post_processor", NULL, name, err))
         return false;
-    if (all.part.json && !add_processor(&all, all.part.json, 0, err))
+    struct part_steps steps = {"post_processor", "processors", name,
+                               add_processor, &all};
+    if (all.part.json && !part_each(&steps, all.part.json, err))
         return false;
     if (all.before == SIZE_MAX)
         all.before = 0;

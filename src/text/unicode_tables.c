@@ -4,13 +4,11 @@
 
 #include <string.h>
 
-#define BLOCK_BITS 7
-#define MULTI      0x80000000u
+#include "text/unicode_pair.h"
 
-struct pair {
-    uint32_t from;
-    uint32_t to; /* with MULTI a length (4 bits) and above it a place in POOL */
-};
+#define BLOCK_BITS 7
+/* `to` is then a length (4 bits) and above it a place in POOL. */
+#define MULTI      0x80000000u
 
 /* clang-format off */
 static const uint16_t KINDS[] = {
@@ -1163,7 +1161,7 @@ static const uint32_t POOL[] = {
 119141,119150,119226,119141,119150,119225,119141,119151,119226,119141,119151,
 105,775,
 };
-static const struct pair STRIP[] = {
+static const struct unicode_pair STRIP[] = {
 {192,65},{193,65},{194,65},{195,65},{196,65},{197,65},{199,67},{200,69},
 {201,69},{202,69},{203,69},{204,73},{205,73},{206,73},{207,73},{209,78},
 {210,79},{211,79},{212,79},{213,79},{214,79},{217,85},{218,85},{219,85},
@@ -1521,7 +1519,7 @@ static const struct pair STRIP[] = {
 {195093,40635},{195094,19798},{195095,40697},{195096,40702},{195097,40709},
 {195098,40719},{195099,40726},{195100,40763},{195101,173568},
 };
-static const struct pair LOWER[] = {
+static const struct unicode_pair LOWER[] = {
 {65,97},{66,98},{67,99},{68,100},{69,101},{70,102},{71,103},{72,104},{73,105},
 {74,106},{75,107},{76,108},{77,109},{78,110},{79,111},{80,112},{81,113},
 {82,114},{83,115},{84,116},{85,117},{86,118},{87,119},{88,120},{89,121},
@@ -1779,7 +1777,7 @@ static const struct pair LOWER[] = {
 {125211,125245},{125212,125246},{125213,125247},{125214,125248},{125215,125249},
 {125216,125250},{125217,125251},
 };
-static const struct pair CLASSES[] = {
+static const struct unicode_pair CLASSES[] = {
 {2260,6},{2261,6},{2262,6},{2263,6},{2264,6},{2265,6},{2266,6},{2267,6},
 {2268,6},{2269,6},{2270,6},{2271,6},{2272,6},{2273,6},{6980,2},{7082,2},
 {7154,2},{7155,2},{7675,6},{12334,4},{12335,4},{43347,2},{43456,2},{70080,2},
@@ -1801,22 +1799,9 @@ uint16_t unicode_flags(uint32_t code) {
     return KINDS[BLOCKS[page << BLOCK_BITS | place]];
 }
 
-static const struct pair *find(const struct pair *pairs, size_t count,
-                               uint32_t code) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (pairs[middle].from < code)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && pairs[low].from == code ? &pairs[low] : NULL;
-}
-
-static size_t mapped(const struct pair *pairs, size_t count, uint32_t code,
-                     uint32_t *out) {
-    const struct pair *pair = find(pairs, count, code);
+static size_t mapped(const struct unicode_pair *pairs, size_t count,
+                     uint32_t code, uint32_t *out) {
+    const struct unicode_pair *pair = unicode_pair_find(pairs, count, code);
     if (!pair)
         return 0;
     if (!(pair->to & MULTI)) {
@@ -1828,16 +1813,10 @@ static size_t mapped(const struct pair *pairs, size_t count, uint32_t code,
     return length;
 }
 
-static size_t hangul(uint32_t index, uint32_t *out) {
-    out[0] = 0x1100 + index / 588;
-    out[1] = 0x1161 + index % 588 / 28;
-    out[2] = 0x11A7 + index % 28;
-    return index % 28 ? 3 : 2;
-}
-
 size_t unicode_strip(uint32_t code, uint32_t out[UNICODE_MAPPED_MAX]) {
-    if (code - 0xAC00u < 11172)
-        return hangul(code - 0xAC00u, out);
+    size_t letters = unicode_hangul(code, out);
+    if (letters)
+        return letters;
     return mapped(STRIP, sizeof STRIP / sizeof *STRIP, code, out);
 }
 
@@ -1846,7 +1825,7 @@ size_t unicode_lower(uint32_t code, uint32_t out[UNICODE_MAPPED_MAX]) {
 }
 
 unsigned unicode_class(uint32_t code) {
-    const struct pair *pair =
-        find(CLASSES, sizeof CLASSES / sizeof *CLASSES, code);
+    const struct unicode_pair *pair =
+        unicode_pair_find(CLASSES, sizeof CLASSES / sizeof *CLASSES, code);
     return pair ? pair->to : 0;
 }

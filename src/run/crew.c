@@ -7,7 +7,9 @@
 
 #include "base/layout.h"
 #include "run/crew_parts.h"
+#include "run/decision.h"
 #include "run/plan.h"
+#include "run/stations.h"
 
 enum {
     TEXTS_CPU = 1024,  /* of a batch, at most */
@@ -33,12 +35,6 @@ static void place(struct layout *l, const struct crew_size *size,
             if (workers)
                 workers[i].slots[k].batch = b;
         }
-}
-
-/* The CPU that was not asked for gets no buffers before it works: it borrows
- * those of the station that it stands in for. */
-static size_t buffers_for(const struct session *session) {
-    return session->stations_count;
 }
 
 static size_t member_tokens(const struct session *session,
@@ -77,7 +73,7 @@ struct crew_size crew_size_for(const struct session *session,
 uint64_t crew_bytes(const struct session *session,
                     const struct crew_size *size) {
     struct layout measure = {0};
-    place(&measure, size, NULL, buffers_for(session));
+    place(&measure, size, NULL, session->stations_count);
     return memory_block_bytes(measure.bytes) +
            memory_block_bytes(session->stations_count * sizeof(struct worker)) +
            memory_block_bytes(sizeof(struct crew));
@@ -88,9 +84,7 @@ uint64_t crew_bytes(const struct session *session,
 static void tell_note(struct crew *crew, struct worker *worker) {
     struct note note = worker->note;
     json_t *fields =
-        json_pack("{s:s, s:I, s:I}", "reason", note.reason, "free_bytes",
-                  (json_int_t)note.bytes_free, "margin_bytes",
-                  (json_int_t)worker->station->margin);
+        decision_fields(worker->station, note.reason, note.bytes_free);
     if (note.to_tokens) {
         json_object_set_new(fields, "from_tokens",
                             json_integer((json_int_t)note.from_tokens));
@@ -203,21 +197,9 @@ static bool anybody_works(const struct crew *crew) {
     return false;
 }
 
-static bool has_model(const struct station *station, const struct job *job) {
-    const struct resident *r = station_resident(station, job->member);
-    return !station->lost && r && !r->leaving;
-}
-
-static bool somebody_has(const struct crew *crew, const struct job *job) {
-    for (size_t i = 0; i < crew->workers_count; i++)
-        if (has_model(crew->workers[i].station, job))
-            return true;
-    return false;
-}
-
 static bool somebody_can(const struct crew *crew, const struct job *job) {
     for (size_t i = 0; i < crew->workers_count; i++)
-        if (has_model(crew->workers[i].station, job) &&
+        if (station_serving(crew->workers[i].station, job->member) &&
             crew_may_take(&crew->workers[i], job))
             return true;
     return false;
@@ -247,7 +229,7 @@ static void look_at_idle_stations(struct crew *crew) {
         uint64_t bytes_free;
         struct controller_reading reading = {.tokens_least = 1,
                                              .bytes_per_token = 1};
-        reading.restore_bytes = ladder_restore_bytes(&crew->ladder, station);
+        reading.restore_bytes = ladder_restore_bytes(station);
         if (station->lost || station->residents_count ||
             !reading.restore_bytes ||
             !device_bytes_free(station->device, &bytes_free, NULL))
@@ -277,7 +259,7 @@ static bool house_the_homeless(struct crew *crew) {
         struct job *job = &crew->shift->jobs[i];
         if (!is_waiting(job))
             continue;
-        if (!job->paused && somebody_has(crew, job))
+        if (!job->paused && stations_serve(crew->session, job->member))
             find_trusted(crew, job); /* only doubtful texts wait */
         else if (!ladder_find_home(&crew->ladder, job) && !job->failure.code)
             error_set(&job->failure, ERROR_MEMORY,
@@ -371,7 +353,7 @@ struct crew *crew_open(struct session *session, const struct crew_size *size,
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->work, NULL);
     pthread_cond_init(&crew->main, NULL);
-    place(&measure, size, NULL, buffers_for(session));
+    place(&measure, size, NULL, session->stations_count);
     crew->workers = memory_zalloc(memory, session->stations_count,
                                   sizeof *crew->workers, err);
     crew->block =

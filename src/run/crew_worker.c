@@ -28,8 +28,7 @@ static size_t fair_share(const struct crew *crew, const struct station *self,
     size_t stations = 0, measured = 0;
     for (size_t i = 0; i < crew->session->stations_count; i++) {
         const struct station *s = &crew->session->stations[i];
-        const struct resident *r = station_resident(s, job->member);
-        if (s->lost || !r || r->leaving)
+        if (!station_serving(s, job->member))
             continue;
         stations++;
         if (s->busy_ns <= 0)
@@ -73,9 +72,8 @@ static struct job *next_job(const struct crew *crew, struct worker *worker,
         return NULL;
     for (size_t i = 0; i < crew->shift->jobs_count; i++) {
         struct job *job = &crew->shift->jobs[i];
-        *resident = station_resident(station, job->member);
-        if (*resident && !(*resident)->leaving && job_is_open(job) &&
-            crew_may_take(worker, job))
+        *resident = station_serving(station, job->member);
+        if (*resident && job_is_open(job) && crew_may_take(worker, job))
             return job;
     }
     return NULL;
@@ -93,6 +91,13 @@ static void ask(struct worker *worker, enum request request, struct job *job) {
         pthread_cond_wait(&crew->work, &crew->lock);
 }
 
+/* The device is gone; WHY is for the person who reads of it. */
+static void lose(struct worker *worker, const char *why, struct job *job) {
+    struct station *station = worker->station;
+    snprintf(station->why_lost, sizeof station->why_lost, "%.150s", why);
+    ask(worker, REQUEST_LOST, job);
+}
+
 static void tell(struct worker *worker, struct note note) {
     struct crew *crew = worker->crew;
     worker->note = note;
@@ -108,39 +113,32 @@ static size_t tokens_least(const struct station *station,
     return window_longest(job->window, crew_trusts(station));
 }
 
-/* Read the free memory and follow what the controller wishes. With the lock
+/* Follow what the controller wishes at a reading of BYTES_FREE. With the lock
  * held; may let it go to ask. False: the worker must choose again, for
  * something changed. */
-static bool look(struct worker *worker, struct resident *resident,
-                 struct job *job, uint64_t *bytes_free) {
-    struct crew *crew = worker->crew;
+static bool look(struct worker *worker, const struct resident *resident,
+                 struct job *job, uint64_t bytes_free) {
     struct station *station = worker->station;
     struct controller *controller = &station->controller;
-    struct error why = {0};
-    if (!device_bytes_free(station->device, bytes_free, &why)) {
-        snprintf(station->why_lost, sizeof station->why_lost, "%.150s",
-                 why.message);
-        ask(worker, REQUEST_LOST, job);
-        return false;
-    }
-    if (!tokens_least(station, job))
+    size_t least = tokens_least(station, job);
+    if (!least)
         return true; /* nothing waits: there is no batch to size */
     struct controller_reading reading = {
-        .bytes_free = *bytes_free,
-        .tokens_least = tokens_least(station, job),
-        .bytes_per_token = station_bytes_per_token(resident),
-        .restore_bytes = ladder_restore_bytes(&crew->ladder, station)};
+        .bytes_free = bytes_free,
+        .tokens_least = least,
+        .bytes_per_token = resident->bytes_per_token,
+        .restore_bytes = ladder_restore_bytes(station)};
     size_t before = controller->tokens;
     enum controller_wish wish = controller_look(controller, &reading);
     struct note note = {.from_tokens = before,
                         .to_tokens = controller->tokens,
-                        .bytes_free = *bytes_free,
+                        .bytes_free = bytes_free,
                         .job = job};
     switch (wish) {
     case CONTROLLER_SHRINK:
         station_clear(station); /* a smaller one is laid out for the batch */
         note.type = "budget_shrunk";
-        note.reason = *bytes_free < station->margin
+        note.reason = bytes_free < station->margin
                           ? "less memory is free than the margin"
                           : "the longer texts are done";
         tell(worker, note);
@@ -242,15 +240,12 @@ static void give_back(struct worker *worker, struct batch *batch,
     struct station *station = worker->station;
     window_return(job->window, batch->piece);
     if (why->code == ERROR_DEVICE) {
-        snprintf(station->why_lost, sizeof station->why_lost, "%.150s",
-                 why->message);
-        ask(worker, REQUEST_LOST, job);
+        lose(worker, why->message, job);
     } else if (why->code == ERROR_MEMORY) {
         size_t before = station->controller.tokens;
         size_t tokens = batch->tokens < before ? batch->tokens : before;
         station_clear(station);
-        uint64_t bytes_free = 0;
-        device_bytes_free(station->device, &bytes_free, NULL);
+        uint64_t bytes_free = station_bytes_free(station);
         if (controller_refused(&station->controller, tokens,
                                tokens_least(station, job)))
             tell(worker,
@@ -361,13 +356,18 @@ static void do_piece(struct worker *worker, struct slot *slot,
         return;
     }
     struct job *job = batch->job;
-    batch->live = memory_live(worker->station->device->account);
-    batch->free_after = batch->free_before;
-    device_bytes_free(worker->station->device, &batch->free_after, NULL);
+    struct station *station = worker->station;
+    uint64_t bytes_free = batch->free_before;
+    bool read = device_bytes_free(station->device, &bytes_free, &why);
+    batch->live = memory_live(station->device->account);
+    batch->free_after = bytes_free;
     hand_over(worker, slot, sound);
-    uint64_t bytes_free;
-    if (station_resident(worker->station, job->member) == resident)
-        look(worker, resident, job, &bytes_free);
+    if (station_resident(station, job->member) != resident)
+        return;
+    if (read)
+        look(worker, resident, job, bytes_free);
+    else
+        lose(worker, why.message, job);
 }
 
 static bool begin_piece(struct worker *worker, struct slot *slot,
@@ -376,7 +376,12 @@ static bool begin_piece(struct worker *worker, struct slot *slot,
     struct station *station = worker->station;
     struct batch *batch = &slot->batch;
     uint64_t bytes_free;
-    if (!look(worker, resident, job, &bytes_free))
+    struct error why = {0};
+    if (!device_bytes_free(station->device, &bytes_free, &why)) {
+        lose(worker, why.message, job);
+        return false;
+    }
+    if (!look(worker, resident, job, bytes_free))
         return false;
     size_t least = tokens_least(station, job);
     size_t budget = station->controller.tokens;
@@ -407,14 +412,11 @@ static bool is_broken(const struct worker *worker) {
 void *crew_worker(void *context) {
     struct worker *worker = context;
     struct crew *crew = worker->crew;
-    struct station *station = worker->station;
     pthread_mutex_lock(&crew->lock);
     while (!crew->closing) {
-        if (is_broken(worker)) {
-            snprintf(station->why_lost, sizeof station->why_lost,
-                     "it gave vectors that are not sound, again and again");
-            ask(worker, REQUEST_LOST, NULL);
-        }
+        if (is_broken(worker))
+            lose(worker, "it gave vectors that are not sound, again and again",
+                 NULL);
         struct resident *resident = NULL;
         struct slot *slot = free_slot(worker);
         struct job *job = slot ? next_job(crew, worker, &resident) : NULL;

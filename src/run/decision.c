@@ -69,6 +69,13 @@ static void fill(struct strbuf *text, const char *pattern,
     }
 }
 
+json_t *decision_fields(const struct station *station, const char *reason,
+                        uint64_t bytes_free) {
+    return json_pack("{s:s, s:I, s:I}", "reason", reason, "free_bytes",
+                     (json_int_t)bytes_free, "margin_bytes",
+                     (json_int_t)station->margin);
+}
+
 void decision_log(const struct sink *sink, const char *type,
                   const json_t *fields) {
     const char *device = json_string_value(json_object_get(fields, "device"));

@@ -1,25 +1,34 @@
 #include "run/ladder.h"
 
-#include <string.h>
 
+#include "run/decision.h"
 #include "run/plan.h"
+#include "run/stations.h"
 
 /* ---- telling ------------------------------------------------------------ */
 
 static void decided(struct ladder *ladder, const struct job *job,
                     const struct station *station, const char *type,
                     const char *reason, json_t *fields) {
-    uint64_t bytes_free = 0;
-    device_bytes_free(station->device, &bytes_free, NULL);
-    if (!fields)
-        fields = json_object();
-    json_object_set_new(fields, "reason", json_string(reason));
-    json_object_set_new(fields, "free_bytes",
-                        json_integer((json_int_t)bytes_free));
-    json_object_set_new(fields, "margin_bytes",
-                        json_integer((json_int_t)station->margin));
+    json_t *all = decision_fields(station, reason, station_bytes_free(station));
+    json_object_update_new(all, fields);
     ladder->shift->verbs->decided(ladder->shift->context, job, station, type,
-                                  fields);
+                                  all);
+}
+
+static void went_to(struct ladder *ladder, const struct job *job,
+                    const struct station *station, const struct station *to,
+                    const char *type, const char *reason) {
+    decided(ladder, job, station, type, reason,
+            json_pack("{s:s}", "to_device", station_name(to)));
+}
+
+/* Down: to another device, or to the CPU, which has a name of its own. */
+static void gave_way(struct ladder *ladder, const struct job *job,
+                     const struct station *station, const struct station *to,
+                     const char *type, const char *reason) {
+    went_to(ladder, job, station, to,
+            to->device->shared ? "cpu_fallback" : type, reason);
 }
 
 static struct job *job_of(struct ladder *ladder, const struct member *member) {
@@ -35,8 +44,11 @@ static bool job_is_done(const struct job *job) {
 }
 
 static void note_given(struct station *station, struct given_up what) {
-    if (station->given_up_count < GIVEN_UP_MOST)
-        station->given_up[station->given_up_count++] = what;
+    if (station->given_up_count >= GIVEN_UP_MOST)
+        return;
+    if (!station_whole_bytes(station, what.member, &what.whole_bytes, NULL))
+        what.whole_bytes = UINT64_MAX; /* it never comes back */
+    station->given_up[station->given_up_count++] = what;
 }
 
 /* ---- loading ------------------------------------------------------------ */
@@ -115,10 +127,8 @@ static bool move_companion(struct ladder *ladder, struct station *station,
                                               .to = to});
         job->paused = !to;
         if (to)
-            decided(ladder, job, station,
-                    to->device->shared ? "cpu_fallback" : "companion_moved",
-                    "memory is short where it was",
-                    json_pack("{s:s}", "to_device", station_name(to)));
+            gave_way(ladder, job, station, to, "companion_moved",
+                     "memory is short where it was");
         else
             decided(ladder, job, station, "companion_paused",
                     "memory is short, and no other device has room for it",
@@ -155,8 +165,7 @@ static bool stream_layers(struct ladder *ladder, struct station *station,
     resident->tokens = tokens;
     if (before >= all)
         note_given(station, (struct given_up){.what = GAVE_LAYERS,
-                                              .member = job->member,
-                                              .layers = before});
+                                              .member = job->member});
     decided(ladder, job, station, "layers_streamed",
             "memory is short at the smallest batch",
             json_pack("{s:I, s:I}", "layers_resident",
@@ -177,10 +186,8 @@ static bool move_model(struct ladder *ladder, struct station *station,
     note_given(
         station,
         (struct given_up){.what = GAVE_MODEL, .member = job->member, .to = to});
-    decided(ladder, job, station,
-            to->device->shared ? "cpu_fallback" : "model_moved",
-            "memory is short even with streamed layers",
-            json_pack("{s:s}", "to_device", station_name(to)));
+    gave_way(ladder, job, station, to, "model_moved",
+             "memory is short even with streamed layers");
     return true;
 }
 
@@ -194,28 +201,14 @@ bool ladder_relieve(struct ladder *ladder, struct station *station,
 
 /* ---- up ----------------------------------------------------------------- */
 
-static uint64_t bytes_of(const struct station *station,
-                         const struct member *member) {
-    struct weights_placement placement = {.resident = member->charged.layers,
-                                          .shape = &member->charged};
-    struct weights_need need;
-    if (!weights_measure(&member->spec, member->files, station->device,
-                         &placement, &need, NULL))
-        return UINT64_MAX;
-    return need.charge_bytes;
-}
-
-uint64_t ladder_restore_bytes(const struct ladder *ladder,
-                              const struct station *station) {
-    (void)ladder;
+uint64_t ladder_restore_bytes(const struct station *station) {
     if (!station->given_up_count || station->lost)
         return 0;
     const struct given_up *last =
         &station->given_up[station->given_up_count - 1];
-    uint64_t whole = bytes_of(station, last->member);
     const struct resident *resident = station_resident(station, last->member);
     uint64_t has = resident ? resident->need.charge_bytes : 0;
-    return whole > has ? whole - has : 1;
+    return last->whole_bytes > has ? last->whole_bytes - has : 1;
 }
 
 static void leave_other(struct station *to, const struct member *member) {
@@ -271,24 +264,12 @@ void ladder_restore(struct ladder *ladder, struct station *station) {
     bool paused = job->paused;
     job->paused = false;
     leave_other(last.to, last.member);
-    decided(ladder, job, station, paused ? "companion_resumed" : "model_moved",
-            "the pressure has ended",
-            json_pack("{s:s}", "to_device", station_name(station)));
+    went_to(ladder, job, station, station,
+            paused ? "companion_resumed" : "model_moved",
+            "the pressure has ended");
 }
 
 /* ---- failures ----------------------------------------------------------- */
-
-/* Another station has the model and goes on with it. */
-static bool is_elsewhere(const struct ladder *ladder, const struct job *job) {
-    const struct session *session = ladder->session;
-    for (size_t i = 0; i < session->stations_count; i++) {
-        const struct station *station = &session->stations[i];
-        const struct resident *r = station_resident(station, job->member);
-        if (!station->lost && r && !r->leaving)
-            return true;
-    }
-    return false;
-}
 
 void ladder_lost(struct ladder *ladder, struct station *station) {
     if (station->lost)
@@ -302,14 +283,13 @@ void ladder_lost(struct ladder *ladder, struct station *station) {
         if (!resident)
             continue;
         station_unload(station, resident);
-        if (job_is_done(job) || job->paused || is_elsewhere(ladder, job))
+        if (job_is_done(job) || job->paused ||
+            stations_serve(ladder->session, job->member))
             continue;
         struct station *to = move_from(ladder, station, job);
         if (to)
-            decided(ladder, job, station,
-                    to->device->shared ? "cpu_fallback" : "model_moved",
-                    "its device is lost",
-                    json_pack("{s:s}", "to_device", station_name(to)));
+            gave_way(ladder, job, station, to, "model_moved",
+                     "its device is lost");
         else
             error_set(&job->failure, ERROR_DEVICE,
                       "%s: %s is lost (%s), and no other device has room for "
@@ -335,10 +315,10 @@ bool ladder_find_home(struct ladder *ladder, struct job *job) {
     if (!to)
         return false;
     job->paused = false;
-    decided(ladder, job, to, was_paused ? "companion_resumed" : "model_moved",
+    went_to(ladder, job, to, to,
+            was_paused ? "companion_resumed" : "model_moved",
             was_paused ? "the other models are done with these texts"
-                       : "it was nowhere",
-            json_pack("{s:s}", "to_device", station_name(to)));
+                       : "it was nowhere");
     return true;
 }
 
@@ -355,9 +335,8 @@ bool ladder_trusted_home(struct ladder *ladder, struct job *job) {
         }
         if (!load_on(ladder, station, job))
             return false;
-        decided(ladder, job, station, "cpu_fallback",
-                "another device gave vectors that are not sound",
-                json_pack("{s:s}", "to_device", station_name(station)));
+        went_to(ladder, job, station, station, "cpu_fallback",
+                "another device gave vectors that are not sound");
         return true;
     }
     return false;

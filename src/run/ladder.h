@@ -30,8 +30,7 @@ bool ladder_relieve(struct ladder *ladder, struct station *station,
 
 /* Bytes that the next step up would take on STATION; 0: nothing was given up.
  */
-uint64_t ladder_restore_bytes(const struct ladder *ladder,
-                              const struct station *station);
+uint64_t ladder_restore_bytes(const struct station *station);
 /* One step up. */
 void ladder_restore(struct ladder *ladder, struct station *station);
 

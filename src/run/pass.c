@@ -1,6 +1,7 @@
 #include "run/pass.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,6 +241,13 @@ bool pass_store(struct pass *pass, const struct batch *batch,
     report->duration_ms = (double)(clock_now_ns() - pass->began_ns) / 1e6;
     tell_progress(pass);
     return sync_now_and_then(pass, err);
+}
+
+bool pass_list_path(const char *folder, const struct member *member,
+                    const char *name, char path[PATH_MAX], struct error *err) {
+    return snprintf(path, PATH_MAX, "%s/%s/dense/%s", folder, member->key,
+                    name) < PATH_MAX ||
+           error_set(err, ERROR_USAGE, "path too long: %s", folder);
 }
 
 /* ---- the pass ----------------------------------------------------------- */

@@ -72,6 +72,11 @@ struct pass {
     struct pass_report report;
 };
 
+/* Where the list NAME of a member's texts lies, beside its rows; FOLDER is
+ * OUT/COLLECTION/.ensembed. */
+bool pass_list_path(const char *folder, const struct member *member,
+                    const char *name, char path[PATH_MAX], struct error *err);
+
 /* How many texts the store lacks. */
 bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err);
 

@@ -145,14 +145,6 @@ static bool check_disk(struct work *work, struct error *err) {
                work->folder, need, have);
 }
 
-static bool list_path(const struct work *work, const struct member *member,
-                      const char *name, char path[PATH_MAX],
-                      struct error *err) {
-    return snprintf(path, PATH_MAX, "%s/%s/dense/%s", work->private,
-                    member->key, name) < PATH_MAX ||
-           error_set(err, ERROR_USAGE, "path too long: %s", work->private);
-}
-
 static void count_pass(struct work *work, const struct pass *pass) {
     struct run_result *result = work->run->result;
     result->texts_computed += pass->report.computed;
@@ -251,8 +243,8 @@ static bool count_truncated(struct work *work, struct error *err) {
     bool fine = paths && list;
     for (size_t i = 0; fine && i < count; i++) {
         list[i] = paths[i];
-        fine = list_path(work, &work->roster.members[i], "truncated", paths[i],
-                         err);
+        fine = pass_list_path(work->private, &work->roster.members[i],
+                              "truncated", paths[i], err);
     }
     fine = fine && truncated_count(list, count, false, work->intake,
                                    work->scratch, &work->truncated, NULL, err);
@@ -317,8 +309,10 @@ static bool note_unchanged(struct work *work, struct error *err) {
                             .count = (unsigned)work->roster.count};
         struct turn turn = {0};
         pass.report.texts = pass.report.reused = work->intake->counts.unique;
-        bool fine = list_path(work, pass.member, "truncated", truncated, err) &&
-                    list_path(work, pass.member, "elsewhere", elsewhere, err) &&
+        bool fine = pass_list_path(work->private, pass.member, "truncated",
+                                   truncated, err) &&
+                    pass_list_path(work->private, pass.member, "elsewhere",
+                                   elsewhere, err) &&
                     pass_count_lists(&pass, work->scratch, err);
         turn.pass = pass;
         if (fine) {

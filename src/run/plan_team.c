@@ -98,19 +98,6 @@ bool plan_exclusive(struct session *session, const struct member *member,
 
 /* ---- several models ----------------------------------------------------- */
 
-static bool full_weights(struct session *session, const struct member *member,
-                         size_t station, uint64_t *bytes, struct error *err) {
-    struct weights_placement placement = {.resident = member->charged.layers,
-                                          .shape = &member->charged};
-    struct weights_need need;
-    if (!weights_measure(&member->spec, member->files,
-                         session->stations[station].device, &placement, &need,
-                         err))
-        return false;
-    *bytes = need.charge_bytes;
-    return true;
-}
-
 static uint64_t smallest_workspace(struct session *session,
                                    const struct member *member, size_t station,
                                    size_t longest) {
@@ -121,8 +108,7 @@ static uint64_t smallest_workspace(struct session *session,
     if (!encoder_workspace(&member->spec, &member->charged, device, &budget,
                            &need, NULL))
         return UINT64_MAX / 4;
-    return device->charges_shapes ? need.charge
-                                  : memory_block_bytes(need.bytes);
+    return need.charge;
 }
 
 static bool takes_part(const struct roster *roster, const size_t *longest,
@@ -130,72 +116,73 @@ static bool takes_part(const struct roster *roster, const size_t *longest,
     return !roster->members[i].error.code && longest[i] > 0;
 }
 
-/* Bytes of the weights that stay on a station while models take turns: the
- * primary first, then the others as long as the largest of the rest and its
- * workspace still fit beside them. */
-static bool weights_that_stay(struct session *session,
-                              const struct roster *roster,
-                              const size_t *longest, size_t station,
-                              bool *stays, uint64_t *bytes, struct error *err) {
-    uint64_t room = plan_room(&session->stations[station]);
-    uint64_t kept = bytes_kept(session, station, NULL, false);
-    *bytes = kept;
+/* What a model takes of a station while models take turns. */
+struct part {
+    bool takes_part, stays;
+    uint64_t weights;
+};
+
+static uint64_t largest_weights(const struct part *parts, size_t count,
+                                size_t but) {
+    uint64_t most = 0;
+    for (size_t i = 0; i < count; i++)
+        if (parts[i].takes_part && !parts[i].stays && i != but &&
+            parts[i].weights > most)
+            most = parts[i].weights;
+    return most;
+}
+
+/* Which weights stay on a station while models take turns: the primary's
+ * first, then the others' as long as the largest of the rest and the largest
+ * workspace still fit beside them. BYTES: all that stays. */
+static bool find_parts(struct session *session, const struct roster *roster,
+                       const size_t *longest, size_t station,
+                       struct part *parts, uint64_t *bytes, struct error *err) {
+    const struct station *s = &session->stations[station];
+    uint64_t room = plan_room(s), space = 0;
+    *bytes = bytes_kept(session, station, NULL, false);
     for (size_t i = 0; i < roster->count; i++) {
         const struct member *member = &roster->members[i];
-        uint64_t own, largest = 0, space = 0;
-        stays[i] = false;
-        if (!takes_part(roster, longest, i))
+        parts[i] = (struct part){.takes_part = takes_part(roster, longest, i)};
+        if (!parts[i].takes_part)
             continue;
-        if (!full_weights(session, member, station, &own, err))
+        if (!station_whole_bytes(s, member, &parts[i].weights, err))
             return false;
-        for (size_t j = 0; j < roster->count; j++) {
-            uint64_t other = 0;
-            if (!takes_part(roster, longest, j) || j == i || stays[j])
-                continue;
-            if (!full_weights(session, &roster->members[j], station, &other,
-                              err))
-                return false;
-            if (other > largest)
-                largest = other;
-        }
-        for (size_t j = 0; j < roster->count; j++) {
-            if (!takes_part(roster, longest, j))
-                continue;
-            uint64_t work = smallest_workspace(session, &roster->members[j],
-                                               station, longest[j]);
-            if (work > space)
-                space = work;
-        }
-        stays[i] = *bytes + own + largest + space <= room;
-        if (stays[i])
-            *bytes += own;
+        uint64_t work =
+            smallest_workspace(session, member, station, longest[i]);
+        if (work > space)
+            space = work;
+    }
+    for (size_t i = 0; i < roster->count; i++) {
+        uint64_t rest = largest_weights(parts, roster->count, i);
+        parts[i].stays = parts[i].takes_part &&
+                         *bytes + parts[i].weights + rest + space <= room;
+        if (parts[i].stays)
+            *bytes += parts[i].weights;
     }
     return true;
 }
 
 static bool sequential_on(struct session *session, const struct roster *roster,
-                          const size_t *longest, size_t station, bool *stays,
-                          struct plan_team *team, struct error *err) {
+                          const size_t *longest, size_t station,
+                          struct part *parts, struct plan_team *team,
+                          struct error *err) {
     uint64_t bytes;
-    if (!weights_that_stay(session, roster, longest, station, stays, &bytes,
-                           err))
+    if (!find_parts(session, roster, longest, station, parts, &bytes, err))
         return false;
     for (size_t i = 0; i < roster->count; i++) {
-        const struct member *member = &roster->members[i];
-        uint64_t own = 0;
+        uint64_t own = parts[i].stays ? parts[i].weights : 0;
         struct plan_home home;
-        if (!takes_part(roster, longest, i))
+        if (!parts[i].takes_part)
             continue;
-        if (stays[i] && !full_weights(session, member, station, &own, err))
-            return false;
-        if (!plan_on_station(session, member, station, 0, longest[i],
-                             bytes - own, &home, err))
+        if (!plan_on_station(session, &roster->members[i], station, 0,
+                             longest[i], bytes - own, &home, err))
             return false;
         if (!home.tokens)
             continue;
-        home.stays = stays[i];
+        home.stays = parts[i].stays;
         team->homes[team->homes_count++] = home;
-        team->rotates = team->rotates || !stays[i];
+        team->rotates = team->rotates || !parts[i].stays;
     }
     return true;
 }
@@ -214,18 +201,19 @@ bool plan_sequential(struct session *session, const struct roster *roster,
     struct memory *memory = &session->memory;
     if (!open_team(session, session->stations_count * roster->count, team, err))
         return false;
-    bool *stays = memory_zalloc(memory, roster->count, sizeof *stays, err);
-    bool fine = stays != NULL, missing = false;
+    struct part *parts =
+        memory_zalloc(memory, roster->count, sizeof *parts, err);
+    bool fine = parts != NULL, missing = false;
     for (size_t s = 0; fine && s < session->stations_count; s++) {
         const struct station *station = &session->stations[s];
         if (!station->lost && (!station->spare || missing))
-            fine = sequential_on(session, roster, longest, s, stays, team, err);
+            fine = sequential_on(session, roster, longest, s, parts, team, err);
         missing = false;
         for (size_t i = 0; i < roster->count; i++)
             missing = missing || (takes_part(roster, longest, i) &&
                                   !has_home(team, &roster->members[i]));
     }
-    memory_free(memory, stays);
+    memory_free(memory, parts);
     return fine;
 }
 
@@ -262,7 +250,7 @@ static bool place_on(struct placing *p, const struct member *member, size_t i,
     uint64_t taken = taken_on(p, station, &space);
     const struct station *s = &p->session->stations[station];
     *placed = false;
-    if (s->lost || !full_weights(p->session, member, station, &weights, err))
+    if (s->lost || !station_whole_bytes(s, member, &weights, err))
         return s->lost;
     uint64_t own =
         smallest_workspace(p->session, member, station, p->longest[i]);

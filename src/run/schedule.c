@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "run/decision.h"
 #include "run/stations.h"
 
 bool schedule_ends_with(enum error_code code) {
@@ -99,13 +100,12 @@ static bool bring(struct schedule *s, struct turn *turn,
 static void tell_place(struct schedule *s, struct turn *turn,
                        const struct station *station, const char *type,
                        const char *reason) {
-    uint64_t bytes_free = 0;
-    device_bytes_free(station->device, &bytes_free, NULL);
+    json_t *fields =
+        decision_fields(station, reason, station_bytes_free(station));
+    json_object_set_new(fields, "to_device",
+                        json_string(station_name(station)));
     turn_decided(turn, s->sink, station, s->intake->collection->name, type,
-                 json_pack("{s:s, s:s, s:I, s:I}", "reason", reason,
-                           "to_device", station_name(station), "free_bytes",
-                           (json_int_t)bytes_free, "margin_bytes",
-                           (json_int_t)station->margin));
+                 fields);
 }
 
 /* Who asked for a device must hear that it is not used. */
@@ -528,14 +528,6 @@ static bool run_together(struct schedule *s, struct error *err) {
 
 /* ---- the schedule ------------------------------------------------------- */
 
-static bool set_path(char path[PATH_MAX], const struct schedule *s,
-                     const struct member *member, const char *name,
-                     struct error *err) {
-    return snprintf(path, PATH_MAX, "%s/%s/dense/%s", s->folder, member->key,
-                    name) < PATH_MAX ||
-           error_set(err, ERROR_USAGE, "path too long: %s", s->folder);
-}
-
 static void set_turn(struct schedule *s, size_t i) {
     struct turn *turn = &s->turns[i];
     turn->use = json_array();
@@ -562,8 +554,8 @@ static bool look_at_turn(struct schedule *s, size_t i, struct error *err) {
     const struct member *member = turn->pass.member;
     if (member->error.code)
         return true;
-    if (!set_path(turn->truncated, s, member, "truncated", err) ||
-        !set_path(turn->elsewhere, s, member, "elsewhere", err))
+    if (!pass_list_path(s->folder, member, "truncated", turn->truncated, err) ||
+        !pass_list_path(s->folder, member, "elsewhere", turn->elsewhere, err))
         return false;
     if (store_rows(s->stores[i]) == 0 && (!file_remove(turn->truncated, err) ||
                                           !file_remove(turn->elsewhere, err)))

@@ -91,14 +91,23 @@ void station_begin(struct station *station) {
 
 /* ---- models ------------------------------------------------------------- */
 
-const struct shape *member_charged(const struct member *member) {
-    return &member->charged;
-}
-
 static void free_resident(struct resident *resident) {
     encoder_free(resident->encoder);
     weights_free(resident->weights);
     memory_free(&resident->station->session->memory, resident);
+}
+
+static uint64_t bytes_per_token(const struct resident *resident) {
+    const struct member *member = resident->member;
+    struct encoder_budget budget =
+        encoder_budget_make(&member->spec, weights_stream(resident->weights),
+                            resident->station->device, PROBE_TOKENS, 1);
+    struct encoder_need need;
+    if (!encoder_workspace(&member->spec, &member->charged,
+                           resident->station->device, &budget, &need, NULL))
+        return 1;
+    uint64_t each = need.charge / PROBE_TOKENS;
+    return each ? each : 1;
 }
 
 struct resident *station_load(struct station *station,
@@ -134,6 +143,7 @@ struct resident *station_load(struct station *station,
         free_resident(resident);
         return NULL;
     }
+    resident->bytes_per_token = bytes_per_token(resident);
     resident->load_ms = (double)(clock_now_ns() - begin) / 1e6;
     station->residents[station->residents_count++] = resident;
     return resident;
@@ -165,6 +175,30 @@ struct resident *station_resident(const struct station *station,
         if (station->residents[i]->member == member)
             return station->residents[i];
     return NULL;
+}
+
+struct resident *station_serving(const struct station *station,
+                                 const struct member *member) {
+    struct resident *resident = station_resident(station, member);
+    return resident && !resident->leaving && !station->lost ? resident : NULL;
+}
+
+bool station_whole_bytes(const struct station *station,
+                         const struct member *member, uint64_t *bytes,
+                         struct error *err) {
+    struct weights_placement placement = {.resident = member->charged.layers,
+                                          .shape = &member->charged};
+    struct weights_need need;
+    if (!weights_measure(&member->spec, member->files, station->device,
+                         &placement, &need, err))
+        return false;
+    *bytes = need.charge_bytes;
+    return true;
+}
+
+uint64_t station_bytes_free(const struct station *station) {
+    uint64_t bytes;
+    return device_bytes_free(station->device, &bytes, NULL) ? bytes : 0;
 }
 
 /* ---- the workspace ------------------------------------------------------ */
@@ -202,8 +236,8 @@ bool station_lay_out(struct station *station, struct resident *resident,
     if (station->laid_out == resident && is_same(&budget, &resident->budget))
         return true;
     struct encoder_need need;
-    if (!encoder_workspace(&member->spec, member_charged(member),
-                           station->device, &budget, &need, err))
+    if (!encoder_workspace(&member->spec, &member->charged, station->device,
+                           &budget, &need, err))
         return false;
     if (!block_fits(station, &need)) {
         station_clear(station);
@@ -218,17 +252,4 @@ bool station_lay_out(struct station *station, struct resident *resident,
     resident->budget = budget;
     station->laid_out = resident;
     return true;
-}
-
-uint64_t station_bytes_per_token(const struct resident *resident) {
-    const struct member *member = resident->member;
-    struct encoder_budget budget =
-        encoder_budget_make(&member->spec, weights_stream(resident->weights),
-                            resident->station->device, PROBE_TOKENS, 1);
-    struct encoder_need need;
-    if (!encoder_workspace(&member->spec, member_charged(member),
-                           resident->station->device, &budget, &need, NULL))
-        return 1;
-    uint64_t each = need.charge / PROBE_TOKENS;
-    return each ? each : 1;
 }

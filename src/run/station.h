@@ -45,6 +45,7 @@ struct resident {
     struct encoder *encoder;
     struct encoder_budget budget; /* as it is laid out; tokens 0: not yet */
     size_t tokens;                /* most tokens of a batch, as planned */
+    uint64_t bytes_per_token;     /* of a batch's workspace, about */
     double load_ms;
     bool leaving; /* takes no more batches, and goes when its last is done */
 };
@@ -53,8 +54,8 @@ struct resident {
 struct given_up {
     enum { GAVE_COMPANION, GAVE_LAYERS, GAVE_MODEL } what;
     const struct member *member;
-    struct station *to; /* where it went; NULL: paused */
-    size_t layers;      /* resident ones before */
+    struct station *to;   /* where it went; NULL: paused */
+    uint64_t whole_bytes; /* of the account, with all layers there */
 };
 enum { GIVEN_UP_MOST = 16 };
 
@@ -110,6 +111,10 @@ void station_unload_all(struct station *station);
 /* NULL if it is not resident here. */
 struct resident *station_resident(const struct station *station,
                                   const struct member *member);
+/* NULL also if it takes no more batches here: the device is lost, or the model
+ * is leaving. */
+struct resident *station_serving(const struct station *station,
+                                 const struct member *member);
 
 /* Make the workspace fit a batch of TOKENS with texts of at most LONGEST, and
  * use it for RESIDENT. ERROR_MEMORY: no room; nothing is laid out then. */
@@ -118,10 +123,12 @@ bool station_lay_out(struct station *station, struct resident *resident,
 /* Give the workspace's memory back. */
 void station_clear(struct station *station);
 
-/* Bytes that a token of a batch takes there, about. */
-uint64_t station_bytes_per_token(const struct resident *resident);
+/* What MEMBER's weights take of the station's account with all layers there. */
+bool station_whole_bytes(const struct station *station,
+                         const struct member *member, uint64_t *bytes,
+                         struct error *err);
 
-/* The shape that a device which counts shapes charges for MEMBER. */
-const struct shape *member_charged(const struct member *member);
+/* What could be taken there now; 0 where the device does not say. */
+uint64_t station_bytes_free(const struct station *station);
 
 #endif

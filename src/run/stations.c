@@ -66,6 +66,14 @@ void stations_leave(struct session *session, const struct sink *sink) {
     }
 }
 
+bool stations_serve(const struct session *session,
+                    const struct member *member) {
+    for (size_t i = 0; i < session->stations_count; i++)
+        if (station_serving(&session->stations[i], member))
+            return true;
+    return false;
+}
+
 void stations_put_away(const struct sink *sink, struct station *station,
                        struct resident *resident) {
     event_emit(sink, "model_unloaded",

@@ -25,6 +25,9 @@ void stations_start(struct session *session);
 /* After the passes: nothing stays but models that are kept warm. */
 void stations_leave(struct session *session, const struct sink *sink);
 
+/* Does any of them take batches of MEMBER? */
+bool stations_serve(const struct session *session, const struct member *member);
+
 /* station_unload, told to SINK. */
 void stations_put_away(const struct sink *sink, struct station *station,
                        struct resident *resident);

@@ -20,8 +20,8 @@ static bool look(const struct program *program,
     if (entry->kind != REGISTRY_DENSE || !family_find(entry->family))
         return error_set(why, ERROR_UNSUPPORTED, "not in this release (%s, %s)",
                          kinds[entry->kind], entry->family);
-    struct model_files *files =
-        model_files_open(program->memory, entry->id, NULL, &places, why);
+    struct model_files *files = model_files_open(
+        program->memory, entry->id, NULL, MODEL_DENSE, &places, why);
     struct model_spec spec;
     bool fine = files && model_spec_read(files, &spec, why);
     model_files_free(files);

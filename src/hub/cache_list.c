@@ -91,7 +91,7 @@ static json_t *describe_commit(struct listing *l, const char *repo,
     struct hub_places places = {.cache = l->cache};
     struct error why = {0};
     struct model_files *files =
-        model_files_open(l->memory, id, commit, &places, &why);
+        model_files_open(l->memory, id, commit, MODEL_DENSE, &places, &why);
     const char *state = files                       ? "whole"
                         : why.code == ERROR_MISSING ? "not_whole"
                                                     : "unsupported";

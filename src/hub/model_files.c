@@ -238,14 +238,20 @@ static bool read_files(struct reading *r, struct error *err) {
 
 struct model_files *model_files_open(struct memory *memory,
                                      const char *reference,
-                                     const char *revision,
+                                     const char *revision, enum model_use use,
                                      const struct hub_places *places,
                                      struct error *err) {
+    if (use != MODEL_DENSE) {
+        error_set(err, ERROR_UNSUPPORTED,
+                  "%s: only dense models can be run so far", reference);
+        return NULL;
+    }
     struct reading *r = memory_zalloc(memory, 1, sizeof *r, err);
     if (!r)
         return NULL;
     r->memory = memory;
     r->arena = arena_make(memory);
+    r->files.use = use;
     bool fine = locate(r, reference, revision, places, err) &&
                 check_files(r, err) && read_files(r, err);
     whole_free(&r->whole);
@@ -309,9 +315,9 @@ static bool add_digests(const char *const *paths, size_t count,
 static bool digest_weights(const struct model_files *files, struct strbuf *text,
                            char hex[65], struct error *err) {
     bool fine = add_digests(files->weights, files->weights_count, text, err);
-    for (size_t i = 0; fine && i < files->dense_count; i++)
-        fine = add_digests(files->dense[i].weights,
-                           files->dense[i].weights_count, text, err);
+    for (size_t i = 0; fine && i < files->sentence_count; i++)
+        fine = add_digests(files->sentence[i].source.paths,
+                           files->sentence[i].source.paths_count, text, err);
     if (!fine || !strbuf_ok(text, err))
         return false;
     struct str all = strbuf_str(text);

@@ -258,7 +258,7 @@ static bool must_be(const json_t *config, const char *key, const char *value,
 /* A class outside torch is the repository's own code: the library takes Tanh
  * in its place, and warns. */
 static bool read_activation(struct reading *r, const json_t *config,
-                            const char *name, struct dense_files *dense,
+                            const char *name, struct tensor_source *dense,
                             struct error *err) {
     const char *type = NULL;
     if (!json_member_string(config, "activation_function", name, &type, err))
@@ -270,13 +270,12 @@ static bool read_activation(struct reading *r, const json_t *config,
 }
 
 static bool read_dense_config(struct reading *r, const json_t *config,
-                              const char *name, struct dense_files *dense,
+                              const char *name, struct tensor_source *dense,
                               struct error *err) {
-    bool residual = false;
-    dense->bias = true;
+    bool residual = false, bias = true;
     if (!json_member_size(config, "in_features", name, &dense->in, err) ||
         !json_member_size(config, "out_features", name, &dense->out, err) ||
-        !json_member_bool(config, "bias", name, &dense->bias, err) ||
+        !json_member_bool(config, "bias", name, &bias, err) ||
         !json_member_bool(config, "use_residual", name, &residual, err) ||
         !must_be(config, "module_input_name", "sentence_embedding", name,
                  err) ||
@@ -289,27 +288,42 @@ static bool read_dense_config(struct reading *r, const json_t *config,
         return error_set(err, ERROR_INPUT,
                          "%s: in_features and out_features must be more than 0",
                          name);
+    dense->weight = "linear.weight";
+    dense->bias = bias ? "linear.bias" : NULL;
     return read_activation(r, config, name, dense, err);
+}
+
+static struct sentence_module *add_sentence(struct reading *r,
+                                            enum sentence_kind kind,
+                                            struct error *err) {
+    struct model_files *files = &r->files;
+    if (files->sentence_count == SENTENCE_MAX) {
+        error_set(err, ERROR_UNSUPPORTED,
+                  "%s: more than %d modules behind the pooling", files->folder,
+                  SENTENCE_MAX);
+        return NULL;
+    }
+    struct sentence_module *module = &files->sentence[files->sentence_count++];
+    module->kind = kind;
+    return module;
 }
 
 static bool read_dense(struct reading *r, const struct module *module,
                        struct error *err) {
-    struct model_files *files = &r->files;
     json_t *config;
-    if (files->dense_count == DENSE_MAX)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: more than %d Dense modules", files->folder,
-                         DENSE_MAX);
-    struct dense_files *dense = &files->dense[files->dense_count++];
-    const char **weights = arena_alloc(&r->arena, 1, sizeof *weights, err);
-    if (!weights || !reading_object(r, module->path, "config.json", &config,
-                                    &dense->config, err))
+    struct sentence_module *sentence = add_sentence(r, SENTENCE_DENSE, err);
+    if (!sentence)
         return false;
-    weights[0] = reading_path(r, module->path, "model.safetensors", err);
-    dense->weights = weights;
-    dense->weights_count = 1;
+    struct tensor_source *dense = &sentence->source;
+    const char **paths = arena_alloc(&r->arena, 1, sizeof *paths, err);
+    if (!paths || !reading_object(r, module->path, "config.json", &config,
+                                  &dense->config, err))
+        return false;
+    paths[0] = reading_path(r, module->path, "model.safetensors", err);
+    dense->paths = paths;
+    dense->paths_count = 1;
     bool fine =
-        weights[0] && read_dense_config(r, config, dense->config, dense, err);
+        paths[0] && read_dense_config(r, config, dense->config, dense, err);
     json_decref(config);
     return fine;
 }
@@ -318,7 +332,8 @@ static bool read_normalize(struct reading *r, const struct module *module,
                            struct error *err) {
     const char *name;
     json_t *config = NULL;
-    r->files.normalize = true;
+    if (!add_sentence(r, SENTENCE_NORMALIZE, err))
+        return false;
     /* An old Normalize has no folder; with path "" the file would be the
      * transformer's. */
     if (!module->path[0])

@@ -160,6 +160,17 @@ static bool no_such_prompt(const struct model_files *files, const char *name,
                      files->key, name, list);
 }
 
+static bool no_such_task(const struct model_files *files, const char *name,
+                         struct error *err) {
+    char list[512] = "no tasks";
+    size_t used = 0;
+    for (size_t i = 0; i < files->tasks_count && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
+                                 i ? ", " : "", files->tasks[i].name);
+    return error_set(err, ERROR_USAGE, "%s has no task %s: it has %s",
+                     files->key, name, list);
+}
+
 bool model_files_prompt(const struct model_files *files, const char *what,
                         const char *name, const char **text,
                         struct error *err) {
@@ -178,5 +189,25 @@ bool model_files_prompt(const struct model_files *files, const char *what,
     if (!prompt && files->default_prompt)
         prompt = find(files, files->default_prompt);
     *text = prompt && prompt->text[0] ? prompt->text : NULL;
+    return true;
+}
+
+bool model_files_task(const struct model_files *files, const char *name,
+                      const struct model_task **task, const char **prompt,
+                      struct error *err) {
+    *task = NULL;
+    *prompt = NULL;
+    if (!name)
+        name = files->default_task;
+    if (!name)
+        return true;
+    for (size_t i = 0; !*task && i < files->tasks_count; i++)
+        if (strcmp(files->tasks[i].name, name) == 0)
+            *task = &files->tasks[i];
+    if (!*task)
+        return no_such_task(files, name, err);
+    const struct model_prompt *found =
+        (*task)->prompt ? find(files, (*task)->prompt) : NULL;
+    *prompt = found && found->text[0] ? found->text : NULL;
     return true;
 }

@@ -1,8 +1,8 @@
-/* safetensors.c - see safetensors.h. The rules are those of the safetensors
+/* safetensors.c - see tensors.h. The rules are those of the safetensors
  * package itself (0.8), and three of our own: no name twice, at most 8
  * dimensions, no NUL in a name. */
 
-#include "hub/safetensors.h"
+#include "hub/tensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ struct source {
     bool borrowed; /* the bytes are the caller's */
 };
 
-struct safetensors {
+struct tensors {
     struct memory *memory;
     struct arena arena;
     struct source *sources; /* [sources_count], in the arena */
@@ -162,7 +162,7 @@ static bool read_offsets(const struct source *source, const json_t *info,
     return true;
 }
 
-static bool read_entry(struct safetensors *st, const struct source *source,
+static bool read_entry(struct tensors *st, const struct source *source,
                        const char *name, const json_t *info, size_t buffer,
                        struct entry *e, struct error *err) {
     const struct dtype_row *row;
@@ -267,7 +267,7 @@ static bool check_places(const struct source *source,
                                      source->path, at, buffer);
 }
 
-static bool add_tensors(struct safetensors *st, unsigned file,
+static bool add_tensors(struct tensors *st, unsigned file,
                         const struct entry *entries, size_t count,
                         const char *buffer, struct error *err) {
     struct tensor *grown = memory_resize(st->memory, st->tensors,
@@ -292,9 +292,8 @@ static bool add_tensors(struct safetensors *st, unsigned file,
     return true;
 }
 
-static bool read_header(struct safetensors *st, unsigned file,
-                        const json_t *header, size_t header_bytes,
-                        struct error *err) {
+static bool read_header(struct tensors *st, unsigned file, const json_t *header,
+                        size_t header_bytes, struct error *err) {
     const struct source *source = &st->sources[file];
     size_t buffer = source->map.size - header_bytes, count = 0;
     struct entry *entries = memory_alloc(st->memory, json_object_size(header),
@@ -320,8 +319,7 @@ static bool read_header(struct safetensors *st, unsigned file,
     return fine;
 }
 
-static bool read_source(struct safetensors *st, unsigned file,
-                        struct error *err) {
+static bool read_source(struct tensors *st, unsigned file, struct error *err) {
     size_t header_bytes;
     json_t *header = header_parse(&st->sources[file], &header_bytes, err);
     bool fine = header && read_header(st, file, header, header_bytes, err);
@@ -331,9 +329,9 @@ static bool read_source(struct safetensors *st, unsigned file,
 
 /* Opening and closing. */
 
-static struct safetensors *make(struct memory *memory, size_t sources,
-                                struct error *err) {
-    struct safetensors *st = memory_zalloc(memory, 1, sizeof *st, err);
+static struct tensors *make(struct memory *memory, size_t sources,
+                            struct error *err) {
+    struct tensors *st = memory_zalloc(memory, 1, sizeof *st, err);
     if (!st)
         return NULL;
     st->memory = memory;
@@ -342,12 +340,11 @@ static struct safetensors *make(struct memory *memory, size_t sources,
     st->sources = arena_alloc(&st->arena, sources, sizeof *st->sources, err);
     if (st->sources)
         return st;
-    safetensors_close(st);
+    tensors_close(st);
     return NULL;
 }
 
-static bool add_file(struct safetensors *st, const char *path,
-                     struct error *err) {
+static bool add_file(struct tensors *st, const char *path, struct error *err) {
     struct source *source = &st->sources[st->sources_count];
     source->path = arena_copy(&st->arena, str_from(path), err);
     if (!source->path || !file_map_open(&source->map, path, err))
@@ -355,23 +352,22 @@ static bool add_file(struct safetensors *st, const char *path,
     return read_source(st, (unsigned)st->sources_count++, err);
 }
 
-struct safetensors *safetensors_open(struct memory *memory,
-                                     const char *const *paths, size_t count,
-                                     struct error *err) {
-    struct safetensors *st = make(memory, count, err);
+struct tensors *tensors_open(struct memory *memory, const char *const *paths,
+                             size_t count, struct error *err) {
+    struct tensors *st = make(memory, count, err);
     bool fine = st != NULL;
     for (size_t i = 0; fine && i < count; i++)
         fine = add_file(st, paths[i], err);
     if (fine)
         return st;
-    safetensors_close(st);
+    tensors_close(st);
     return NULL;
 }
 
-struct safetensors *safetensors_open_bytes(struct memory *memory,
-                                           const char *name, const void *data,
-                                           size_t size, struct error *err) {
-    struct safetensors *st = make(memory, 1, err);
+struct tensors *tensors_open_bytes(struct memory *memory, const char *name,
+                                   const void *data, size_t size,
+                                   struct error *err) {
+    struct tensors *st = make(memory, 1, err);
     if (!st)
         return NULL;
     st->sources[st->sources_count++] = (struct source){
@@ -381,11 +377,11 @@ struct safetensors *safetensors_open_bytes(struct memory *memory,
     };
     if (st->sources[0].path && read_source(st, 0, err))
         return st;
-    safetensors_close(st);
+    tensors_close(st);
     return NULL;
 }
 
-void safetensors_close(struct safetensors *st) {
+void tensors_close(struct tensors *st) {
     if (!st)
         return;
     for (size_t i = 0; i < st->sources_count; i++)
@@ -397,24 +393,22 @@ void safetensors_close(struct safetensors *st) {
     memory_free(st->memory, st);
 }
 
-size_t safetensors_count(const struct safetensors *st) {
+size_t tensors_count(const struct tensors *st) {
     return st->count;
 }
 
-const struct tensor *safetensors_at(const struct safetensors *st, size_t i) {
+const struct tensor *tensors_at(const struct tensors *st, size_t i) {
     return &st->tensors[i];
 }
 
-const struct tensor *safetensors_find(const struct safetensors *st,
-                                      const char *name) {
+const struct tensor *tensors_find(const struct tensors *st, const char *name) {
     uint64_t i;
     return map_get(&st->names, str_from(name), &i) ? &st->tensors[i] : NULL;
 }
 
 /* Only pages that hold nothing but this tensor: its neighbours may be in use.
  */
-void safetensors_forget(const struct safetensors *st,
-                        const struct tensor *tensor) {
+void tensors_forget(const struct tensors *st, const struct tensor *tensor) {
     const struct source *source = &st->sources[tensor->file];
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t begin = (size_t)((const char *)tensor->data - source->map.data);

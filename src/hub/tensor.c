@@ -1,6 +1,6 @@
 /* tensor.c - the values of a tensor, and its shape for messages. */
 
-#include "hub/safetensors.h"
+#include "hub/tensors.h"
 
 #include <assert.h>
 #include <stdbool.h>

@@ -283,14 +283,23 @@ static bool read_head(const struct model_files *files, struct model_spec *spec,
     for (size_t i = 0; i < files->pooling_count; i++)
         spec->pooling[i] = pooling_of(files->pooling[i]);
     spec->pooling_include_prompt = files->pooling_include_prompt;
-    spec->normalize = files->normalize;
     spec->width = model_spec_pooled_width(spec);
-    spec->dense_count = files->dense_count;
-    for (size_t i = 0; i < files->dense_count; i++) {
-        const struct dense_files *dense = &files->dense[i];
+    for (size_t i = 0; i < files->sentence_count; i++) {
+        const struct tensor_source *dense = &files->sentence[i].source;
         struct dense_spec *to = &spec->dense[i];
+        if (files->sentence[i].kind == SENTENCE_NORMALIZE) {
+            spec->normalize = true;
+            continue;
+        }
+        if (files->sentence[i].kind != SENTENCE_DENSE || spec->normalize)
+            return error_set(err, ERROR_UNSUPPORTED,
+                             "%s: module %zu behind the pooling is not one of "
+                             "Dense layers followed by Normalize, which is "
+                             "what can be run here",
+                             files->folder, i + 1);
+        spec->dense_count = i + 1;
         *to = (struct dense_spec){
-            .in = dense->in, .out = dense->out, .bias = dense->bias};
+            .in = dense->in, .out = dense->out, .bias = dense->bias != NULL};
         if (to->in != spec->width || to->out < 1 || to->out > SIZE_LIMIT)
             return error_set(err, ERROR_INPUT,
                              "%s: takes %zu and gives %zu features, but %zu "

@@ -30,9 +30,8 @@ static void close_loader(struct loader *loader) {
 }
 
 static bool open_files(struct loader *loader, struct error *err) {
-    loader->st =
-        safetensors_open(loader->weights->memory, loader->files->weights,
-                         loader->files->weights_count, err);
+    loader->st = tensors_open(loader->weights->memory, loader->files->weights,
+                              loader->files->weights_count, err);
     if (!loader->st)
         return false;
     loader->prefix = find_prefix(loader->st, loader->spec->family);
@@ -42,13 +41,12 @@ static bool open_files(struct loader *loader, struct error *err) {
 static bool check(struct loader *loader, struct error *err) {
     struct memory *memory = loader->weights->memory;
     const struct tensor *weight, *bias;
-    loader->used = memory_zalloc(memory, safetensors_count(loader->st),
+    loader->used = memory_zalloc(memory, tensors_count(loader->st),
                                  sizeof *loader->used, err);
     bool fine = loader->used && check_encoder(loader, err);
     for (size_t i = 0; fine && i < loader->spec->dense_count; i++) {
-        struct safetensors *st =
-            open_dense(loader, i, memory, &weight, &bias, err);
-        safetensors_close(st);
+        struct tensors *st = open_dense(loader, i, memory, &weight, &bias, err);
+        tensors_close(st);
         fine = st != NULL;
     }
     memory_free(memory, loader->used);
@@ -61,7 +59,7 @@ bool weights_check(struct memory *memory, const struct model_spec *spec,
     struct weights nowhere = {.memory = memory};
     struct loader loader = make_loader(spec, files, NULL, &nowhere);
     bool fine = open_files(&loader, err) && check(&loader, err);
-    safetensors_close(loader.st);
+    tensors_close(loader.st);
     close_loader(&loader);
     return fine;
 }
@@ -122,11 +120,11 @@ static bool measure_dense(const struct loader *loader, uint64_t *peak,
     struct memory memory = {0};
     const struct tensor *weight, *bias;
     for (size_t i = 0; i < loader->spec->dense_count; i++) {
-        struct safetensors *st =
+        struct tensors *st =
             open_dense(loader, i, &memory, &weight, &bias, err);
         if (!st)
             return false;
-        safetensors_close(st);
+        tensors_close(st);
     }
     *peak = memory_peak(&memory);
     return true;
@@ -142,9 +140,9 @@ static uint64_t loading_bytes(const struct loader *loader, uint64_t dense,
     uint64_t fill =
         memory_block_bytes(stage_floats(loader->spec) * sizeof(float)) + dense;
     uint64_t open = own + memory_peak(memory);
-    uint64_t check = own + memory_live(memory) + dense +
-                     memory_block_bytes(safetensors_count(loader->st) *
-                                        sizeof *loader->used);
+    uint64_t check =
+        own + memory_live(memory) + dense +
+        memory_block_bytes(tensors_count(loader->st) * sizeof *loader->used);
     uint64_t before = open > check ? open : check;
     return left + fill > before ? fill : before - left;
 }
@@ -179,7 +177,7 @@ bool weights_measure(const struct model_spec *spec,
     struct loader loader = make_loader(spec, files, device, &nowhere);
     bool fine =
         open_files(&loader, err) && measure(&loader, placement, need, err);
-    safetensors_close(loader.st);
+    tensors_close(loader.st);
     close_loader(&loader);
     return fine;
 }
@@ -263,7 +261,7 @@ void weights_free(struct weights *weights) {
     if (!weights)
         return;
     stream_stop(weights);
-    safetensors_close(weights->file);
+    tensors_close(weights->file);
     device_release(weights->device, weights->block);
     memory_free(weights->memory, weights->host);
     memory_free(weights->memory, weights);

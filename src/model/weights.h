@@ -30,7 +30,7 @@
 #include "base/memory.h"
 #include "device/device.h"
 #include "hub/model_files.h"
-#include "hub/safetensors.h"
+#include "hub/tensors.h"
 
 struct model_spec;
 struct shape;
@@ -74,7 +74,7 @@ struct weights {
     size_t layer_bytes; /* of a packed layer, where any stream */
     struct weights_slot slots[2];
     struct weights_slot *copying; /* a copy is under way into it, or NULL */
-    struct safetensors *file;     /* the mapping that tables point into */
+    struct tensors *file;         /* the mapping that tables point into */
 };
 
 /* Which layers stay on the device: the first RESIDENT. Where SHAPE has another

@@ -19,7 +19,7 @@ static void rule_name(const char *pattern, size_t layer,
         snprintf(name, NAME_MAX_BYTES, "%s", pattern);
 }
 
-static const struct tensor *find_named(const struct safetensors *st,
+static const struct tensor *find_named(const struct tensors *st,
                                        const char *prefix, const char *pattern,
                                        size_t layer) {
     char bare[NAME_MAX_BYTES], name[2 * NAME_MAX_BYTES];
@@ -27,10 +27,10 @@ static const struct tensor *find_named(const struct safetensors *st,
         return NULL;
     rule_name(pattern, layer, bare);
     snprintf(name, sizeof name, "%s%s", prefix, bare);
-    return safetensors_find(st, name);
+    return tensors_find(st, name);
 }
 
-static const struct tensor *find_behind(const struct safetensors *st,
+static const struct tensor *find_behind(const struct tensors *st,
                                         const char *prefix,
                                         const struct tensor_rule *rule,
                                         size_t layer) {
@@ -43,8 +43,7 @@ const struct tensor *find_rule(const struct loader *loader,
     return find_behind(loader->st, loader->prefix, rule, layer);
 }
 
-const char *find_prefix(const struct safetensors *st,
-                        const struct family *family) {
+const char *find_prefix(const struct tensors *st, const struct family *family) {
     for (size_t i = 0; family->prefixes[i]; i++)
         if (find_behind(st, family->prefixes[i], &family->rules[0], 0))
             return family->prefixes[i];
@@ -122,7 +121,7 @@ static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
     }
     size_t columns =
         rule->columns == DIM_NONE ? 0 : dim_size(spec, rule->columns);
-    loader->used[tensor - safetensors_at(loader->st, 0)] = true;
+    loader->used[tensor - tensors_at(loader->st, 0)] = true;
     return check_tensor(tensor, dim_size(spec, rule->rows), columns,
                         loader->files->weights[tensor->file], err);
 }
@@ -136,29 +135,28 @@ bool check_encoder(struct loader *loader, struct error *err) {
             if (!check_rule(loader, rule, layer, err))
                 return false;
     }
-    for (size_t i = 0; i < safetensors_count(loader->st); i++) {
-        const char *name = safetensors_at(loader->st, i)->name;
+    for (size_t i = 0; i < tensors_count(loader->st); i++) {
+        const char *name = tensors_at(loader->st, i)->name;
         if (!loader->used[i] && !is_ignored(family, loader->prefix, name))
             name_problem(&loader->unexpected, &loader->unexpected_count, name);
     }
     return report_problems(loader, err);
 }
 
-struct safetensors *open_dense(const struct loader *loader, size_t i,
-                               struct memory *memory,
-                               const struct tensor **weight,
-                               const struct tensor **bias, struct error *err) {
-    const struct dense_files *files = &loader->files->dense[i];
+struct tensors *open_dense(const struct loader *loader, size_t i,
+                           struct memory *memory, const struct tensor **weight,
+                           const struct tensor **bias, struct error *err) {
+    const struct tensor_source *files = &loader->files->sentence[i].source;
     const struct dense_spec *spec = &loader->spec->dense[i];
-    struct safetensors *st =
-        safetensors_open(memory, files->weights, files->weights_count, err);
+    struct tensors *st =
+        tensors_open(memory, files->paths, files->paths_count, err);
     if (!st)
         return NULL;
-    *weight = safetensors_find(st, "linear.weight");
-    *bias = safetensors_find(st, "linear.bias");
-    const char *file = files->weights[0];
+    *weight = tensors_find(st, files->weight);
+    *bias = files->bias ? tensors_find(st, files->bias) : NULL;
+    const char *file = files->paths[0];
     bool fine = *weight && (*bias != NULL) == spec->bias &&
-                safetensors_count(st) == (spec->bias ? 2 : 1);
+                tensors_count(st) == (spec->bias ? 2 : 1);
     if (!fine)
         error_set(err, ERROR_INPUT,
                   "%s: expected exactly linear.weight%s for this Dense module",
@@ -167,6 +165,6 @@ struct safetensors *open_dense(const struct loader *loader, size_t i,
            (!*bias || check_tensor(*bias, spec->out, 0, file, err));
     if (fine)
         return st;
-    safetensors_close(st);
+    tensors_close(st);
     return NULL;
 }

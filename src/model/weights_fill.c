@@ -7,8 +7,7 @@
 enum { STAGE_FLOATS = 64 * 1024 };
 
 /* Pack a [rows, in] tensor behind row BEGIN of LINEAR. */
-static void fill_matrix(const struct loader *loader,
-                        const struct safetensors *st,
+static void fill_matrix(const struct loader *loader, const struct tensors *st,
                         const struct tensor *tensor,
                         const struct linear *linear, size_t begin) {
     size_t rows = tensor->shape[0], in = tensor->shape[1];
@@ -20,7 +19,7 @@ static void fill_matrix(const struct loader *loader,
         device_linear_pack(device, loader->stage, in, linear->out, begin + row,
                            count, (void *)linear->weights);
     }
-    safetensors_forget(st, tensor);
+    tensors_forget(st, tensor);
 }
 
 /* 32 buckets, half of them for keys behind the query: distances below 8 have
@@ -84,7 +83,7 @@ static void fill_rule(const struct loader *loader,
         return;
     }
     tensor_read_f32(tensor, 0, tensor->elements, (float *)*table);
-    safetensors_forget(loader->st, tensor);
+    tensors_forget(loader->st, tensor);
 }
 
 /* Layers one after the other: the file is read in one direction. */
@@ -105,7 +104,7 @@ static void fill_encoder(const struct loader *loader) {
 static bool fill_dense(const struct loader *loader, size_t i,
                        struct error *err) {
     const struct tensor *weight, *bias;
-    struct safetensors *st =
+    struct tensors *st =
         open_dense(loader, i, loader->weights->memory, &weight, &bias, err);
     if (!st)
         return false;
@@ -113,7 +112,7 @@ static bool fill_dense(const struct loader *loader, size_t i,
     fill_matrix(loader, st, weight, linear, 0);
     if (bias)
         tensor_read_f32(bias, 0, bias->elements, (float *)linear->bias);
-    safetensors_close(st);
+    tensors_close(st);
     return true;
 }
 

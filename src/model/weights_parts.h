@@ -20,9 +20,9 @@ struct loader {
     const struct model_files *files;
     const struct device *device;
     struct weights *weights;
-    struct safetensors *st;
+    struct tensors *st;
     const char *prefix;
-    bool *used;   /* [safetensors_count] */
+    bool *used;   /* [tensors_count] */
     float *stage; /* [loader_stage_floats]: rows on their way to the device */
     size_t stage_floats;
     struct strbuf missing, unexpected;
@@ -31,8 +31,7 @@ struct loader {
 
 /* ---- weights_check.c ---------------------------------------------------- */
 
-const char *find_prefix(const struct safetensors *st,
-                        const struct family *family);
+const char *find_prefix(const struct tensors *st, const struct family *family);
 const struct tensor *find_rule(const struct loader *loader,
                                const struct tensor_rule *rule, size_t layer);
 
@@ -42,10 +41,9 @@ bool check_encoder(struct loader *loader, struct error *err);
 
 /* A Dense module has a file of its own, with exactly these tensors. BIAS is
  * NULL where it has none. NULL if they are not there; the caller closes. */
-struct safetensors *open_dense(const struct loader *loader, size_t i,
-                               struct memory *memory,
-                               const struct tensor **weight,
-                               const struct tensor **bias, struct error *err);
+struct tensors *open_dense(const struct loader *loader, size_t i,
+                           struct memory *memory, const struct tensor **weight,
+                           const struct tensor **bias, struct error *err);
 
 /* ---- weights_place.c ---------------------------------------------------- */
 

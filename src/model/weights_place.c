@@ -65,7 +65,7 @@ size_t part_begin(const struct model_spec *spec,
 }
 
 bool stays_mapped(const struct tensor *tensor) {
-    return tensor && tensor->dtype == TENSOR_F32 &&
+    return tensor && tensor->dtype == TENSOR_F32 && !tensor->strided &&
            (uintptr_t)tensor->data % _Alignof(float) == 0;
 }
 

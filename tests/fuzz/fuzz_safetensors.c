@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "hub/safetensors.h"
+#include "hub/tensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,23 +32,22 @@ static void read_all(const struct tensor *t) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct memory memory = {0};
     struct error err = {0};
-    struct safetensors *st =
-        safetensors_open_bytes(&memory, "f", data, size, &err);
+    struct tensors *st = tensors_open_bytes(&memory, "f", data, size, &err);
     if (!st && (err.code == ERROR_NONE || !err.message[0]))
         abort();
     size_t bytes = 0;
-    for (size_t i = 0; st && i < safetensors_count(st); i++) {
-        const struct tensor *t = safetensors_at(st, i);
-        if (safetensors_find(st, t->name) != t)
+    for (size_t i = 0; st && i < tensors_count(st); i++) {
+        const struct tensor *t = tensors_at(st, i);
+        if (tensors_find(st, t->name) != t)
             abort();
         bytes += t->bytes;
         read_all(t);
     }
     if (bytes > size)
         abort();
-    if (st && safetensors_count(st))
-        safetensors_forget(st, safetensors_at(st, 0));
-    safetensors_close(st);
+    if (st && tensors_count(st))
+        tensors_forget(st, tensors_at(st, 0));
+    tensors_close(st);
     if (memory_live(&memory))
         abort();
     return 0;

@@ -252,6 +252,14 @@ def wait_for(condition, what):
         time.sleep(0.01)
 
 
+def size_of(path):
+    """0 when it is gone: Python renames a part when it is whole, and meanwhile we look."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def goes_on_after_a_killed_python(place):
     """The current Python writes a file of its own name, ten megabytes at a time."""
     content = b"".join(hashlib.sha256(b"%d" % i).digest() for i in range(800000))
@@ -261,7 +269,7 @@ def goes_on_after_a_killed_python(place):
     process = place.python(place.cache, files, wait=False)
 
     def parts():
-        return [p for p in place.repo().glob("blobs/*.incomplete") if p.stat().st_size >= 10 << 20]
+        return [p for p in place.repo().glob("blobs/*.incomplete") if size_of(p) >= 10 << 20]
 
     wait_for(lambda: parts() or process.poll() is not None, "a part on the disk")
     process.kill()

@@ -97,7 +97,7 @@ static int remove_cache(void **state) {
 static struct model_files *try_open(const char *id, const char *revision) {
     struct hub_places places = {.cache = cache};
     err = (struct error){0};
-    return model_files_open(&memory, id, revision, &places, &err);
+    return model_files_open(&memory, id, revision, MODEL_DENSE, &places, &err);
 }
 
 static struct model_files *open_it(const char *id, const char *revision) {
@@ -170,9 +170,11 @@ static void ids(void **state) {
     refused("other/Name", NULL, ERROR_MISSING, "ensembed pull other/Name");
     refused("other/Name", NULL, ERROR_MISSING, cache);
     struct hub_places nowhere = {.cache = "/tmp/ens-not-there"};
-    assert_null(model_files_open(&memory, "org/Name", NULL, &nowhere, &err));
+    assert_null(model_files_open(&memory, "org/Name", NULL, MODEL_DENSE,
+                                 &nowhere, &err));
     assert_non_null(strstr(err.message, "/tmp/ens-not-there"));
-    assert_null(model_files_open(&memory, "org/Name", NULL, NULL, &err));
+    assert_null(
+        model_files_open(&memory, "org/Name", NULL, MODEL_DENSE, NULL, &err));
     assert_int_equal(err.code, ERROR_MISSING);
 }
 

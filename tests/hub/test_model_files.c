@@ -18,7 +18,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "hub/model_files.h"
-#include "hub/safetensors.h"
+#include "hub/tensors.h"
 
 static struct memory memory;
 static struct error err;
@@ -63,7 +63,8 @@ static void put_model(void) {
 }
 
 static struct model_files *open_it(void) {
-    struct model_files *m = model_files_open(&memory, folder, NULL, NULL, &err);
+    struct model_files *m =
+        model_files_open(&memory, folder, NULL, MODEL_DENSE, NULL, &err);
     if (!m)
         fail_msg("%s", err.message);
     return m;
@@ -71,7 +72,8 @@ static struct model_files *open_it(void) {
 
 static void refused(enum error_code code, const char *word) {
     err = (struct error){0};
-    struct model_files *m = model_files_open(&memory, folder, NULL, NULL, &err);
+    struct model_files *m =
+        model_files_open(&memory, folder, NULL, MODEL_DENSE, NULL, &err);
     if (m)
         fail_msg("accepted, expected: %s", word);
     if (err.code != code || !strstr(err.message, word))
@@ -91,8 +93,7 @@ static void defaults(void **state) {
     assert_int_equal(m->pooling_count, 1);
     assert_int_equal(m->pooling[0], POOL_MEAN);
     assert_true(m->pooling_include_prompt);
-    assert_false(m->normalize);
-    assert_int_equal(m->dense_count, 0);
+    assert_int_equal(m->sentence_count, 0);
     assert_int_equal(m->max_length, 64);
     assert_string_equal(m->similarity, "cosine");
     assert_null(m->default_prompt);
@@ -200,16 +201,18 @@ static void dense_layers(void **state) {
     put("2_Dense/model.safetensors", "w");
     put("3_Dense/model.safetensors", "w");
     struct model_files *m = open_it();
-    assert_true(m->normalize);
-    assert_int_equal(m->dense_count, 2);
-    assert_int_equal(m->dense[0].in, 8);
-    assert_int_equal(m->dense[0].out, 4);
-    assert_false(m->dense[0].bias);
-    assert_string_equal(m->dense[0].activation, "Identity");
-    assert_true(m->dense[1].bias);
+    assert_int_equal(m->sentence_count, 3);
+    assert_int_equal(m->sentence[2].kind, SENTENCE_NORMALIZE);
+    const struct tensor_source *first = &m->sentence[0].source;
+    const struct tensor_source *second = &m->sentence[1].source;
+    assert_int_equal(first->in, 8);
+    assert_int_equal(first->out, 4);
+    assert_null(first->bias);
+    assert_string_equal(first->activation, "Identity");
+    assert_string_equal(second->bias, "linear.bias");
     /* as the library does with code that is not torch's */
-    assert_string_equal(m->dense[1].activation, "Tanh");
-    assert_non_null(strstr(m->dense[1].weights[0], "/3_Dense/model.safe"));
+    assert_string_equal(second->activation, "Tanh");
+    assert_non_null(strstr(second->paths[0], "/3_Dense/model.safe"));
     model_files_free(m);
 
     put("3_Dense/config.json",
@@ -250,7 +253,8 @@ static void all_that_is_missing_is_named(void **state) {
     refused(ERROR_MISSING, "config.json");
     put("modules.json", NULL);
     refused(ERROR_MISSING, "neither config.json nor modules.json");
-    assert_null(model_files_open(&memory, "tests/fixtures", NULL, NULL, &err));
+    assert_null(model_files_open(&memory, "tests/fixtures", NULL, MODEL_DENSE,
+                                 NULL, &err));
     assert_non_null(strstr(err.message, "tests/fixtures: the folder has"));
 }
 
@@ -409,7 +413,7 @@ static void without_modules(void **state) {
     put("sentence_bert_config.json", "{\"max_seq_length\":20}");
     struct model_files *m = open_it();
     assert_int_equal(m->pooling[0], POOL_MEAN);
-    assert_false(m->normalize);
+    assert_int_equal(m->sentence_count, 0);
     assert_int_equal(m->max_length, 64); /* the library reads neither file */
     assert_string_equal(prompt(m, "query", NULL), "");
     model_files_free(m);
@@ -521,7 +525,8 @@ static void keys_of_folders(void **state) {
         assert_int_equal(rename(from, path), 0);
     }
     snprintf(path, sizeof path, "%s//", moved);
-    struct model_files *m = model_files_open(&memory, path, NULL, NULL, &err);
+    struct model_files *m =
+        model_files_open(&memory, path, NULL, MODEL_DENSE, NULL, &err);
     assert_non_null(m);
     assert_string_equal(m->key, "my-model---");
     model_files_free(m);
@@ -532,7 +537,8 @@ static void agrees(const char *name, const char *reference) {
     char path[256];
     snprintf(path, sizeof path, "tests/fixtures/models/%s", name);
     err = (struct error){0};
-    struct model_files *m = model_files_open(&memory, path, NULL, NULL, &err);
+    struct model_files *m =
+        model_files_open(&memory, path, NULL, MODEL_DENSE, NULL, &err);
     if (!m)
         fail_msg("%s", err.message);
     snprintf(path, sizeof path, "tests/fixtures/models/%s/%s", name, reference);
@@ -572,7 +578,8 @@ static void pooling_of_fixture(const char *name, size_t count,
                                const enum pooling_mode *modes) {
     char path[256];
     snprintf(path, sizeof path, "tests/fixtures/models/%s", name);
-    struct model_files *m = model_files_open(&memory, path, NULL, NULL, &err);
+    struct model_files *m =
+        model_files_open(&memory, path, NULL, MODEL_DENSE, NULL, &err);
     assert_non_null(m);
     assert_int_equal(m->pooling_count, count);
     for (size_t i = 0; i < count; i++)
@@ -592,8 +599,9 @@ static void fixtures_pool_as_they_are_named(void **state) {
 
 static void a_fixture_without_weights(void **state) {
     (void)state;
-    assert_null(model_files_open(
-        &memory, "tests/fixtures/models/broken_no_weights", NULL, NULL, &err));
+    assert_null(model_files_open(&memory,
+                                 "tests/fixtures/models/broken_no_weights",
+                                 NULL, MODEL_DENSE, NULL, &err));
     assert_int_equal(err.code, ERROR_MISSING);
     assert_non_null(strstr(err.message, "missing model.safetensors:"));
 }
@@ -605,7 +613,7 @@ static void broken_safetensors(const char *name, const char *word) {
              name);
     const char *paths[] = {path};
     err = (struct error){0};
-    assert_null(safetensors_open(&memory, paths, 1, &err));
+    assert_null(tensors_open(&memory, paths, 1, &err));
     assert_int_equal(err.code, ERROR_INPUT);
     assert_non_null(strstr(err.message, word));
     assert_non_null(strstr(err.message, path));

@@ -15,7 +15,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "hub/safetensors.h"
+#include "hub/tensors.h"
 
 static struct memory memory;
 
@@ -30,26 +30,26 @@ static size_t make_file(char *out, const char *header, size_t data) {
     return 8 + (size_t)length + data;
 }
 
-static struct safetensors *open_text(const char *header, size_t data,
-                                     struct error *err) {
+static struct tensors *open_text(const char *header, size_t data,
+                                 struct error *err) {
     static char file[8192];
-    return safetensors_open_bytes(&memory, "f", file,
-                                  make_file(file, header, data), err);
+    return tensors_open_bytes(&memory, "f", file, make_file(file, header, data),
+                              err);
 }
 
 static void accepts(const char *header, size_t data, size_t count) {
     struct error err = {0};
-    struct safetensors *st = open_text(header, data, &err);
+    struct tensors *st = open_text(header, data, &err);
     if (!st)
         fail_msg("%s: %s", header, err.message);
-    assert_int_equal(safetensors_count(st), count);
-    safetensors_close(st);
+    assert_int_equal(tensors_count(st), count);
+    tensors_close(st);
 }
 
 /* Refused, and the message has WORD in it. */
 static void refuses(const char *header, size_t data, const char *word) {
     struct error err = {0};
-    struct safetensors *st = open_text(header, data, &err);
+    struct tensors *st = open_text(header, data, &err);
     if (st)
         fail_msg("accepted: %s", header);
     assert_true(err.code == ERROR_INPUT || err.code == ERROR_UNSUPPORTED);
@@ -170,7 +170,7 @@ static void entries_that_are_none(void **state) {
 
 static void refuses_bytes(const void *data, size_t size, const char *word) {
     struct error err = {0};
-    assert_null(safetensors_open_bytes(&memory, "f", data, size, &err));
+    assert_null(tensors_open_bytes(&memory, "f", data, size, &err));
     assert_int_equal(err.code, ERROR_INPUT);
     if (!strstr(err.message, word))
         fail_msg("no \"%s\" in: %s", word, err.message);
@@ -211,24 +211,24 @@ static void lengths_that_lie(void **state) {
 static void finds_tensors_in_order_of_place(void **state) {
     (void)state;
     struct error err = {0};
-    struct safetensors *st = open_text(
+    struct tensors *st = open_text(
         "{\"later\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[4,7]},"
         "\"first\":{\"dtype\":\"I32\",\"shape\":[1,1],\"data_offsets\":[0,4]}}",
         7, &err);
     assert_non_null(st);
-    assert_string_equal(safetensors_at(st, 0)->name, "first");
-    assert_string_equal(safetensors_at(st, 1)->name, "later");
-    const struct tensor *t = safetensors_find(st, "later");
-    assert_ptr_equal(t, safetensors_at(st, 1));
+    assert_string_equal(tensors_at(st, 0)->name, "first");
+    assert_string_equal(tensors_at(st, 1)->name, "later");
+    const struct tensor *t = tensors_find(st, "later");
+    assert_ptr_equal(t, tensors_at(st, 1));
     assert_int_equal(t->dtype, TENSOR_OTHER);
     assert_string_equal(t->dtype_name, "U8");
     assert_int_equal(t->rank, 1);
     assert_int_equal(t->elements, 3);
     assert_int_equal(t->bytes, 3);
     assert_memory_equal(t->data, "\4\5\6", 3);
-    assert_null(safetensors_find(st, "none"));
-    safetensors_close(st);
-    safetensors_close(NULL);
+    assert_null(tensors_find(st, "none"));
+    tensors_close(st);
+    tensors_close(NULL);
 }
 
 static void shapes_as_text(void **state) {
@@ -309,24 +309,24 @@ static void shards_look_like_one(void **state) {
                20000);
     const char *paths[] = {one, two};
     struct error err = {0};
-    struct safetensors *st = safetensors_open(&memory, paths, 2, &err);
+    struct tensors *st = tensors_open(&memory, paths, 2, &err);
     if (!st)
         fail_msg("%s", err.message);
-    assert_int_equal(safetensors_count(st), 2);
-    const struct tensor *b = safetensors_find(st, "b");
+    assert_int_equal(tensors_count(st), 2);
+    const struct tensor *b = tensors_find(st, "b");
     assert_int_equal(b->file, 1);
-    safetensors_forget(st, b);
-    safetensors_forget(st, safetensors_find(st, "a"));
+    tensors_forget(st, b);
+    tensors_forget(st, tensors_find(st, "a"));
     for (size_t i = 0; i < 20000; i++)
         assert_int_equal(((const unsigned char *)b->data)[i], i & 255);
-    safetensors_close(st);
+    tensors_close(st);
 
     write_file(two, "{\"a\":" A8 "}", 8);
-    assert_null(safetensors_open(&memory, paths, 2, &err));
+    assert_null(tensors_open(&memory, paths, 2, &err));
     assert_non_null(strstr(err.message, one));
     assert_non_null(strstr(err.message, two));
     paths[1] = "/tmp/ens-test-not-there";
-    assert_null(safetensors_open(&memory, paths, 2, &err));
+    assert_null(tensors_open(&memory, paths, 2, &err));
     assert_int_equal(err.code, ERROR_MISSING);
     assert_true(folder_remove(folder, &err));
     assert_int_equal(memory_live(&memory), 0);

@@ -65,7 +65,8 @@ static inline void rig_read(struct rig *r, const char *folder) {
     char path[256];
     struct error err = {0};
     snprintf(path, sizeof path, MODELS "%s", folder);
-    r->files = model_files_open(&r->files_memory, path, NULL, NULL, &err);
+    r->files =
+        model_files_open(&r->files_memory, path, NULL, MODEL_DENSE, NULL, &err);
     if (!r->files || !model_spec_read(r->files, &r->spec, &err))
         fail_msg("%s", err.message);
     r->deep = *r->files;

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "hub/safetensors.h"
+#include "hub/tensors.h"
 #include "model/shape.h"
 
 #define MODELS "tests/fixtures/models/"
@@ -57,15 +57,15 @@ static uint64_t elements_in(const char *path) {
     struct memory memory = {0};
     struct error err = {0};
     const char *paths[] = {path};
-    struct safetensors *st = safetensors_open(&memory, paths, 1, &err);
+    struct tensors *st = tensors_open(&memory, paths, 1, &err);
     if (!st)
         fail_msg("%s", err.message);
     uint64_t sum = 0;
-    for (size_t i = 0; i < safetensors_count(st); i++)
-        if (!strstr(safetensors_at(st, i)->name, "pooler") &&
-            safetensors_at(st, i)->dtype == TENSOR_F32)
-            sum += safetensors_at(st, i)->elements;
-    safetensors_close(st);
+    for (size_t i = 0; i < tensors_count(st); i++)
+        if (!strstr(tensors_at(st, i)->name, "pooler") &&
+            tensors_at(st, i)->dtype == TENSOR_F32)
+            sum += tensors_at(st, i)->elements;
+    tensors_close(st);
     return sum;
 }
 
@@ -75,7 +75,7 @@ static struct shape own_shape(const char *folder) {
     struct model_spec spec;
     struct shape shape;
     struct model_files *files =
-        model_files_open(&memory, folder, NULL, NULL, &err);
+        model_files_open(&memory, folder, NULL, MODEL_DENSE, NULL, &err);
     if (!files || !model_spec_read(files, &spec, &err))
         fail_msg("%s", err.message);
     shape_of_spec(&spec, &shape);

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "data/json_scan.h"
+#include "data/rows.h"
 
 /* The members of a metadata object that the fields are made of; kind
  * SCAN_ERROR where there is none. */
@@ -37,5 +38,12 @@ void derive_hierarchy_path(const struct derive_input *input,
  * Terms without a name or with a weight that is not a number > 0 are passed
  * over; null when none is left. */
 void derive_sparse_vector(const struct derive_input *input, struct strbuf *out);
+
+/* The same terms as a sparse vector of their own (rows.h), for search: indices
+ * ascending, the values of terms with equal indices added up, in f32. METADATA
+ * is a chunk's. *OUT borrows from BUFFER; it is empty where there are none.
+ * Their index space, 32 bits of SHA-1, is no model's: it has its own name. */
+bool derive_terms(struct str metadata, struct row_buffer *buffer,
+                  struct row *out, struct error *err);
 
 #endif

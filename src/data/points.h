@@ -13,15 +13,22 @@
 #include "base/memory.h"
 #include "base/str.h"
 #include "data/chunks.h"
+#include "data/rows.h"
 
 struct named_vector {
-    const char *name;    /* KEY or "fused" */
-    const float *values; /* [width], borrowed */
-    size_t width;
+    const char *name;    /* KEY, "fused", KEY-sparse, KEY-multi */
+    const float *values; /* borrowed. Dense: [width]; else as in rows.h */
+    size_t width;        /* floats a vector; not used in a sparse one */
+    enum row_kind kind;  /* 0: dense */
+    size_t count;        /* sparse: pairs; multi: vectors */
+    const uint32_t *indices;
 };
 
 /* One point as a line with its newline, appended to OUT:
  * {"id":UUID,"vector":{NAME:[...],...},"payload":{...}}
+ * A sparse vector is {"indices":[...],"values":[...]}, a multivector
+ * [[...],...]; one that has nothing in it is not named (Qdrant refuses an
+ * empty multivector, and an empty sparse vector is never found anyway).
  * Failures are OUT's own (strbuf_ok). */
 void point_line(struct strbuf *out, const struct chunk *chunk,
                 const struct collection *collection, const char *text_field,

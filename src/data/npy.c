@@ -8,22 +8,34 @@
 static const char MAGIC[6] = "\x93NUMPY";
 enum { VERSION_AT = 6, LENGTH_AT = 8, TEXT_AT_1 = 10, TEXT_AT_2 = 12 };
 
-void npy_header_write(char header[NPY_HEADER_BYTES], uint64_t rows,
-                      size_t width) {
+void npy_header_make(char header[NPY_HEADER_BYTES], const char *type,
+                     const uint64_t *shape, size_t dimensions) {
     enum { LENGTH = NPY_HEADER_BYTES - TEXT_AT_1 };
+    assert(dimensions <= NPY_DIMENSIONS_MAX && strlen(type) <= 4);
     memset(header, ' ', NPY_HEADER_BYTES);
     memcpy(header, MAGIC, sizeof MAGIC);
     header[VERSION_AT] = 1;
     header[VERSION_AT + 1] = 0;
     header[LENGTH_AT] = LENGTH & 255;
     header[LENGTH_AT + 1] = LENGTH >> 8;
-    char text[LENGTH]; /* two numbers of 20 digits fit */
+    char numbers[2 * 20 + 3] = ""; /* a tuple of one has a comma */
+    if (dimensions == 1)
+        snprintf(numbers, sizeof numbers, "%" PRIu64 ",", shape[0]);
+    else if (dimensions == 2)
+        snprintf(numbers, sizeof numbers, "%" PRIu64 ", %" PRIu64, shape[0],
+                 shape[1]);
+    char text[LENGTH];
     int length = snprintf(text, sizeof text,
-                          "{'descr': '<f4', 'fortran_order': False, "
-                          "'shape': (%" PRIu64 ", %zu), }",
-                          rows, width);
+                          "{'descr': '%s', 'fortran_order': False, "
+                          "'shape': (%s), }",
+                          type, numbers);
     memcpy(header + TEXT_AT_1, text, (size_t)length);
     header[NPY_HEADER_BYTES - 1] = '\n';
+}
+
+void npy_header_write(char header[NPY_HEADER_BYTES], uint64_t rows,
+                      size_t width) {
+    npy_header_make(header, "<f4", (uint64_t[]){rows, width}, 2);
 }
 
 bool npy_writer_open(struct npy_writer *writer, const char *path, uint64_t rows,
@@ -251,25 +263,62 @@ static bool check_size(const struct npy_header *header, uint64_t file_bytes,
     return true;
 }
 
-bool npy_header_read(struct str head, uint64_t file_bytes, const char *name,
-                     struct npy_header *out, struct error *err) {
+/* The dictionary; *OFFSET is where the data begins. */
+static bool read_dict(struct str head, const char *name, struct array *array,
+                      size_t *offset, struct error *err) {
     struct dict dict = {0};
-    struct array array = {0};
     if (!find_text(head, name, &dict.text, err))
         return false;
-    if (!take_array(&dict, &array))
+    if (!take_array(&dict, array))
         return error_set(err, ERROR_INPUT,
                          "%s: its NumPy header cannot be read (at byte %zu of "
                          "its text)",
                          name, dict.at);
-    struct npy_header header = {.rows = array.shape[0],
-                                .width = (size_t)array.shape[1],
-                                .offset = (size_t)(dict.text.data - head.data) +
-                                          dict.text.size};
+    *offset = (size_t)(dict.text.data - head.data) + dict.text.size;
+    return true;
+}
+
+bool npy_header_read(struct str head, uint64_t file_bytes, const char *name,
+                     struct npy_header *out, struct error *err) {
+    struct array array = {0};
+    struct npy_header header;
+    if (!read_dict(head, name, &array, &header.offset, err))
+        return false;
+    header.rows = array.shape[0];
+    header.width = (size_t)array.shape[1];
     if (!check_array(&array, name, err) ||
         !check_size(&header, file_bytes, name, err))
         return false;
     *out = header;
+    return true;
+}
+
+bool npy_array_read(struct str bytes, const char *type, size_t item_bytes,
+                    size_t dimensions, const char *name, struct npy_array *out,
+                    struct error *err) {
+    struct array array = {0};
+    size_t offset;
+    if (!read_dict(bytes, name, &array, &offset, err))
+        return false;
+    if (!str_equal(array.type, str_from(type)) || array.fortran ||
+        array.dimensions != dimensions)
+        return error_set(err, ERROR_INPUT,
+                         "%s is not an array of type '%s' with %zu dimensions "
+                         "in C order",
+                         name, type, dimensions);
+    uint64_t size = item_bytes;
+    bool fits = true;
+    *out = (struct npy_array){.type = array.type, .dimensions = dimensions};
+    for (size_t d = 0; d < dimensions; d++) {
+        out->shape[d] = array.shape[d];
+        fits = fits && !__builtin_mul_overflow(size, array.shape[d], &size);
+    }
+    if (!fits || size != bytes.size - offset)
+        return error_set(err, ERROR_INPUT,
+                         "%s has %zu bytes of values, which is not what its "
+                         "header says; make the file again",
+                         name, bytes.size - offset);
+    out->data = (struct str){bytes.data + offset, bytes.size - offset};
     return true;
 }
 

@@ -1,5 +1,6 @@
-/* npy.h - NumPy's array file, C order: f32 written (version 1.0), f32 read
- * (versions 1.0 to 3.0).
+/* npy.h - NumPy's array file, C order: written in version 1.0, read in versions
+ * 1.0 to 3.0. Arrays of f32 with rows and columns have a writer and a map;
+ * for others there are the headers.
  *
  * Written under a temporary name, complete or not there:
  *
@@ -28,6 +29,11 @@ enum { NPY_HEADER_BYTES = 128 };
 void npy_header_write(char header[NPY_HEADER_BYTES], uint64_t rows,
                       size_t width);
 
+/* The same for any array: TYPE is NumPy's ('<f4', '<i8', '|S3'), SHAPE has
+ * DIMENSIONS (0 to 2) numbers. */
+void npy_header_make(char header[NPY_HEADER_BYTES], const char *type,
+                     const uint64_t *shape, size_t dimensions);
+
 /* What a header says. The data lies in [offset, size of the file). */
 struct npy_header {
     uint64_t rows;
@@ -39,6 +45,21 @@ struct npy_header {
  * NAME. */
 bool npy_header_read(struct str head, uint64_t file_bytes, const char *name,
                      struct npy_header *out, struct error *err);
+
+/* An array of any shape and one of a few types, in memory. */
+enum { NPY_DIMENSIONS_MAX = 2 };
+struct npy_array {
+    struct str type; /* borrowed from the bytes */
+    size_t dimensions;
+    uint64_t shape[NPY_DIMENSIONS_MAX];
+    struct str data; /* borrowed; as many bytes as the shape says */
+};
+/* The array whose file is BYTES. ITEM_BYTES is of an item of its type, which
+ * must be TYPE; ERROR_INPUT with NAME for all that is not such an array with
+ * DIMENSIONS dimensions, whole and in C order. */
+bool npy_array_read(struct str bytes, const char *type, size_t item_bytes,
+                    size_t dimensions, const char *name, struct npy_array *out,
+                    struct error *err);
 
 struct npy_writer {
     struct file_writer file;

@@ -1,6 +1,7 @@
 #include "data/points.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdint.h>
 
@@ -161,16 +162,51 @@ void float_write(struct strbuf *out, float x) {
     out->size = (size_t)(text - out->data);
 }
 
+static void write_floats(struct strbuf *out, const float *values,
+                         size_t count) {
+    strbuf_add_char(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            strbuf_add_char(out, ',');
+        float_write(out, values[i]);
+    }
+    strbuf_add_char(out, ']');
+}
+
+static void write_sparse(struct strbuf *out,
+                         const struct named_vector *vector) {
+    strbuf_add(out, STR("{\"indices\":["));
+    for (size_t i = 0; i < vector->count; i++)
+        strbuf_printf(out, i ? ",%" PRIu32 : "%" PRIu32, vector->indices[i]);
+    strbuf_add(out, STR("],\"values\":"));
+    write_floats(out, vector->values, vector->count);
+    strbuf_add_char(out, '}');
+}
+
+static void write_multi(struct strbuf *out, const struct named_vector *vector) {
+    strbuf_add_char(out, '[');
+    for (size_t i = 0; i < vector->count; i++) {
+        if (i)
+            strbuf_add_char(out, ',');
+        write_floats(out, vector->values + i * vector->width, vector->width);
+    }
+    strbuf_add_char(out, ']');
+}
+
 static void write_vector(struct strbuf *out,
                          const struct named_vector *vector) {
     strbuf_add_json(out, str_from(vector->name));
-    strbuf_add(out, STR(":["));
-    for (size_t i = 0; i < vector->width; i++) {
-        if (i)
-            strbuf_add_char(out, ',');
-        float_write(out, vector->values[i]);
-    }
-    strbuf_add_char(out, ']');
+    strbuf_add_char(out, ':');
+    if (vector->kind == ROW_SPARSE)
+        write_sparse(out, vector);
+    else if (vector->kind == ROW_MULTI)
+        write_multi(out, vector);
+    else
+        write_floats(out, vector->values, vector->width);
+}
+
+static bool is_empty(const struct named_vector *vector) {
+    return vector->kind != ROW_DENSE && vector->count == 0;
 }
 
 void point_line(struct strbuf *out, const struct chunk *chunk,
@@ -181,9 +217,13 @@ void point_line(struct strbuf *out, const struct chunk *chunk,
     strbuf_add(out, STR("{\"id\":\""));
     strbuf_add(out, str_from(id));
     strbuf_add(out, STR("\",\"vector\":{"));
+    bool first = true;
     for (size_t v = 0; v < count; v++) {
-        if (v)
+        if (is_empty(&vectors[v]))
+            continue;
+        if (!first)
             strbuf_add_char(out, ',');
+        first = false;
         write_vector(out, &vectors[v]);
     }
     strbuf_add(out, STR("},\"payload\":"));

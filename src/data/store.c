@@ -13,6 +13,7 @@
 
 #include "data/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -32,6 +33,7 @@ struct store {
     const struct sink *sink; /* borrowed */
     struct arena arena;      /* owner of all paths */
     const char *folder, *record_path, *digests_path, *index_path, *isa;
+    enum row_kind kind;
     size_t width;
     void *piece; /* [STORE_PIECE_BYTES] */
     int lock_fd;
@@ -146,13 +148,13 @@ static bool open_rows(struct store *store, const struct store_request *request,
     if (!store_record_read(store->record_path, &store->record, err))
         return false;
     if (!store->record) {
-        store->record =
-            store_record_make(request->fingerprint, request->width, err);
+        store->record = store_record_make(request->fingerprint, request->kind,
+                                          request->width, err);
         store->record_due = true;
         return store->record && wipe(store, err) && open_log(store, err);
     }
-    if (!store_record_match(store->record, request->fingerprint, request->width,
-                            store->folder, store->memory, err))
+    if (!store_record_match(store->record, request->fingerprint, request->kind,
+                            request->width, store->folder, store->memory, err))
         return false;
     const json_t *member = json_object_get(store->record, "array");
     if (member)
@@ -174,7 +176,8 @@ static bool make_paths(struct store *store, const struct store_request *request,
         arena_printf(arena, err, "%s/array.digests", store->folder);
     store->index_path = arena_printf(arena, err, "%s/index", store->folder);
     return store->record_path && store->digests_path && store->index_path &&
-           store_log_init(&store->log, arena, store->folder, store->width, err);
+           store_log_init(&store->log, arena, store->folder, store->kind,
+                          store->width, err);
 }
 
 struct store *store_open(struct memory *memory,
@@ -186,10 +189,11 @@ struct store *store_open(struct memory *memory,
     store->memory = memory;
     store->sink = request->sink;
     store->arena = arena_make(memory);
+    store->kind = request->kind;
     store->width = request->width;
     store->lock_fd = -1;
-    store->log =
-        (struct store_log){{-1, NULL}, {-1, NULL}, {-1, NULL}, 0, 0, 0};
+    store->log = (struct store_log){
+        .rows = {.fd = -1}, .keys = {.fd = -1}, .journal = {.fd = -1}};
     store->array = (struct store_array){.fd = -1, .digests_fd = -1};
     store->index = (struct disk_index){.memory = memory, .fd = -1};
     store->piece = memory_alloc(memory, STORE_PIECE_BYTES, 1, err);
@@ -238,19 +242,19 @@ static bool index_add_new(struct store *store, const uint8_t *digest,
 }
 
 static bool index_fill(struct store *store, struct error *err) {
-    enum { AT_ONCE = STORE_PIECE_BYTES / SHA256_BYTES };
-    int fd = store->retired ? store->array.digests_fd : store->log.digests.fd;
+    int fd = store->retired ? store->array.digests_fd : store->log.keys.fd;
+    size_t key_bytes = store->retired ? SHA256_BYTES : store->log.key_bytes;
+    size_t at_once = STORE_PIECE_BYTES / key_bytes;
     uint64_t rows = store_rows(store);
-    const uint8_t *digests = store->piece;
+    const uint8_t *keys = store->piece;
     for (uint64_t row = 0; row < rows; row++) {
-        size_t in_piece = (size_t)(row % AT_ONCE);
+        size_t in_piece = (size_t)(row % at_once);
         uint64_t left = rows - row;
-        size_t count = left < AT_ONCE ? (size_t)left : AT_ONCE;
-        if (in_piece == 0 &&
-            !file_pread(fd, store->piece, count * SHA256_BYTES,
-                        row * SHA256_BYTES, store->folder, err))
+        size_t count = left < at_once ? (size_t)left : at_once;
+        if (in_piece == 0 && !file_pread(fd, store->piece, count * key_bytes,
+                                         row * key_bytes, store->folder, err))
             return false;
-        if (!index_add_new(store, digests + in_piece * SHA256_BYTES, row, err))
+        if (!index_add_new(store, keys + in_piece * key_bytes, row, err))
             return false;
         if (event_interrupted(store->sink))
             return error_set(err, ERROR_INTERRUPTED, "interrupted");
@@ -317,14 +321,22 @@ bool store_prepare(struct store *store, uint64_t more, struct error *err) {
 
 bool store_append(struct store *store, const uint8_t *digests,
                   const float *rows, size_t count, struct error *err) {
-    if (count == 0)
+    struct row_batch batch = {
+        .width = store->width, .count = count, .values = rows};
+    return store_append_rows(store, digests, &batch, err);
+}
+
+bool store_append_rows(struct store *store, const uint8_t *digests,
+                       const struct row_batch *batch, struct error *err) {
+    assert(batch->kind == store->kind && batch->width == store->width);
+    if (batch->count == 0)
         return true;
     if (!store_materialise(store, err) || !record_ready(store, err))
         return false;
     uint64_t first = store->log.count;
-    if (!store_log_append(&store->log, digests, rows, count, err))
+    if (!store_log_append(&store->log, digests, batch, store->piece, err))
         return false;
-    for (size_t i = 0; store->indexed && i < count; i++) {
+    for (size_t i = 0; store->indexed && i < batch->count; i++) {
         if (disk_index_put(&store->index, digests + i * SHA256_BYTES, first + i,
                            err))
             continue;
@@ -343,6 +355,18 @@ bool store_read(struct store *store, uint64_t row, float *out,
                 struct error *err) {
     return store->retired ? store_array_read(&store->array, row, out, err)
                           : store_log_read(&store->log, row, out, err);
+}
+
+bool store_read_row(struct store *store, uint64_t row,
+                    struct row_buffer *buffer, struct row *out,
+                    struct error *err) {
+    if (store->kind != ROW_DENSE)
+        return store_log_read_ragged(&store->log, row, buffer, out, err);
+    if (!row_buffer_reserve(buffer, store->log.row_bytes, err) ||
+        !store_read(store, row, buffer->bytes, err))
+        return false;
+    *out = (struct row){.count = 1, .values = buffer->bytes};
+    return true;
 }
 
 /* From the moment store.json names it, the array is the store. */
@@ -365,6 +389,7 @@ static bool record_array(struct store *store, json_t *member,
 
 bool store_retire(struct store *store, const char *array,
                   const char *digests_path, struct error *err) {
+    assert(store->kind == ROW_DENSE);
     struct store_array next;
     json_t *member;
     if (!store_array_open(&next, &store->arena, store->folder, array,
@@ -397,10 +422,11 @@ struct batch {
 
 static bool batch_flush(struct store *store, struct batch *batch,
                         struct error *err) {
-    size_t count = batch->count;
+    struct row_batch rows = {
+        .width = store->width, .count = batch->count, .values = batch->rows};
     batch->count = 0;
-    return count == 0 || store_log_append(&store->log, batch->digests,
-                                          batch->rows, count, err);
+    return rows.count == 0 || store_log_append(&store->log, batch->digests,
+                                               &rows, store->piece, err);
 }
 
 /* Each text's first row of the array, in order. */

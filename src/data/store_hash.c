@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-static uint64_t chain(uint64_t hash, const void *piece, size_t size) {
+uint64_t store_hash_piece(uint64_t hash, const void *piece, size_t size) {
     uint64_t link[2] = {hash, hash_bytes(piece, size)};
     return hash_bytes(link, sizeof link);
 }
@@ -13,7 +13,7 @@ uint64_t store_hash(const void *data, size_t size) {
     uint64_t hash = 0;
     while (size > 0) {
         size_t part = size < STORE_PIECE_BYTES ? size : STORE_PIECE_BYTES;
-        hash = chain(hash, at, part);
+        hash = store_hash_piece(hash, at, part);
         at += part;
         size -= part;
     }
@@ -28,7 +28,7 @@ bool store_hash_file(int fd, uint64_t offset, uint64_t size, const char *path,
             size < STORE_PIECE_BYTES ? (size_t)size : STORE_PIECE_BYTES;
         if (!file_pread(fd, piece, part, offset, path, err))
             return false;
-        *hash = chain(*hash, piece, part);
+        *hash = store_hash_piece(*hash, piece, part);
         offset += part;
         size -= part;
     }

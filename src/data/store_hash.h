@@ -18,6 +18,9 @@ enum { STORE_PIECE_BYTES = 256 * 1024 };
 
 uint64_t store_hash(const void *data, size_t size);
 
+/* The same piece by piece: each but the last has STORE_PIECE_BYTES. */
+uint64_t store_hash_piece(uint64_t hash, const void *piece, size_t size);
+
 /* [offset, offset + size) of the file; PIECE has STORE_PIECE_BYTES bytes. */
 bool store_hash_file(int fd, uint64_t offset, uint64_t size, const char *path,
                      void *piece, uint64_t *hash, struct error *err);

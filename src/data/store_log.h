@@ -1,8 +1,11 @@
-/* store_log.h - rows and digests appended a batch at a time, under a journal.
+/* store_log.h - rows and their keys appended a batch at a time, under a
+ * journal.
  *
- * Three files that only grow: rows.f32, digests and journal. A batch is in the
- * log when its journal record is whole; the record holds checksums over the
- * batch's rows and digests and over itself. Opening checks every record
+ * Three files that only grow: rows, keys and journal. A key is the text's
+ * digest, and behind it where the row ends if rows differ in size; where it
+ * begins is where the one before it ends. A batch is in the log when its
+ * journal record is whole; the record holds checksums over the batch's rows
+ * and keys and over itself. Opening checks every record
  * against the bytes that it vouches for and cuts off what does not hold, from
  * the first bad record on.
  *
@@ -19,6 +22,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "data/rows.h"
 
 struct store_log_file {
     int fd;
@@ -26,15 +30,20 @@ struct store_log_file {
 };
 
 struct store_log {
-    struct store_log_file rows, digests, journal;
-    size_t row_bytes;
+    struct store_log_file rows, keys, journal;
+    enum row_kind kind;
+    size_t row_bytes; /* of a dense row, of one of a multi row's vectors, of one
+                         of a sparse row's pairs */
+    size_t key_bytes;
     uint64_t count;   /* rows that the journal vouches for */
+    uint64_t bytes;   /* of those rows */
     uint64_t records; /* journal records: batches */
 };
 
 /* The names of the three files; nothing is opened. */
 bool store_log_init(struct store_log *log, struct arena *arena,
-                    const char *folder, size_t width, struct error *err);
+                    const char *folder, enum row_kind kind, size_t width,
+                    struct error *err);
 
 /* Open the files, made if absent, and check them. *LOST is the number of rows
  * that were there in part or wrong, and are gone. PIECE: store_hash.h. */
@@ -45,11 +54,18 @@ void store_log_close(struct store_log *log); /* closed is fine */
 /* Close the files if need be and remove them; absent is fine. */
 bool store_log_remove(struct store_log *log, struct error *err);
 
-/* COUNT rows, COUNT digests [count, 32]. On failure the log is as it was. */
+/* A batch of rows of the log's kind, and their digests [count, 32]. On failure
+ * the log is as it was. */
 bool store_log_append(struct store_log *log, const uint8_t *digests,
-                      const float *rows, size_t count, struct error *err);
+                      const struct row_batch *batch, void *piece,
+                      struct error *err);
+/* A dense row. */
 bool store_log_read(const struct store_log *log, uint64_t row, float *out,
                     struct error *err);
+/* A sparse or multi row. */
+bool store_log_read_ragged(const struct store_log *log, uint64_t row,
+                           struct row_buffer *buffer, struct row *out,
+                           struct error *err);
 bool store_log_sync(const struct store_log *log, struct error *err);
 
 #endif

@@ -19,11 +19,17 @@ static bool no_memory(struct error *err) {
     return error_set(err, ERROR_MEMORY, "no memory for a store's record");
 }
 
-json_t *store_record_make(const json_t *fingerprint, size_t width,
-                          struct error *err) {
-    json_t *record = json_pack("{s:i, s:I, s:[], s:o}", "version", VERSION,
-                               "width", (json_int_t)width, "isa", "fingerprint",
-                               json_deep_copy(fingerprint));
+/* Stores of dense rows are older than the member. */
+static const char *kind_value(enum row_kind kind) {
+    return kind == ROW_DENSE ? NULL : row_kind_name(kind);
+}
+
+json_t *store_record_make(const json_t *fingerprint, enum row_kind kind,
+                          size_t width, struct error *err) {
+    json_t *record =
+        json_pack("{s:i, s:s*, s:I, s:[], s:o}", "version", VERSION, "kind",
+                  kind_value(kind), "width", (json_int_t)width, "isa",
+                  "fingerprint", json_deep_copy(fingerprint));
     if (!record)
         no_memory(err);
     return record;
@@ -123,8 +129,8 @@ static void compare(struct strbuf *out, const json_t *there,
 }
 
 bool store_record_match(const json_t *record, const json_t *fingerprint,
-                        size_t width, const char *folder, struct memory *memory,
-                        struct error *err) {
+                        enum row_kind kind, size_t width, const char *folder,
+                        struct memory *memory, struct error *err) {
     struct strbuf differences = strbuf_make(memory);
     compare(&differences, json_object_get(record, "fingerprint"), fingerprint);
     const json_t *width_there = json_object_get(record, "width");
@@ -132,6 +138,11 @@ bool store_record_match(const json_t *record, const json_t *fingerprint,
     if (!json_equal(width_there, width_here))
         add_difference(&differences, "width", width_there, width_here);
     json_decref(width_here);
+    const json_t *kind_there = json_object_get(record, "kind");
+    json_t *kind_here = kind ? json_string(kind_value(kind)) : NULL;
+    if (kind_there != kind_here && !json_equal(kind_there, kind_here))
+        add_difference(&differences, "kind", kind_there, kind_here);
+    json_decref(kind_here);
     bool fine = strbuf_ok(&differences, err);
     if (fine && differences.size)
         fine = error_set(

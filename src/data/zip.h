@@ -24,7 +24,12 @@
 #include "base/memory.h"
 #include "base/str.h"
 
-enum { ZIP_MEMBERS_MAX = 8, ZIP_NAME_MAX = 31, ZIP_HEAD_MAX = 128 };
+enum {
+    ZIP_MEMBERS_MAX = 8,
+    ZIP_NAME_MAX = 31,
+    ZIP_HEAD_MAX = 128,
+    ZIP_CRC_TABLE = 8 * 256
+};
 
 struct zip_member {
     char name[ZIP_NAME_MAX + 1];
@@ -35,6 +40,7 @@ struct zip_member {
 
 struct zip_writer {
     struct file_writer file;
+    uint32_t *crc_table; /* [ZIP_CRC_TABLE], owned */
     struct zip_member members[ZIP_MEMBERS_MAX];
     size_t count;
     uint64_t large_from; /* sizes and places from here on are zip64 */

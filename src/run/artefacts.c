@@ -178,8 +178,10 @@ static bool add_vectors(struct writing *w, size_t *count, struct error *err) {
         member_cut(&roster->members[i], array->row);
         if (!add_row(array, err))
             return false;
-        w->vectors[(*count)++] = (struct named_vector){
-            roster->members[i].key, array->row, array->width};
+        w->vectors[(*count)++] =
+            (struct named_vector){.name = roster->members[i].key,
+                                  .values = array->row,
+                                  .width = array->width};
     }
     if (!w->fused)
         return true;
@@ -190,8 +192,8 @@ static bool add_vectors(struct writing *w, size_t *count, struct error *err) {
         return error_set(err, ERROR_VECTOR,
                          "the models' vectors of a text cancel each other out; "
                          "use --fuse concat or other weights");
-    w->vectors[(*count)++] =
-        (struct named_vector){"fused", w->fused->row, w->fused->width};
+    w->vectors[(*count)++] = (struct named_vector){
+        .name = "fused", .values = w->fused->row, .width = w->fused->width};
     return add_row(w->fused, err);
 }
 

@@ -40,11 +40,13 @@ static void name_vectors(struct sample *s, const struct roster *roster,
                          const float *values) {
     for (size_t i = 0; i < roster->count; i++)
         if (!roster->members[i].error.code)
-            s->vectors[s->vectors_count++] = (struct named_vector){
-                roster->members[i].key, values, roster->members[i].width};
+            s->vectors[s->vectors_count++] =
+                (struct named_vector){.name = roster->members[i].key,
+                                      .values = values,
+                                      .width = roster->members[i].width};
     if (roster->fused_width)
-        s->vectors[s->vectors_count++] =
-            (struct named_vector){"fused", values, roster->fused_width};
+        s->vectors[s->vectors_count++] = (struct named_vector){
+            .name = "fused", .values = values, .width = roster->fused_width};
 }
 
 static bool add_chunk(struct sample *s, const struct chunk *chunk,

@@ -219,8 +219,9 @@ static void points_are_json_lines(void **state) {
                                 .id = {0x12, 0x34, [15] = 0xFF},
                                 .file = "a_chunks.json"};
     const float small[] = {0.1f, -2, 3e-9f}, wide[] = {1};
-    const struct named_vector vectors[] = {{"mini\"lm", small, 3},
-                                           {"fused", wide, 1}};
+    const struct named_vector vectors[] = {
+        {.name = "mini\"lm", .values = small, .width = 3},
+        {.name = "fused", .values = wide, .width = 1}};
     struct strbuf out = strbuf_make(&memory);
     point_line(&out, &chunk, &collection, "text", vectors, 2);
     assert_true(strbuf_ok(&out, NULL));

@@ -17,6 +17,7 @@
 
 #include "data/chunks.h"
 #include "data/store.h"
+#include "run/heads.h"
 #include "run/roster.h"
 #include "run/session.h"
 
@@ -25,9 +26,10 @@ struct artefacts {
     const struct sink *sink;
     const struct roster *roster;
     const struct intake *intake;
-    struct store **stores; /* [roster->count], NULL: that member failed */
-    const char *folder;    /* OUT/COLLECTION */
-    uint64_t failed_texts; /* texts that some store lacks */
+    struct head_stores *stores; /* [roster->count]; NULL in it: not asked for,
+                                   or that member failed */
+    const char *folder;         /* OUT/COLLECTION */
+    uint64_t failed_texts;      /* texts that some store lacks */
     /* out */
     uint64_t points;         /* rows of every array, lines of every line file */
     uint64_t left_out;       /* points without a vector in some model */

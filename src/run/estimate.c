@@ -120,6 +120,23 @@ bool estimate_disk(struct session *session, const struct roster *roster,
     return fine;
 }
 
+/* A token is some four bytes of text; half of the tokens are different. */
+uint64_t estimate_row_bytes(const struct member *member, enum pass_head head,
+                            const struct intake_counts *counts) {
+    enum { TOKEN_BYTES = 4, SPLADE_PAIRS = 256, PAIR_BYTES = 8 };
+    uint64_t width = member_head_width(member, head);
+    if (head == PASS_DENSE)
+        return width * sizeof(float);
+    uint64_t tokens =
+        counts->unique ? counts->text_bytes / counts->unique / TOKEN_BYTES + 1
+                       : 1;
+    if (!member->bm25 && tokens > member->spec.max_length)
+        tokens = member->spec.max_length;
+    if (head == PASS_MULTI)
+        return tokens * width * sizeof(float);
+    return (tokens / 2 + SPLADE_PAIRS) * PAIR_BYTES;
+}
+
 /* ---- time --------------------------------------------------------------- */
 
 bool estimate_tokens(struct engine *engine, const struct intake *intake,

@@ -36,6 +36,11 @@ bool estimate_disk(struct session *session, const struct roster *roster,
                    const struct intake *intake, unsigned exports,
                    struct disk_estimate *disk, struct error *err);
 
+/* Disk that a row of the head takes in its store: exactly for dense ones, else
+ * about, by the mean text. */
+uint64_t estimate_row_bytes(const struct member *member, enum pass_head head,
+                            const struct intake_counts *counts);
+
 /* Tokens of all distinct texts for the engine's model, from the first ones. */
 bool estimate_tokens(struct engine *engine, const struct intake *intake,
                      uint64_t *tokens, struct error *err);

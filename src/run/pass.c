@@ -1,12 +1,10 @@
 #include "run/pass.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "run/truncated.h"
+#include "run/pass_parts.h"
 
 enum { SYNC_MS = 5000 };
 
@@ -45,21 +43,6 @@ static void tell_truncated(const struct pass *pass, const char *chunk_id,
                json_pack("{s:s, s:o, s:I}", "model", pass->member->key, "chunk",
                          json_stringn(chunk_id, length), "limit",
                          (json_int_t)pass->member->spec.max_length));
-}
-
-/* A text without a sound vector is left out of every output and named. */
-static void list_failed(struct pass *pass, const uint8_t *digest,
-                        const char *reason) {
-    char hex[2 * SHA256_BYTES + 1];
-    hash_hex(digest, SHA256_BYTES, hex);
-    pass->report.failed++;
-    if (json_array_size(pass->report.failed_chunks) < FAILED_LISTED)
-        json_array_append_new(
-            pass->report.failed_chunks,
-            json_pack("{s:s, s:s}", "text_sha256", hex, "reason", reason));
-    event_emit(pass->sink, "vector_failed",
-               json_pack("{s:s, s:s, s:s}", "model", pass->member->key,
-                         "text_sha256", hex, "reason", reason));
 }
 
 /* ---- sizes -------------------------------------------------------------- */
@@ -146,12 +129,11 @@ static bool read_text(struct pass *pass, struct error *err) {
     pass->end = step == CHUNK_END;
     if (pass->end)
         return true;
-    bool found;
-    uint64_t row;
-    if (!store_find(pass->store, chunk.digest, &found, &row, err))
+    unsigned lacking;
+    if (!pass_lacking(pass, chunk.digest, &lacking, err))
         return false;
-    pass->report.reused += found;
-    return found || add_text(pass, &chunk, err);
+    pass->report.reused += !lacking;
+    return !lacking || add_text(pass, &chunk, err);
 }
 
 bool pass_read(struct pass *pass, struct error *err) {
@@ -171,30 +153,6 @@ bool pass_read(struct pass *pass, struct error *err) {
 
 /* ---- batches ------------------------------------------------------------ */
 
-/* Keep the sound rows of a batch, closed up; how many. */
-static size_t keep_sound(struct pass *pass, const struct batch *batch) {
-    size_t width = pass->member->spec.width, kept = 0;
-    for (size_t i = 0; i < batch->texts; i++) {
-        const char *reason;
-        const uint8_t *digest = batch->digests + i * SHA256_BYTES;
-        bool empty = batch->starts[i + 1] == batch->starts[i];
-        if (empty)
-            reason = "its text has no token for this model";
-        if (empty || !vector_is_sound(pass->member, batch->vectors + i * width,
-                                      &reason)) {
-            list_failed(pass, digest, reason);
-            continue;
-        }
-        if (kept < i) {
-            memcpy(batch->vectors + kept * width, batch->vectors + i * width,
-                   width * sizeof *batch->vectors);
-            memcpy(batch->digests + kept * SHA256_BYTES, digest, SHA256_BYTES);
-        }
-        kept++;
-    }
-    return kept;
-}
-
 static void tell_batch(const struct pass *pass, const struct batch *batch) {
     event_emit(
         pass->sink, "batch_completed",
@@ -212,30 +170,30 @@ static void tell_batch(const struct pass *pass, const struct batch *batch) {
                   (json_int_t)batch->live));
 }
 
+static bool sync_stores(struct pass *pass, struct error *err) {
+    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+        if (pass->stores.of[h] && !store_sync(pass->stores.of[h], err))
+            return false;
+    return true;
+}
+
 static bool sync_now_and_then(struct pass *pass, struct error *err) {
     int64_t now_ms = clock_now_ms();
     if (now_ms - pass->synced_ms <= SYNC_MS)
         return true;
     pass->synced_ms = now_ms;
-    return store_sync(pass->store, err);
+    return sync_stores(pass, err);
 }
 
 bool pass_store(struct pass *pass, const struct batch *batch,
                 struct error *err) {
     struct pass_report *report = &pass->report;
-    size_t station = (size_t)(batch->station - pass->session->stations);
-    size_t sound = keep_sound(pass, batch);
-    if (batch->cut_count && !truncated_add(pass->truncated, batch->cut_digests,
-                                           batch->cut_count, err))
-        return false;
-    if (!pass->planned[station] &&
-        !truncated_add(pass->elsewhere, batch->digests, sound, err))
-        return false;
-    if (!store_append(pass->store, batch->digests, batch->vectors, sound, err))
+    uint64_t failed = report->failed;
+    if (!pass_store_rows(pass, batch, err))
         return false;
     report->encode_ms += batch->ms;
     report->tokens += batch->tokens;
-    report->computed += sound;
+    report->computed += batch->texts - (report->failed - failed);
     tell_batch(pass, batch);
     report->batches++;
     report->duration_ms = (double)(clock_now_ns() - pass->began_ns) / 1e6;
@@ -243,38 +201,7 @@ bool pass_store(struct pass *pass, const struct batch *batch,
     return sync_now_and_then(pass, err);
 }
 
-bool pass_list_path(const char *folder, const struct member *member,
-                    const char *name, char path[PATH_MAX], struct error *err) {
-    return snprintf(path, PATH_MAX, "%s/%s/dense/%s", folder, member->key,
-                    name) < PATH_MAX ||
-           error_set(err, ERROR_USAGE, "path too long: %s", folder);
-}
-
 /* ---- the pass ----------------------------------------------------------- */
-
-bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err) {
-    struct chunk_reader *reader = chunk_reader_open(pass->intake, err);
-    uint64_t unique = pass->intake->counts.unique, have = 0, point;
-    uint8_t digest[SHA256_BYTES];
-    enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;
-    /* An empty store lacks them all: no need to ask. */
-    while (step == CHUNK_OK && store_rows(pass->store) > 0) {
-        step = chunk_reader_digest(reader, true, &point, digest, err);
-        bool found = false;
-        uint64_t row;
-        if (step == CHUNK_OK &&
-            !store_find(pass->store, digest, &found, &row, err))
-            step = CHUNK_ERROR;
-        have += found;
-        if (step == CHUNK_OK && event_interrupted(pass->sink)) {
-            error_set(err, ERROR_INTERRUPTED, "interrupted");
-            step = CHUNK_ERROR;
-        }
-    }
-    chunk_reader_close(reader);
-    *texts = unique - have;
-    return step != CHUNK_ERROR;
-}
 
 bool pass_open(struct pass *pass, struct error *err) {
     struct window_size size =
@@ -295,29 +222,12 @@ bool pass_open(struct pass *pass, struct error *err) {
 }
 
 bool pass_close(struct pass *pass, struct error *err) {
-    bool fine = store_sync(pass->store, err);
+    bool fine = sync_stores(pass, err);
     pass->report.duration_ms = (double)(clock_now_ns() - pass->began_ns) / 1e6;
     chunk_reader_close(pass->reader);
     pass->reader = NULL;
     window_close(&pass->window);
     return fine;
-}
-
-static bool count_list(struct pass *pass, const char *path, const char *scratch,
-                       uint64_t *count, json_t **ids, struct error *err) {
-    if (!*ids)
-        *ids = json_array();
-    return truncated_count(&path, 1, true, pass->intake, scratch, count, *ids,
-                           err);
-}
-
-bool pass_count_lists(struct pass *pass, const char *scratch,
-                      struct error *err) {
-    struct pass_report *report = &pass->report;
-    return count_list(pass, pass->truncated, scratch, &report->truncated,
-                      &report->truncated_chunks, err) &&
-           count_list(pass, pass->elsewhere, scratch, &report->elsewhere,
-                      &report->elsewhere_chunks, err);
 }
 
 void pass_free_report(struct pass *pass) {

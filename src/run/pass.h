@@ -1,5 +1,6 @@
-/* pass.h - one model over one collection: every text that its store does not
- * have yet is tokenized, encoded by the crew, checked and stored.
+/* pass.h - one model over one collection: every text that one of its stores (a
+ * store a head) does not have yet is tokenized, encoded by the crew, checked
+ * and stored.
  *
  * Texts come in windows (run/window.h). A batch's rows are in the store when
  * the pass is told of the next one. Which texts share a batch, and which
@@ -29,6 +30,7 @@
 #include "data/store.h"
 #include "run/crew.h"
 #include "run/engine.h"
+#include "run/heads.h"
 #include "run/roster.h"
 #include "run/session.h"
 #include "run/window.h"
@@ -37,9 +39,10 @@ enum { FAILED_LISTED = 100 };
 
 struct pass_report {
     uint64_t texts;  /* distinct texts of the collection */
-    uint64_t reused; /* already in the store */
+    uint64_t reused; /* already in all stores */
     uint64_t computed;
-    uint64_t failed;    /* vectors that were not sound */
+    uint64_t failed;    /* texts with a vector that was not sound */
+    uint64_t empty;     /* sparse vectors without any number, in this run */
     uint64_t truncated; /* texts that were cut at the limit, in this run or an
                            earlier one */
     uint64_t elsewhere; /* texts that another device computed than was planned,
@@ -58,11 +61,12 @@ struct pass {
     const struct sink *sink;
     const struct member *member;
     const struct intake *intake;
-    struct store *store;
+    struct head_stores stores;
+    unsigned heads;         /* those whose store lacks a text: what is computed;
+                               set by pass_missing */
     struct engine *engine;  /* its tokenizer; not needed while nothing is
                                missing */
-    const char *truncated;  /* path of the list beside the store */
-    const char *elsewhere;  /* likewise */
+    const char *folder;     /* OUT/COLLECTION/.ensembed */
     unsigned number, count; /* 1-based, for progress */
     const bool *planned;    /* [stations]: rows of others are named */
     struct window window;
@@ -72,13 +76,19 @@ struct pass {
     struct pass_report report;
 };
 
-/* Where the list NAME of a member's texts lies, beside its rows; FOLDER is
- * OUT/COLLECTION/.ensembed. */
+/* Where the list NAME ("truncated", "elsewhere") of a member's texts lies,
+ * beside the rows of a head; FOLDER is OUT/COLLECTION/.ensembed. Each head has
+ * its own: a later run may want only one of them. */
 bool pass_list_path(const char *folder, const struct member *member,
-                    const char *name, char path[PATH_MAX], struct error *err);
+                    enum pass_head head, const char *name, char path[PATH_MAX],
+                    struct error *err);
 
-/* How many texts the store lacks. */
+/* How many texts a store lacks. */
 bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err);
+/* How many rows there are in all stores. */
+uint64_t pass_rows(const struct pass *pass);
+/* The rows that are there, and an index of them with room for MORE. */
+bool pass_prepare_stores(struct pass *pass, uint64_t more, struct error *err);
 
 /* Tokens of the longest text, at most: what workspaces must have room for. */
 size_t pass_longest(const struct intake *intake, const struct member *member,
@@ -95,7 +105,7 @@ uint64_t pass_scratch_bytes(const struct session *session,
                             const struct intake *intake);
 
 bool pass_open(struct pass *pass, struct error *err);
-/* Fill the window with texts that the store lacks; window.count is 0 when
+/* Fill the window with texts that a store lacks; window.count is 0 when
  * there are no more. */
 bool pass_read(struct pass *pass, struct error *err);
 /* A batch of this pass is computed. False: it could not be stored. */

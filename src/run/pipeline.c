@@ -49,7 +49,7 @@ struct work {
     char scratch[PATH_MAX]; /* scratch below it, empty at the start */
     int lock_fd;
     struct intake *intake;
-    struct store **stores; /* [roster.count], NULL: none or failed */
+    struct head_stores *stores; /* [roster.count] */
     struct artefacts artefacts;
     struct roster roster; /* the run's, without `fused` if a member failed */
     json_t *passes;
@@ -85,38 +85,58 @@ static bool spool_input(struct work *work, struct error *err) {
 
 /* ---- stores and passes -------------------------------------------------- */
 
-static bool open_stores(struct work *work, struct error *err) {
+static struct store *open_store(struct work *work, const struct member *member,
+                                enum pass_head head, struct error *err) {
     struct session *session = &work->run->session;
-    work->stores = memory_zalloc(&session->memory, work->roster.count,
-                                 sizeof(struct store *), err);
-    if (!work->stores)
-        return false;
-    for (size_t i = 0; i < work->roster.count; i++) {
-        const struct member *member = &work->roster.members[i];
-        char folder[PATH_MAX];
-        if (member->error.code)
-            continue;
-        int size = snprintf(folder, sizeof folder, "%s/%s/dense", work->private,
-                            member->key);
-        if (size >= PATH_MAX)
-            return error_set(err, ERROR_USAGE, "path too long: %s",
-                             work->private);
-        struct store_request request = {.folder = folder,
-                                        .fingerprint = member->fingerprint,
-                                        .isa = session->facts.isa,
-                                        .width = member->spec.width,
-                                        .restart = session->options->restart,
-                                        .sink = &work->run->telemetry.sink};
-        work->stores[i] = store_open(&session->memory, &request, err);
-        if (!work->stores[i])
-            return false;
+    char folder[PATH_MAX];
+    int size = snprintf(folder, sizeof folder, "%s/%s/%s", work->private,
+                        member->key, head_name(head));
+    if (size >= PATH_MAX) {
+        error_set(err, ERROR_USAGE, "path too long: %s", work->private);
+        return NULL;
     }
-    return true;
+    struct store_request request = {.folder = folder,
+                                    .fingerprint = member->fingerprints[head],
+                                    .isa = session->facts.isa,
+                                    .width = member_head_width(member, head),
+                                    .restart = session->options->restart,
+                                    .sink = &work->run->telemetry.sink};
+    return store_open(&session->memory, &request, err);
+}
+
+static bool open_stores(struct work *work, struct error *err) {
+    work->stores = memory_zalloc(&work->run->session.memory, work->roster.count,
+                                 sizeof *work->stores, err);
+    for (size_t i = 0; work->stores && i < work->roster.count; i++) {
+        const struct member *member = &work->roster.members[i];
+        for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+            if (member->error.code || !member_has(member, h))
+                continue;
+            work->stores[i].of[h] = open_store(work, member, h, err);
+            if (!work->stores[i].of[h])
+                return false;
+        }
+    }
+    return work->stores != NULL;
+}
+
+/* Disk for the rows that a head still needs. Rows that stand in an array are
+ * copied before it is replaced. */
+static uint64_t bytes_of_rows(const struct work *work, size_t i,
+                              enum pass_head head) {
+    const struct intake_counts *counts = &work->intake->counts;
+    const struct store *store = work->stores[i].of[head];
+    if (!store)
+        return 0;
+    uint64_t row = estimate_row_bytes(&work->roster.members[i], head, counts);
+    uint64_t rows = store_rows(store);
+    if (store_is_retired(store))
+        return counts->unique * row;
+    return rows < counts->unique ? (counts->unique - rows) * row : 0;
 }
 
 /* Disk for the rows that are missing and for the artefacts. */
 static bool check_disk(struct work *work, struct error *err) {
-    const struct intake_counts *counts = &work->intake->counts;
     const struct run_options *options = work->run->session.options;
     struct disk_estimate disk;
     uint64_t have;
@@ -125,16 +145,9 @@ static bool check_disk(struct work *work, struct error *err) {
                        err))
         return false;
     uint64_t need = disk_estimate_bytes(&disk);
-    for (size_t i = 0; i < work->roster.count; i++) {
-        uint64_t rows = work->stores[i] ? store_rows(work->stores[i]) : 0;
-        /* Rows that stand in an array are copied before it is replaced. */
-        if (work->stores[i] && store_is_retired(work->stores[i]))
-            need += counts->unique * work->roster.members[i].spec.width *
-                    sizeof(float);
-        else if (work->stores[i] && rows < counts->unique)
-            need += (counts->unique - rows) *
-                    work->roster.members[i].spec.width * sizeof(float);
-    }
+    for (size_t i = 0; i < work->roster.count; i++)
+        for (enum pass_head h = 0; h < PASS_HEADS; h++)
+            need += bytes_of_rows(work, i, h);
     if (!disk_free(work->folder, &have, err))
         return false;
     return need <= have ||
@@ -182,8 +195,7 @@ static bool note_turns(struct work *work, bool ended) {
         work->member_error = *failure;
         work->member_failed = member->key;
         work->roster.fused_width = 0;
-        store_close(work->stores[i]);
-        work->stores[i] = NULL;
+        head_stores_close(&work->stores[i]);
         if (!member->error.code && run->roster.count > 1 && !ended)
             event_log(&run->telemetry.sink, LOG_ERROR, "%s: model %s: %s",
                       work->collection->name, member->key, failure->message);
@@ -237,14 +249,18 @@ static bool read_chunks(struct work *work, struct error *err) {
 /* Chunks that at least one model saw only the beginning of. */
 static bool count_truncated(struct work *work, struct error *err) {
     struct memory *memory = &work->run->session.memory;
-    size_t count = work->roster.count;
-    char(*paths)[PATH_MAX] = memory_alloc(memory, count, PATH_MAX, err);
-    const char **list = memory_alloc(memory, count, sizeof *list, err);
+    size_t most = work->roster.count * PASS_HEADS, count = 0;
+    char(*paths)[PATH_MAX] = memory_alloc(memory, most, PATH_MAX, err);
+    const char **list = memory_alloc(memory, most, sizeof *list, err);
     bool fine = paths && list;
-    for (size_t i = 0; fine && i < count; i++) {
-        list[i] = paths[i];
-        fine = pass_list_path(work->private, &work->roster.members[i],
-                              "truncated", paths[i], err);
+    for (size_t i = 0; fine && i < most; i++) {
+        const struct member *member = &work->roster.members[i / PASS_HEADS];
+        enum pass_head head = (enum pass_head)(i % PASS_HEADS);
+        if (!member_has(member, head))
+            continue;
+        list[count] = paths[count];
+        fine = pass_list_path(work->private, member, head, "truncated",
+                              paths[count++], err);
     }
     fine = fine && truncated_count(list, count, false, work->intake,
                                    work->scratch, &work->truncated, NULL, err);
@@ -299,21 +315,15 @@ static bool embed_collection(struct work *work, struct error *err) {
 static bool note_unchanged(struct work *work, struct error *err) {
     struct run *run = work->run;
     for (size_t i = 0; i < work->roster.count; i++) {
-        char truncated[PATH_MAX], elsewhere[PATH_MAX];
         struct pass pass = {.session = &run->session,
                             .member = &work->roster.members[i],
                             .intake = work->intake,
-                            .truncated = truncated,
-                            .elsewhere = elsewhere,
+                            .folder = work->private,
                             .number = (unsigned)i + 1,
                             .count = (unsigned)work->roster.count};
         struct turn turn = {0};
         pass.report.texts = pass.report.reused = work->intake->counts.unique;
-        bool fine = pass_list_path(work->private, pass.member, "truncated",
-                                   truncated, err) &&
-                    pass_list_path(work->private, pass.member, "elsewhere",
-                                   elsewhere, err) &&
-                    pass_count_lists(&pass, work->scratch, err);
+        bool fine = pass_count_lists(&pass, work->scratch, err);
         turn.pass = pass;
         if (fine) {
             count_pass(work, &pass);
@@ -356,7 +366,7 @@ static void close_work(struct work *work) {
     struct memory *memory = &work->run->session.memory;
     artefacts_free(&work->artefacts);
     for (size_t i = 0; work->stores && i < work->roster.count; i++)
-        store_close(work->stores[i]);
+        head_stores_close(&work->stores[i]);
     memory_free(memory, work->stores);
     intake_free(work->intake);
     if (work->lock_fd >= 0)

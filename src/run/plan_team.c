@@ -329,12 +329,12 @@ static bool all_fit(struct session *session, const struct roster *roster) {
                  team.homes[i].tokens > 0;
     plan_team_free(session, &team);
     memory_free(memory, longest);
-    return fine && asked == roster->usable;
+    return fine && asked == roster_models(roster);
 }
 
 enum run_mode plan_mode(struct session *session, const struct roster *roster,
                         size_t collections, const char **reason) {
-    if (roster->usable < 2) {
+    if (roster_models(roster) < 2) {
         *reason = "there is one model: it has every device to itself";
         return MODE_EXCLUSIVE;
     }

@@ -23,32 +23,45 @@
 #include "model/shape.h"
 #include "model/spec.h"
 #include "run/fetching.h"
+#include "run/heads.h"
 #include "run/kept_events.h"
 #include "run/session.h"
 
+/* What a model is asked for, its names merged from all the options that name
+ * it: one pass gives all heads. */
 struct member {
-    const struct model_request *request; /* borrowed */
-    struct model_files *files;           /* NULL if `error` is set */
+    const struct model_request *request; /* the roster's */
+    unsigned heads;                      /* bits of enum pass_head */
+    bool bm25; /* no model but a formula: no files, no spec, no device */
+    struct model_files *files; /* NULL if `error` is set, and with bm25 */
     struct model_spec spec;
     char *key;           /* for files and vector names */
     const char *prompt;  /* text before each text, NULL: none */
-    size_t width;        /* of the vectors that are exported */
+    const char *task;    /* of those that the model has; NULL: none */
+    size_t width;        /* of the dense vectors that are exported */
     bool undeclared_cut; /* cut below its own width without declaring it */
     char weights_sha256[65], tokenizer_sha256[65];
-    json_t *fingerprint;    /* what decides a row (DESIGN 6) */
-    struct cache_use cache; /* how it came out of the hub's cache */
-    struct shape charged;   /* what a simulated card counts: the model's own, or
-                               that of `account=` */
-    struct error error;     /* code ERROR_NONE: usable */
+    json_t *fingerprints[PASS_HEADS]; /* what decides a row (DESIGN 6); NULL:
+                                         that head is not wanted */
+    struct cache_use cache;           /* how it came out of the hub's cache */
+    struct shape charged; /* what a simulated card counts: the model's own, or
+                             that of `account=` */
+    struct error error;   /* code ERROR_NONE: usable */
 };
 
 struct roster {
     struct memory *memory;
-    struct member *members; /* in the order of the options */
+    struct model_request *requests; /* [count] */
+    struct member *members; /* in the order of the options: models, sparse,
+                               multi */
     size_t count;
     size_t usable;
+    size_t dense; /* the first so many are asked for dense vectors (whether
+                     usable or not), the others are not */
+    struct member *reranker;   /* NULL: none; its error may be set */
     struct kept_events events; /* of the opening: `cache`, `retrying` */
-    size_t fused_width; /* 0: no fused vector (one model, or one failed) */
+    size_t fused_width; /* 0: no fused vector (one dense model, or one failed)
+                         */
 };
 
 /* WHAT is "document", "query" or "": whose prompts to take. With DIGESTS the
@@ -58,6 +71,35 @@ struct roster {
 bool roster_open(struct roster *roster, struct session *session,
                  const char *what, bool digests, struct error *err);
 void roster_free(struct roster *roster); /* {0} is fine */
+
+/* Usable members that compute on a device: BM25 does not. */
+size_t roster_models(const struct roster *roster);
+
+/* One member, as roster_open opens each. *MEMBER is zero, and must be closed
+ * whether or not this succeeds; REQUEST outlives it. False only for what is
+ * wrong with the request; a model that cannot be used leaves its reason in
+ * member->error. */
+bool member_open(struct member *member, const struct model_request *request,
+                 struct session *session, const char *what, bool digests,
+                 struct error *err);
+void member_close(struct member *member, struct memory *memory);
+
+static inline bool member_has(const struct member *member,
+                              enum pass_head head) {
+    return member->heads & head_bit(head);
+}
+
+/* The head's vector in points and in stats.json: KEY, KEY-sparse, KEY-multi. */
+enum { VECTOR_NAME_MAX = 256 };
+void member_vector_name(const struct member *member, enum pass_head head,
+                        char name[VECTOR_NAME_MAX]);
+
+/* Of a row of the head's store: floats (dense), what indices are below
+ * (sparse), floats of one vector (multi). */
+size_t member_head_width(const struct member *member, enum pass_head head);
+
+/* Does the model say that its vectors stand being cut to WIDTH (Matryoshka)? */
+bool member_declares(const struct member *member, size_t width);
 
 /* Cut a model's own vector [spec.width] to the member's width, in place, and
  * make it a unit vector again if the model's are. */

@@ -194,7 +194,7 @@ static bool run_windows(struct schedule *s, struct turn *turn,
 /* Where there are several models: what each mode would allow this one. */
 static bool compare_modes(struct schedule *s, struct turn *turn,
                           struct error *err) {
-    if (s->roster->usable < 2)
+    if (roster_models(s->roster) < 2)
         return true;
     size_t *longest = memory_zalloc(&s->session->memory, s->roster->count,
                                     sizeof *longest, err);
@@ -539,13 +539,29 @@ static void set_turn(struct schedule *s, size_t i) {
                                .sink = s->sink,
                                .member = &s->roster->members[i],
                                .intake = s->intake,
-                               .store = s->stores[i],
-                               .truncated = turn->truncated,
-                               .elsewhere = turn->elsewhere,
+                               .stores = s->stores[i],
+                               .folder = s->folder,
                                .planned = turn->planned,
                                .number = (unsigned)i + 1,
                                .count = (unsigned)s->roster->count};
     turn->pass.report.texts = s->intake->counts.unique;
+}
+
+/* Lists beside a store without rows are of rows that have gone. */
+static bool drop_old_lists(const struct pass *pass, struct error *err) {
+    char path[PATH_MAX];
+    for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+        const struct store *store = pass->stores.of[h];
+        if (store && store_rows(store) == 0 &&
+            (!pass_list_path(pass->folder, pass->member, h, "truncated", path,
+                             err) ||
+             !file_remove(path, err) ||
+             !pass_list_path(pass->folder, pass->member, h, "elsewhere", path,
+                             err) ||
+             !file_remove(path, err)))
+            return false;
+    }
+    return true;
 }
 
 /* What is there of it, and what is missing. */
@@ -554,11 +570,7 @@ static bool look_at_turn(struct schedule *s, size_t i, struct error *err) {
     const struct member *member = turn->pass.member;
     if (member->error.code)
         return true;
-    if (!pass_list_path(s->folder, member, "truncated", turn->truncated, err) ||
-        !pass_list_path(s->folder, member, "elsewhere", turn->elsewhere, err))
-        return false;
-    if (store_rows(s->stores[i]) == 0 && (!file_remove(turn->truncated, err) ||
-                                          !file_remove(turn->elsewhere, err)))
+    if (!drop_old_lists(&turn->pass, err))
         return false;
     if (!pass_missing(&turn->pass, &turn->missing, err))
         return false;

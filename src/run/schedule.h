@@ -25,8 +25,8 @@ struct schedule {
     const struct sink *sink;
     struct roster *roster;
     const struct intake *intake;
-    struct store **stores; /* [roster->count] */
-    const char *folder;    /* OUT/COLLECTION/.ensembed */
+    struct head_stores *stores; /* [roster->count] */
+    const char *folder;         /* OUT/COLLECTION/.ensembed */
     const char *scratch;
     struct engine **engines; /* [roster->count], kept by the caller for the next
                                 collection; filled as needed */

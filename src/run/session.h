@@ -28,11 +28,20 @@ struct model_request {
     const char *revision;  /* NULL: main */
     const char *name;      /* KEY, or NULL for the model's own */
     const char *prompt;    /* name of a prompt, or NULL */
+    const char *task;      /* of a model that knows several, or NULL */
     double weight;         /* in the fused vector; > 0 */
     size_t dim;            /* width to cut its vectors to; 0: not said */
     size_t budget;         /* most tokens in a batch; 0: default */
     const char *account;   /* config.json whose bytes simulated cards charge, or
                               NULL */
+    unsigned heads;        /* set by run/requests.h: bits of enum pass_head */
+};
+
+/* Texts longer than a model's limit: cut there, or taken as windows of that
+ * many tokens (run/long_text.h). */
+struct long_texts {
+    bool windows;
+    size_t overlap; /* content tokens that two neighbours share */
 };
 
 /* --ceiling and --margin: DEVICE=BYTES. */
@@ -72,8 +81,14 @@ struct run_options {
     struct chunk_options chunk;
     const char *out;
     const char *scratch; /* folder for scratch files where there is no `out` */
-    const struct model_request *models; /* the first is the primary */
+    const struct model_request *models; /* dense; the first is the primary */
     size_t models_count;
+    const struct model_request *sparse, *multi; /* sparse and ColBERT vectors;
+                                                   one that stands in `models`
+                                                   too shares its pass */
+    size_t sparse_count, multi_count;
+    const struct model_request *rerank; /* for `search`, or NULL */
+    struct long_texts long_texts;
     struct hub_places places;
     struct hub_use hub;
     const char *isa;     /* NULL: best */
@@ -91,6 +106,7 @@ struct run_options {
     enum fuse_method fuse;
     const char *prompt;      /* name of a prompt for all models, or NULL */
     const char *prompt_text; /* the prompt itself, or NULL */
+    const char *task;        /* of all models that know tasks, or NULL */
     bool restart;
     bool skip_existing;
     unsigned exports;         /* export_bits; 0: all */

@@ -135,7 +135,7 @@ static void describe_use(struct turn *turn, const struct plan_team *team) {
 /* ---- opening and closing ------------------------------------------------ */
 
 bool turn_prepare_store(struct turn *turn, struct error *err) {
-    return store_prepare(turn->pass.store, turn->missing, err);
+    return pass_prepare_stores(&turn->pass, turn->missing, err);
 }
 
 bool turn_prepare(struct turn *turn, struct error *err) {
@@ -156,7 +156,7 @@ void turn_open(struct turn *turn, const struct plan_team *team,
                              .window = &pass->window,
                              .prompt_tokens = pass->engine->prompt_tokens,
                              .longest = turn->longest,
-                             .any_sound = store_rows(pass->store) > 0,
+                             .any_sound = pass_rows(pass) > 0,
                              .pass = pass->number,
                              .context = turn};
 }

@@ -10,7 +10,6 @@
 #ifndef RUN_TURN_H
 #define RUN_TURN_H
 
-#include <limits.h>
 #include <stdbool.h>
 
 #include <jansson.h>
@@ -34,7 +33,6 @@ struct turn {
     uint64_t missing;      /* texts, before it began */
     struct plan_team team; /* its own in exclusive mode; else empty */
     struct pass_plan plan;
-    char truncated[PATH_MAX], elsewhere[PATH_MAX];
     bool *planned;               /* [stations], owned by the schedule, as: */
     struct turn_use *by_station; /* [stations] */
     char devices[256];           /* planned ones, joined by commas */

@@ -1,0 +1,20 @@
+/* pass_parts.h - between pass.c, which reads and counts, and pass_rows.c, which
+ * knows the stores. */
+
+#ifndef RUN_PASS_PARTS_H
+#define RUN_PASS_PARTS_H
+
+#include "run/pass.h"
+
+/* The heads of the pass whose store does not have the text; *LACKING 0: all
+ * have it. */
+bool pass_lacking(struct pass *pass, const uint8_t digest[SHA256_BYTES],
+                  unsigned *lacking, struct error *err);
+
+/* The sound rows of a batch go to the stores that lack them, the others are
+ * counted and named; texts that were cut, or computed elsewhere than planned,
+ * are listed beside each head's rows first. */
+bool pass_store_rows(struct pass *pass, const struct batch *batch,
+                     struct error *err);
+
+#endif

@@ -1,0 +1,186 @@
+/* pass_rows.c - the stores of a pass, one a head: what they lack, what goes
+ * into them, and the lists beside them. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "run/pass_parts.h"
+#include "run/truncated.h"
+
+/* ---- what is there ------------------------------------------------------ */
+
+bool pass_lacking(struct pass *pass, const uint8_t digest[SHA256_BYTES],
+                  unsigned *lacking, struct error *err) {
+    *lacking = 0;
+    for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+        bool found = true;
+        uint64_t row;
+        if (pass->stores.of[h] &&
+            !store_find(pass->stores.of[h], digest, &found, &row, err))
+            return false;
+        *lacking |= found ? 0 : head_bit(h);
+    }
+    return true;
+}
+
+uint64_t pass_rows(const struct pass *pass) {
+    uint64_t rows = 0;
+    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+        if (pass->stores.of[h])
+            rows += store_rows(pass->stores.of[h]);
+    return rows;
+}
+
+bool pass_prepare_stores(struct pass *pass, uint64_t more, struct error *err) {
+    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+        if ((pass->heads & head_bit(h)) &&
+            !store_prepare(pass->stores.of[h], more, err))
+            return false;
+    return true;
+}
+
+bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err) {
+    uint64_t unique = pass->intake->counts.unique, have = 0, point;
+    *texts = unique;
+    pass->heads = unique ? pass->member->heads : 0;
+    if (pass_rows(pass) == 0)
+        return true; /* empty stores lack them all: no need to ask */
+    struct chunk_reader *reader = chunk_reader_open(pass->intake, err);
+    uint8_t digest[SHA256_BYTES];
+    enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;
+    pass->heads = 0;
+    while (step == CHUNK_OK) {
+        step = chunk_reader_digest(reader, true, &point, digest, err);
+        unsigned lacking = 0;
+        if (step == CHUNK_OK && !pass_lacking(pass, digest, &lacking, err))
+            step = CHUNK_ERROR;
+        pass->heads |= lacking;
+        have += step == CHUNK_OK && !lacking;
+        if (step == CHUNK_OK && event_interrupted(pass->sink)) {
+            error_set(err, ERROR_INTERRUPTED, "interrupted");
+            step = CHUNK_ERROR;
+        }
+    }
+    chunk_reader_close(reader);
+    *texts = unique - have;
+    return step != CHUNK_ERROR;
+}
+
+/* ---- lists -------------------------------------------------------------- */
+
+bool pass_list_path(const char *folder, const struct member *member,
+                    enum pass_head head, const char *name, char path[PATH_MAX],
+                    struct error *err) {
+    return snprintf(path, PATH_MAX, "%s/%s/%s/%s", folder, member->key,
+                    head_name(head), name) < PATH_MAX ||
+           error_set(err, ERROR_USAGE, "path too long: %s", folder);
+}
+
+static bool add_to_list(const struct pass *pass, enum pass_head head,
+                        const char *name, const uint8_t *digests, size_t count,
+                        struct error *err) {
+    char path[PATH_MAX];
+    return !count ||
+           (pass_list_path(pass->folder, pass->member, head, name, path, err) &&
+            truncated_add(path, digests, count, err));
+}
+
+static bool list_cut(const struct pass *pass, const struct batch *batch,
+                     struct error *err) {
+    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+        if ((pass->heads & head_bit(h)) &&
+            !add_to_list(pass, h, "truncated", batch->cut_digests,
+                         batch->cut_count, err))
+            return false;
+    return true;
+}
+
+/* Rows that another device computed than was planned. */
+static bool list_elsewhere(const struct pass *pass, const struct batch *batch,
+                           enum pass_head head, const uint8_t *digests,
+                           size_t count, struct error *err) {
+    size_t station = (size_t)(batch->station - pass->session->stations);
+    return pass->planned[station] ||
+           add_to_list(pass, head, "elsewhere", digests, count, err);
+}
+
+/* Of all heads together, each text once. */
+static bool count_list(struct pass *pass, const char *name, const char *scratch,
+                       uint64_t *count, json_t **ids, struct error *err) {
+    char paths[PASS_HEADS][PATH_MAX];
+    const char *list[PASS_HEADS];
+    size_t lists = 0;
+    for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+        if (!member_has(pass->member, h))
+            continue;
+        list[lists] = paths[lists];
+        if (!pass_list_path(pass->folder, pass->member, h, name, paths[lists++],
+                            err))
+            return false;
+    }
+    if (!*ids)
+        *ids = json_array();
+    return truncated_count(list, lists, true, pass->intake, scratch, count,
+                           *ids, err);
+}
+
+bool pass_count_lists(struct pass *pass, const char *scratch,
+                      struct error *err) {
+    struct pass_report *report = &pass->report;
+    return count_list(pass, "truncated", scratch, &report->truncated,
+                      &report->truncated_chunks, err) &&
+           count_list(pass, "elsewhere", scratch, &report->elsewhere,
+                      &report->elsewhere_chunks, err);
+}
+
+/* ---- rows --------------------------------------------------------------- */
+
+/* A text without a sound vector is left out of every output and named. */
+static void list_failed(struct pass *pass, const uint8_t *digest,
+                        const char *reason) {
+    char hex[2 * SHA256_BYTES + 1];
+    hash_hex(digest, SHA256_BYTES, hex);
+    pass->report.failed++;
+    if (json_array_size(pass->report.failed_chunks) < FAILED_LISTED)
+        json_array_append_new(
+            pass->report.failed_chunks,
+            json_pack("{s:s, s:s}", "text_sha256", hex, "reason", reason));
+    event_emit(pass->sink, "vector_failed",
+               json_pack("{s:s, s:s, s:s}", "model", pass->member->key,
+                         "text_sha256", hex, "reason", reason));
+}
+
+/* Keep the sound rows of a batch, closed up; how many. */
+static size_t keep_sound(struct pass *pass, const struct batch *batch) {
+    size_t width = pass->member->spec.width, kept = 0;
+    for (size_t i = 0; i < batch->texts; i++) {
+        const char *reason;
+        const uint8_t *digest = batch->digests + i * SHA256_BYTES;
+        bool empty = batch->starts[i + 1] == batch->starts[i];
+        if (empty)
+            reason = "its text has no token for this model";
+        if (empty || !vector_is_sound(pass->member, batch->vectors + i * width,
+                                      &reason)) {
+            list_failed(pass, digest, reason);
+            continue;
+        }
+        if (kept < i) {
+            memcpy(batch->vectors + kept * width, batch->vectors + i * width,
+                   width * sizeof *batch->vectors);
+            memcpy(batch->digests + kept * SHA256_BYTES, digest, SHA256_BYTES);
+        }
+        kept++;
+    }
+    return kept;
+}
+
+bool pass_store_rows(struct pass *pass, const struct batch *batch,
+                     struct error *err) {
+    if (!list_cut(pass, batch, err))
+        return false;
+    size_t sound = keep_sound(pass, batch);
+    return list_elsewhere(pass, batch, PASS_DENSE, batch->digests, sound,
+                          err) &&
+           store_append(pass->stores.of[PASS_DENSE], batch->digests,
+                        batch->vectors, sound, err);
+}

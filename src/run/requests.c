@@ -1,0 +1,97 @@
+#include "run/requests.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "hub/model_files.h"
+#include "run/heads.h"
+
+bool request_is_bm25(const struct model_request *request) {
+    return request->heads == head_bit(PASS_SPARSE) &&
+           (!strcasecmp(request->reference, BM25_KEY) ||
+            !strcasecmp(request->reference, "Qdrant/bm25"));
+}
+
+/* NULL is the same as FALLBACK. */
+static bool same_text(const char *a, const char *b, const char *fallback) {
+    return !strcmp(a ? a : fallback, b ? b : fallback);
+}
+
+static bool same_reference(const char *a, const char *b) {
+    const char *id_a = model_hub_id(a), *id_b = model_hub_id(b);
+    if (!strcmp(a, b))
+        return true;
+    if (id_a || id_b)
+        return id_a && id_b && !strcmp(id_a, id_b);
+    char *path_a = realpath(a, NULL), *path_b = realpath(b, NULL);
+    bool same = path_a && path_b && !strcmp(path_a, path_b);
+    free(path_a);
+    free(path_b);
+    return same;
+}
+
+/* May LATER be computed by the pass of FIRST? */
+static bool shares(const struct model_request *first,
+                   const struct model_request *later) {
+    return same_reference(first->reference, later->reference) &&
+           same_text(first->revision, later->revision, "main") &&
+           (!later->name || same_text(first->name, later->name, "")) &&
+           (!later->prompt || same_text(first->prompt, later->prompt, "")) &&
+           (!later->task || same_text(first->task, later->task, ""));
+}
+
+struct merging {
+    struct model_request *list;
+    size_t count;
+};
+
+static void add(struct merging *m, const struct model_request *request,
+                enum pass_head head) {
+    for (size_t i = 0; head != PASS_DENSE && i < m->count; i++)
+        if (!(m->list[i].heads & head_bit(head)) &&
+            shares(&m->list[i], request)) {
+            m->list[i].heads |= head_bit(head);
+            return;
+        }
+    m->list[m->count] = *request;
+    m->list[m->count++].heads = head_bit(head);
+}
+
+static bool add_heads(struct merging *m, const struct model_request *requests,
+                      size_t count, enum pass_head head, struct error *err) {
+    for (size_t i = 0; i < count; i++) {
+        if (requests[i].dim || requests[i].weight != 1)
+            return error_set(err, ERROR_USAGE,
+                             "%s: the keys weight and dim are for dense "
+                             "vectors; leave them away from its --%s",
+                             requests[i].reference,
+                             head == PASS_SPARSE ? "sparse" : "colbert");
+        add(m, &requests[i], head);
+    }
+    return true;
+}
+
+bool requests_merge(const struct run_options *options, struct memory *memory,
+                    struct model_request **requests, size_t *count,
+                    struct error *err) {
+    struct merging m = {0};
+    size_t most =
+        options->models_count + options->sparse_count + options->multi_count;
+    *requests = NULL;
+    *count = 0;
+    if (!most)
+        return error_set(err, ERROR_USAGE, "no model: name one with --model");
+    m.list = memory_zalloc(memory, most, sizeof *m.list, err);
+    if (!m.list)
+        return false;
+    for (size_t i = 0; i < options->models_count; i++)
+        add(&m, &options->models[i], PASS_DENSE);
+    *requests = m.list;
+    bool fine =
+        add_heads(&m, options->sparse, options->sparse_count, PASS_SPARSE,
+                  err) &&
+        add_heads(&m, options->multi, options->multi_count, PASS_MULTI, err);
+    *count = m.count;
+    return fine;
+}

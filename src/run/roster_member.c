@@ -1,0 +1,305 @@
+/* roster_member.c - one model of the roster: found, described, fingerprinted.
+ */
+
+#include "run/roster.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "model/weights.h"
+#include "run/requests.h"
+
+static const char *const pooling_names[] = {
+    [POOLING_CLS] = "cls",
+    [POOLING_LAST] = "lasttoken",
+    [POOLING_MEAN] = "mean",
+    [POOLING_MEAN_SQRT] = "mean_sqrt_len_tokens",
+    [POOLING_WEIGHTED_MEAN] = "weightedmean",
+    [POOLING_MAX] = "max",
+};
+
+static char *copy_key(struct memory *memory, const char *text,
+                      struct error *err) {
+    char *key = memory_alloc(memory, strlen(text) + 1, 1, err);
+    if (key)
+        strcpy(key, text);
+    for (char *c = key; c && *c; c++)
+        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                    "0123456789._-",
+                    *c))
+            *c = '-';
+    return key;
+}
+
+/* The prompt's text: what the command line says, else what the model has. */
+static bool choose_prompt(struct member *member, const struct session *session,
+                          const char *what, struct error *err) {
+    const struct run_options *options = session->options;
+    if (options->prompt_text) {
+        member->prompt = *options->prompt_text ? options->prompt_text : NULL;
+        return true;
+    }
+    const char *name =
+        member->request->prompt ? member->request->prompt : options->prompt;
+    return model_files_prompt(member->files, what, name, &member->prompt, err);
+}
+
+bool member_declares(const struct member *member, size_t width) {
+    const struct model_files *files = member->files;
+    if (files->truncate_dim && files->truncate_dim == width)
+        return true;
+    for (size_t i = 0; i < files->matryoshka_count; i++)
+        if (files->matryoshka[i] == width)
+            return true;
+    return false;
+}
+
+static bool choose_width(struct member *member, const struct session *session,
+                         struct error *err) {
+    size_t own = member->spec.width, dim = member->request->dim;
+    if (!member_has(member, PASS_DENSE))
+        return true;
+    if (!dim)
+        dim = session->options->dim;
+    if (dim > own)
+        return error_set(err, ERROR_USAGE,
+                         "%s gives vectors of %zu numbers; --dim %zu is more",
+                         member->key, own, dim);
+    if (!dim && member->files->truncate_dim &&
+        member->files->truncate_dim < own)
+        dim = member->files->truncate_dim;
+    member->width = dim ? dim : own;
+    member->undeclared_cut =
+        member->width < own && !member_declares(member, member->width);
+    return true;
+}
+
+static json_t *pooling_list(const struct model_spec *spec) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < spec->pooling_count; i++)
+        json_array_append_new(list,
+                              json_string(pooling_names[spec->pooling[i]]));
+    return list;
+}
+
+static void pooling_text(const struct model_spec *spec, char *text,
+                         size_t capacity) {
+    text[0] = '\0';
+    for (size_t i = 0; i < spec->pooling_count; i++)
+        snprintf(text + strlen(text), capacity - strlen(text), "%s%s",
+                 i ? "+" : "", pooling_names[spec->pooling[i]]);
+}
+
+/* What all heads' rows depend on. NULL: the prompt is not valid UTF-8. */
+static json_t *common_fingerprint(const struct member *member,
+                                  const struct long_texts *long_texts) {
+    const char *commit = member->files->commit;
+    json_t *made = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I}", "commit", commit ? commit : "",
+        "weights_sha256", member->weights_sha256, "tokenizer_sha256",
+        member->tokenizer_sha256, "prompt",
+        member->prompt ? member->prompt : "", "dtype", "f32", "max_length",
+        (json_int_t)member->spec.max_length);
+    /* Only where they were asked for, so that older stores stay valid. */
+    if (made && long_texts->windows)
+        json_object_set_new(made, "long_overlap",
+                            json_integer((json_int_t)long_texts->overlap));
+    if (made && member->task)
+        json_object_set_new(made, "task", json_string(member->task));
+    return made;
+}
+
+static void add_dense_fingerprint(const struct member *member, json_t *to) {
+    char pooling[128];
+    pooling_text(&member->spec, pooling, sizeof pooling);
+    json_object_update_new(
+        to, json_pack("{s:s, s:b, s:b, s:I}", "pooling", pooling,
+                      "include_prompt", member->spec.pooling_include_prompt,
+                      "normalize", member->spec.normalize, "width",
+                      (json_int_t)member->spec.width));
+}
+
+/* Flat objects: store_open compares them member by member and shows both
+ * values of one that differs. */
+static bool make_fingerprints(struct member *member,
+                              const struct long_texts *long_texts,
+                              struct error *err) {
+    if (!model_files_digest(member->files, member->weights_sha256,
+                            member->tokenizer_sha256, err))
+        return false;
+    for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+        if (!member_has(member, h))
+            continue;
+        json_t *made = common_fingerprint(member, long_texts);
+        if (!made)
+            return error_set(err, ERROR_INPUT,
+                             "%s: its prompt is not valid UTF-8", member->key);
+        if (h == PASS_DENSE)
+            add_dense_fingerprint(member, made);
+        member->fingerprints[h] = made;
+    }
+    return true;
+}
+
+/* What a model that is not there is called: a path's last part. */
+static const char *stand_in(const char *reference) {
+    const char *slash = strrchr(reference, '/');
+    bool path = *reference == '/' || *reference == '.';
+    return path && slash && slash[1] ? slash + 1 : reference;
+}
+
+/* What a simulated card counts for the model. A file that is named wrongly is
+ * the request's fault, not the model's. */
+static bool read_charged(struct member *member, struct memory *memory,
+                         struct error *err) {
+    if (member->request->account)
+        return shape_read(memory, member->request->account, &member->charged,
+                          err);
+    shape_of_spec(&member->spec, &member->charged);
+    return true;
+}
+
+/* What is asked for must be in the model's files: nothing is made up. */
+static bool check_heads(const struct member *member, struct error *err) {
+    unsigned lacking = member->heads & ~head_bit(PASS_DENSE);
+    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+        if (lacking & head_bit(h))
+            return error_set(err, ERROR_UNSUPPORTED,
+                             "%s: it has no %s vectors to give",
+                             member->files->folder,
+                             h == PASS_SPARSE  ? "sparse"
+                             : h == PASS_MULTI ? "ColBERT"
+                                               : "dense");
+    return true;
+}
+
+/* BM25 as fastembed's Qdrant/bm25 with its defaults (text/bm25.h). */
+static bool open_bm25(struct member *member, bool digests) {
+    member->bm25 = true;
+    if (digests)
+        member->fingerprints[PASS_SPARSE] = json_pack(
+            "{s:s, s:s, s:f, s:f, s:f}", "formula", "bm25", "language",
+            "english", "k", 1.2, "b", 0.75, "avg_len", 256.0);
+    return true;
+}
+
+bool member_open(struct member *member, const struct model_request *request,
+                 struct session *session, const char *what, bool digests,
+                 struct error *err) {
+    member->request = request;
+    member->heads = request->heads;
+    struct memory *memory = &session->memory;
+    if (request_is_bm25(request)) {
+        member->key =
+            copy_key(memory, request->name ? request->name : BM25_KEY, err);
+        return member->key && open_bm25(member, digests);
+    }
+    member->files = fetching_open(memory, session->options, session->sink,
+                                  request, &member->cache, &member->error);
+    if (member->error.code == ERROR_INTERRUPTED) {
+        *err = member->error;
+        return false;
+    }
+    const char *name = request->name   ? request->name
+                       : member->files ? member->files->key
+                                       : stand_in(request->reference);
+    member->key = copy_key(memory, name, err);
+    if (!member->key)
+        return false;
+    if (!member->files ||
+        !model_spec_read(member->files, &member->spec, &member->error) ||
+        !weights_check(memory, &member->spec, member->files, &member->error) ||
+        !read_charged(member, memory, err) ||
+        !check_heads(member, &member->error) ||
+        !choose_prompt(member, session, what, err) ||
+        (digests && !make_fingerprints(member, &session->options->long_texts,
+                                       &member->error)))
+        return member->error.code != ERROR_NONE;
+    return choose_width(member, session, err);
+}
+
+void member_close(struct member *member, struct memory *memory) {
+    model_files_free(member->files);
+    memory_free(memory, member->key);
+    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+        json_decref(member->fingerprints[h]);
+}
+
+void member_vector_name(const struct member *member, enum pass_head head,
+                        char name[VECTOR_NAME_MAX]) {
+    snprintf(name, VECTOR_NAME_MAX, "%.200s%s%s", member->key,
+             head == PASS_DENSE ? "" : "-",
+             head == PASS_DENSE ? "" : head_name(head));
+}
+
+size_t member_head_width(const struct member *member, enum pass_head head) {
+    return head == PASS_DENSE    ? member->spec.width
+           : head == PASS_SPARSE ? member->spec.vocab
+                                 : 0;
+}
+
+/* ---- what a report says ------------------------------------------------- */
+
+void member_cut(const struct member *member, float *vector) {
+    if (member->width == member->spec.width || !member->spec.normalize)
+        return;
+    double sum = 0;
+    for (size_t i = 0; i < member->width; i++)
+        sum += (double)vector[i] * vector[i];
+    double scale = sum > 0 ? 1 / sqrt(sum) : 0;
+    for (size_t i = 0; i < member->width; i++)
+        vector[i] = (float)(vector[i] * scale);
+}
+
+static json_t *heads_list(const struct member *member) {
+    json_t *list = json_array();
+    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+        if (member_has(member, h))
+            json_array_append_new(list, json_string(head_name(h)));
+    return list;
+}
+
+json_t *member_describe(const struct member *member) {
+    const struct model_files *files = member->files;
+    json_t *object =
+        json_pack("{s:s, s:o, s:f}", "key", member->key, "reference",
+                  json_any_text(member->request->reference), "weight",
+                  member->request->weight);
+    if (member->cache.status)
+        json_object_set_new(object, "cache", cache_use_json(&member->cache));
+    if (member->error.code) {
+        json_object_set_new(object, "error",
+                            json_pack("{s:s, s:o}", "code",
+                                      error_name(member->error.code), "message",
+                                      json_any_text(member->error.message)));
+        return object;
+    }
+    json_object_set_new(object, "heads", heads_list(member));
+    if (member->bm25) {
+        json_object_set_new(object, "family", json_string("bm25"));
+        return object;
+    }
+    const struct model_spec *spec = &member->spec;
+    json_object_update_new(
+        object,
+        json_pack("{s:s?, s:s?, s:s, s:s, s:I, s:I, s:o, s:b, s:I, s:s?}", "id",
+                  files->id, "commit", files->commit, "family",
+                  spec->family->title, "dtype", "f32", "own_width",
+                  (json_int_t)spec->width, "width", (json_int_t)member->width,
+                  "pooling", pooling_list(spec), "normalized", spec->normalize,
+                  "max_length", (json_int_t)spec->max_length, "prompt",
+                  member->prompt));
+    json_object_set_new(object, "similarity", json_string(files->similarity));
+    json_object_set_new(object, "truncated_without_declaring",
+                        json_boolean(member->undeclared_cut));
+    if (*member->weights_sha256) {
+        json_object_set_new(object, "weights_sha256",
+                            json_string(member->weights_sha256));
+        json_object_set_new(object, "tokenizer_sha256",
+                            json_string(member->tokenizer_sha256));
+    }
+    return object;
+}

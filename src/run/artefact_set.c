@@ -55,7 +55,7 @@ bool artefact_set_list(struct artefacts *a, struct error *err) {
         char name[NAME_MAX + 1];
         artefact_array_name(a, &a->roster->members[i], name);
         if ((exports & EXPORT_NPY) &&
-            (!a->stores || a->stores[i].of[PASS_DENSE]))
+            (!a->stores || a->stores[i].of[ROW_DENSE]))
             fine = note_file(a, name, err);
     }
     if (fine && (exports & EXPORT_NPY) && a->roster->fused_width)
@@ -89,9 +89,10 @@ static void made_from(const struct artefacts *a, char hex[65]) {
     for (size_t i = 0; i < a->roster->count; i++) {
         const struct member *member = &a->roster->members[i];
         json_t *model = member_describe(member);
-        for (enum pass_head h = 0; h < PASS_HEADS; h++)
+        for (enum row_kind h = 0; h < ROW_KINDS; h++)
             if (member->fingerprints[h])
-                json_object_set(model, head_name(h), member->fingerprints[h]);
+                json_object_set(model, row_kind_name(h),
+                                member->fingerprints[h]);
         json_array_append_new(models, model);
     }
     json_t *all = json_pack(
@@ -259,7 +260,7 @@ static bool drop_stale(struct artefacts *a, const char *name, bool same_chunks,
 /* Is KEY's store open, in this run? */
 static bool is_open(const struct artefacts *a, const char *key) {
     for (size_t i = 0; i < a->roster->count; i++)
-        if (a->stores[i].of[PASS_DENSE] &&
+        if (a->stores[i].of[ROW_DENSE] &&
             !strcmp(a->roster->members[i].key, key))
             return true;
     return false;

@@ -83,7 +83,7 @@ static bool open_arrays(struct writing *w, struct error *err) {
         const struct member *member = &roster->members[i];
         char name[NAME_MAX + 1];
         artefact_array_name(w->a, member, name);
-        if (!w->a->stores[i].of[PASS_DENSE])
+        if (!w->a->stores[i].of[ROW_DENSE])
             continue;
         if (!open_array(w, &w->arrays[i], member->spec.width, member->width,
                         name, err))
@@ -149,8 +149,8 @@ static bool find_rows(struct artefacts *a, const uint8_t *digest,
                       uint64_t *rows, bool *whole, struct error *err) {
     *whole = true;
     for (size_t i = 0; *whole && i < a->roster->count; i++)
-        if (a->stores[i].of[PASS_DENSE] &&
-            !store_find(a->stores[i].of[PASS_DENSE], digest, whole, &rows[i],
+        if (a->stores[i].of[ROW_DENSE] &&
+            !store_find(a->stores[i].of[ROW_DENSE], digest, whole, &rows[i],
                         err))
             return false;
     return true;
@@ -172,9 +172,9 @@ static bool add_vectors(struct writing *w, size_t *count, struct error *err) {
     *count = 0;
     for (size_t i = 0; i < roster->count; i++) {
         struct array *array = &w->arrays[i];
-        if (!w->a->stores[i].of[PASS_DENSE])
+        if (!w->a->stores[i].of[ROW_DENSE])
             continue;
-        if (!store_read(w->a->stores[i].of[PASS_DENSE], w->rows[i], array->row,
+        if (!store_read(w->a->stores[i].of[ROW_DENSE], w->rows[i], array->row,
                         err))
             return false;
         member_cut(&roster->members[i], array->row);
@@ -349,7 +349,7 @@ static json_t *make_stats(const struct writing *w) {
     for (size_t i = 0; i < a->roster->count; i++) {
         const struct member *member = &a->roster->members[i];
         json_array_append_new(models, member_describe(member));
-        if (a->stores[i].of[PASS_DENSE])
+        if (a->stores[i].of[ROW_DENSE])
             json_object_set_new(vectors, member->key,
                                 describe_array(&w->arrays[i], a->points));
     }
@@ -413,7 +413,7 @@ static bool retire_stores(struct writing *w, struct error *err) {
     bool fine = artefact_path(digests, a, ".ensembed/points.digests", err);
     for (size_t i = 0; fine && i < a->roster->count; i++) {
         const struct member *member = &a->roster->members[i];
-        if (!a->stores[i].of[PASS_DENSE] || !w->arrays[i].open ||
+        if (!a->stores[i].of[ROW_DENSE] || !w->arrays[i].open ||
             member->width != member->spec.width)
             continue;
         int size =
@@ -422,15 +422,15 @@ static bool retire_stores(struct writing *w, struct error *err) {
         fine = size < PATH_MAX &&
                artefact_path(array, a, w->arrays[i].name, err) &&
                file_copy(digests, copy, &a->session->memory, err) &&
-               store_retire(a->stores[i].of[PASS_DENSE], array, copy, err);
+               store_retire(a->stores[i].of[ROW_DENSE], array, copy, err);
     }
     return fine && file_remove(digests, err);
 }
 
 static bool take_rows_back(struct artefacts *a, struct error *err) {
     for (size_t i = 0; i < a->roster->count; i++)
-        if (a->stores[i].of[PASS_DENSE] &&
-            !store_materialise(a->stores[i].of[PASS_DENSE], err))
+        if (a->stores[i].of[ROW_DENSE] &&
+            !store_materialise(a->stores[i].of[ROW_DENSE], err))
             return false;
     return true;
 }

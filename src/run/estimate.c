@@ -39,7 +39,8 @@ static size_t widest(const struct roster *roster) {
 static void name_vectors(struct sample *s, const struct roster *roster,
                          const float *values) {
     for (size_t i = 0; i < roster->count; i++)
-        if (!roster->members[i].error.code)
+        if (!roster->members[i].error.code &&
+            member_has(&roster->members[i], ROW_DENSE))
             s->vectors[s->vectors_count++] =
                 (struct named_vector){.name = roster->members[i].key,
                                       .values = values,
@@ -121,18 +122,18 @@ bool estimate_disk(struct session *session, const struct roster *roster,
 }
 
 /* A token is some four bytes of text; half of the tokens are different. */
-uint64_t estimate_row_bytes(const struct member *member, enum pass_head head,
+uint64_t estimate_row_bytes(const struct member *member, enum row_kind head,
                             const struct intake_counts *counts) {
     enum { TOKEN_BYTES = 4, SPLADE_PAIRS = 256, PAIR_BYTES = 8 };
     uint64_t width = member_head_width(member, head);
-    if (head == PASS_DENSE)
+    if (head == ROW_DENSE)
         return width * sizeof(float);
     uint64_t tokens =
         counts->unique ? counts->text_bytes / counts->unique / TOKEN_BYTES + 1
                        : 1;
     if (!member->bm25 && tokens > member->spec.max_length)
         tokens = member->spec.max_length;
-    if (head == PASS_MULTI)
+    if (head == ROW_MULTI)
         return tokens * width * sizeof(float);
     return (tokens / 2 + SPLADE_PAIRS) * PAIR_BYTES;
 }

@@ -38,7 +38,7 @@ bool estimate_disk(struct session *session, const struct roster *roster,
 
 /* Disk that a row of the head takes in its store: exactly for dense ones, else
  * about, by the mean text. */
-uint64_t estimate_row_bytes(const struct member *member, enum pass_head head,
+uint64_t estimate_row_bytes(const struct member *member, enum row_kind head,
                             const struct intake_counts *counts);
 
 /* Tokens of all distinct texts for the engine's model, from the first ones. */

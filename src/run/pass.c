@@ -171,7 +171,7 @@ static void tell_batch(const struct pass *pass, const struct batch *batch) {
 }
 
 static bool sync_stores(struct pass *pass, struct error *err) {
-    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
         if (pass->stores.of[h] && !store_sync(pass->stores.of[h], err))
             return false;
     return true;

@@ -80,7 +80,7 @@ struct pass {
  * beside the rows of a head; FOLDER is OUT/COLLECTION/.ensembed. Each head has
  * its own: a later run may want only one of them. */
 bool pass_list_path(const char *folder, const struct member *member,
-                    enum pass_head head, const char *name, char path[PATH_MAX],
+                    enum row_kind head, const char *name, char path[PATH_MAX],
                     struct error *err);
 
 /* How many texts a store lacks. */

@@ -12,7 +12,7 @@
 bool pass_lacking(struct pass *pass, const uint8_t digest[SHA256_BYTES],
                   unsigned *lacking, struct error *err) {
     *lacking = 0;
-    for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+    for (enum row_kind h = 0; h < ROW_KINDS; h++) {
         bool found = true;
         uint64_t row;
         if (pass->stores.of[h] &&
@@ -25,14 +25,14 @@ bool pass_lacking(struct pass *pass, const uint8_t digest[SHA256_BYTES],
 
 uint64_t pass_rows(const struct pass *pass) {
     uint64_t rows = 0;
-    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
         if (pass->stores.of[h])
             rows += store_rows(pass->stores.of[h]);
     return rows;
 }
 
 bool pass_prepare_stores(struct pass *pass, uint64_t more, struct error *err) {
-    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
         if ((pass->heads & head_bit(h)) &&
             !store_prepare(pass->stores.of[h], more, err))
             return false;
@@ -69,14 +69,14 @@ bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err) {
 /* ---- lists -------------------------------------------------------------- */
 
 bool pass_list_path(const char *folder, const struct member *member,
-                    enum pass_head head, const char *name, char path[PATH_MAX],
+                    enum row_kind head, const char *name, char path[PATH_MAX],
                     struct error *err) {
     return snprintf(path, PATH_MAX, "%s/%s/%s/%s", folder, member->key,
-                    head_name(head), name) < PATH_MAX ||
+                    row_kind_name(head), name) < PATH_MAX ||
            error_set(err, ERROR_USAGE, "path too long: %s", folder);
 }
 
-static bool add_to_list(const struct pass *pass, enum pass_head head,
+static bool add_to_list(const struct pass *pass, enum row_kind head,
                         const char *name, const uint8_t *digests, size_t count,
                         struct error *err) {
     char path[PATH_MAX];
@@ -87,7 +87,7 @@ static bool add_to_list(const struct pass *pass, enum pass_head head,
 
 static bool list_cut(const struct pass *pass, const struct batch *batch,
                      struct error *err) {
-    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
         if ((pass->heads & head_bit(h)) &&
             !add_to_list(pass, h, "truncated", batch->cut_digests,
                          batch->cut_count, err))
@@ -97,7 +97,7 @@ static bool list_cut(const struct pass *pass, const struct batch *batch,
 
 /* Rows that another device computed than was planned. */
 static bool list_elsewhere(const struct pass *pass, const struct batch *batch,
-                           enum pass_head head, const uint8_t *digests,
+                           enum row_kind head, const uint8_t *digests,
                            size_t count, struct error *err) {
     size_t station = (size_t)(batch->station - pass->session->stations);
     return pass->planned[station] ||
@@ -107,10 +107,10 @@ static bool list_elsewhere(const struct pass *pass, const struct batch *batch,
 /* Of all heads together, each text once. */
 static bool count_list(struct pass *pass, const char *name, const char *scratch,
                        uint64_t *count, json_t **ids, struct error *err) {
-    char paths[PASS_HEADS][PATH_MAX];
-    const char *list[PASS_HEADS];
+    char paths[ROW_KINDS][PATH_MAX];
+    const char *list[ROW_KINDS];
     size_t lists = 0;
-    for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+    for (enum row_kind h = 0; h < ROW_KINDS; h++) {
         if (!member_has(pass->member, h))
             continue;
         list[lists] = paths[lists];
@@ -179,8 +179,7 @@ bool pass_store_rows(struct pass *pass, const struct batch *batch,
     if (!list_cut(pass, batch, err))
         return false;
     size_t sound = keep_sound(pass, batch);
-    return list_elsewhere(pass, batch, PASS_DENSE, batch->digests, sound,
-                          err) &&
-           store_append(pass->stores.of[PASS_DENSE], batch->digests,
+    return list_elsewhere(pass, batch, ROW_DENSE, batch->digests, sound, err) &&
+           store_append(pass->stores.of[ROW_DENSE], batch->digests,
                         batch->vectors, sound, err);
 }

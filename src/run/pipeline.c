@@ -86,16 +86,17 @@ static bool spool_input(struct work *work, struct error *err) {
 /* ---- stores and passes -------------------------------------------------- */
 
 static struct store *open_store(struct work *work, const struct member *member,
-                                enum pass_head head, struct error *err) {
+                                enum row_kind head, struct error *err) {
     struct session *session = &work->run->session;
     char folder[PATH_MAX];
     int size = snprintf(folder, sizeof folder, "%s/%s/%s", work->private,
-                        member->key, head_name(head));
+                        member->key, row_kind_name(head));
     if (size >= PATH_MAX) {
         error_set(err, ERROR_USAGE, "path too long: %s", work->private);
         return NULL;
     }
     struct store_request request = {.folder = folder,
+                                    .kind = head,
                                     .fingerprint = member->fingerprints[head],
                                     .isa = session->facts.isa,
                                     .width = member_head_width(member, head),
@@ -109,7 +110,7 @@ static bool open_stores(struct work *work, struct error *err) {
                                  sizeof *work->stores, err);
     for (size_t i = 0; work->stores && i < work->roster.count; i++) {
         const struct member *member = &work->roster.members[i];
-        for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+        for (enum row_kind h = 0; h < ROW_KINDS; h++) {
             if (member->error.code || !member_has(member, h))
                 continue;
             work->stores[i].of[h] = open_store(work, member, h, err);
@@ -123,7 +124,7 @@ static bool open_stores(struct work *work, struct error *err) {
 /* Disk for the rows that a head still needs. Rows that stand in an array are
  * copied before it is replaced. */
 static uint64_t bytes_of_rows(const struct work *work, size_t i,
-                              enum pass_head head) {
+                              enum row_kind head) {
     const struct intake_counts *counts = &work->intake->counts;
     const struct store *store = work->stores[i].of[head];
     if (!store)
@@ -146,7 +147,7 @@ static bool check_disk(struct work *work, struct error *err) {
         return false;
     uint64_t need = disk_estimate_bytes(&disk);
     for (size_t i = 0; i < work->roster.count; i++)
-        for (enum pass_head h = 0; h < PASS_HEADS; h++)
+        for (enum row_kind h = 0; h < ROW_KINDS; h++)
             need += bytes_of_rows(work, i, h);
     if (!disk_free(work->folder, &have, err))
         return false;
@@ -249,13 +250,13 @@ static bool read_chunks(struct work *work, struct error *err) {
 /* Chunks that at least one model saw only the beginning of. */
 static bool count_truncated(struct work *work, struct error *err) {
     struct memory *memory = &work->run->session.memory;
-    size_t most = work->roster.count * PASS_HEADS, count = 0;
+    size_t most = work->roster.count * ROW_KINDS, count = 0;
     char(*paths)[PATH_MAX] = memory_alloc(memory, most, PATH_MAX, err);
     const char **list = memory_alloc(memory, most, sizeof *list, err);
     bool fine = paths && list;
     for (size_t i = 0; fine && i < most; i++) {
-        const struct member *member = &work->roster.members[i / PASS_HEADS];
-        enum pass_head head = (enum pass_head)(i % PASS_HEADS);
+        const struct member *member = &work->roster.members[i / ROW_KINDS];
+        enum row_kind head = (enum row_kind)(i % ROW_KINDS);
         if (!member_has(member, head))
             continue;
         list[count] = paths[count];

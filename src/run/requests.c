@@ -8,7 +8,7 @@
 #include "run/heads.h"
 
 bool request_is_bm25(const struct model_request *request) {
-    return request->heads == head_bit(PASS_SPARSE) &&
+    return request->heads == head_bit(ROW_SPARSE) &&
            (!strcasecmp(request->reference, BM25_KEY) ||
             !strcasecmp(request->reference, "Qdrant/bm25"));
 }
@@ -47,8 +47,8 @@ struct merging {
 };
 
 static void add(struct merging *m, const struct model_request *request,
-                enum pass_head head) {
-    for (size_t i = 0; head != PASS_DENSE && i < m->count; i++)
+                enum row_kind head) {
+    for (size_t i = 0; head != ROW_DENSE && i < m->count; i++)
         if (!(m->list[i].heads & head_bit(head)) &&
             shares(&m->list[i], request)) {
             m->list[i].heads |= head_bit(head);
@@ -59,14 +59,14 @@ static void add(struct merging *m, const struct model_request *request,
 }
 
 static bool add_heads(struct merging *m, const struct model_request *requests,
-                      size_t count, enum pass_head head, struct error *err) {
+                      size_t count, enum row_kind head, struct error *err) {
     for (size_t i = 0; i < count; i++) {
         if (requests[i].dim || requests[i].weight != 1)
             return error_set(err, ERROR_USAGE,
                              "%s: the keys weight and dim are for dense "
                              "vectors; leave them away from its --%s",
                              requests[i].reference,
-                             head == PASS_SPARSE ? "sparse" : "colbert");
+                             head == ROW_SPARSE ? "sparse" : "colbert");
         add(m, &requests[i], head);
     }
     return true;
@@ -86,12 +86,12 @@ bool requests_merge(const struct run_options *options, struct memory *memory,
     if (!m.list)
         return false;
     for (size_t i = 0; i < options->models_count; i++)
-        add(&m, &options->models[i], PASS_DENSE);
+        add(&m, &options->models[i], ROW_DENSE);
     *requests = m.list;
     bool fine =
-        add_heads(&m, options->sparse, options->sparse_count, PASS_SPARSE,
+        add_heads(&m, options->sparse, options->sparse_count, ROW_SPARSE,
                   err) &&
-        add_heads(&m, options->multi, options->multi_count, PASS_MULTI, err);
+        add_heads(&m, options->multi, options->multi_count, ROW_MULTI, err);
     *count = m.count;
     return fine;
 }

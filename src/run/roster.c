@@ -39,13 +39,13 @@ static bool check_each_key(const struct roster *roster, struct error *err) {
 static bool clash(const struct member *a, const struct member *b) {
     char multi[VECTOR_NAME_MAX];
     snprintf(multi, sizeof multi, "%s.multi", a->key);
-    if (member_has(a, PASS_MULTI) && member_has(b, PASS_DENSE) &&
+    if (member_has(a, ROW_MULTI) && member_has(b, ROW_DENSE) &&
         (!strcmp(multi, b->key) ||
          (!strncmp(multi, b->key, strlen(multi)) &&
           !strcmp(b->key + strlen(multi), ".offsets"))))
         return true;
-    for (enum pass_head h = 0; h < PASS_HEADS; h++)
-        for (enum pass_head k = 0; k < PASS_HEADS; k++) {
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
+        for (enum row_kind k = 0; k < ROW_KINDS; k++) {
             char one[VECTOR_NAME_MAX], other[VECTOR_NAME_MAX];
             member_vector_name(a, h, one);
             member_vector_name(b, k, other);

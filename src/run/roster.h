@@ -31,7 +31,7 @@
  * it: one pass gives all heads. */
 struct member {
     const struct model_request *request; /* the roster's */
-    unsigned heads;                      /* bits of enum pass_head */
+    unsigned heads;                      /* bits of enum row_kind */
     bool bm25; /* no model but a formula: no files, no spec, no device */
     struct model_files *files; /* NULL if `error` is set, and with bm25 */
     struct model_spec spec;
@@ -41,9 +41,9 @@ struct member {
     size_t width;        /* of the dense vectors that are exported */
     bool undeclared_cut; /* cut below its own width without declaring it */
     char weights_sha256[65], tokenizer_sha256[65];
-    json_t *fingerprints[PASS_HEADS]; /* what decides a row (DESIGN 6); NULL:
+    json_t *fingerprints[ROW_KINDS]; /* what decides a row (DESIGN 6); NULL:
                                          that head is not wanted */
-    struct cache_use cache;           /* how it came out of the hub's cache */
+    struct cache_use cache;          /* how it came out of the hub's cache */
     struct shape charged; /* what a simulated card counts: the model's own, or
                              that of `account=` */
     struct error error;   /* code ERROR_NONE: usable */
@@ -84,19 +84,18 @@ bool member_open(struct member *member, const struct model_request *request,
                  struct error *err);
 void member_close(struct member *member, struct memory *memory);
 
-static inline bool member_has(const struct member *member,
-                              enum pass_head head) {
+static inline bool member_has(const struct member *member, enum row_kind head) {
     return member->heads & head_bit(head);
 }
 
 /* The head's vector in points and in stats.json: KEY, KEY-sparse, KEY-multi. */
 enum { VECTOR_NAME_MAX = 256 };
-void member_vector_name(const struct member *member, enum pass_head head,
+void member_vector_name(const struct member *member, enum row_kind head,
                         char name[VECTOR_NAME_MAX]);
 
 /* Of a row of the head's store: floats (dense), what indices are below
  * (sparse), floats of one vector (multi). */
-size_t member_head_width(const struct member *member, enum pass_head head);
+size_t member_head_width(const struct member *member, enum row_kind head);
 
 /* Does the model say that its vectors stand being cut to WIDTH (Matryoshka)? */
 bool member_declares(const struct member *member, size_t width);

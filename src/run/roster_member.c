@@ -60,7 +60,7 @@ bool member_declares(const struct member *member, size_t width) {
 static bool choose_width(struct member *member, const struct session *session,
                          struct error *err) {
     size_t own = member->spec.width, dim = member->request->dim;
-    if (!member_has(member, PASS_DENSE))
+    if (!member_has(member, ROW_DENSE))
         return true;
     if (!dim)
         dim = session->options->dim;
@@ -130,14 +130,14 @@ static bool make_fingerprints(struct member *member,
     if (!model_files_digest(member->files, member->weights_sha256,
                             member->tokenizer_sha256, err))
         return false;
-    for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+    for (enum row_kind h = 0; h < ROW_KINDS; h++) {
         if (!member_has(member, h))
             continue;
         json_t *made = common_fingerprint(member, long_texts);
         if (!made)
             return error_set(err, ERROR_INPUT,
                              "%s: its prompt is not valid UTF-8", member->key);
-        if (h == PASS_DENSE)
+        if (h == ROW_DENSE)
             add_dense_fingerprint(member, made);
         member->fingerprints[h] = made;
     }
@@ -164,15 +164,15 @@ static bool read_charged(struct member *member, struct memory *memory,
 
 /* What is asked for must be in the model's files: nothing is made up. */
 static bool check_heads(const struct member *member, struct error *err) {
-    unsigned lacking = member->heads & ~head_bit(PASS_DENSE);
-    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+    unsigned lacking = member->heads & ~head_bit(ROW_DENSE);
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
         if (lacking & head_bit(h))
             return error_set(err, ERROR_UNSUPPORTED,
                              "%s: it has no %s vectors to give",
                              member->files->folder,
-                             h == PASS_SPARSE  ? "sparse"
-                             : h == PASS_MULTI ? "ColBERT"
-                                               : "dense");
+                             h == ROW_SPARSE  ? "sparse"
+                             : h == ROW_MULTI ? "ColBERT"
+                                              : "dense");
     return true;
 }
 
@@ -180,7 +180,7 @@ static bool check_heads(const struct member *member, struct error *err) {
 static bool open_bm25(struct member *member, bool digests) {
     member->bm25 = true;
     if (digests)
-        member->fingerprints[PASS_SPARSE] = json_pack(
+        member->fingerprints[ROW_SPARSE] = json_pack(
             "{s:s, s:s, s:f, s:f, s:f}", "formula", "bm25", "language",
             "english", "k", 1.2, "b", 0.75, "avg_len", 256.0);
     return true;
@@ -224,21 +224,21 @@ bool member_open(struct member *member, const struct model_request *request,
 void member_close(struct member *member, struct memory *memory) {
     model_files_free(member->files);
     memory_free(memory, member->key);
-    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
         json_decref(member->fingerprints[h]);
 }
 
-void member_vector_name(const struct member *member, enum pass_head head,
+void member_vector_name(const struct member *member, enum row_kind head,
                         char name[VECTOR_NAME_MAX]) {
     snprintf(name, VECTOR_NAME_MAX, "%.200s%s%s", member->key,
-             head == PASS_DENSE ? "" : "-",
-             head == PASS_DENSE ? "" : head_name(head));
+             head == ROW_DENSE ? "" : "-",
+             head == ROW_DENSE ? "" : row_kind_name(head));
 }
 
-size_t member_head_width(const struct member *member, enum pass_head head) {
-    return head == PASS_DENSE    ? member->spec.width
-           : head == PASS_SPARSE ? member->spec.vocab
-                                 : 0;
+size_t member_head_width(const struct member *member, enum row_kind head) {
+    return head == ROW_DENSE    ? member->spec.width
+           : head == ROW_SPARSE ? member->spec.vocab
+                                : 0;
 }
 
 /* ---- what a report says ------------------------------------------------- */
@@ -256,9 +256,9 @@ void member_cut(const struct member *member, float *vector) {
 
 static json_t *heads_list(const struct member *member) {
     json_t *list = json_array();
-    for (enum pass_head h = 0; h < PASS_HEADS; h++)
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
         if (member_has(member, h))
-            json_array_append_new(list, json_string(head_name(h)));
+            json_array_append_new(list, json_string(row_kind_name(h)));
     return list;
 }
 

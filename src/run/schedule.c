@@ -550,7 +550,7 @@ static void set_turn(struct schedule *s, size_t i) {
 /* Lists beside a store without rows are of rows that have gone. */
 static bool drop_old_lists(const struct pass *pass, struct error *err) {
     char path[PATH_MAX];
-    for (enum pass_head h = 0; h < PASS_HEADS; h++) {
+    for (enum row_kind h = 0; h < ROW_KINDS; h++) {
         const struct store *store = pass->stores.of[h];
         if (store && store_rows(store) == 0 &&
             (!pass_list_path(pass->folder, pass->member, h, "truncated", path,

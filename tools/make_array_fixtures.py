@@ -2,7 +2,8 @@
 
     python tools/make_array_fixtures.py
 
-writes tests/fixtures/npy, tests/fixtures/fuse and tests/fuzz/corpus/npy anew.
+writes tests/fixtures/npy, tests/fixtures/fuse, tests/fuzz/corpus/npy and
+tests/fuzz/corpus/npz anew.
 Needs NumPy only.
 """
 
@@ -57,6 +58,20 @@ def npy():
     return good, bad
 
 
+def npz(save):
+    """What scipy.sparse.save_npz saves of a small matrix, by SAVE."""
+    out = io.BytesIO()
+    save(
+        out,
+        data=np.array([1, 2.5, -3], np.float32),
+        indices=np.array([1, 4, 0], np.int32),
+        indptr=np.array([0, 2, 2, 3], np.int64),
+        shape=np.array([3, 6]),
+        format=np.array(b"csr"),
+    )
+    return out.getvalue()
+
+
 def unit(rows):
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
@@ -106,6 +121,8 @@ def main():
         write(ROOT / "tests/fixtures/npy" / name, data)
         write(ROOT / "tests/fuzz/corpus/npy" / name, data)
     write(ROOT / "tests/fixtures/npy/headers.bin", headers())
+    write(ROOT / "tests/fixtures/npy/compressed.npz", npz(np.savez_compressed))
+    write(ROOT / "tests/fuzz/corpus/npz/stored.npz", npz(np.savez))
     cases = json.dumps(list(fuse_cases()), indent=0).encode() + b"\n"
     write(ROOT / "tests/fixtures/fuse/cases.json", cases)
 

@@ -1,15 +1,15 @@
 #include "data/csr.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "data/npy.h"
 
-enum { PIECE_PAIRS = 4096 };
+enum { PIECE_BYTES = 16384, PIECE_INDICES = 512 };
 
 /* ---- writing ------------------------------------------------------------ */
 
@@ -51,8 +51,8 @@ static bool add_indices(struct csr_writer *writer, const uint32_t *indices,
         return file_writer_add(&writer->indices, indices,
                                count * sizeof *indices, err);
     while (count > 0) {
-        int64_t piece[PIECE_PAIRS / 8];
-        size_t part = count < PIECE_PAIRS / 8 ? count : PIECE_PAIRS / 8;
+        int64_t piece[PIECE_INDICES];
+        size_t part = count < PIECE_INDICES ? count : PIECE_INDICES;
         for (size_t i = 0; i < part; i++)
             piece[i] = indices[i];
         if (!file_writer_add(&writer->indices, piece, part * sizeof *piece,
@@ -79,15 +79,20 @@ bool csr_writer_add(struct csr_writer *writer, const uint32_t *indices,
 static bool add_file(struct zip_writer *zip, struct file_writer *from,
                      struct error *err) {
     /* What is still buffered goes out by a patch of nothing. */
-    bool fine = file_writer_patch(from, 0, "", 0, err);
+    if (!file_writer_patch(from, 0, "", 0, err))
+        return false;
+    int fd = open(from->part, O_RDONLY | O_CLOEXEC);
+    bool fine = fd >= 0 || error_errno(err, "open %s", from->part);
     for (uint64_t at = 0; fine && at < from->written;) {
-        char piece[PIECE_PAIRS];
+        char piece[PIECE_BYTES];
         uint64_t left = from->written - at;
         size_t part = left < sizeof piece ? (size_t)left : sizeof piece;
-        fine = file_pread(from->fd, piece, part, at, from->part, err) &&
+        fine = file_pread(fd, piece, part, at, from->part, err) &&
                zip_add(zip, piece, part, err);
         at += part;
     }
+    if (fd >= 0)
+        close(fd);
     file_writer_close(from);
     return fine;
 }
@@ -144,8 +149,8 @@ static uint64_t long_at(const uint8_t *at) {
 static bool find_array(const struct csr_map *csr, const char *member,
                        const char *type, size_t item_bytes, size_t dimensions,
                        struct npy_array *out, struct error *err) {
-    struct str file = {csr->map.data, csr->map.size}, bytes;
-    return zip_find(file, member, csr->path, &bytes, err) &&
+    struct str bytes;
+    return zip_find(csr->file, member, csr->path, &bytes, err) &&
            npy_array_read(bytes, type, item_bytes, dimensions, csr->path, out,
                           err);
 }
@@ -203,12 +208,22 @@ static bool read_arrays(struct csr_map *csr, struct error *err) {
     return check_shapes(csr, &data, &indices, &ends, &shape, err);
 }
 
+bool csr_map_bytes(struct csr_map *csr, struct str file, const char *path,
+                   struct error *err) {
+    *csr = (struct csr_map){.file = file, .path = path};
+    return read_arrays(csr, err);
+}
+
 bool csr_map_open(struct csr_map *csr, const char *path, struct error *err) {
-    *csr = (struct csr_map){.path = path};
-    if (file_map_open(&csr->map, path, err) && read_arrays(csr, err))
-        return true;
-    csr_map_close(csr);
-    return false;
+    struct file_map map;
+    *csr = (struct csr_map){0};
+    if (!file_map_open(&map, path, err))
+        return false;
+    bool fine = csr_map_bytes(csr, (struct str){map.data, map.size}, path, err);
+    csr->map = map;
+    if (!fine)
+        csr_map_close(csr);
+    return fine;
 }
 
 void csr_map_close(struct csr_map *csr) {

@@ -49,6 +49,7 @@ void csr_writer_close(struct csr_writer *writer);
  * file (scipy.sparse.save_npz's default) is ERROR_UNSUPPORTED. */
 struct csr_map {
     struct file_map map;
+    struct str file;
     const char *path; /* borrowed, for messages */
     uint64_t rows, columns, pairs;
     const uint8_t *ends; /* i64 [rows + 1] */
@@ -57,6 +58,9 @@ struct csr_map {
     const float *values;
 };
 bool csr_map_open(struct csr_map *csr, const char *path, struct error *err);
+/* The same from a file's bytes, which are borrowed. */
+bool csr_map_bytes(struct csr_map *csr, struct str file, const char *path,
+                   struct error *err);
 void csr_map_close(struct csr_map *csr); /* {0} is fine */
 
 /* Row ROW < rows: *COUNT pairs; value i is VALUES[i], its index csr_index. */

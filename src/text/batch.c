@@ -27,14 +27,27 @@ struct failure {
 struct job {
     const struct tokenizer *tokenizer;
     struct tokenizer_scratch **scratch;
-    const struct str *texts;
+    const struct str *texts;            /* [count], or NULL: pairs */
+    const struct tokenizer_pair *pairs; /* [count] */
     size_t limit;
     enum tokenizer_count counting;
     uint32_t *ids;            /* OUT's */
     struct piece *pieces;     /* [count] */
     struct failure *failures; /* [threads] */
     size_t *cut;              /* [count] or NULL */
+    size_t *seconds;          /* the same */
 };
+
+static bool encode_one(const struct job *job, size_t i,
+                       struct tokenizer_scratch *scratch, struct tokens *tokens,
+                       struct tokenized *what, struct error *err) {
+    return job->texts
+               ? tokenizer_encode(job->tokenizer, scratch, job->texts[i],
+                                  job->limit, job->counting, tokens, what, err)
+               : tokenizer_encode_pair(job->tokenizer, scratch, job->pairs[i].a,
+                                       job->pairs[i].b, job->limit,
+                                       job->counting, tokens, what, err);
+}
 
 static void encode_some(void *context, size_t begin, size_t end,
                         unsigned thread) {
@@ -46,15 +59,16 @@ static void encode_some(void *context, size_t begin, size_t end,
         struct tokenized what = {0};
         failure->text = i;
         tokens->count = 0;
-        failure->failed = !tokenizer_encode(
-            job->tokenizer, job->scratch[thread], job->texts[i], job->limit,
-            job->counting, tokens, &what, &failure->err);
+        failure->failed = !encode_one(job, i, job->scratch[thread], tokens,
+                                      &what, &failure->err);
         piece->count = what.count;
         if (what.count && what.count <= piece->room)
             memcpy(job->ids + piece->begin, tokens->ids,
                    what.count * sizeof *tokens->ids);
         if (job->cut)
             job->cut[i] = what.cut;
+        if (job->seconds)
+            job->seconds[i] = what.second;
     }
 }
 
@@ -68,15 +82,21 @@ static bool report(const struct failure *failures, unsigned threads,
     return !first || error_set(err, first->err.code, "%s", first->err.message);
 }
 
+static size_t text_bytes(const struct job *job, size_t i) {
+    return job->texts ? job->texts[i].size
+                      : job->pairs[i].a.size + job->pairs[i].b.size;
+}
+
 /* A place for each text behind what OUT has: of a token a byte and the special
  * ones, or (MEASURED) of what came. */
 static bool make_places(struct job *job, size_t count, bool measured,
                         struct tokens *out, struct error *err) {
-    size_t specials = tokenizer_special_count(job->tokenizer);
+    size_t specials = job->texts ? tokenizer_special_count(job->tokenizer)
+                                 : tokenizer_pair_special_count(job->tokenizer);
     size_t at = out->count;
     for (size_t i = 0; i < count; i++) {
         struct piece *piece = &job->pieces[i];
-        size_t most = job->texts[i].size + specials;
+        size_t most = text_bytes(job, i) + specials;
         piece->room = measured                          ? piece->count
                       : job->limit && job->limit < most ? job->limit
                                                         : most;
@@ -133,27 +153,49 @@ uint64_t tokenizer_batch_bytes(const struct pool *pool, size_t count) {
            memory_block_bytes(pool_threads(pool) * sizeof(struct failure));
 }
 
+static bool run(struct job *job, struct pool *pool, size_t count,
+                struct tokens *out, size_t *starts, struct error *err) {
+    struct memory *memory = out->memory;
+    unsigned threads = pool_threads(pool);
+    job->pieces = memory_alloc(memory, count, sizeof *job->pieces, err);
+    job->failures =
+        job->pieces ? memory_zalloc(memory, threads, sizeof *job->failures, err)
+                    : NULL;
+    bool fine = job->failures;
+    fine = fine && encode_all(job, pool, count, out, starts, err);
+    memory_free(memory, job->failures);
+    memory_free(memory, job->pieces);
+    return fine;
+}
+
 bool tokenizer_encode_batch(const struct tokenizer *tokenizer,
                             struct tokenizer_scratch **scratch,
                             struct pool *pool, const struct str *texts,
                             size_t count, size_t limit,
                             enum tokenizer_count counting, struct tokens *out,
                             size_t *starts, size_t *cut, struct error *err) {
-    struct memory *memory = out->memory;
-    unsigned threads = pool_threads(pool);
     struct job job = {.tokenizer = tokenizer,
                       .scratch = scratch,
                       .texts = texts,
                       .limit = limit,
                       .counting = counting,
                       .cut = cut};
-    job.pieces = memory_alloc(memory, count, sizeof *job.pieces, err);
-    job.failures =
-        job.pieces ? memory_zalloc(memory, threads, sizeof *job.failures, err)
-                   : NULL;
-    bool fine = job.failures;
-    fine = fine && encode_all(&job, pool, count, out, starts, err);
-    memory_free(memory, job.failures);
-    memory_free(memory, job.pieces);
-    return fine;
+    return run(&job, pool, count, out, starts, err);
+}
+
+bool tokenizer_encode_pairs(const struct tokenizer *tokenizer,
+                            struct tokenizer_scratch **scratch,
+                            struct pool *pool,
+                            const struct tokenizer_pair *pairs, size_t count,
+                            size_t limit, enum tokenizer_count counting,
+                            struct tokens *out, size_t *starts, size_t *seconds,
+                            size_t *cut, struct error *err) {
+    struct job job = {.tokenizer = tokenizer,
+                      .scratch = scratch,
+                      .pairs = pairs,
+                      .limit = limit,
+                      .counting = counting,
+                      .cut = cut,
+                      .seconds = seconds};
+    return run(&job, pool, count, out, starts, err);
 }

@@ -235,11 +235,35 @@ static bool put_whole(struct run *run, struct str text) {
     return fine;
 }
 
-static void put_specials(struct tokens *out, const uint32_t *ids,
-                         size_t count) {
-    if (count)
-        memcpy(out->ids + out->count, ids, count * sizeof *ids);
-    out->count += count;
+bool tokenizer_content(const struct tokenizer *tokenizer,
+                       struct tokenizer_scratch *scratch, struct str text,
+                       size_t most, bool count, struct tokens *out, size_t *cut,
+                       struct error *err) {
+    struct run run = {.tokenizer = tokenizer,
+                      .scratch = scratch,
+                      .out = out,
+                      .err = err,
+                      .begin = out->count,
+                      .most = most,
+                      .count = count};
+    bool fine =
+        tokenizer->stages ? put_whole(&run, text) : put_content(&run, text);
+    *cut = run.cut;
+    if (fine)
+        return true;
+    strbuf_free(&scratch->text);
+    out->count = run.begin;
+    return false;
+}
+
+bool tokenizer_room(size_t limit, size_t specials, size_t *most,
+                    struct error *err) {
+    *most = limit ? limit - specials : SIZE_MAX;
+    return !limit || limit >= specials ||
+           error_set(err, ERROR_USAGE,
+                     "a limit of %zu tokens leaves no room for the %zu "
+                     "special ones: raise it",
+                     limit, specials);
 }
 
 bool tokenizer_encode(const struct tokenizer *tokenizer,
@@ -248,31 +272,17 @@ bool tokenizer_encode(const struct tokenizer *tokenizer,
                       struct tokens *out, struct tokenized *what,
                       struct error *err) {
     const struct template *template = &tokenizer->template;
-    size_t specials = template->before_count + template->after_count;
-    size_t before = out->count;
-    if (limit && limit < specials)
-        return error_set(err, ERROR_USAGE,
-                         "a limit of %zu tokens leaves no room for the %zu "
-                         "special ones: raise it",
-                         limit, specials);
-    if (!tokens_reserve(out, specials, err))
-        return false;
-    put_specials(out, template->before, template->before_count);
-    struct run run = {.tokenizer = tokenizer,
-                      .scratch = scratch,
-                      .out = out,
-                      .err = err,
-                      .begin = out->count,
-                      .most = limit ? limit - specials : SIZE_MAX,
-                      .count = count == TOKENIZER_COUNT};
-    bool fine =
-        tokenizer->stages ? put_whole(&run, text) : put_content(&run, text);
-    if (!fine || !tokens_reserve(out, template->after_count, err)) {
-        strbuf_free(&scratch->text);
+    size_t before = out->count, most, cut;
+    if (!tokenizer_room(limit, tokenizer_special_count(tokenizer), &most,
+                        err) ||
+        !tokens_add(out, template->before, err) ||
+        !tokenizer_content(tokenizer, scratch, text, most,
+                           count == TOKENIZER_COUNT, out, &cut, err) ||
+        !tokens_add(out, template->after, err)) {
         out->count = before;
         return false;
     }
-    put_specials(out, template->after, template->after_count);
-    *what = (struct tokenized){out->count - before, run.cut};
+    size_t size = out->count - before;
+    *what = (struct tokenized){.count = size, .cut = cut, .second = size};
     return true;
 }

@@ -6,30 +6,57 @@
 
 #include "text/part.h"
 
-enum { SPECIALS_MAX = 1024 }; /* ids around one text */
+enum { ITEMS_MAX = 1024 }; /* special tokens and texts of one row */
+
+/* A row as the file lists it: special tokens, A and B. */
+struct row {
+    struct item {
+        enum item_kind { SPECIAL, TEXT_A, TEXT_B } kind;
+        uint32_t id; /* of a special token */
+        json_int_t type;
+    } items[ITEMS_MAX];
+    size_t count;
+    size_t places[3]; /* of TEXT_A and TEXT_B; SIZE_MAX: not there */
+};
 
 struct building {
     struct part part;
     size_t vocab;
-    uint32_t ids[SPECIALS_MAX];
-    size_t count;
-    size_t before; /* ids before the text; SIZE_MAX: it has not come yet */
+    bool given; /* by a post_processor that has a template */
+    struct row single, pair;
+    struct error pair_error; /* why PAIR is none; empty: it is one */
+    bool pair_fails;
 };
 
-static bool add_id(struct building *building, const json_t *value,
-                   const char *of, struct error *err) {
-    if (building->count == SPECIALS_MAX)
+static void begin_row(struct row *row) {
+    row->count = 0;
+    row->places[TEXT_A] = row->places[TEXT_B] = SIZE_MAX;
+}
+
+static bool add_item(const struct building *building, struct row *row,
+                     struct item item, struct error *err) {
+    if (row->count == ITEMS_MAX)
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: the post_processor puts more than %d special "
                          "tokens around a text",
-                         building->part.name, SPECIALS_MAX);
-    return part_id(value, building->vocab, of, building->part.name,
-                   &building->ids[building->count++], err);
+                         building->part.name, ITEMS_MAX);
+    if (item.kind != SPECIAL)
+        row->places[item.kind] = row->count;
+    row->items[row->count++] = item;
+    return true;
 }
 
-static bool add_special(struct building *building, const json_t *piece,
-                        struct error *err) {
-    const char *id = json_string_value(json_object_get(piece, "id"));
+static bool add_id(const struct building *building, struct row *row,
+                   const json_t *value, const char *of, json_int_t type,
+                   struct error *err) {
+    struct item item = {.kind = SPECIAL, .type = type};
+    return part_id(value, building->vocab, of, building->part.name, &item.id,
+                   err) &&
+           add_item(building, row, item, err);
+}
+
+static bool add_special(const struct building *building, struct row *row,
+                        const char *id, json_int_t type, struct error *err) {
     const json_t *specials =
         json_object_get(building->part.json, "special_tokens");
     const json_t *ids =
@@ -40,108 +67,203 @@ static bool add_special(struct building *building, const json_t *piece,
                          "\"%.64s\" and does not say its ids",
                          building->part.name, id ? id : "");
     for (size_t i = 0; i < json_array_size(ids); i++)
-        if (!add_id(building, json_array_get(ids, i), id, err))
+        if (!add_id(building, row, json_array_get(ids, i), id, type, err))
             return false;
     return true;
 }
 
-static bool add_piece(struct building *building, const json_t *piece,
-                      struct error *err) {
+/* One of the list KEY; B is a text only of a pair. */
+static bool add_piece(const struct building *building, struct row *row,
+                      const char *key, const json_t *piece, struct error *err) {
     const json_t *special = json_object_get(piece, "SpecialToken");
-    const json_t *sequence = json_object_get(piece, "Sequence");
-    const char *id = json_string_value(json_object_get(sequence, "id"));
-    if (special)
-        return add_special(building, special, err);
-    if (!id || strcmp(id, "A") != 0 || building->before != SIZE_MAX)
+    const json_t *body = special ? special : json_object_get(piece, "Sequence");
+    const char *id = json_string_value(json_object_get(body, "id"));
+    const json_t *type = json_object_get(body, "type_id");
+    if (body && !json_is_integer(type))
         return error_set(err, ERROR_INPUT,
-                         "%s: the post_processor's \"single\" is not special "
-                         "tokens around one sequence A",
-                         building->part.name);
-    building->before = building->count;
+                         "%s: a piece of the post_processor's \"%s\" has no "
+                         "\"type_id\"",
+                         building->part.name, key);
+    if (special)
+        return add_special(building, row, id, json_integer_value(type), err);
+    bool pair = strcmp(key, "pair") == 0;
+    enum item_kind kind = id && strcmp(id, "A") == 0           ? TEXT_A
+                          : pair && id && strcmp(id, "B") == 0 ? TEXT_B
+                                                               : SPECIAL;
+    if (kind == SPECIAL || row->places[kind] != SIZE_MAX)
+        return error_set(err, ERROR_INPUT,
+                         "%s: the post_processor's \"%s\" is not special "
+                         "tokens around one sequence A%s",
+                         building->part.name, key, pair ? " and one B" : "");
+    return add_item(
+        building, row,
+        (struct item){.kind = kind, .type = json_integer_value(type)}, err);
+}
+
+static bool load_row(const struct building *building, struct row *row,
+                     const char *key, struct error *err) {
+    const json_t *list = json_object_get(building->part.json, key);
+    begin_row(row);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!add_piece(building, row, key, json_array_get(list, i), err))
+            return false;
+    if (row->places[TEXT_A] == SIZE_MAX)
+        return error_set(err, ERROR_INPUT,
+                         "%s: the post_processor's \"%s\" has no place for "
+                         "the text (sequence A)",
+                         building->part.name, key);
     return true;
 }
 
 static bool template_processing(struct building *building, struct error *err) {
-    const json_t *single = json_object_get(building->part.json, "single");
-    for (size_t i = 0; i < json_array_size(single); i++)
-        if (!add_piece(building, json_array_get(single, i), err))
-            return false;
-    if (building->before == SIZE_MAX)
-        return error_set(err, ERROR_INPUT,
-                         "%s: the post_processor's \"single\" has no place for "
-                         "the text (sequence A)",
-                         building->part.name);
-    return true;
+    building->pair_fails =
+        !load_row(building, &building->pair, "pair", &building->pair_error);
+    return load_row(building, &building->single, "single", err);
 }
 
-static bool bert_processing(struct building *building, struct error *err) {
-    static const char *const keys[] = {"cls", "sep"};
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *pair = json_object_get(building->part.json, keys[i]);
-        if (!add_id(building, json_array_get(pair, 1), keys[i], err))
-            return false;
-    }
-    building->before = 1;
-    return true;
-}
-
-static bool keep(struct template *made, const struct building *building,
-                 struct arena *arena, struct error *err) {
-    made->before_count = building->before;
-    made->after_count = building->count - building->before;
-    made->before =
-        arena_alloc(arena, building->count + 1, sizeof *made->before, err);
-    if (!made->before)
+/* [CLS] A [SEP] B [SEP] with B's token type 1, or, of RobertaProcessing, with
+ * [SEP] twice in between and all types 0. */
+static bool bert_processing(struct building *building, bool roberta,
+                            struct error *err) {
+    const json_t *json = building->part.json;
+    const json_t *cls = json_array_get(json_object_get(json, "cls"), 1);
+    const json_t *sep = json_array_get(json_object_get(json, "sep"), 1);
+    struct row *single = &building->single, *pair = &building->pair;
+    json_int_t second = !roberta;
+    begin_row(single);
+    if (!add_id(building, single, cls, "cls", 0, err) ||
+        !add_item(building, single, (struct item){.kind = TEXT_A}, err) ||
+        !add_id(building, single, sep, "sep", 0, err))
         return false;
-    memcpy(made->before, building->ids, building->count * sizeof *made->before);
-    made->after = made->before + made->before_count;
-    return true;
+    *pair = *single;
+    return (!roberta || add_id(building, pair, sep, "sep", 0, err)) &&
+           add_item(building, pair,
+                    (struct item){.kind = TEXT_B, .type = second}, err) &&
+           add_id(building, pair, sep, "sep", second, err);
 }
 
-/* What ONE puts around a text. `tokenizers` takes the parts that one processor
- * made for two texts in the next, so there is no right answer for two. */
+/* `tokenizers` takes the parts that one processor made for two texts in the
+ * next, so there is no right answer for two. */
 static bool take(struct building *all, const struct building *one,
                  struct error *err) {
-    if (all->before != SIZE_MAX)
+    if (all->given)
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: two parts of the post_processor put special "
                          "tokens around a text, and only one can: use another "
                          "model",
                          all->part.name);
-    memcpy(all->ids, one->ids, one->count * sizeof *all->ids);
-    all->count = one->count;
-    all->before = one->before;
+    *all = *one;
+    all->given = true;
     return true;
 }
 
 static bool add_processor(void *context, const struct part *part,
                           struct error *err) {
     struct building *all = context;
-    struct building one = {
-        .part = *part, .vocab = all->vocab, .before = SIZE_MAX};
+    struct building one = {.part = *part, .vocab = all->vocab};
     if (strcmp(part->type, "ByteLevel") == 0)
         return true; /* it moves offsets, and we have none */
     if (strcmp(part->type, "TemplateProcessing") == 0)
         return template_processing(&one, err) && take(all, &one, err);
-    if (strcmp(part->type, "BertProcessing") == 0 ||
-        strcmp(part->type, "RobertaProcessing") == 0)
-        return bert_processing(&one, err) && take(all, &one, err);
+    bool roberta = strcmp(part->type, "RobertaProcessing") == 0;
+    if (roberta || strcmp(part->type, "BertProcessing") == 0)
+        return bert_processing(&one, roberta, err) && take(all, &one, err);
     return part_unsupported(part,
                             "TemplateProcessing, BertProcessing, "
                             "RobertaProcessing and ByteLevel are",
                             err);
 }
 
+/* The special tokens of ROW from BEGIN up to END. */
+static bool keep(const struct row *row, size_t begin, size_t end,
+                 struct ids *ids, struct arena *arena, struct error *err) {
+    uint32_t *list = arena_alloc(arena, end - begin + 1, sizeof *list, err);
+    for (size_t i = begin; list && i < end; i++)
+        list[i - begin] = row->items[i].id;
+    *ids = (struct ids){list, end - begin};
+    return list;
+}
+
+static bool keep_single(struct template *made, const struct building *all,
+                        struct arena *arena, struct error *err) {
+    const struct row *row = &all->single;
+    size_t a = row->places[TEXT_A];
+    for (size_t i = 0; i < row->count; i++)
+        if (row->items[i].type != 0)
+            return error_set(err, ERROR_UNSUPPORTED,
+                             "%s: the post_processor gives a single text "
+                             "other token types than 0: use another model",
+                             all->part.name);
+    return keep(row, 0, a, &made->before, arena, err) &&
+           keep(row, a + 1, row->count, &made->after, arena, err);
+}
+
+/* Where the token types of ROW step from 0 to 1; its count where they do not;
+ * false if they do anything else, or step before A or behind B. */
+static bool find_step(const struct row *row, size_t *step) {
+    size_t at = 0;
+    while (at < row->count && row->items[at].type == 0)
+        at++;
+    *step = at;
+    for (; at < row->count; at++)
+        if (row->items[at].type != 1)
+            return false;
+    return *step == row->count ||
+           (*step > row->places[TEXT_A] && *step <= row->places[TEXT_B]);
+}
+
+static bool refuse(struct template_pair *pair, const char *reason,
+                   const struct building *all, struct arena *arena,
+                   struct error *err) {
+    pair->refused =
+        all->pair_fails
+            ? arena_copy(arena, str_from(all->pair_error.message), err)
+            : arena_printf(arena, err,
+                           "%s: the post_processor's \"pair\" %s: use another "
+                           "model for pairs of texts",
+                           all->part.name, reason);
+    return pair->refused;
+}
+
+static bool keep_pair(struct template_pair *pair, const struct building *all,
+                      struct arena *arena, struct error *err) {
+    const struct row *row = &all->pair;
+    size_t a = row->places[TEXT_A], b = row->places[TEXT_B], step;
+    if (all->pair_fails || b == SIZE_MAX || b < a)
+        return refuse(pair, "is not a sequence A and a sequence B behind it",
+                      all, arena, err);
+    if (!find_step(row, &step))
+        return refuse(pair,
+                      "has token types that are not 0 up to a place behind A "
+                      "and 1 from there on",
+                      all, arena, err);
+    pair->types = step < row->count;
+    pair->between_first = pair->types ? step - a - 1 : 0;
+    return keep(row, 0, a, &pair->before, arena, err) &&
+           keep(row, a + 1, b, &pair->between, arena, err) &&
+           keep(row, b + 1, row->count, &pair->after, arena, err);
+}
+
+/* What `tokenizers` does without a post_processor: A and then B. */
+static bool begin(struct building *all, struct error *err) {
+    begin_row(&all->single);
+    begin_row(&all->pair);
+    struct item a = {.kind = TEXT_A}, b = {.kind = TEXT_B, .type = 1};
+    return add_item(all, &all->single, a, err) &&
+           add_item(all, &all->pair, a, err) &&
+           add_item(all, &all->pair, b, err);
+}
+
 bool template_load(struct template *made, const json_t *root, size_t vocab,
                    const char *name, struct arena *arena, struct error *err) {
-    struct building all = {.vocab = vocab, .before = SIZE_MAX};
-    if (!part_open(&all.part, root, "post_processor", NULL, name, err))
+    struct building all = {.vocab = vocab};
+    if (!part_open(&all.part, root, "post_processor", NULL, name, err) ||
+        !begin(&all, err))
         return false;
     struct part_steps steps = {"post_processor", "processors", name,
                                add_processor, &all};
     if (all.part.json && !part_each(&steps, all.part.json, err))
         return false;
-    if (all.before == SIZE_MAX)
-        all.before = 0;
-    return keep(made, &all, arena, err);
+    return keep_single(made, &all, arena, err) &&
+           keep_pair(&made->pair, &all, arena, err);
 }

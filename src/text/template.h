@@ -1,6 +1,6 @@
-/* template.h - the special tokens around a single text, as TemplateProcessing,
- * BertProcessing and RobertaProcessing write them, alone or in a Sequence
- * with others that add nothing. */
+/* template.h - the special tokens around a text, or around two texts in one
+ * row, as TemplateProcessing, BertProcessing and RobertaProcessing write them,
+ * alone or in a Sequence with others that add nothing. */
 
 #ifndef TEXT_TEMPLATE_H
 #define TEXT_TEMPLATE_H
@@ -14,15 +14,27 @@
 #include "base/arena.h"
 #include "base/error.h"
 
+struct ids {
+    const uint32_t *list; /* [count], owned by the arena */
+    size_t count;
+};
+
+/* before A between B after. The token types are 0, and from the id number
+ * between_first of BETWEEN on 1 (if types; it may be between.count: B's). */
+struct template_pair {
+    struct ids before, between, after;
+    bool types;
+    size_t between_first;
+    const char *refused; /* why two texts cannot be joined; NULL: they can */
+};
+
 struct template {
-    uint32_t *before; /* [before_count], owned by the arena */
-    size_t before_count;
-    uint32_t *after; /* [after_count], owned by the arena */
-    size_t after_count;
+    struct ids before, after; /* of a single text */
+    struct template_pair pair;
 };
 
 /* ROOT is tokenizer.json, NAME its path; a file without post_processor has an
- * empty template. Ids must be below VOCAB. */
+ * empty template, and B's token type is 1. Ids must be below VOCAB. */
 bool template_load(struct template *made, const json_t *root, size_t vocab,
                    const char *name, struct arena *arena, struct error *err);
 

@@ -3,6 +3,8 @@
 
 #include "text/tokenizer.h"
 
+#include <string.h>
+
 #include "text/tokenizer_parts.h"
 
 struct tokens tokens_make(struct memory *memory) {
@@ -28,6 +30,16 @@ bool tokens_reserve(struct tokens *tokens, size_t extra, struct error *err) {
         return false;
     tokens->ids = ids;
     tokens->capacity = capacity;
+    return true;
+}
+
+bool tokens_add(struct tokens *tokens, struct ids ids, struct error *err) {
+    if (!tokens_reserve(tokens, ids.count, err))
+        return false;
+    if (ids.count)
+        memcpy(tokens->ids + tokens->count, ids.list,
+               ids.count * sizeof *ids.list);
+    tokens->count += ids.count;
     return true;
 }
 
@@ -136,7 +148,12 @@ bool tokenizer_id(const struct tokenizer *tokenizer, struct str token,
 }
 
 size_t tokenizer_special_count(const struct tokenizer *tokenizer) {
-    return tokenizer->template.before_count + tokenizer->template.after_count;
+    return tokenizer->template.before.count + tokenizer->template.after.count;
+}
+
+size_t tokenizer_pair_special_count(const struct tokenizer *tokenizer) {
+    const struct template_pair *pair = &tokenizer->template.pair;
+    return pair->before.count + pair->between.count + pair->after.count;
 }
 
 bool tokenizer_normalize(const struct tokenizer *tokenizer, struct str text,

@@ -72,9 +72,11 @@ enum tokenizer_count {
 
 /* What one text gave. */
 struct tokenized {
-    size_t count; /* ids, the special ones of the template included */
-    size_t cut;   /* content tokens that the limit cost; with TOKENIZER_CUT
-                     any number > 0 stands for "some" */
+    size_t count;  /* ids, the special ones of the template included */
+    size_t cut;    /* content tokens that the limit cost; with TOKENIZER_CUT
+                      any number > 0 stands for "some" */
+    size_t second; /* the id from which on the token type is 1; count where
+                      all are 0, as those of a single text are */
 };
 
 /* Append the ids of TEXT to OUT: at most LIMIT of them with the template's
@@ -88,6 +90,19 @@ bool tokenizer_encode(const struct tokenizer *tokenizer,
                       struct tokens *out, struct tokenized *what,
                       struct error *err);
 
+/* Append the ids of two texts in one row, as the file's post_processor joins
+ * them (a cross-encoder's query and document). LIMIT counts for both together
+ * and cuts the longer text first ("longest_first" of `tokenizers`): what
+ * sentence-transformers' CrossEncoder does. WHAT's second says where token type
+ * 1 begins. ERROR_UNSUPPORTED, with the reason, where the file's template for
+ * two is not special tokens around A and then B, or where its token types are
+ * not 0 up to a place behind A and 1 from there on. */
+bool tokenizer_encode_pair(const struct tokenizer *tokenizer,
+                           struct tokenizer_scratch *scratch, struct str a,
+                           struct str b, size_t limit,
+                           enum tokenizer_count count, struct tokens *out,
+                           struct tokenized *what, struct error *err);
+
 /* COUNT texts over the threads of POOL, in order: text i has the ids
  * OUT->ids[starts[i] .. starts[i + 1]) (starts is [count + 1], in OUT's own
  * numbering, so starts[0] is OUT's count before the call). CUT is [count] and
@@ -100,9 +115,24 @@ bool tokenizer_encode_batch(const struct tokenizer *tokenizer,
                             enum tokenizer_count counting, struct tokens *out,
                             size_t *starts, size_t *cut, struct error *err);
 
-/* What tokenizer_encode_batch takes while it works on COUNT texts besides OUT
- * and the scratch, as memory counts it. OUT grows to a token a byte and the
- * special ones of each text (LIMIT at most) while it works. */
+struct tokenizer_pair {
+    struct str a, b;
+};
+
+/* The same for COUNT pairs; SECONDS and CUT are [count] and may be NULL. A
+ * second counts from its own row's start. A scratch needs the room of two texts
+ * that are cut at LIMIT: reserve twice that. */
+bool tokenizer_encode_pairs(const struct tokenizer *tokenizer,
+                            struct tokenizer_scratch **scratch,
+                            struct pool *pool,
+                            const struct tokenizer_pair *pairs, size_t count,
+                            size_t limit, enum tokenizer_count counting,
+                            struct tokens *out, size_t *starts, size_t *seconds,
+                            size_t *cut, struct error *err);
+
+/* What tokenizer_encode_batch or _pairs takes while it works on COUNT texts
+ * besides OUT and the scratch, as memory counts it. OUT grows to a token a byte
+ * and the special ones of each text (LIMIT at most) while it works. */
 uint64_t tokenizer_batch_bytes(const struct pool *pool, size_t count);
 
 /* Ids run from 0 to below this, added tokens included. */
@@ -114,5 +144,7 @@ bool tokenizer_id(const struct tokenizer *tokenizer, struct str token,
                   uint32_t *id);
 /* How many special tokens the template adds to a single text. */
 size_t tokenizer_special_count(const struct tokenizer *tokenizer);
+/* The same for two texts. */
+size_t tokenizer_pair_special_count(const struct tokenizer *tokenizer);
 
 #endif

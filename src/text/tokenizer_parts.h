@@ -42,6 +42,17 @@ struct tokenizer_scratch {
 
 /* Room for EXTRA more ids. */
 bool tokens_reserve(struct tokens *tokens, size_t extra, struct error *err);
+bool tokens_add(struct tokens *tokens, struct ids ids, struct error *err);
+
+/* How many content tokens fit into LIMIT (0: any number) beside SPECIALS. */
+bool tokenizer_room(size_t limit, size_t specials, size_t *most,
+                    struct error *err);
+/* The tokens of TEXT alone, MOST of them, appended to OUT; CUT as in struct
+ * tokenized. On failure OUT is as it was. */
+bool tokenizer_content(const struct tokenizer *tokenizer,
+                       struct tokenizer_scratch *scratch, struct str text,
+                       size_t most, bool count, struct tokens *out, size_t *cut,
+                       struct error *err);
 
 /* Fills an empty TOKENIZER, of which memory and arena are set, from a
  * tokenizer.json. What was made before a failure is the caller's to free. */

@@ -59,6 +59,39 @@ static inline struct tokenizer *fixture_variant(struct memory *memory,
     return tokenizer;
 }
 
+/* The row NAME of parts.json (ROOT). */
+static inline const json_t *fixture_row(const json_t *root, const char *name) {
+    const json_t *rows = json_object_get(root, "tokenizers");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        if (strcmp(json_string_value(json_object_get(row, "name")), name) == 0)
+            return row;
+    }
+    fail_msg("parts.json has no row %s", name);
+    return NULL;
+}
+
+/* It as a tokenizer.json: its model is that of the first row with the same
+ * base, with its own differences. The caller drops it. */
+static inline json_t *fixture_part(const json_t *root, const char *name) {
+    const json_t *row = fixture_row(root, name);
+    const json_t *rows = json_object_get(root, "tokenizers");
+    json_t *model = NULL;
+    for (size_t i = 0; !model; i++) {
+        const json_t *other = json_array_get(rows, i);
+        const json_t *part = json_object_get(other, "tokenizer");
+        if (json_equal(json_object_get(other, "base"),
+                       json_object_get(row, "base")))
+            model = json_copy(json_object_get(part, "model"));
+    }
+    json_t *document = json_copy(json_object_get(row, "tokenizer"));
+    json_object_update(model, json_object_get(document, "model"));
+    json_object_set_new(document, "model", model);
+    json_object_set(document, "added_tokens",
+                    json_object_get(root, "added_tokens"));
+    return document;
+}
+
 static inline struct tokenizer_scratch *fixture_scratch(
     const struct tokenizer *tokenizer, struct memory *memory) {
     struct error err = {0};

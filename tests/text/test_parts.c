@@ -6,28 +6,10 @@
 
 static struct memory heap;
 
-/* The model of the first row with the same base, with ROW's differences. */
-static json_t *row_model(const json_t *rows, const json_t *row) {
-    const json_t *base = json_object_get(row, "base");
-    json_t *model = NULL;
-    for (size_t i = 0; !model; i++) {
-        const json_t *other = json_array_get(rows, i);
-        const json_t *part = json_object_get(other, "tokenizer");
-        assert_non_null(other);
-        if (json_equal(json_object_get(other, "base"), base))
-            model = json_copy(json_object_get(part, "model"));
-    }
-    json_object_update(
-        model, json_object_get(json_object_get(row, "tokenizer"), "model"));
-    return model;
-}
-
-/* One row of parts.json as a tokenizer.json. */
-static struct tokenizer *row_tokenizer(const json_t *rows, const json_t *row,
-                                       json_t *added) {
-    json_t *document = json_copy(json_object_get(row, "tokenizer"));
-    json_object_set_new(document, "model", row_model(rows, row));
-    json_object_set(document, "added_tokens", added);
+/* One row of parts.json as a tokenizer. */
+static struct tokenizer *row_tokenizer(const json_t *root, const json_t *row) {
+    json_t *document =
+        fixture_part(root, json_string_value(json_object_get(row, "name")));
     struct error err = {0};
     struct tokenizer *tokenizer = fixture_create(&heap, document, &err);
     must(tokenizer, &err);
@@ -66,8 +48,8 @@ static void expect_limit(const struct tokenizer *tokenizer,
     }
 }
 
-static void expect_row(const json_t *rows, const json_t *row, json_t *added) {
-    struct tokenizer *tokenizer = row_tokenizer(rows, row, added);
+static void expect_row(const json_t *root, const json_t *row) {
+    struct tokenizer *tokenizer = row_tokenizer(root, row);
     struct tokenizer_scratch *scratch = fixture_scratch(tokenizer, &heap);
     struct tokens tokens = tokens_make(&heap);
     const json_t *texts = json_object_get(row, "texts");
@@ -95,8 +77,7 @@ static void ids_are_those_of_the_package(void **state) {
     json_t *rows = json_object_get(root, "tokenizers");
     assert_true(json_array_size(rows) > 60);
     for (size_t i = 0; i < json_array_size(rows); i++)
-        expect_row(rows, json_array_get(rows, i),
-                   json_object_get(root, "added_tokens"));
+        expect_row(root, json_array_get(rows, i));
     json_decref(root);
     assert_int_equal(memory_live(&heap), 0);
 }
@@ -112,17 +93,9 @@ static void hostile_texts_end(void **state) {
                                         "affixes", "unigram bare"};
     enum { BYTES = 1 << 19 };
     json_t *root = fixture_json(FIXTURES "parts.json");
-    json_t *rows = json_object_get(root, "tokenizers");
     for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
-        const json_t *row = NULL;
-        for (size_t i = 0; i < json_array_size(rows) && !row; i++) {
-            const json_t *one = json_array_get(rows, i);
-            const char *name = json_string_value(json_object_get(one, "name"));
-            row = strcmp(name, names[n]) == 0 ? one : NULL;
-        }
-        assert_non_null(row);
-        struct tokenizer *tokenizer =
-            row_tokenizer(rows, row, json_object_get(root, "added_tokens"));
+        const json_t *row = fixture_row(root, names[n]);
+        struct tokenizer *tokenizer = row_tokenizer(root, row);
         struct tokenizer_scratch *scratch = fixture_scratch(tokenizer, &heap);
         struct tokens tokens = tokens_make(&heap);
         for (size_t u = 0; u < sizeof units / sizeof *units; u++) {

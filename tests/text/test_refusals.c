@@ -25,6 +25,10 @@ static struct memory heap;
     "\"},\"behavior\":\"Isolated\",\"invert\":false}"
 #define AROUND                                                                 \
     "{\"type\":\"RobertaProcessing\",\"cls\":[\"a\",0],\"sep\":[\"a\",1]}"
+#define PIECE(kind, id, type)                                                  \
+    "{\"" kind "\":{\"id\":\"" id "\",\"type_id\":" type "}}"
+#define TEMPLATE(single)                                                       \
+    "{\"type\":\"TemplateProcessing\",\"single\":[" single "]}"
 #define NEST(list, inner)  "{\"type\":\"Sequence\",\"" list "\":[" inner "]}"
 #define NEST3(list, inner) NEST(list, NEST(list, NEST(list, inner)))
 #define DEEP(list)         NEST3(list, NEST3(list, NEST3(list, "")))
@@ -112,17 +116,16 @@ static const struct refusal refusals[] = {
     {"post_processor", "{\"type\":\"TemplateProcessing\",\"single\":[]}",
      ERROR_INPUT, "no place for the text"},
     {"post_processor",
-     "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}"
-     "},{\"Sequence\":{\"id\":\"A\"}}]}",
+     TEMPLATE(PIECE("Sequence", "A", "0") "," PIECE("Sequence", "A", "0")),
      ERROR_INPUT, "around one sequence A"},
-    {"post_processor",
-     "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"B\"}"
-     "}]}",
-     ERROR_INPUT, "around one sequence A"},
-    {"post_processor",
-     "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":"
-     "\"[X]\"}}]}",
-     ERROR_INPUT, "special token \"[X]\""},
+    {"post_processor", TEMPLATE(PIECE("Sequence", "B", "0")), ERROR_INPUT,
+     "around one sequence A"},
+    {"post_processor", TEMPLATE(PIECE("Sequence", "A", "null")), ERROR_INPUT,
+     "has no \"type_id\""},
+    {"post_processor", TEMPLATE(PIECE("Sequence", "A", "1")), ERROR_UNSUPPORTED,
+     "other token types than 0"},
+    {"post_processor", TEMPLATE(PIECE("SpecialToken", "[X]", "0")), ERROR_INPUT,
+     "special token \"[X]\""},
     {"model", "null", ERROR_UNSUPPORTED, "there is no model"},
     {"model", "{\"type\":\"WordLevel\"}", ERROR_UNSUPPORTED,
      "model \"WordLevel\""},

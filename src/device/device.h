@@ -89,35 +89,94 @@ struct linear {
     const float *bias;   /* (device) [out], NULL: none */
 };
 
-/* (x - mean) / sqrt(variance + epsilon) * scale + shift, row by row. */
+/* Row by row: (x - mean) / sqrt(variance + epsilon) * scale + shift, or with
+ * RMS x / sqrt(mean of x * x + epsilon) * scale + shift. */
 struct norm {
-    size_t width;
-    const float *scale; /* (device) [width] */
+    size_t width;       /* 0: there is no such norm */
+    const float *scale; /* (device) [width], NULL: none */
     const float *shift; /* (device) [width], NULL: none */
     float epsilon;
+    bool rms;
 };
 
-/* Sum of up to three tables' rows. */
+/* words * scale, and the rows of up to two more tables. */
 struct embedding {
     size_t width;
     size_t vocab, positions;
     const float *words;    /* (device) [vocab, width] */
+    float scale;           /* of words; 1 for most */
     const float *position; /* (device) [positions, width], NULL: none */
-    const float *type;     /* (device) [width]: the row of type 0; NULL: none */
-    size_t position_first; /* the position id of a text's first token */
+    const float *type;     /* (device) [types, width]; NULL: none */
+    size_t types; /* 1 or 2: rows of TYPE (with 1, all tokens have type 0) */
+    size_t position_first;    /* the position id of a text's first token */
     bool pad_has_no_position; /* a token PAD has the id before the first, and
                                  the next one goes on as if it were not there */
     uint32_t pad;
 };
 
+/* Rotary positions (RoPE): of each query and key head the first DIMS numbers
+ * are taken as DIMS / 2 pairs, and pair p of the token in row i of its text is
+ * turned by an angle: (a, b) to (a cos - b sin, b cos + a sin). */
+struct rotary {
+    size_t dims;         /* even, <= head_dim; 0: nothing is turned */
+    size_t positions;    /* rows of the tables: no text is longer */
+    const float *cosine; /* (device) [positions, dims / 2] */
+    const float *sine;   /* (device) [positions, dims / 2] */
+    bool interleaved;    /* pair p is (2p, 2p + 1), not (p, p + dims / 2) */
+};
+
+/* DeBERTa's disentangled attention (He et al. 2021): besides q_i . k_j the
+ * score of query i and key j has q_i . kr[r] + k_j . qr[r], all times the
+ * scale, where r = rows[d] for d = i - j, and kr, qr are the K and Q parts of
+ * row r of TABLE, which is laid out as qkv is. */
+struct relative {
+    size_t rows;         /* of the table; 0: no such attention */
+    const float *table;  /* (device) [rows, heads + 2 * kv_heads, head_dim];
+                            kv_heads is heads */
+    const uint32_t *row; /* (device) [2 * reach + 1]: at reach + d the row for
+                            distance d, d taken as at most reach either way */
+    size_t reach;
+};
+
+/* A feed-forward block of which each token passes through the CHOSEN most
+ * likely of COUNT: y = sum of p_e * down_e(activation(up_e x)) in the order of
+ * e, and SHIFT once, where p is the softmax of the router's rows over all of
+ * them, not made to sum to 1 again. Of equal ones the first is taken. */
+struct experts {
+    size_t count, chosen;    /* count 0: there are none; at most EXPERTS_MAX */
+    struct linear router;    /* [count, in] */
+    const struct linear *up; /* host memory, [count] of [inter, in] */
+    const struct linear *down; /* host memory, [count] of [out, inter] */
+    const float *shift;        /* (device) [out], NULL: none */
+    enum activation activation;
+};
+enum { EXPERTS_MAX = 64 };
+
+/* What device_accumulate does with each number of a row. */
+enum accumulate {
+    ACCUMULATE_MAX,       /* y = max(y, x) */
+    ACCUMULATE_SUM,       /* y += max(x, 0) */
+    ACCUMULATE_SUM_LOG1P, /* y += log(1 + max(x, 0)) */
+};
+
+/* Queries, keys and values lie in one row a token: [heads + 2 * kv_heads,
+ * head_dim], Q before K before V; query head h reads the keys and values of
+ * head h / (heads / kv_heads). */
 struct attention {
-    size_t heads, head_dim;
+    size_t heads, kv_heads, head_dim; /* kv_heads divides heads */
     float scale;            /* on the scores, usually 1 / sqrt(head_dim) */
+    size_t behind, ahead;   /* query i sees the keys i - behind ... i + ahead of
+                               its text; SIZE_MAX: all that way. Causal: ahead
+                               is 0 */
     const float *distances; /* (device) [heads, 2 * reach + 1]: added to the
                                score of the key that lies d rows behind the
                                query, at reach + d, d taken as at most reach
                                either way; NULL: none */
     size_t reach;
+    const float *slopes; /* (device) [heads]: slope * |i - j| is taken from the
+                            score of query i and key j (ALiBi, both ways);
+                            NULL: none */
+    struct relative relative; /* rows 0: none */
 };
 
 /* A packed batch, or a piece of one. Host memory. */
@@ -126,6 +185,8 @@ struct sequences {
     const uint32_t *starts; /* [texts + 1]; starts[0] is 0 */
     size_t skip; /* device_pool only: rows at the start of each text (a
                     prompt's) that do not count */
+    const uint32_t *second; /* device_embed only: [texts] the row in its text
+                               from which on tokens have type 1; NULL: none */
 };
 
 static inline size_t sequences_rows(const struct sequences *s) {
@@ -175,7 +236,19 @@ struct device_verbs {
                   const uint32_t *ids, const struct sequences *sequences,
                   float *y);
     void (*norm)(struct lane *lane, const struct norm *norm, const float *x,
-                 size_t rows, float *y);
+                 size_t rows, const float *residual, float *y);
+    void (*norm_heads)(struct lane *lane, const struct norm *norm, float *x,
+                       size_t rows, size_t stride, size_t times);
+    void (*rotate)(struct lane *lane, const struct rotary *rotary,
+                   const struct attention *attention,
+                   const struct sequences *sequences, float *qkv);
+    void (*gate)(struct lane *lane, enum activation activation, const float *x,
+                 size_t rows, size_t width, float *y);
+    size_t (*experts_bytes)(const struct device *device,
+                            const struct experts *experts, size_t rows);
+    void (*experts)(struct lane *lane, const struct experts *experts,
+                    const float *x, size_t rows, const float *residual,
+                    void *scratch, float *y);
     void (*linear)(struct lane *lane, const struct linear *linear,
                    const float *x, size_t rows, enum activation activation,
                    const float *residual, float *y);
@@ -186,6 +259,10 @@ struct device_verbs {
                  const struct sequences *sequences, const float *x,
                  size_t width, float *y, size_t stride);
     void (*normalize)(struct lane *lane, float *x, size_t rows, size_t width);
+    void (*accumulate)(struct lane *lane, enum accumulate how, const float *x,
+                       size_t rows, size_t width, bool first, float *y);
+    void (*gather)(struct lane *lane, const float *x, size_t width,
+                   const uint32_t *rows, size_t count, float *y);
     bool (*finish)(struct lane *lane, struct error *err);
 };
 
@@ -299,16 +376,40 @@ bool device_submit(struct lane *lane, struct error *err);
 void device_download(struct lane *lane, const float *from, size_t count,
                      float *to);
 
-/* y[row] = words[ids[row]] + position[first + row in its text] + type, where
- * rows of pads may not count (struct embedding).
+/* y[row] = scale * words[ids[row]] + position[first + row in its text] + type,
+ * where rows of pads may not count (struct embedding).
  * ids [tokens] is host memory, each < vocab (the caller checked). */
 void device_embed(struct lane *lane, const struct embedding *embedding,
                   const uint32_t *ids, const struct sequences *sequences,
                   float *y /* (device) [tokens, width] */);
 
-/* y may be x. */
+/* y = norm(x) + residual. y may be x or the residual, which may be NULL. */
 void device_norm(struct lane *lane, const struct norm *norm, const float *x,
-                 size_t rows, float *y);
+                 size_t rows, const float *residual, float *y);
+
+/* In place: of each of ROWS rows that lie STRIDE floats apart, the first TIMES
+ * pieces of norm->width (the heads of Q, or of K), each for itself. */
+void device_norm_heads(struct lane *lane, const struct norm *norm, float *x,
+                       size_t rows, size_t stride, size_t times);
+
+/* Turn the query and key heads of QKV in place. */
+void device_rotate(struct lane *lane, const struct rotary *rotary,
+                   const struct attention *attention,
+                   const struct sequences *sequences, float *qkv);
+
+/* y[row] = activation(x[row][0 .. width)) * x[row][width .. 2 * width). x is
+ * [rows, 2 * width], y [rows, width]; they may not overlap. */
+void device_gate(struct lane *lane, enum activation activation, const float *x,
+                 size_t rows, size_t width, float *y);
+
+/* y = experts(x) + residual (which may be NULL, or y). SCRATCH is
+ * device_experts_bytes for at least as many rows, 64-byte aligned. x may not
+ * overlap y. */
+size_t device_experts_bytes(const struct device *device,
+                            const struct experts *experts, size_t rows);
+void device_experts(struct lane *lane, const struct experts *experts,
+                    const float *x, size_t rows, const float *residual,
+                    void *scratch, float *y);
 
 /* y = activation(x W^T + b) + residual. RESIDUAL is [rows, out] or NULL and
  * may be y; x may not overlap y. */
@@ -317,9 +418,9 @@ void device_linear(struct lane *lane, const struct linear *linear,
                    enum activation activation, const float *residual,
                    float *y /* [rows, out] */);
 
-/* Softmax(Q K^T * scale + distances) V for each head of each text, all tokens
- * of a text seeing all of it. QKV is [tokens, 3, heads, head_dim], CONTEXT
- * [tokens, heads, head_dim], SCRATCH device_attention_bytes. */
+/* Softmax(Q K^T * scale + what struct attention adds) V for each head of each
+ * text. QKV is [tokens, heads + 2 * kv_heads, head_dim], CONTEXT [tokens,
+ * heads, head_dim], SCRATCH device_attention_bytes. */
 void device_attention(struct lane *lane, const struct attention *attention,
                       const struct sequences *sequences, const float *qkv,
                       void *scratch, float *context);
@@ -334,6 +435,15 @@ void device_pool(struct lane *lane, enum pooling pooling,
 /* Each row divided by its Euclidean norm, which is taken as at least 1e-12
  * (as torch.nn.functional.normalize does). */
 void device_normalize(struct lane *lane, float *x, size_t rows, size_t width);
+
+/* Rows of one text into one row Y [width] (SPLADE's pooling). FIRST: y begins
+ * as zeros; without it, what was accumulated before counts on. */
+void device_accumulate(struct lane *lane, enum accumulate how, const float *x,
+                       size_t rows, size_t width, bool first, float *y);
+
+/* y[i] = x[rows[i]]: COUNT rows of WIDTH. ROWS is host memory. */
+void device_gather(struct lane *lane, const float *x, size_t width,
+                   const uint32_t *rows, size_t count, float *y);
 
 /* Wait until all verbs of the lane are done. ERROR_DEVICE: the device is lost,
  * and so are its results. */

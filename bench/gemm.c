@@ -339,7 +339,7 @@ static void op_up_gelu(struct ops *o) {
 }
 
 static void op_norm(struct ops *o) {
-    device_norm(o->lane, &o->norm, o->b->x, o->b->rows, o->y);
+    device_norm(o->lane, &o->norm, o->b->x, o->b->rows, NULL, o->y);
 }
 
 static void op_attention(struct ops *o) {
@@ -370,9 +370,14 @@ static void bench_ops(struct bench *b) {
     struct ops o = {
         .b = b,
         .lane = device_lane(b->device, 0),
-        .attention = {.heads = 12, .head_dim = 32, .scale = 0.17677669f},
+        .attention = {.heads = 12,
+                      .kv_heads = 12,
+                      .head_dim = 32,
+                      .scale = 0.17677669f,
+                      .behind = SIZE_MAX,
+                      .ahead = SIZE_MAX},
         .sequences = {.texts = 4, .starts = STARTS},
-        .norm = {384, b->linear[0].bias, b->linear[3].bias, 1e-12f},
+        .norm = {384, b->linear[0].bias, b->linear[3].bias, 1e-12f, false},
         .y = b->y};
     o.scratch = take(b, device_attention_bytes(b->device, &o.attention, 160));
     double products = fastest_us(&o, op_chain);

@@ -102,8 +102,35 @@ void device_embed(struct lane *lane, const struct embedding *embedding,
 }
 
 void device_norm(struct lane *lane, const struct norm *norm, const float *x,
-                 size_t rows, float *y) {
-    lane->device->verbs->norm(lane, norm, x, rows, y);
+                 size_t rows, const float *residual, float *y) {
+    lane->device->verbs->norm(lane, norm, x, rows, residual, y);
+}
+
+void device_norm_heads(struct lane *lane, const struct norm *norm, float *x,
+                       size_t rows, size_t stride, size_t times) {
+    lane->device->verbs->norm_heads(lane, norm, x, rows, stride, times);
+}
+
+void device_rotate(struct lane *lane, const struct rotary *rotary,
+                   const struct attention *attention,
+                   const struct sequences *sequences, float *qkv) {
+    lane->device->verbs->rotate(lane, rotary, attention, sequences, qkv);
+}
+
+void device_gate(struct lane *lane, enum activation activation, const float *x,
+                 size_t rows, size_t width, float *y) {
+    lane->device->verbs->gate(lane, activation, x, rows, width, y);
+}
+
+size_t device_experts_bytes(const struct device *device,
+                            const struct experts *experts, size_t rows) {
+    return device->verbs->experts_bytes(device, experts, rows);
+}
+
+void device_experts(struct lane *lane, const struct experts *experts,
+                    const float *x, size_t rows, const float *residual,
+                    void *scratch, float *y) {
+    lane->device->verbs->experts(lane, experts, x, rows, residual, scratch, y);
 }
 
 void device_linear(struct lane *lane, const struct linear *linear,
@@ -127,6 +154,16 @@ void device_pool(struct lane *lane, enum pooling pooling,
 
 void device_normalize(struct lane *lane, float *x, size_t rows, size_t width) {
     lane->device->verbs->normalize(lane, x, rows, width);
+}
+
+void device_accumulate(struct lane *lane, enum accumulate how, const float *x,
+                       size_t rows, size_t width, bool first, float *y) {
+    lane->device->verbs->accumulate(lane, how, x, rows, width, first, y);
+}
+
+void device_gather(struct lane *lane, const float *x, size_t width,
+                   const uint32_t *rows, size_t count, float *y) {
+    lane->device->verbs->gather(lane, x, width, rows, count, y);
 }
 
 bool device_finish(struct lane *lane, struct error *err) {

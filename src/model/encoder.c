@@ -57,11 +57,11 @@ static void encoder_layer(const struct encoder *e,
     device_attention(lane, &e->attention, texts, qkv, work->attention, context);
     device_linear(lane, &w->attention_out, context, rows, ACTIVATION_NONE, x,
                   x);
-    device_norm(lane, &w->attention_norm, x, rows, x);
+    device_norm(lane, &w->attention_norm, x, rows, NULL, x);
 
     device_linear(lane, &w->up, x, rows, e->spec->activation, NULL, inner);
     device_linear(lane, &w->down, inner, rows, ACTIVATION_NONE, x, x);
-    device_norm(lane, &w->output_norm, x, rows, x);
+    device_norm(lane, &w->output_norm, x, rows, NULL, x);
 }
 
 static void embed(const struct encoder *e, struct lane *lane,
@@ -69,7 +69,7 @@ static void embed(const struct encoder *e, struct lane *lane,
     size_t rows = sequences_rows(&group->texts);
     float *y = e->spec->projects ? work->wide : work->x;
     device_embed(lane, &e->weights->embedding, group->ids, &group->texts, y);
-    device_norm(lane, &e->weights->embedding_norm, y, rows, y);
+    device_norm(lane, &e->weights->embedding_norm, y, rows, NULL, y);
     if (e->spec->projects)
         device_linear(lane, &e->weights->projection, y, rows, ACTIVATION_NONE,
                       NULL, work->x);
@@ -309,7 +309,10 @@ static unsigned lanes_used(const struct device *device,
 
 static struct attention attention_of(const struct model_spec *spec) {
     return (struct attention){.heads = spec->heads,
+                              .kv_heads = spec->heads,
                               .head_dim = spec->head_dim,
+                              .behind = SIZE_MAX,
+                              .ahead = SIZE_MAX,
                               .scale = 1.0f / sqrtf((float)spec->head_dim)};
 }
 

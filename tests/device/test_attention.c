@@ -3,24 +3,97 @@
 #include "device/fixture.h"
 
 enum { PAST = 1 << 16 };
-#define NO_DISTANCES SIZE_MAX
+#define NONE SIZE_MAX
+#define ALL  SIZE_MAX
+
+/* What is attended to, and what is added. */
+struct form {
+    size_t heads, kv_heads, dim;
+    size_t behind, ahead;
+    size_t reach; /* of distances; NONE */
+    bool slopes;
+    size_t table, far; /* rows of the relative table, its reach; 0: none */
+};
 
 struct batch {
     struct attention attention;
     struct sequences sequences;
-    uint32_t *starts;
-    size_t rows, longest, width;
-    float *qkv, *context, *distances;
+    uint32_t *starts, *table_row;
+    size_t rows, longest, stride;
+    size_t width; /* of a row of the context */
+    float *qkv, *context, *distances, *slopes, *table;
     char *scratch;
     size_t scratch_bytes; /* PAST more follow, which nobody may touch */
 };
 
+static struct form plain(size_t heads, size_t dim) {
+    return (struct form){.heads = heads,
+                         .kv_heads = heads,
+                         .dim = dim,
+                         .behind = ALL,
+                         .ahead = ALL,
+                         .reach = NONE};
+}
+
+static float *floats_times(size_t count, float factor) {
+    float *values = floats(count);
+    for (size_t i = 0; i < count; i++)
+        values[i] *= factor;
+    return values;
+}
+
+/* Rows of the table, a log-like walk: near distances have their own, far ones
+ * share; some rows at the ends are never used. */
+static uint32_t *table_rows(size_t table, size_t far) {
+    uint32_t *rows = calloc(2 * far + 1, sizeof *rows);
+    assert_non_null(rows);
+    for (size_t i = 0; i <= 2 * far; i++) {
+        double d = (double)i - (double)far, near = (double)table / 4;
+        double at =
+            fabs(d) <= near ? d : copysign(near + log(fabs(d) - near), d);
+        at = fmin(fmax(at + (double)table / 2, 0), (double)table - 1);
+        rows[i] = (uint32_t)at;
+    }
+    return rows;
+}
+
+static void add_what_is_added(struct batch *b, const struct form *form) {
+    struct attention *a = &b->attention;
+    if (form->reach != NONE) {
+        size_t count = form->heads * (2 * form->reach + 1);
+        a->distances = b->distances = floats_times(count, 4.0f);
+        a->reach = form->reach;
+    }
+    if (form->slopes)
+        a->slopes = b->slopes = floats_times(form->heads, 0.3f);
+    if (form->table) {
+        b->table = floats_times(form->table * b->stride, 3.0f);
+        b->table_row = table_rows(form->table, form->far);
+        a->relative = (struct relative){.rows = form->table,
+                                        .table = b->table,
+                                        .row = b->table_row,
+                                        .reach = form->far};
+    }
+}
+
+static void take_scratch(struct fixture *f, struct batch *b) {
+    size_t bytes = device_attention_bytes(f->device, &b->attention, b->longest);
+    b->scratch_bytes = bytes;
+    b->scratch = aligned_alloc(64, (bytes + PAST + 63) / 64 * 64);
+    assert_non_null(b->scratch);
+    memset(b->scratch, 0xff, bytes + PAST); /* NaN */
+}
+
 static struct batch batch_of(struct fixture *f, const uint32_t *lengths,
-                             size_t texts, size_t heads, size_t head_dim) {
-    struct batch b = {.width = heads * head_dim};
-    b.attention = (struct attention){.heads = heads,
-                                     .head_dim = head_dim,
-                                     .scale = 1.0f / sqrtf((float)head_dim)};
+                             size_t texts, const struct form *form) {
+    struct batch b = {.width = form->heads * form->dim,
+                      .stride = (form->heads + 2 * form->kv_heads) * form->dim};
+    b.attention = (struct attention){.heads = form->heads,
+                                     .kv_heads = form->kv_heads,
+                                     .head_dim = form->dim,
+                                     .scale = 1.0f / sqrtf((float)form->dim),
+                                     .behind = form->behind,
+                                     .ahead = form->ahead};
     b.starts = calloc(texts + 1, sizeof *b.starts);
     assert_non_null(b.starts);
     for (size_t t = 0; t < texts; t++) {
@@ -29,26 +102,12 @@ static struct batch batch_of(struct fixture *f, const uint32_t *lengths,
     }
     b.sequences = (struct sequences){.texts = texts, .starts = b.starts};
     b.rows = sequences_rows(&b.sequences);
-    b.qkv = floats(b.rows * 3 * b.width);
-    for (size_t i = 0; i < b.rows * 3 * b.width; i++)
-        b.qkv[i] *= 3.0f; /* so that some keys matter more than others */
+    /* So large that some keys matter more than others. */
+    b.qkv = floats_times(b.rows * b.stride, 3.0f);
     b.context = floats(b.rows * b.width);
-    size_t bytes = device_attention_bytes(f->device, &b.attention, b.longest);
-    b.scratch_bytes = bytes;
-    b.scratch = aligned_alloc(64, (bytes + PAST + 63) / 64 * 64);
-    assert_non_null(b.scratch);
-    memset(b.scratch, 0xff, bytes + PAST); /* NaN */
+    add_what_is_added(&b, form);
+    take_scratch(f, &b);
     return b;
-}
-
-/* Numbers for distances up to REACH, from now on. */
-static void add_distances(struct batch *b, size_t reach) {
-    size_t count = b->attention.heads * (2 * reach + 1);
-    b->distances = floats(count);
-    for (size_t i = 0; i < count; i++)
-        b->distances[i] *= 4.0f;
-    b->attention.distances = b->distances;
-    b->attention.reach = reach;
 }
 
 static void batch_free(struct batch *b) {
@@ -59,6 +118,9 @@ static void batch_free(struct batch *b) {
     free(b->context);
     free(b->scratch);
     free(b->distances);
+    free(b->slopes);
+    free(b->table);
+    free(b->table_row);
 }
 
 static void run(struct fixture *f, struct batch *b) {
@@ -66,52 +128,91 @@ static void run(struct fixture *f, struct batch *b) {
                      b->qkv, b->scratch, b->context);
 }
 
-/* Q (0), K (1) or V (2) of a row and head. */
+/* Q (0), K (1) or V (2) that query head HEAD reads, in a row that is laid out
+ * as those of QKV are. */
+static const float *part_of(const struct batch *b, const float *row,
+                            size_t which, size_t head) {
+    const struct attention *a = &b->attention;
+    size_t kv = head / (a->heads / a->kv_heads);
+    size_t at = which == 0 ? head : a->heads + (which - 1) * a->kv_heads + kv;
+    return row + at * a->head_dim;
+}
+
 static const float *vector_of(const struct batch *b, size_t row, size_t which,
                               size_t head) {
-    return b->qkv + (row * 3 + which) * b->width + head * b->attention.head_dim;
+    return part_of(b, b->qkv + row * b->stride, which, head);
 }
 
-static double dot(const float *a, const float *b, size_t count) {
-    double sum = 0;
+/* A sum and the sum of its magnitudes, by which its rounding is bounded. */
+struct sum {
+    double value, size;
+};
+
+static void add(struct sum *sum, double value) {
+    sum->value += value;
+    sum->size += fabs(value);
+}
+
+static void add_dot(struct sum *sum, const float *a, const float *b,
+                    size_t count, double scale) {
     for (size_t i = 0; i < count; i++)
-        sum += (double)a[i] * (double)b[i];
-    return sum;
+        add(sum, (double)a[i] * (double)b[i] * scale);
 }
 
-/* What the definition adds to the score of KEY for QUERY. */
-static double distance(const struct batch *b, size_t head, size_t query,
-                       size_t key) {
-    double reach = (double)b->attention.reach;
-    double d = fmin(fmax((double)key - (double)query, -reach), reach);
-    return b->distances
-               ? (double)b->distances[(size_t)((double)head * (2 * reach + 1) +
-                                               reach + d)]
-               : 0;
+static bool sees(const struct attention *a, size_t query, size_t key) {
+    return key <= query ? query - key <= a->behind : key - query <= a->ahead;
 }
 
-/* The definition for one row and head; *SCORE gets the greatest magnitude of
- * sum |q k| scale, by which the scores' rounding is bounded. */
+/* D taken as at most REACH either way, counted from -REACH. */
+static size_t within(double d, size_t reach) {
+    return (size_t)(fmin(fmax(d, -(double)reach), (double)reach) +
+                    (double)reach);
+}
+
+/* The definition of a score. */
+static struct sum score_of(const struct batch *b, size_t head, size_t query,
+                           size_t key) {
+    const struct attention *a = &b->attention;
+    const float *q = vector_of(b, query, 0, head);
+    const float *k = vector_of(b, key, 1, head);
+    double d = (double)query - (double)key, scale = (double)a->scale;
+    struct sum s = {0};
+    add_dot(&s, q, k, a->head_dim, scale);
+    if (a->relative.rows) {
+        size_t i = a->relative.row[within(d, a->relative.reach)];
+        const float *row = a->relative.table + i * b->stride;
+        add_dot(&s, q, part_of(b, row, 1, head), a->head_dim, scale);
+        add_dot(&s, k, part_of(b, row, 0, head), a->head_dim, scale);
+    }
+    if (a->distances)
+        add(&s,
+            (double)
+                a->distances[head * (2 * a->reach + 1) + within(-d, a->reach)]);
+    if (a->slopes)
+        add(&s, -(double)a->slopes[head] * fabs(d));
+    return s;
+}
+
+/* The definition for one row and head; *SIZE gets the greatest magnitude of a
+ * score's sum. */
 static void reference_row(const struct batch *b, size_t begin, size_t end,
-                          size_t row, size_t head, double *out, double *score) {
+                          size_t row, size_t head, double *out, double *size) {
     size_t dim = b->attention.head_dim, count = end - begin;
-    double *weights = malloc(count * sizeof *weights);
-    double most = -INFINITY, mass = 0, scale = (double)b->attention.scale;
+    double *weights = calloc(count, sizeof *weights);
+    double most = -INFINITY, mass = 0;
     assert_non_null(weights);
-    const float *q = vector_of(b, row, 0, head);
-    *score = 0;
+    *size = 0;
     for (size_t k = 0; k < count; k++) {
-        const float *key = vector_of(b, begin + k, 1, head);
-        weights[k] =
-            dot(q, key, dim) * scale + distance(b, head, row, begin + k);
-        most = fmax(most, weights[k]);
-        double size = fabs(distance(b, head, row, begin + k));
-        for (size_t i = 0; i < dim; i++)
-            size += fabs((double)q[i] * (double)key[i] * scale);
-        *score = fmax(*score, size);
+        if (!sees(&b->attention, row, begin + k))
+            continue;
+        struct sum s = score_of(b, head, row, begin + k);
+        weights[k] = s.value;
+        most = fmax(most, s.value);
+        *size = fmax(*size, s.size);
     }
     for (size_t k = 0; k < count; k++)
-        mass += weights[k] = exp(weights[k] - most);
+        if (sees(&b->attention, row, begin + k))
+            mass += weights[k] = exp(weights[k] - most);
     memset(out, 0, dim * sizeof *out);
     for (size_t k = 0; k < count; k++)
         for (size_t i = 0; i < dim; i++)
@@ -120,28 +221,26 @@ static void reference_row(const struct batch *b, size_t begin, size_t end,
     free(weights);
 }
 
-/* Each score errs by at most (dim + 4) roundings of its magnitudes, which
+/* Each score errs by at most (3 dim + 8) roundings of its magnitudes, which
  * changes weights by that factor, twice (the mass too); the sums over keys err
  * by a rounding a key, and values are at most 3. In the mean the errors must
  * cancel to far less. */
 static void check_reference(struct fixture *f, const uint32_t *lengths,
-                            size_t texts, size_t heads, size_t dim,
-                            size_t reach) {
-    struct batch b = batch_of(f, lengths, texts, heads, dim);
-    if (reach != NO_DISTANCES)
-        add_distances(&b, reach);
-    double *expected = malloc(dim * sizeof *expected), total = 0, score;
+                            size_t texts, struct form form) {
+    struct batch b = batch_of(f, lengths, texts, &form);
+    size_t dim = form.dim, terms = (form.table ? 3 * dim : dim) + 4;
+    double *expected = malloc(dim * sizeof *expected), total = 0, size;
     assert_non_null(expected);
     run(f, &b);
     for (size_t t = 0; t < texts; t++)
         for (size_t row = b.starts[t]; row < b.starts[t + 1]; row++)
-            for (size_t h = 0; h < heads; h++) {
+            for (size_t h = 0; h < form.heads; h++) {
                 reference_row(&b, b.starts[t], b.starts[t + 1], row, h,
-                              expected, &score);
+                              expected, &size);
                 const float *y = b.context + row * b.width + h * dim;
-                double bound = 3 * ROUNDING *
-                               (2 * ((double)dim + 4) * score +
-                                2 * (double)lengths[t] + 20);
+                double bound =
+                    3 * ROUNDING *
+                    (2 * (double)terms * size + 2 * (double)lengths[t] + 20);
                 for (size_t i = 0; i < dim; i++) {
                     assert_near((double)y[i], expected[i], bound, "attention",
                                 row * b.width + h * dim + i);
@@ -153,27 +252,21 @@ static void check_reference(struct fixture *f, const uint32_t *lengths,
     batch_free(&b);
 }
 
+static const uint32_t SHORT[] = {1, 2, 7, 1, 17, 33, 12, 13};
+static const uint32_t MIDDLE[] = {48, 49, 160, 97};
+static const uint32_t LONG[] = {383, 384, 385, 801};
+
 static void references(struct fixture *f) {
-    static const uint32_t SHORT[] = {1, 2, 7, 1, 17, 33, 12, 13};
-    static const uint32_t MIDDLE[] = {48, 49, 160, 97};
-    static const uint32_t LONG[] = {383, 384, 385, 801};
-    check_reference(f, SHORT, 8, 3, 32, NO_DISTANCES);
-    check_reference(f, SHORT, 8, 2, 64, NO_DISTANCES);
-    check_reference(f, SHORT, 8, 2, 1, NO_DISTANCES);
-    check_reference(f, SHORT, 8, 1, 33, NO_DISTANCES);
-    check_reference(f, SHORT, 8, 2, 7, NO_DISTANCES);
-    check_reference(f, SHORT, 8, 1, 400, NO_DISTANCES);
-    check_reference(f, MIDDLE, 4, 2, 32, NO_DISTANCES);
-    check_reference(f, MIDDLE, 4, 1, 80, NO_DISTANCES);
-    check_reference(f, LONG, 4, 1, 32, NO_DISTANCES);
-    check_reference(f, LONG + 3, 1, 1, 401, NO_DISTANCES);
-    /* none farther than the reach, some, nearly all, all but the row itself */
-    check_reference(f, SHORT, 8, 3, 32, 40);
-    check_reference(f, SHORT, 8, 2, 7, 3);
-    check_reference(f, MIDDLE, 4, 2, 32, 128);
-    check_reference(f, MIDDLE, 4, 1, 80, 0);
-    check_reference(f, LONG, 4, 2, 32, 128);
-    check_reference(f, LONG, 4, 1, 33, 1000);
+    check_reference(f, SHORT, 8, plain(3, 32));
+    check_reference(f, SHORT, 8, plain(2, 64));
+    check_reference(f, SHORT, 8, plain(2, 1));
+    check_reference(f, SHORT, 8, plain(1, 33));
+    check_reference(f, SHORT, 8, plain(2, 7));
+    check_reference(f, SHORT, 8, plain(1, 400));
+    check_reference(f, MIDDLE, 4, plain(2, 32));
+    check_reference(f, MIDDLE, 4, plain(1, 80));
+    check_reference(f, LONG, 4, plain(1, 32));
+    check_reference(f, LONG + 3, 1, plain(1, 401));
 }
 
 static void attention_is_its_definition(void **state) {
@@ -181,15 +274,175 @@ static void attention_is_its_definition(void **state) {
     on_each_isa(references);
 }
 
+static struct form with_reach(struct form form, size_t reach) {
+    form.reach = reach;
+    return form;
+}
+
+static void distances(struct fixture *f) {
+    /* none farther than the reach, some, nearly all, all but the row itself */
+    check_reference(f, SHORT, 8, with_reach(plain(3, 32), 40));
+    check_reference(f, SHORT, 8, with_reach(plain(2, 7), 3));
+    check_reference(f, MIDDLE, 4, with_reach(plain(2, 32), 128));
+    check_reference(f, MIDDLE, 4, with_reach(plain(1, 80), 0));
+    check_reference(f, LONG, 4, with_reach(plain(2, 32), 128));
+    check_reference(f, LONG, 4, with_reach(plain(1, 33), 1000));
+}
+
+static void distances_are_added(void **state) {
+    (void)state;
+    on_each_isa(distances);
+}
+
+/* Lengths about the sizes that tiles, panels and blocks have. */
+static const uint32_t ODD[] = {1, 2, 15, 16, 17, 63, 64, 65};
+static const uint32_t LONGER[] = {200, 513};
+
+static void heads_and_dims(struct fixture *f) {
+    static const struct {
+        size_t heads, kv_heads, dim;
+    } SIZES[] = {{1, 1, 8},  {2, 1, 20},  {3, 3, 20},  {4, 2, 64},
+                 {6, 3, 8},  {8, 1, 80},  {16, 4, 20}, {16, 16, 8},
+                 {5, 1, 64}, {4, 2, 128}, {2, 1, 256}};
+    for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
+        struct form form = plain(SIZES[i].heads, SIZES[i].dim);
+        form.kv_heads = SIZES[i].kv_heads;
+        check_reference(f, ODD, 8, form);
+    }
+}
+
+static void heads_share_keys_and_values(void **state) {
+    (void)state;
+    on_each_isa(heads_and_dims);
+}
+
+/* How far a query sees; SIZE_MAX - 1 would overflow a careless sum. */
+static const size_t WINDOWS[][2] = {
+    {ALL, 0}, {0, ALL}, {0, 0}, {1, 1},  {7, 7},
+    {64, 64}, {7, 0},   {0, 1}, {64, 1}, {ALL - 1, 3},
+};
+enum { WINDOW_COUNT = sizeof WINDOWS / sizeof *WINDOWS };
+
+static void windows(struct fixture *f) {
+    for (size_t i = 0; i < WINDOW_COUNT; i++) {
+        struct form form = plain(4, 20);
+        form.kv_heads = 2;
+        form.behind = WINDOWS[i][0];
+        form.ahead = WINDOWS[i][1];
+        check_reference(f, ODD, 8, form);
+        form.heads = 2;
+        form.kv_heads = 1;
+        check_reference(f, LONGER, 2, form);
+        if (i % 3 == 0)
+            check_reference(f, LONG + 3, 1, form);
+    }
+}
+
+static void windows_hide_what_is_outside(void **state) {
+    (void)state;
+    on_each_isa(windows);
+}
+
+static void slopes(struct fixture *f) {
+    struct form form = plain(6, 20);
+    form.slopes = true;
+    check_reference(f, ODD, 8, form);
+    check_reference(f, LONGER, 2, form);
+    form.kv_heads = 2;
+    form.ahead = 0;
+    check_reference(f, ODD, 8, form);
+    form.behind = 64;
+    form.reach = 9; /* with distances */
+    check_reference(f, LONGER, 2, form);
+}
+
+static void slopes_are_taken_off(void **state) {
+    (void)state;
+    on_each_isa(slopes);
+}
+
+static void relatives(struct fixture *f) {
+    static const struct {
+        size_t heads, dim, table, far;
+    } SIZES[] = {{1, 8, 1, 0},      {2, 64, 64, 300}, {3, 20, 33, 7},
+                 {2, 20, 512, 512}, {1, 400, 16, 40}, {1, 8, 4096, 3000}};
+    for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
+        struct form form = plain(SIZES[i].heads, SIZES[i].dim);
+        form.table = SIZES[i].table;
+        form.far = SIZES[i].far;
+        check_reference(f, ODD, 8, form);
+        if (i != 1)
+            continue;
+        check_reference(f, LONGER, 2, form);
+        form.behind = form.ahead = 7;
+        check_reference(f, ODD, 8, form);
+    }
+}
+
+static void relative_positions_are_disentangled(void **state) {
+    (void)state;
+    on_each_isa(relatives);
+}
+
+/* A head that is told to look far away from all keys but one, and numbers that
+ * no exponent takes: no NaN, and the one key's value comes out. */
+static void far_below(struct fixture *f) {
+    static const float LOW[] = {-1e4f, -1e30f, -FLT_MAX};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t at = 0; at < 3; at++) {
+            static const uint32_t LENGTH[] = {801};
+            static const size_t RIGHT[] = {0, 400, 800};
+            struct form form = with_reach(plain(1, 20), 900);
+            struct batch b = batch_of(f, LENGTH, 1, &form);
+            /* Row 400 has one key that is not told off. */
+            for (size_t d = 0; d < 2 * 900 + 1; d++)
+                b.distances[d] = LOW[i];
+            b.distances[900 + RIGHT[at] - 400] = 0;
+            run(f, &b);
+            for (size_t c = 0; c < b.rows * b.width; c++)
+                assert_true(isfinite(b.context[c]));
+            for (size_t c = 0; c < 20; c++)
+                assert_near((double)b.context[400 * b.width + c],
+                            (double)vector_of(&b, RIGHT[at], 2, 0)[c], 1e-6,
+                            "the one key", c);
+            batch_free(&b);
+        }
+}
+
+static void low_scores_make_no_nan(void **state) {
+    (void)state;
+    on_each_isa(far_below);
+}
+
+/* With a window of nothing else, each row gets its own V, bit for bit. */
+static void only_itself(struct fixture *f) {
+    struct form form = plain(4, 20);
+    form.kv_heads = 2;
+    form.behind = form.ahead = 0;
+    form.slopes = true;
+    struct batch b = batch_of(f, LONGER, 2, &form);
+    run(f, &b);
+    for (size_t row = 0; row < b.rows; row++)
+        for (size_t h = 0; h < 4; h++)
+            assert_same_bits(b.context + row * b.width + h * 20,
+                             vector_of(&b, row, 2, h), 20, "its own value");
+    batch_free(&b);
+}
+
+static void a_row_may_see_only_itself(void **state) {
+    (void)state;
+    on_each_isa(only_itself);
+}
+
 /* Text T of a batch, alone. */
-static void check_alone(struct fixture *f, struct batch *b, size_t t) {
+static void check_alone(struct fixture *f, struct batch *b,
+                        const struct form *form, size_t t) {
     size_t begin = b->starts[t], rows = b->starts[t + 1] - begin;
     uint32_t length = (uint32_t)rows;
-    struct batch alone =
-        batch_of(f, &length, 1, b->attention.heads, b->attention.head_dim);
+    struct batch alone = batch_of(f, &length, 1, form);
     alone.attention = b->attention;
-    memcpy(alone.qkv, b->qkv + begin * 3 * b->width,
-           rows * 3 * b->width * sizeof *alone.qkv);
+    memcpy(alone.qkv, b->qkv + begin * b->stride,
+           rows * b->stride * sizeof *alone.qkv);
     run(f, &alone);
     assert_same_bits(alone.context, b->context + begin * b->width,
                      rows * b->width, "a text alone and among others");
@@ -209,42 +462,67 @@ static void check_wide(struct fixture *f, struct batch *b) {
 }
 
 static void check_company(struct fixture *f, const uint32_t *lengths,
-                          size_t texts, size_t heads, size_t dim) {
-    struct batch b = batch_of(f, lengths, texts, heads, dim);
-    if (dim != 65) /* with and without */
-        add_distances(&b, 128);
+                          size_t texts, struct form form) {
+    struct batch b = batch_of(f, lengths, texts, &form);
     run(f, &b);
     for (size_t t = 0; t < texts; t++)
-        check_alone(f, &b, t);
+        check_alone(f, &b, &form, t);
     check_wide(f, &b);
     batch_free(&b);
 }
 
+static const uint32_t COMPANY[] = {5, 1, 160, 48, 700, 2, 33};
+
 static void company(struct fixture *f) {
-    static const uint32_t LENGTHS[] = {5, 1, 160, 48, 700, 2, 33};
     /* So long that threads share the rows of one head: its keys and values
      * are more than the scratch that is shared by heads. */
-    static const uint32_t LONG[] = {1100, 3};
-    check_company(f, LENGTHS, 7, 3, 32);
-    check_company(f, LENGTHS, 7, 1, 65);
-    check_company(f, LENGTHS + 2, 1, 12, 32);
+    static const uint32_t VERY_LONG[] = {1100, 3};
+    check_company(f, COMPANY, 7, with_reach(plain(3, 32), 128));
+    check_company(f, COMPANY, 7, plain(1, 65));
+    check_company(f, COMPANY + 2, 1, with_reach(plain(12, 32), 128));
     for (int i = 0; i < 10; i++) /* fewer heads than threads */
-        check_company(f, LENGTHS + 4, 1, 2, 32);
-    check_company(f, LONG, 2, 2, 128);
+        check_company(f, COMPANY + 4, 1, with_reach(plain(2, 32), 128));
+    check_company(f, VERY_LONG, 2, with_reach(plain(2, 128), 128));
+}
+
+static void windows_company(struct fixture *f) {
+    for (size_t i = 0; i < WINDOW_COUNT; i++) {
+        struct form form = plain(6, 20);
+        form.kv_heads = i % 2 ? 6 : 1;
+        form.behind = WINDOWS[i][0];
+        form.ahead = WINDOWS[i][1];
+        form.slopes = true;
+        check_company(f, COMPANY, 7, form);
+        check_company(f, COMPANY + 4, 1, form);
+    }
+}
+
+static void relative_company(struct fixture *f) {
+    struct form form = plain(3, 32);
+    form.table = 64;
+    form.far = 300;
+    check_company(f, COMPANY, 7, form);
+    check_company(f, COMPANY + 4, 1, form);
+    form.heads = form.kv_heads = 2;
+    form.table = 512; /* one slot */
+    check_company(f, COMPANY, 5, form);
 }
 
 static void company_and_threads_change_no_bit(void **state) {
     (void)state;
     on_each_isa(company);
+    on_each_isa(windows_company);
+    on_each_isa(relative_company);
 }
 
 /* Copies of one row see the same: whatever tile they fall into, their bits are
  * equal. */
 static void same_rows(struct fixture *f) {
     uint32_t length = 100;
-    struct batch b = batch_of(f, &length, 1, 1, 32);
+    struct form form = plain(1, 32);
+    struct batch b = batch_of(f, &length, 1, &form);
     for (size_t row = 1; row < length; row++)
-        memcpy(b.qkv + row * 3 * b.width, b.qkv, b.width * sizeof *b.qkv);
+        memcpy(b.qkv + row * b.stride, b.qkv, b.width * sizeof *b.qkv);
     run(f, &b);
     for (size_t row = 1; row < length; row++)
         assert_same_bits(b.context, b.context + row * b.width, b.width,
@@ -262,7 +540,8 @@ static void equal_queries_have_equal_contexts(void **state) {
 static void check_poison(struct fixture *f, size_t which, size_t at) {
     static const uint32_t LENGTHS[] = {3, 450, 5};
     enum { DIM = 32, HEADS = 2 };
-    struct batch b = batch_of(f, LENGTHS, 3, HEADS, DIM);
+    struct form form = plain(HEADS, DIM);
+    struct batch b = batch_of(f, LENGTHS, 3, &form);
     size_t row = 3 + at;
     b.qkv[(row * 3 + which) * b.width + DIM + 5] = NAN; /* head 1 */
     run(f, &b);
@@ -294,6 +573,13 @@ static void a_nan_is_never_hidden(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_is_its_definition),
+        cmocka_unit_test(distances_are_added),
+        cmocka_unit_test(heads_share_keys_and_values),
+        cmocka_unit_test(windows_hide_what_is_outside),
+        cmocka_unit_test(slopes_are_taken_off),
+        cmocka_unit_test(relative_positions_are_disentangled),
+        cmocka_unit_test(low_scores_make_no_nan),
+        cmocka_unit_test(a_row_may_see_only_itself),
         cmocka_unit_test(company_and_threads_change_no_bit),
         cmocka_unit_test(equal_queries_have_equal_contexts),
         cmocka_unit_test(a_nan_is_never_hidden),

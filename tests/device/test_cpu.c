@@ -75,16 +75,22 @@ static void all_verbs(struct fixture *f, bool wide) {
     float *weights = floats(3 * WIDTH * WIDTH);
     uint32_t ids[ROWS] = {0};
     void *packed = packed_of(f, weights, WIDTH, 3 * WIDTH);
-    struct attention attention = {.heads = 3, .head_dim = 32, .scale = 0.1f};
+    struct attention attention = {.heads = 3,
+                                  .kv_heads = 3,
+                                  .head_dim = 32,
+                                  .scale = 0.1f,
+                                  .behind = SIZE_MAX,
+                                  .ahead = SIZE_MAX};
     void *scratch = malloc(device_attention_bytes(f->device, &attention, 150));
-    struct embedding embedding = {.width = WIDTH, .vocab = 1, .words = weights};
-    struct norm norm = {WIDTH, weights, NULL, 1e-12f};
+    struct embedding embedding = {
+        .width = WIDTH, .vocab = 1, .words = weights, .scale = 1};
+    struct norm norm = {WIDTH, weights, NULL, 1e-12f, false};
     struct linear linear = {WIDTH, 3 * WIDTH, packed, weights};
     assert_non_null(scratch);
     lane_widen(lane, wide);
     uint64_t before = f->memory.allocations;
     device_embed(lane, &embedding, ids, &sequences, x);
-    device_norm(lane, &norm, x, ROWS, x);
+    device_norm(lane, &norm, x, ROWS, NULL, x);
     device_linear(lane, &linear, x, ROWS, ACTIVATION_GELU, NULL, y);
     device_attention(lane, &attention, &sequences, y, scratch, x);
     device_pool(lane, POOLING_MEAN, &sequences, x, WIDTH, y, WIDTH);

@@ -16,10 +16,10 @@ static void check_norm(struct fixture *f, size_t width, size_t rows,
                        float offset, bool shifted) {
     float *x = floats(rows * width), *y = floats(rows * width);
     float *scale = floats(width), *shift = floats(width);
-    struct norm norm = {width, scale, shifted ? shift : NULL, 1e-5f};
+    struct norm norm = {width, scale, shifted ? shift : NULL, 1e-5f, false};
     for (size_t i = 0; i < rows * width; i++)
         x[i] += offset;
-    device_norm(lane_0(f), &norm, x, rows, y);
+    device_norm(lane_0(f), &norm, x, rows, NULL, y);
     for (size_t r = 0; r < rows; r++) {
         const float *row = x + r * width;
         double mean = 0, variance = 0, size = 0, n = (double)width;
@@ -42,7 +42,7 @@ static void check_norm(struct fixture *f, size_t width, size_t rows,
                         r * width + c);
         }
     }
-    device_norm(lane_0(f), &norm, x, rows, x);
+    device_norm(lane_0(f), &norm, x, rows, NULL, x);
     assert_same_bits(x, y, rows * width, "norm in place");
     free(x);
     free(y);
@@ -67,14 +67,15 @@ static void check_norm_splits(struct fixture *f) {
     enum { ROWS = 301, WIDTH = 100 };
     float *x = floats(ROWS * WIDTH), *y = floats(ROWS * WIDTH);
     float *other = floats(ROWS * WIDTH), *scale = floats(WIDTH);
-    struct norm norm = {WIDTH, scale, scale, 1e-12f};
-    device_norm(lane_0(f), &norm, x, ROWS, y);
+    struct norm norm = {WIDTH, scale, scale, 1e-12f, false};
+    device_norm(lane_0(f), &norm, x, ROWS, NULL, y);
     for (size_t r = 0; r < ROWS; r++)
-        device_norm(lane_0(f), &norm, x + r * WIDTH, 1, other + r * WIDTH);
+        device_norm(lane_0(f), &norm, x + r * WIDTH, 1, NULL,
+                    other + r * WIDTH);
     assert_same_bits(y, other, ROWS * WIDTH, "norm row by row");
     lane_widen(lane_0(f), true);
     memset(other, 0, ROWS * WIDTH * sizeof *other);
-    device_norm(lane_0(f), &norm, x, ROWS, other);
+    device_norm(lane_0(f), &norm, x, ROWS, NULL, other);
     assert_same_bits(y, other, ROWS * WIDTH, "norm by all threads");
 
     device_normalize(lane_0(f), other, ROWS, WIDTH);
@@ -267,6 +268,8 @@ static void check_embed(struct fixture *f, size_t width, bool position,
                           .vocab = VOCAB,
                           .positions = 300 + FIRST,
                           .words = words,
+                          .scale = 1,
+                          .types = 1,
                           .position = position ? positions : NULL,
                           .type = type ? kind : NULL,
                           .position_first = FIRST,
@@ -311,10 +314,10 @@ static void embedding_is_a_sum_of_rows(void **state) {
 static void check_poison(struct fixture *f, float poison) {
     enum { WIDTH = 100 };
     float *x = floats(3 * WIDTH), *y = floats(3 * WIDTH), *s = floats(WIDTH);
-    struct norm norm = {WIDTH, s, NULL, 1e-12f};
+    struct norm norm = {WIDTH, s, NULL, 1e-12f, false};
     for (size_t at = 0; at < WIDTH; at++) {
         x[WIDTH + at] = poison;
-        device_norm(lane_0(f), &norm, x, 3, y);
+        device_norm(lane_0(f), &norm, x, 3, NULL, y);
         for (size_t i = 0; i < 3 * WIDTH; i++)
             assert_true(isfinite(y[i]) == (i / WIDTH != 1));
         memcpy(y, x, 3 * WIDTH * sizeof *y);

@@ -240,7 +240,8 @@ static void a_lost_card_stays_lost(void **state) {
 static void two_submits(struct sim_fixture *f, float *result) {
     static const uint32_t starts[2] = {0, 1}, ids[1] = {0};
     static const float words[2] = {1, 2};
-    struct embedding embedding = {.width = 2, .vocab = 1, .words = words};
+    struct embedding embedding = {
+        .width = 2, .vocab = 1, .words = words, .scale = 1};
     struct sequences one = {.texts = 1, .starts = starts};
     float y[2];
     submits(f, 1);

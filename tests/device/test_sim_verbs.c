@@ -95,12 +95,16 @@ static void compute(struct device *d, unsigned number, bool wide,
                     const struct input *in, float *out /* [PARTS, PART] */) {
     struct lane *lane = device_lane(d, number);
     struct sequences sequences = {.texts = TEXTS, .starts = STARTS};
-    struct attention attention = {
-        .heads = HEADS, .head_dim = WIDTH / HEADS, .scale = 0.17f};
+    struct attention attention = {.heads = HEADS,
+                                  .kv_heads = HEADS,
+                                  .head_dim = WIDTH / HEADS,
+                                  .scale = 0.17f,
+                                  .behind = SIZE_MAX,
+                                  .ahead = SIZE_MAX};
     struct on_device on = place(d, in, &attention);
     struct embedding embedding = {
-        .width = WIDTH, .vocab = VOCAB, .words = on.words};
-    struct norm norm = {WIDTH, on.scale, on.bias, 1e-5f};
+        .width = WIDTH, .vocab = VOCAB, .words = on.words, .scale = 1};
+    struct norm norm = {WIDTH, on.scale, on.bias, 1e-5f, false};
     struct linear linear = {WIDTH, 3 * WIDTH, on.packed, on.bias};
     struct error err = {0};
     memset(out, 0, sizeof *out * PARTS * PART);
@@ -109,7 +113,7 @@ static void compute(struct device *d, unsigned number, bool wide,
     lane_widen(lane, wide);
     device_embed(lane, &embedding, in->ids, &sequences, on.x);
     device_download(lane, on.x, ROWS * WIDTH, out);
-    device_norm(lane, &norm, on.x, ROWS, on.x);
+    device_norm(lane, &norm, on.x, ROWS, NULL, on.x);
     device_download(lane, on.x, ROWS * WIDTH, out + PART);
     device_linear(lane, &linear, on.x, ROWS, ACTIVATION_GELU, NULL, on.y);
     device_download(lane, on.y, PART, out + 2 * PART);
@@ -156,11 +160,11 @@ static void no_verb_takes_memory(void **state) {
     (void)state;
     struct sim_fixture sim;
     float x[WIDTH] = {1, 2, 3}, y[WIDTH];
-    struct norm norm = {WIDTH, x, x, 1e-5f};
+    struct norm norm = {WIDTH, x, x, 1e-5f, false};
     sim_fixture_open(&sim, "sim:a=100MB", NULL);
     uint64_t before = sim.memory.allocations;
     submits(&sim, 1);
-    device_norm(sim.lane, &norm, x, 1, y);
+    device_norm(sim.lane, &norm, x, 1, NULL, y);
     device_normalize(sim.lane, y, 1, WIDTH);
     device_download(sim.lane, y, WIDTH, x);
     assert_true(device_finish(sim.lane, NULL));

@@ -124,9 +124,9 @@ static void share_linear(struct shared_linear *s) {
                   linear_columns_task, s);
 }
 
-static void cpu_linear(struct lane *lane, const struct linear *linear,
-                       const float *x, size_t rows, enum activation activation,
-                       const float *residual, float *y) {
+void cpu_linear(struct lane *lane, const struct linear *linear, const float *x,
+                size_t rows, enum activation activation, const float *residual,
+                float *y) {
     struct cpu_device *cpu = cpu_of(lane);
     size_t columns = cpu->kernels->panel_columns;
     struct shared_linear s = {.cpu = cpu,
@@ -142,114 +142,6 @@ static void cpu_linear(struct lane *lane, const struct linear *linear,
     else
         cpu->kernels->linear(&s.job, 0, rows, 0, s.panels,
                              lane_of(lane)->buffer);
-}
-
-/* The verbs whose rows or texts are independent and cheap. */
-struct shared_rows {
-    const struct kernels *kernels;
-    const struct sequences *sequences;
-    const struct embedding *embedding;
-    const uint32_t *ids;
-    const struct norm *norm;
-    enum pooling pooling;
-    const float *x;
-    float *y;
-    size_t width, stride;
-};
-
-static void share_rows(struct lane *lane, size_t flops, size_t count,
-                       void (*task)(void *context, size_t begin, size_t end,
-                                    unsigned thread),
-                       struct shared_rows *s) {
-    size_t pieces = 4 * (size_t)lane->device->lanes;
-    s->kernels = cpu_of(lane)->kernels;
-    if (cpu_shares(lane, flops))
-        pool_each(cpu_of(lane)->pool, count, (count + pieces - 1) / pieces,
-                  task, s);
-    else if (count)
-        task(s, 0, count, lane->number);
-}
-
-static void embed_task(void *context, size_t begin, size_t end,
-                       unsigned thread) {
-    (void)thread;
-    const struct shared_rows *s = context;
-    for (size_t t = begin; t < end; t++) {
-        size_t row = s->sequences->starts[t];
-        s->kernels->embed(s->embedding, s->ids + row,
-                          s->sequences->starts[t + 1] - row,
-                          s->y + row * s->width);
-    }
-}
-
-static void cpu_embed(struct lane *lane, const struct embedding *embedding,
-                      const uint32_t *ids, const struct sequences *sequences,
-                      float *y) {
-    struct shared_rows s = {.sequences = sequences,
-                            .embedding = embedding,
-                            .ids = ids,
-                            .width = embedding->width,
-                            .y = y};
-    share_rows(lane, 8 * sequences_rows(sequences) * embedding->width,
-               sequences->texts, embed_task, &s);
-}
-
-static void norm_task(void *context, size_t begin, size_t end,
-                      unsigned thread) {
-    (void)thread;
-    const struct shared_rows *s = context;
-    s->kernels->norm(s->norm, s->x + begin * s->width, end - begin,
-                     s->y + begin * s->width);
-}
-
-static void cpu_norm(struct lane *lane, const struct norm *norm, const float *x,
-                     size_t rows, float *y) {
-    struct shared_rows s = {.norm = norm, .x = x, .y = y, .width = norm->width};
-    share_rows(lane, 16 * rows * norm->width, rows, norm_task, &s);
-}
-
-static void pool_task(void *context, size_t begin, size_t end,
-                      unsigned thread) {
-    (void)thread;
-    const struct shared_rows *s = context;
-    for (size_t t = begin; t < end; t++) {
-        size_t row = s->sequences->starts[t];
-        size_t rows = s->sequences->starts[t + 1] - row;
-        size_t skip = s->sequences->skip;
-        if (skip >= rows && s->pooling == POOLING_CLS)
-            skip = 0;
-        if (skip < rows)
-            s->kernels->pool(s->pooling, s->x + row * s->width, skip, rows,
-                             s->width, s->y + t * s->stride);
-        else
-            memset(s->y + t * s->stride, 0, s->width * sizeof *s->y);
-    }
-}
-
-static void cpu_pool(struct lane *lane, enum pooling pooling,
-                     const struct sequences *sequences, const float *x,
-                     size_t width, float *y, size_t stride) {
-    struct shared_rows s = {.sequences = sequences,
-                            .pooling = pooling,
-                            .x = x,
-                            .y = y,
-                            .width = width,
-                            .stride = stride};
-    share_rows(lane, 8 * sequences_rows(sequences) * width, sequences->texts,
-               pool_task, &s);
-}
-
-static void normalize_task(void *context, size_t begin, size_t end,
-                           unsigned thread) {
-    (void)thread;
-    const struct shared_rows *s = context;
-    s->kernels->normalize(s->y + begin * s->width, end - begin, s->width);
-}
-
-static void cpu_normalize(struct lane *lane, float *x, size_t rows,
-                          size_t width) {
-    struct shared_rows s = {.y = x, .width = width};
-    share_rows(lane, 16 * rows * width, rows, normalize_task, &s);
 }
 
 static bool cpu_finish(struct lane *lane, struct error *err) {
@@ -276,10 +168,17 @@ static const struct device_verbs CPU_VERBS = {
     .attention_bytes = cpu_attention_bytes,
     .embed = cpu_embed,
     .norm = cpu_norm,
+    .norm_heads = cpu_norm_heads,
+    .rotate = cpu_rotate,
+    .gate = cpu_gate,
+    .experts_bytes = cpu_experts_bytes,
+    .experts = cpu_experts,
     .linear = cpu_linear,
     .attention = cpu_attention,
     .pool = cpu_pool,
     .normalize = cpu_normalize,
+    .accumulate = cpu_accumulate,
+    .gather = cpu_gather,
     .finish = cpu_finish,
 };
 

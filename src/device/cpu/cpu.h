@@ -27,6 +27,46 @@ struct cpu_device {
 struct device *cpu_open(const struct device_options *options,
                         struct error *err);
 
+/* Split [0, COUNT) among the threads of a wide lane if FLOPS are worth it. */
+void cpu_share_rows(struct lane *lane, size_t flops, size_t count,
+                    void (*task)(void *context, size_t begin, size_t end,
+                                 unsigned thread),
+                    void *context);
+
+/* cpu.c */
+void cpu_linear(struct lane *lane, const struct linear *linear, const float *x,
+                size_t rows, enum activation activation, const float *residual,
+                float *y);
+
+/* cpu_rows.c */
+void cpu_embed(struct lane *lane, const struct embedding *embedding,
+               const uint32_t *ids, const struct sequences *sequences,
+               float *y);
+void cpu_norm(struct lane *lane, const struct norm *norm, const float *x,
+              size_t rows, const float *residual, float *y);
+void cpu_norm_heads(struct lane *lane, const struct norm *norm, float *x,
+                    size_t rows, size_t stride, size_t times);
+void cpu_rotate(struct lane *lane, const struct rotary *rotary,
+                const struct attention *attention,
+                const struct sequences *sequences, float *qkv);
+void cpu_gate(struct lane *lane, enum activation activation, const float *x,
+              size_t rows, size_t width, float *y);
+void cpu_pool(struct lane *lane, enum pooling pooling,
+              const struct sequences *sequences, const float *x, size_t width,
+              float *y, size_t stride);
+void cpu_normalize(struct lane *lane, float *x, size_t rows, size_t width);
+void cpu_accumulate(struct lane *lane, enum accumulate how, const float *x,
+                    size_t rows, size_t width, bool first, float *y);
+void cpu_gather(struct lane *lane, const float *x, size_t width,
+                const uint32_t *rows, size_t count, float *y);
+
+/* cpu_experts.c */
+size_t cpu_experts_bytes(const struct device *device,
+                         const struct experts *experts, size_t rows);
+void cpu_experts(struct lane *lane, const struct experts *experts,
+                 const float *x, size_t rows, const float *residual,
+                 void *scratch, float *y);
+
 /* cpu_attention.c */
 size_t cpu_attention_bytes(const struct device *device,
                            const struct attention *attention, size_t longest);

@@ -1,14 +1,15 @@
-/* cpu_attention.c - which thread attends to which head of which text.
+/* cpu_attention.c - which thread attends to which heads of which text.
  *
- * The scratch holds packed keys and values in slots, one for each head of a
- * text that is worked on at the same time. */
+ * The work is cut into units: the query heads of a text that read the same
+ * keys. The scratch holds packed keys and values in slots, one for each unit
+ * that is worked on at the same time. */
 
 #include "device/cpu/cpu.h"
 
 #include <stdatomic.h>
 
 /* For short texts there are as many slots as heads, so that threads can share
- * the heads; for long texts one slot, and threads share the query rows. */
+ * the units; for long texts one slot, and threads share the query rows. */
 enum { SLOTS_BYTES = 2 << 20, QUERY_ROWS = 48 };
 
 static size_t round_up(size_t n, size_t unit) {
@@ -26,9 +27,9 @@ static size_t smaller(size_t a, size_t b) {
 size_t cpu_attention_bytes(const struct device *device,
                            const struct attention *attention, size_t longest) {
     const struct cpu_device *cpu = (const struct cpu_device *)device;
-    size_t slot = cpu->kernels->attention_bytes(attention->head_dim, longest);
+    size_t slot = cpu->kernels->attention_bytes(attention, longest);
     size_t all;
-    if (!size_multiply(slot, attention->heads, &all))
+    if (!size_multiply(slot, attention->kv_heads, &all))
         return SIZE_MAX;
     return larger(slot, smaller(all, SLOTS_BYTES));
 }
@@ -40,39 +41,59 @@ struct shared_attention {
     const float *qkv;
     float *context;
     char *scratch;
+    size_t group; /* query heads of a unit */
+    size_t longest;
     size_t slot_bytes, slots;
-    size_t units; /* a unit is a head of a text */
+    size_t units;
     _Atomic size_t next;
-    struct attention_job job; /* while threads share one unit */
+    /* While threads share the rows of a few units: */
+    size_t first;                /* of them, in slot 0 */
+    size_t grain;                /* rows in a piece */
+    size_t pieces, table_pieces; /* of a unit's rows, of the table */
 };
+
+/* The rows of the relative table that occur between rows of a text. */
+static void find_table_rows(struct attention_job *job) {
+    const struct relative *relative = &job->attention->relative;
+    size_t far = smaller(job->rows - 1, relative->reach);
+    size_t least = SIZE_MAX, most = 0;
+    for (size_t d = relative->reach - far; d <= relative->reach + far; d++) {
+        least = smaller(least, relative->row[d]);
+        most = larger(most, relative->row[d]);
+    }
+    job->table_begin = least;
+    job->table_count = most - least + 1;
+}
 
 static struct attention_job job_of(const struct shared_attention *s,
                                    size_t unit, size_t slot) {
     const struct attention *a = s->attention;
-    size_t text = unit / a->heads, row = s->sequences->starts[text];
-    size_t width = a->heads * a->head_dim;
-    return (struct attention_job){
-        .heads = a->heads,
-        .head_dim = a->head_dim,
-        .head = unit % a->heads,
-        .scale = a->scale,
-        .distances = a->distances
-                         ? a->distances + unit % a->heads * (2 * a->reach + 1)
-                         : NULL,
-        .reach = a->reach,
+    size_t text = unit / a->kv_heads, row = s->sequences->starts[text];
+    struct attention_job job = {
+        .attention = a,
+        .kv_head = unit % a->kv_heads,
         .rows = s->sequences->starts[text + 1] - row,
-        .qkv = s->qkv + row * 3 * width,
+        .qkv = s->qkv + row * (a->heads + 2 * a->kv_heads) * a->head_dim,
         .scratch = (float *)(void *)(s->scratch + slot * s->slot_bytes),
-        .context = s->context + row * width,
+        .context = s->context + row * a->heads * a->head_dim,
     };
+    if (a->relative.rows && job.rows)
+        find_table_rows(&job);
+    return job;
 }
 
 static void attend(const struct shared_attention *s, size_t unit, size_t slot,
                    unsigned thread) {
     const struct kernels *kernels = s->cpu->kernels;
     struct attention_job job = job_of(s, unit, slot);
-    kernels->attention_pack(&job, 0, job.rows);
-    kernels->attention_rows(&job, 0, job.rows, s->cpu->lanes[thread].buffer);
+    float *buffer = s->cpu->lanes[thread].buffer;
+    if (!job.rows)
+        return;
+    kernels->attention_pack(&job, 0, job.rows, buffer);
+    kernels->attention_pack_table(&job, 0, job.table_count);
+    for (size_t h = 0; h < s->group; h++)
+        kernels->attention_rows(&job, job.kv_head * s->group + h, 0, job.rows,
+                                buffer);
 }
 
 /* A thread that has no slot leaves the units to the others. */
@@ -84,26 +105,57 @@ static void units_task(void *context, unsigned thread) {
         attend(s, u, thread, thread);
 }
 
-static void pack_task(void *context, size_t begin, size_t end,
-                      unsigned thread) {
-    (void)thread;
-    const struct shared_attention *s = context;
-    s->cpu->kernels->attention_pack(&s->job, begin, end);
+/* Piece PIECE of COUNT rows: [*begin, *end), which may be none. */
+static bool piece_of(const struct shared_attention *s, size_t piece,
+                     size_t count, size_t *begin, size_t *end) {
+    *begin = piece * s->grain;
+    *end = smaller(count, *begin + s->grain);
+    return *begin < count;
 }
 
-static void rows_task(void *context, size_t begin, size_t end,
+static void pack_task(void *context, size_t first, size_t last,
                       unsigned thread) {
     const struct shared_attention *s = context;
-    s->cpu->kernels->attention_rows(&s->job, begin, end,
+    const struct kernels *kernels = s->cpu->kernels;
+    size_t each = s->pieces + s->table_pieces, begin, end;
+    for (size_t i = first; i < last; i++) {
+        size_t slot = i / each, piece = i % each;
+        struct attention_job job = job_of(s, s->first + slot, slot);
+        if (piece >= s->pieces) {
+            if (piece_of(s, piece - s->pieces, job.table_count, &begin, &end))
+                kernels->attention_pack_table(&job, begin, end);
+        } else if (piece_of(s, piece, job.rows, &begin, &end)) {
+            kernels->attention_pack(&job, begin, end,
                                     s->cpu->lanes[thread].buffer);
+        }
+    }
 }
 
+static void rows_task(void *context, size_t first, size_t last,
+                      unsigned thread) {
+    const struct shared_attention *s = context;
+    size_t each = s->pieces * s->group, begin, end;
+    for (size_t i = first; i < last; i++) {
+        size_t slot = i / each, head = i % each / s->pieces;
+        struct attention_job job = job_of(s, s->first + slot, slot);
+        if (piece_of(s, i % s->pieces, job.rows, &begin, &end))
+            s->cpu->kernels->attention_rows(&job, job.kv_head * s->group + head,
+                                            begin, end,
+                                            s->cpu->lanes[thread].buffer);
+    }
+}
+
+/* As many units at a time as there are slots: all packed, then all attended. */
 static void share_by_rows(struct shared_attention *s) {
-    size_t grain = round_up(QUERY_ROWS, s->cpu->kernels->panel_columns);
-    for (size_t unit = 0; unit < s->units; unit++) {
-        s->job = job_of(s, unit, 0);
-        pool_each(s->cpu->pool, s->job.rows, grain, pack_task, s);
-        pool_each(s->cpu->pool, s->job.rows, grain, rows_task, s);
+    size_t count;
+    s->grain = round_up(QUERY_ROWS, s->cpu->kernels->panel_columns);
+    s->pieces = (s->longest + s->grain - 1) / s->grain;
+    s->table_pieces = (s->attention->relative.rows + s->grain - 1) / s->grain;
+    for (s->first = 0; s->first < s->units; s->first += count) {
+        count = smaller(s->slots, s->units - s->first);
+        pool_each(s->cpu->pool, count * (s->pieces + s->table_pieces), 1,
+                  pack_task, s);
+        pool_each(s->cpu->pool, count * s->group * s->pieces, 1, rows_task, s);
     }
 }
 
@@ -138,15 +190,17 @@ void cpu_attention(struct lane *lane, const struct attention *attention,
         .qkv = qkv,
         .context = context,
         .scratch = scratch,
-        .slot_bytes =
-            cpu->kernels->attention_bytes(attention->head_dim, longest),
-        .units = sequences->texts * attention->heads,
+        .group = attention->heads / attention->kv_heads,
+        .longest = longest,
+        .slot_bytes = cpu->kernels->attention_bytes(attention, longest),
+        .units = sequences->texts * attention->kv_heads,
     };
+    size_t threads = lane->device->lanes;
     s.slots = bytes / s.slot_bytes;
     if (!cpu_shares(lane, attention_flops(&s)))
         for (size_t unit = 0; unit < s.units; unit++)
             attend(&s, unit, 0, lane->number);
-    else if (s.slots >= smaller(lane->device->lanes, s.units))
+    else if (smaller(s.slots, s.units) >= threads)
         pool_run(cpu->pool, units_task, &s);
     else
         share_by_rows(&s);

@@ -1,9 +1,9 @@
 /* kernels.h - what one instruction set computes, on one thread.
  *
  * kernels.inc is compiled once for each instruction set and fills one of these
- * tables; cpu.c chooses a table when the device is opened, and says which
- * thread does which rows and columns. Nothing here allocates, and no split of
- * rows, columns or texts changes a bit of a result.
+ * tables; cpu.c chooses a table when the device is opened, and cpu_*.c say
+ * which thread does which rows and columns. Nothing here allocates, and no
+ * split of rows, columns or texts changes a bit of a result.
  */
 
 #ifndef DEVICE_CPU_KERNELS_H
@@ -19,15 +19,16 @@ struct linear_job {
     float *y;              /* [rows, out] */
 };
 
-/* One head of one text. */
+/* The query heads of one text that read the same keys and values. */
 struct attention_job {
-    size_t heads, head_dim, head;
-    float scale;
-    const float *distances; /* [2 * reach + 1] of the head, or NULL */
-    size_t reach;
-    size_t rows;
-    const float *qkv; /* [rows, 3, heads, head_dim] */
-    float *scratch;   /* attention_bytes; packed K and V */
+    const struct attention *attention;
+    size_t kv_head;
+    size_t rows;                     /* of the text */
+    size_t table_begin, table_count; /* rows of the relative table that occur
+                                        between two rows of the text */
+    const float *qkv; /* [rows, heads + 2 * kv_heads, head_dim] */
+    float *scratch;   /* attention_bytes: packed K and V, and of the relative
+                         table packed K and its Q times all K */
     float *context;   /* [rows, heads, head_dim] */
 };
 
@@ -43,20 +44,36 @@ struct kernels {
     void (*linear)(const struct linear_job *job, size_t row_begin,
                    size_t row_end, size_t panel_begin, size_t panel_end,
                    float *buffer);
-    size_t (*attention_bytes)(size_t head_dim, size_t rows); /* a head's */
+    /* Of one job; reads numbers only, no (device) memory. */
+    size_t (*attention_bytes)(const struct attention *attention, size_t rows);
+    /* Rows [begin, end) of the text, begin a multiple of panel_columns. */
     void (*attention_pack)(const struct attention_job *job, size_t begin,
-                           size_t end); /* begin: multiple of panel_columns */
-    void (*attention_rows)(const struct attention_job *job, size_t begin,
                            size_t end, float *buffer);
-    /* IDS and rows are those of one text. */
+    /* Rows [begin, end) of table_count, in the same way. */
+    void (*attention_pack_table)(const struct attention_job *job, size_t begin,
+                                 size_t end);
+    /* Query rows [begin, end) of one of the job's heads, once all is packed. */
+    void (*attention_rows)(const struct attention_job *job, size_t head,
+                           size_t begin, size_t end, float *buffer);
+    /* IDS and rows are those of one text; from row SECOND on the type is 1. */
     void (*embed)(const struct embedding *embedding, const uint32_t *ids,
-                  size_t rows, float *y);
+                  size_t rows, size_t second, float *y);
+    /* RESIDUAL may be NULL; rows lie STRIDE floats apart in all three. */
     void (*norm)(const struct norm *norm, const float *x, size_t rows,
-                 float *y);
+                 const float *residual, size_t stride, float *y);
+    /* HEADS heads of HEAD_DIM in the row of the token at POSITION. */
+    void (*rotate)(const struct rotary *rotary, size_t position, size_t heads,
+                   size_t head_dim, float *row);
+    void (*gate)(enum activation activation, const float *x, size_t rows,
+                 size_t width, float *y);
+    void (*add_times)(const float *x, float factor, size_t width, float *y);
     /* Rows [first, rows) of a text, first < rows. */
     void (*pool)(enum pooling pooling, const float *x, size_t first,
                  size_t rows, size_t width, float *y);
     void (*normalize)(float *x, size_t rows, size_t width);
+    /* COLUMNS columns of rows that are STRIDE floats apart. */
+    void (*accumulate)(enum accumulate how, const float *x, size_t rows,
+                       size_t stride, size_t columns, float *y);
 };
 
 extern const struct kernels kernels_generic;

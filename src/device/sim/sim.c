@@ -206,8 +206,35 @@ static void sim_embed(struct lane *lane, const struct embedding *embedding,
 }
 
 static void sim_norm(struct lane *lane, const struct norm *norm, const float *x,
-                     size_t rows, float *y) {
-    device_norm(inner(lane), norm, x, rows, y);
+                     size_t rows, const float *residual, float *y) {
+    device_norm(inner(lane), norm, x, rows, residual, y);
+}
+
+static void sim_norm_heads(struct lane *lane, const struct norm *norm, float *x,
+                           size_t rows, size_t stride, size_t times) {
+    device_norm_heads(inner(lane), norm, x, rows, stride, times);
+}
+
+static void sim_rotate(struct lane *lane, const struct rotary *rotary,
+                       const struct attention *attention,
+                       const struct sequences *sequences, float *qkv) {
+    device_rotate(inner(lane), rotary, attention, sequences, qkv);
+}
+
+static void sim_gate(struct lane *lane, enum activation activation,
+                     const float *x, size_t rows, size_t width, float *y) {
+    device_gate(inner(lane), activation, x, rows, width, y);
+}
+
+static size_t sim_experts_bytes(const struct device *device,
+                                const struct experts *experts, size_t rows) {
+    return device_experts_bytes(cpu_under(device), experts, rows);
+}
+
+static void sim_experts(struct lane *lane, const struct experts *experts,
+                        const float *x, size_t rows, const float *residual,
+                        void *scratch, float *y) {
+    device_experts(inner(lane), experts, x, rows, residual, scratch, y);
 }
 
 static void sim_linear(struct lane *lane, const struct linear *linear,
@@ -233,6 +260,17 @@ static void sim_normalize(struct lane *lane, float *x, size_t rows,
     device_normalize(inner(lane), x, rows, width);
 }
 
+static void sim_accumulate(struct lane *lane, enum accumulate how,
+                           const float *x, size_t rows, size_t width,
+                           bool first, float *y) {
+    device_accumulate(inner(lane), how, x, rows, width, first, y);
+}
+
+static void sim_gather(struct lane *lane, const float *x, size_t width,
+                       const uint32_t *rows, size_t count, float *y) {
+    device_gather(inner(lane), x, width, rows, count, y);
+}
+
 static const struct device_verbs SIM_VERBS = {
     .kind = "sim",
     .close = sim_close,
@@ -251,10 +289,17 @@ static const struct device_verbs SIM_VERBS = {
     .attention_bytes = sim_attention_bytes,
     .embed = sim_embed,
     .norm = sim_norm,
+    .norm_heads = sim_norm_heads,
+    .rotate = sim_rotate,
+    .gate = sim_gate,
+    .experts_bytes = sim_experts_bytes,
+    .experts = sim_experts,
     .linear = sim_linear,
     .attention = sim_attention,
     .pool = sim_pool,
     .normalize = sim_normalize,
+    .accumulate = sim_accumulate,
+    .gather = sim_gather,
     .finish = sim_finish,
 };
 

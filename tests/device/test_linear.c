@@ -1,6 +1,7 @@
 /* The matrix product: what each sum is, to the bit, and what cannot change it.
  */
 
+#include "device/activations.h"
 #include "device/fixture.h"
 
 struct shape {
@@ -221,46 +222,6 @@ static void a_nan_is_never_hidden(void **state) {
     on_each_isa(poison);
 }
 
-static double sigmoid(double x) {
-    return 1 / (1 + exp(-x));
-}
-
-/* The functions as libm computes them in double. */
-static double exact(enum activation activation, double x) {
-    switch (activation) {
-    case ACTIVATION_NONE:
-        return x;
-    case ACTIVATION_GELU:
-        return 0.5 * x * erfc(-x / sqrt(2));
-    case ACTIVATION_GELU_TANH: /* (1 + tanh u) / 2 without its cancellation */
-        return x * sigmoid(2 * sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x));
-    case ACTIVATION_RELU:
-        return x > 0 ? x : 0;
-    case ACTIVATION_SILU:
-        return x * sigmoid(x);
-    case ACTIVATION_TANH:
-        return tanh(x);
-    case ACTIVATION_SIGMOID:
-        return sigmoid(x);
-    }
-    return 0;
-}
-
-/* 16 rounded operations, and for what goes through e^a the rounding of a: an
- * error of d in a is one of the factor 1 + d in e^a. Where e^a would be below
- * the normal floats, about the smallest of them stands for it. */
-static double tolerance(enum activation activation, double x) {
-    double argument = 0;
-    if (activation == ACTIVATION_GELU)
-        argument = x * x;
-    if (activation == ACTIVATION_GELU_TANH)
-        argument = 4 * fabs(1.6 * (x + 0.044715 * x * x * x));
-    if (activation == ACTIVATION_NONE || activation == ACTIVATION_RELU)
-        return 0;
-    return (16 + argument) * ROUNDING * fabs(exact(activation, x)) +
-           (1 + fabs(x)) * 1.5 * (double)FLT_MIN;
-}
-
 enum { POINTS = 1 << 16 };
 
 static void check_activation(struct fixture *f, enum activation activation) {
@@ -279,8 +240,8 @@ static void check_activation(struct fixture *f, enum activation activation) {
     char what[40];
     snprintf(what, sizeof what, "activation %d", (int)activation);
     for (size_t i = 0; i < POINTS; i++)
-        assert_near((double)y[i], exact(activation, (double)x[i]),
-                    tolerance(activation, (double)x[i]), what, i);
+        assert_near((double)y[i], activation_exact(activation, (double)x[i]),
+                    activation_tolerance(activation, (double)x[i]), what, i);
     free(x);
     free(y);
     free(packed);
@@ -311,11 +272,12 @@ static void check_exactness(struct fixture *f) {
             sum += (double)x[k] * (double)w[k];
             size += fabs((double)x[k] * (double)w[k]);
         }
-        double expected = exact(ACTIVATION_GELU, sum) + (double)p.residual[i];
+        double expected =
+            activation_exact(ACTIVATION_GELU, sum) + (double)p.residual[i];
         /* gelu's slope is at most 1.13. */
         assert_near((double)y[i], expected,
                     1.13 * ((double)s.in + 2) * ROUNDING * size +
-                        tolerance(ACTIVATION_GELU, sum) +
+                        activation_tolerance(ACTIVATION_GELU, sum) +
                         2 * ROUNDING * fabs(expected),
                     "gelu of a product", i);
     }

@@ -10,56 +10,116 @@ static struct lane *lane_0(struct fixture *f) {
     return device_lane(f->device, 0);
 }
 
-/* Sums of the row in the order of the code are at most width / 16 + 16 deep;
- * WIDTH roundings bound any order. */
+/* What a norm has: bits of FORMS. */
+enum { SHIFTED = 1, UNSCALED = 2, RMS = 4, RESIDUAL = 8, FORMS = 16 };
+
+static void check_norm_row(const struct norm *norm, const float *row,
+                           const float *residual, const float *y) {
+    double mean = 0, variance = 0, size = 0, n = (double)norm->width;
+    for (size_t c = 0; c < norm->width; c++) {
+        mean += norm->rms ? 0 : (double)row[c] / n;
+        size += norm->rms ? 0 : fabs((double)row[c]) / n;
+    }
+    for (size_t c = 0; c < norm->width; c++)
+        variance += pow((double)row[c] - mean, 2) / n;
+    double by = 1 / sqrt(variance + (double)norm->epsilon);
+    for (size_t c = 0; c < norm->width; c++) {
+        double s = norm->scale ? (double)norm->scale[c] : 1;
+        double part = ((double)row[c] - mean) * by * s;
+        double shifted = part + (norm->shift ? (double)norm->shift[c] : 0);
+        double expected = shifted + (residual ? (double)residual[c] : 0);
+        /* The mean's error moves the row; the variance's scales it. Sums in
+         * the order of the code are at most width / 16 + 16 deep; WIDTH
+         * roundings bound any order. */
+        double bound =
+            ROUNDING *
+            ((n + 4) * size * by * fabs(s) * 2 + (n + 8) * fabs(part) * 2 +
+             2 * fabs(shifted) + (residual ? 2 * fabs(expected) : 0));
+        assert_near((double)y[c], expected, bound, "norm", c);
+    }
+}
+
 static void check_norm(struct fixture *f, size_t width, size_t rows,
-                       float offset, bool shifted) {
+                       float offset, unsigned form) {
     float *x = floats(rows * width), *y = floats(rows * width);
     float *scale = floats(width), *shift = floats(width);
-    struct norm norm = {width, scale, shifted ? shift : NULL, 1e-5f, false};
+    float *residual = floats(rows * width);
+    const float *added = form & RESIDUAL ? residual : NULL;
+    struct norm norm = {.width = width,
+                        .scale = form & UNSCALED ? NULL : scale,
+                        .shift = form & SHIFTED ? shift : NULL,
+                        .epsilon = 1e-5f,
+                        .rms = form & RMS};
     for (size_t i = 0; i < rows * width; i++)
         x[i] += offset;
-    device_norm(lane_0(f), &norm, x, rows, NULL, y);
-    for (size_t r = 0; r < rows; r++) {
-        const float *row = x + r * width;
-        double mean = 0, variance = 0, size = 0, n = (double)width;
-        for (size_t c = 0; c < width; c++) {
-            mean += (double)row[c] / n;
-            size += fabs((double)row[c]) / n;
-        }
-        for (size_t c = 0; c < width; c++)
-            variance += pow((double)row[c] - mean, 2) / n;
-        double by = 1 / sqrt(variance + (double)norm.epsilon);
-        for (size_t c = 0; c < width; c++) {
-            double s = (double)scale[c];
-            double part = ((double)row[c] - mean) * by * s;
-            double expected = part + (shifted ? (double)shift[c] : 0);
-            /* The mean's error moves the row; the variance's scales it. */
-            double bound =
-                ROUNDING * ((n + 4) * size * by * fabs(s) * 2 +
-                            (n + 8) * fabs(part) * 2 + 2 * fabs(expected));
-            assert_near((double)y[r * width + c], expected, bound, "norm",
-                        r * width + c);
-        }
+    device_norm(lane_0(f), &norm, x, rows, added, y);
+    for (size_t r = 0; r < rows; r++)
+        check_norm_row(&norm, x + r * width, added ? added + r * width : NULL,
+                       y + r * width);
+    if (added) {
+        device_norm(lane_0(f), &norm, x, rows, added, residual);
+        assert_same_bits(residual, y, rows * width, "norm into the residual");
+    } else {
+        device_norm(lane_0(f), &norm, x, rows, NULL, x);
+        assert_same_bits(x, y, rows * width, "norm in place");
     }
-    device_norm(lane_0(f), &norm, x, rows, NULL, x);
-    assert_same_bits(x, y, rows * width, "norm in place");
     free(x);
     free(y);
     free(scale);
     free(shift);
+    free(residual);
 }
 
 static void norms(struct fixture *f) {
-    for (size_t i = 0; i < WIDTH_COUNT; i++) {
-        check_norm(f, WIDTHS[i], 1, 0, true);
-        check_norm(f, WIDTHS[i], 7, 5, false);
-    }
+    for (size_t i = 0; i < WIDTH_COUNT; i++)
+        for (unsigned form = 0; form < FORMS; form++)
+            check_norm(f, WIDTHS[i], form % 2 ? 1 : 7, form % 2 ? 0 : 5, form);
 }
 
 static void norm_is_its_definition(void **state) {
     (void)state;
     on_each_isa(norms);
+}
+
+/* TIMES heads of WIDTH at the start of rows that are longer by GAP: each is
+ * normed as a row of its own, and nothing else is touched. */
+static void check_heads(struct fixture *f, size_t width, size_t times,
+                        size_t gap, bool rms) {
+    enum { ROWS = 65 };
+    size_t stride = times * width + gap, count = ROWS * stride;
+    float *x = floats(count), *y = floats(count), *wide = floats(count);
+    float *scale = floats(width), *shift = floats(width);
+    struct norm norm = {width, scale, shift, 1e-6f, rms};
+    memcpy(y, x, count * sizeof *y);
+    memcpy(wide, x, count * sizeof *y);
+    device_norm_heads(lane_0(f), &norm, y, ROWS, stride, times);
+    for (size_t r = 0; r < ROWS; r++)
+        device_norm(lane_0(f), &norm, x + r * stride, times, NULL,
+                    x + r * stride);
+    assert_same_bits(x, y, count, "norm of heads");
+    lane_widen(lane_0(f), true);
+    device_norm_heads(lane_0(f), &norm, wide, ROWS, stride, times);
+    lane_widen(lane_0(f), false);
+    assert_same_bits(x, wide, count, "norm of heads by all threads");
+    free(x);
+    free(y);
+    free(wide);
+    free(scale);
+    free(shift);
+}
+
+static void heads(struct fixture *f) {
+    static const size_t DIMS[] = {8, 20, 64, 80, 128, 256};
+    for (size_t i = 0; i < sizeof DIMS / sizeof *DIMS; i++) {
+        check_heads(f, DIMS[i], 1, 0, true);
+        check_heads(f, DIMS[i], 4, 3 * DIMS[i], true);
+        check_heads(f, DIMS[i], 16, 7, false);
+    }
+}
+
+static void norm_of_heads_is_a_norm(void **state) {
+    (void)state;
+    on_each_isa(heads);
 }
 
 /* The same rows at once, one by one, and by all threads. */
@@ -256,40 +316,66 @@ static size_t position_of(const uint32_t *ids, size_t begin, size_t row,
     return pads && ids[row] == PAD ? FIRST - 1 : id;
 }
 
-static void check_embed(struct fixture *f, size_t width, bool position,
-                        bool type, bool pads) {
-    float *words = floats(VOCAB * width), *kind = floats(width);
+/* What an embedding has: bits of EMBEDDINGS. */
+enum {
+    POSITION = 1,
+    TYPE = 2,
+    PADS = 4,
+    TYPES = 8, /* a row for each of two types */
+    SECOND = 16,
+    SCALED = 32,
+    EMBEDDINGS = 64
+};
+
+/* Where the second part of each of TEXTS begins: nowhere, at once, and within.
+ */
+static const uint32_t PARTS[] = {1, 0, 9, 0, 299};
+
+static float embedded(const struct embedding *e, const uint32_t *ids,
+                      const struct sequences *texts, size_t t, size_t row,
+                      size_t c) {
+    size_t width = e->width, begin = texts->starts[t];
+    bool second = texts->second && row - begin >= texts->second[t];
+    float value = e->words[ids[row] * width + c] * e->scale;
+    if (e->type)
+        value += e->type[(second && e->types == 2 ? width : 0) + c];
+    if (e->position)
+        value +=
+            e->position[position_of(ids, begin, row, e->pad_has_no_position) *
+                            width +
+                        c];
+    return value;
+}
+
+static void check_embed(struct fixture *f, size_t width, unsigned form) {
+    float *words = floats(VOCAB * width), *kind = floats(2 * width);
     float *positions = floats((300 + FIRST) * width);
     float *y = floats(ROWS * width), *wide = floats(ROWS * width);
+    struct sequences texts = TEXTS;
     uint32_t ids[ROWS];
     for (size_t r = 0; r < ROWS; r++)
         ids[r] = (uint32_t)(r * 7 % VOCAB);
+    texts.second = form & SECOND ? PARTS : NULL;
     struct embedding e = {.width = width,
                           .vocab = VOCAB,
                           .positions = 300 + FIRST,
                           .words = words,
-                          .scale = 1,
-                          .types = 1,
-                          .position = position ? positions : NULL,
-                          .type = type ? kind : NULL,
+                          .scale = form & SCALED ? 5.5f : 1,
+                          .position = form & POSITION ? positions : NULL,
+                          .type = form & TYPE ? kind : NULL,
+                          .types = form & TYPES ? 2 : 1,
                           .position_first = FIRST,
-                          .pad_has_no_position = pads,
+                          .pad_has_no_position = form & PADS,
                           .pad = PAD};
-    device_embed(lane_0(f), &e, ids, &TEXTS, y);
-    for (size_t t = 0; t < TEXTS.texts; t++)
+    device_embed(lane_0(f), &e, ids, &texts, y);
+    for (size_t t = 0; t < texts.texts; t++)
         for (size_t r = STARTS[t]; r < STARTS[t + 1]; r++)
             for (size_t c = 0; c < width; c++) {
-                float expected = words[ids[r] * width + c];
-                if (type)
-                    expected += kind[c];
-                if (position)
-                    expected +=
-                        positions[position_of(ids, STARTS[t], r, pads) * width +
-                                  c];
+                float expected = embedded(&e, ids, &texts, t, r, c);
                 assert_same_bits(y + r * width + c, &expected, 1, "embed");
             }
     lane_widen(lane_0(f), true);
-    device_embed(lane_0(f), &e, ids, &TEXTS, wide);
+    device_embed(lane_0(f), &e, ids, &texts, wide);
     lane_widen(lane_0(f), false);
     assert_same_bits(y, wide, ROWS * width, "embed by all threads");
     free(words);
@@ -300,9 +386,10 @@ static void check_embed(struct fixture *f, size_t width, bool position,
 }
 
 static void embeds(struct fixture *f) {
-    for (size_t i = 0; i < WIDTH_COUNT; i++) {
-        for (unsigned parts = 0; parts < 8; parts++)
-            check_embed(f, WIDTHS[i], parts & 1, parts & 2, parts & 4);
+    for (unsigned form = 0; form < EMBEDDINGS; form++) {
+        size_t some = form % WIDTH_COUNT;
+        check_embed(f, WIDTHS[some], form);
+        check_embed(f, WIDTHS[(some + 4) % 8], form);
     }
 }
 
@@ -311,15 +398,120 @@ static void embedding_is_a_sum_of_rows(void **state) {
     on_each_isa(embeds);
 }
 
-static void check_poison(struct fixture *f, float poison) {
+static double accumulated(enum accumulate how, double y, double x) {
+    switch (how) {
+    case ACCUMULATE_MAX:
+        return fmax(y, x);
+    case ACCUMULATE_SUM:
+        return y + fmax(x, 0);
+    case ACCUMULATE_SUM_LOG1P:
+        return y + log1p(fmax(x, 0));
+    }
+    return y;
+}
+
+/* Numbers of all sizes, to see log1p near 0 and far out. A chain of ROWS
+ * rounded sums, each within 3 roundings of what is added. */
+static void check_accumulate(struct fixture *f, enum accumulate how,
+                             size_t rows, size_t width) {
+    float *x = floats(rows * width), *y = floats(width), *z = floats(width);
+    for (size_t i = 0; i < rows * width; i++)
+        x[i] *= powf(10, 10 * random_float());
+    for (size_t c = 0; c < width; c += 5)
+        for (size_t r = 0; r < rows; r++)
+            x[r * width + c] = -fabsf(x[r * width + c]);
+    device_accumulate(lane_0(f), how, x, rows, width, true, y);
+    for (size_t c = 0; c < width; c++) {
+        double sum = 0;
+        for (size_t r = 0; r < rows; r++)
+            sum = accumulated(how, sum, (double)x[r * width + c]);
+        double tolerance = ((double)rows + 4) * ROUNDING * sum;
+        assert_near((double)y[c], sum, how == ACCUMULATE_MAX ? 0 : tolerance,
+                    "accumulate", c);
+    }
+    for (size_t r = 0; r < rows; r++)
+        device_accumulate(lane_0(f), how, x + r * width, 1, width, r == 0, z);
+    assert_same_bits(y, z, width, "accumulated row by row");
+    lane_widen(lane_0(f), true);
+    device_accumulate(lane_0(f), how, x, rows, width, true, z);
+    lane_widen(lane_0(f), false);
+    assert_same_bits(y, z, width, "accumulated by all threads");
+    free(x);
+    free(y);
+    free(z);
+}
+
+static void check_accumulate_poison(struct fixture *f, enum accumulate how) {
+    enum { R = 9, C = 37 };
+    float *x = floats(R * C), y[C];
+    for (size_t at = 0; at < R * C; at++) {
+        float was = x[at];
+        x[at] = NAN;
+        device_accumulate(lane_0(f), how, x, R, C, true, y);
+        for (size_t c = 0; c < C; c++)
+            assert_true(!isnan(y[c]) == (c != at % C));
+        x[at] = INFINITY;
+        device_accumulate(lane_0(f), how, x, R, C, true, y);
+        for (size_t c = 0; c < C; c++)
+            assert_true(isfinite(y[c]) == (c != at % C));
+        x[at] = was;
+    }
+    free(x);
+}
+
+static void accumulates(struct fixture *f) {
+    for (int how = ACCUMULATE_MAX; how <= ACCUMULATE_SUM_LOG1P; how++) {
+        for (size_t i = 0; i < WIDTH_COUNT; i++)
+            check_accumulate(f, (enum accumulate)how, 1 + 8 * i, WIDTHS[i]);
+        check_accumulate(f, (enum accumulate)how, 201, 3001);
+        check_accumulate_poison(f, (enum accumulate)how);
+    }
+}
+
+static void rows_are_accumulated(void **state) {
+    (void)state;
+    on_each_isa(accumulates);
+}
+
+static void gathers(struct fixture *f) {
+    enum { FROM = 50, COUNT = 301 };
+    for (size_t i = 0; i < WIDTH_COUNT; i++) {
+        size_t width = WIDTHS[i];
+        float *x = floats(FROM * width), *y = floats(COUNT * width);
+        uint32_t rows[COUNT];
+        for (size_t r = 0; r < COUNT; r++)
+            rows[r] = (uint32_t)(r * 31 % FROM);
+        for (int wide = 0; wide < 2; wide++) {
+            memset(y, 0, COUNT * width * sizeof *y);
+            lane_widen(lane_0(f), wide != 0);
+            device_gather(lane_0(f), x, width, rows, COUNT, y);
+            lane_widen(lane_0(f), false);
+            for (size_t r = 0; r < COUNT; r++)
+                assert_same_bits(y + r * width, x + rows[r] * width, width,
+                                 "gather");
+        }
+        free(x);
+        free(y);
+    }
+}
+
+static void rows_are_gathered(void **state) {
+    (void)state;
+    on_each_isa(gathers);
+}
+
+static void check_poison(struct fixture *f, float poison, bool rms) {
     enum { WIDTH = 100 };
     float *x = floats(3 * WIDTH), *y = floats(3 * WIDTH), *s = floats(WIDTH);
-    struct norm norm = {WIDTH, s, NULL, 1e-12f, false};
+    struct norm norm = {WIDTH, s, NULL, 1e-12f, rms};
     for (size_t at = 0; at < WIDTH; at++) {
         x[WIDTH + at] = poison;
         device_norm(lane_0(f), &norm, x, 3, NULL, y);
         for (size_t i = 0; i < 3 * WIDTH; i++)
-            assert_true(isfinite(y[i]) == (i / WIDTH != 1));
+            if (rms && isinf(poison)) /* x / infinity is 0, but for itself */
+                assert_true(isfinite(y[i]) == (i != WIDTH + at));
+            else
+                assert_true(isfinite(y[i]) == (i / WIDTH != 1));
         memcpy(y, x, 3 * WIDTH * sizeof *y);
         device_normalize(lane_0(f), y, 3, WIDTH);
         assert_true(isnan(y[WIDTH + at]));
@@ -332,8 +524,10 @@ static void check_poison(struct fixture *f, float poison) {
 }
 
 static void poison(struct fixture *f) {
-    check_poison(f, NAN);
-    check_poison(f, INFINITY);
+    for (int rms = 0; rms < 2; rms++) {
+        check_poison(f, NAN, rms != 0);
+        check_poison(f, INFINITY, rms != 0);
+    }
 }
 
 static void a_nan_is_never_hidden(void **state) {
@@ -348,6 +542,9 @@ int main(void) {
         cmocka_unit_test(normalize_is_its_definition),
         cmocka_unit_test(pooling_is_its_definition),
         cmocka_unit_test(embedding_is_a_sum_of_rows),
+        cmocka_unit_test(norm_of_heads_is_a_norm),
+        cmocka_unit_test(rows_are_accumulated),
+        cmocka_unit_test(rows_are_gathered),
         cmocka_unit_test(a_nan_is_never_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

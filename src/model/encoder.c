@@ -1,5 +1,6 @@
-/* encoder.c - one text's way: embed, LAYERS times (attend, feed forward), pool,
- * Dense, normalise. BERT's order: the norm comes behind each residual sum. */
+/* encoder.c - one text's way: embed, LAYERS times (attend, feed forward), and
+ * the heads (heads.c). What a family does not have is a norm of width 0, a
+ * table that is NULL, a matrix without rows. */
 
 #include "model/encoder.h"
 
@@ -8,21 +9,10 @@
 #include <stdatomic.h>
 
 #include "base/layout.h"
+#include "model/encoder_parts.h"
 
 /* Enough rows for the GEMM, few enough for the cache. */
 enum { GROUP_TOKENS = 512 };
-
-/* What a lane holds while a group of texts goes through. */
-struct lane_work {
-    float *x;        /* [group_tokens, hidden] the residual stream */
-    float *wide;     /* [group_tokens, max(4 * hidden, inter, embedding)]: rows
-                        of tables that are projected, then Q, K, V and the
-                        context, later the feed-forward block's inside */
-    void *attention; /* the device's own scratch */
-    float *pooled;   /* [group_tokens, head width] */
-    float *projected;
-    uint32_t *starts; /* [group_tokens + 1] the group's own, from 0 */
-};
 
 struct encoder {
     struct memory *memory;
@@ -31,79 +21,146 @@ struct encoder {
     struct device *device;
     struct pool *pool;
     struct encoder_budget budget;
-    struct attention attention;
+    struct attention attention[2]; /* of global layers, of local ones */
     struct lane_work work[]; /* [device->lanes], pieces of the caller's block */
-};
-
-/* Whole texts of a batch that go through together. */
-struct group {
-    const struct encoder_batch *batch;
-    struct sequences texts;
-    const uint32_t *ids;
-    float *vectors;
 };
 
 /* ---- the transformer ---------------------------------------------------- */
 
+/* What a block reads: x, or its norm. */
+static const float *block_input(struct lane *lane, const struct norm *norm,
+                                const struct lane_work *work, size_t rows) {
+    if (!norm->width)
+        return work->x;
+    device_norm(lane, norm, work->x, rows, NULL, work->normed);
+    return work->normed;
+}
+
+/* x = x + what the block's last matrix makes of FROM, and the norm behind
+ * that: of the sum, or of what is added. */
+static void block_output(struct lane *lane, enum norm_order order,
+                         const struct linear *linear, const struct norm *behind,
+                         const float *from, const struct lane_work *work,
+                         size_t rows) {
+    float *x = work->x;
+    if (order == NORM_AROUND) {
+        device_linear(lane, linear, from, rows, ACTIVATION_NONE, NULL,
+                      work->normed);
+        device_norm(lane, behind, work->normed, rows, x, x);
+        return;
+    }
+    device_linear(lane, linear, from, rows, ACTIVATION_NONE, x, x);
+    if (behind->width)
+        device_norm(lane, behind, x, rows, NULL, x);
+}
+
+/* The queries and keys of QKV as attention wants them. */
+static void prepare_heads(const struct encoder *e,
+                          const struct layer_weights *w, struct lane *lane,
+                          const struct sequences *texts, size_t local,
+                          float *qkv) {
+    const struct model_spec *spec = e->spec;
+    const struct rotary *rotary = &e->weights->rotary[local];
+    size_t rows = sequences_rows(texts), stride = model_spec_qkv(spec);
+    size_t queries = spec->heads * spec->head_dim;
+    if (w->query_norm.width)
+        device_norm_heads(lane, &w->query_norm, qkv, rows, stride,
+                          queries / w->query_norm.width);
+    if (w->key_norm.width)
+        device_norm_heads(lane, &w->key_norm, qkv + queries, rows, stride,
+                          spec->kv_heads * spec->head_dim / w->key_norm.width);
+    if (rotary->dims)
+        device_rotate(lane, rotary, &e->attention[local], texts, qkv);
+}
+
+static void attend(const struct encoder *e, const struct layer_weights *w,
+                   struct lane *lane, const struct lane_work *work,
+                   const struct sequences *texts, bool local) {
+    size_t rows = sequences_rows(texts);
+    float *qkv = work->wide, *context = qkv + rows * model_spec_qkv(e->spec);
+    struct attention attention = e->attention[local];
+    const float *in = block_input(lane, &w->before_attention, work, rows);
+    device_linear(lane, &w->qkv, in, rows, ACTIVATION_NONE, NULL, qkv);
+    prepare_heads(e, w, lane, texts, local, qkv);
+    if (attention.relative.rows) {
+        device_linear(lane, &w->qkv, e->weights->relative,
+                      attention.relative.rows, ACTIVATION_NONE, NULL,
+                      work->relative);
+        attention.relative.table = work->relative;
+    }
+    device_attention(lane, &attention, texts, qkv, work->attention, context);
+    block_output(lane, e->spec->family->norms, &w->attention_out,
+                 &w->behind_attention, context, work, rows);
+}
+
+static void feed(const struct encoder *e, const struct layer_weights *w,
+                 struct lane *lane, const struct lane_work *work, size_t rows) {
+    const struct model_spec *spec = e->spec;
+    enum activation activation = spec->activation;
+    const float *in = block_input(lane, &w->before_feed, work, rows);
+    float *inner = work->wide;
+    if (spec->traits & TRAIT_GATED) {
+        float *both = work->wide + rows * spec->inter;
+        device_linear(lane, &w->up, in, rows, ACTIVATION_NONE, NULL, both);
+        device_gate(lane, activation, both, rows, spec->inter, inner);
+    } else {
+        device_linear(lane, &w->up, in, rows, activation, NULL, inner);
+    }
+    block_output(lane, spec->family->norms, &w->down, &w->behind_feed, inner,
+                 work, rows);
+}
+
+/* The experts' sum needs no matrix behind it. */
+static void feed_experts(const struct encoder *e, const struct layer_weights *w,
+                         struct lane *lane, const struct lane_work *work,
+                         size_t rows) {
+    assert(e->spec->family->norms == NORM_BEHIND);
+    device_experts(lane, &w->experts, work->x, rows, work->x, work->experts,
+                   work->wide);
+    device_norm(lane, &w->behind_feed, work->wide, rows, NULL, work->x);
+}
+
 static void encoder_layer(const struct encoder *e,
                           const struct layer_weights *w, struct lane *lane,
                           const struct lane_work *work,
-                          const struct sequences *texts) {
-    size_t rows = sequences_rows(texts), hidden = e->spec->hidden;
-    float *x = work->x, *qkv = work->wide;
-    float *context = work->wide + rows * 3 * hidden, *inner = work->wide;
-
-    device_linear(lane, &w->qkv, x, rows, ACTIVATION_NONE, NULL, qkv);
-    device_attention(lane, &e->attention, texts, qkv, work->attention, context);
-    device_linear(lane, &w->attention_out, context, rows, ACTIVATION_NONE, x,
-                  x);
-    device_norm(lane, &w->attention_norm, x, rows, NULL, x);
-
-    device_linear(lane, &w->up, x, rows, e->spec->activation, NULL, inner);
-    device_linear(lane, &w->down, inner, rows, ACTIVATION_NONE, x, x);
-    device_norm(lane, &w->output_norm, x, rows, NULL, x);
+                          const struct sequences *texts, bool local) {
+    size_t rows = sequences_rows(texts);
+    attend(e, w, lane, work, texts, local);
+    if (w->experts.count)
+        feed_experts(e, w, lane, work, rows);
+    else
+        feed(e, w, lane, work, rows);
 }
 
 static void embed(const struct encoder *e, struct lane *lane,
                   const struct lane_work *work, const struct group *group) {
+    const struct weights *weights = e->weights;
+    bool projects = (e->spec->traits & TRAIT_PROJECTS) != 0;
     size_t rows = sequences_rows(&group->texts);
-    float *y = e->spec->projects ? work->wide : work->x;
-    device_embed(lane, &e->weights->embedding, group->ids, &group->texts, y);
-    device_norm(lane, &e->weights->embedding_norm, y, rows, NULL, y);
-    if (e->spec->projects)
-        device_linear(lane, &e->weights->projection, y, rows, ACTIVATION_NONE,
+    float *y = projects ? work->wide : work->x;
+    device_embed(lane, &weights->embedding, group->ids, &group->texts, y);
+    if (weights->embedding_norm.width)
+        device_norm(lane, &weights->embedding_norm, y, rows, NULL, y);
+    if (projects)
+        device_linear(lane, &weights->projection, y, rows, ACTIVATION_NONE,
                       NULL, work->x);
 }
 
-/* ---- the head ----------------------------------------------------------- */
-
-static void pool(const struct encoder *e, struct lane *lane,
-                 const struct lane_work *work, const struct sequences *texts,
-                 size_t prompt_tokens) {
-    size_t hidden = e->spec->hidden;
-    struct sequences counted = *texts;
-    counted.skip = e->spec->pooling_include_prompt ? 0 : prompt_tokens;
-    for (size_t i = 0; i < e->spec->pooling_count; i++)
-        device_pool(lane, e->spec->pooling[i], &counted, work->x, hidden,
-                    work->pooled + i * hidden,
-                    model_spec_pooled_width(e->spec));
-}
-
-static void head(const struct encoder *e, struct lane *lane,
-                 const struct lane_work *work, const struct group *group) {
-    size_t texts = group->texts.texts;
-    pool(e, lane, work, &group->texts, group->batch->prompt_tokens);
-    float *from = work->pooled, *to = work->projected;
-    for (size_t i = 0; i < e->spec->dense_count; i++) {
-        device_linear(lane, &e->weights->dense[i], from, texts,
-                      e->spec->dense[i].activation, NULL, to);
-        float *swap = from;
-        from = to;
-        to = swap;
-    }
-    if (e->spec->normalize)
-        device_normalize(lane, from, texts, e->spec->width);
-    device_download(lane, from, texts * e->spec->width, group->vectors);
+/* Step I of the way through the layers. */
+static void step(const struct encoder *e, const struct layer_weights *w,
+                 struct lane *lane, const struct lane_work *work,
+                 const struct group *group, size_t i) {
+    const struct norm *final = &e->weights->final_norm;
+    size_t rows = sequences_rows(&group->texts);
+    bool local = layer_set_has(&e->spec->local, model_spec_layer(e->spec, i));
+    if (i == 0)
+        embed(e, lane, work, group);
+    encoder_layer(e, w, lane, work, &group->texts, local);
+    if (i + 1 < e->spec->depth)
+        return;
+    if (final->width)
+        device_norm(lane, final, work->x, rows, NULL, work->x);
+    heads_run(e->spec, e->weights, lane, work, group);
 }
 
 /* ---- one group ---------------------------------------------------------- */
@@ -114,11 +171,9 @@ static bool encode_resident(const struct encoder *e, struct lane *lane,
                             const struct group *group, struct error *err) {
     if (!device_submit(lane, err))
         return false;
-    embed(e, lane, work, group);
     for (size_t i = 0; i < e->spec->depth; i++)
-        encoder_layer(e, &e->weights->layers[model_spec_layer(e->spec, i)],
-                      lane, work, &group->texts);
-    head(e, lane, work, group);
+        step(e, &e->weights->layers[model_spec_layer(e->spec, i)], lane, work,
+             group, i);
     return device_finish(lane, err);
 }
 
@@ -135,11 +190,7 @@ static bool encode_streamed(const struct encoder *e, struct lane *lane,
         at = next;
         if (!layer || !device_submit(lane, err))
             return false;
-        if (i == 0)
-            embed(e, lane, work, group);
-        encoder_layer(e, layer, lane, work, &group->texts);
-        if (i + 1 == e->spec->depth)
-            head(e, lane, work, group);
+        step(e, layer, lane, work, group, i);
         if (!device_finish(lane, err))
             return false;
     }
@@ -161,15 +212,19 @@ static size_t group_end(const struct encoder *e,
 
 static bool encode_group(const struct encoder *e, struct lane *lane,
                          const struct encoder_batch *batch, size_t first,
-                         size_t end, float *vectors, struct error *err) {
+                         size_t end, const struct encoder_output *out,
+                         struct error *err) {
     const struct lane_work *work = &e->work[lane->number];
     for (size_t t = first; t <= end; t++)
         work->starts[t - first] = batch->starts[t] - batch->starts[first];
     struct group group = {
         .batch = batch,
-        .texts = {.texts = end - first, .starts = work->starts},
+        .first = first,
+        .texts = {.texts = end - first,
+                  .starts = work->starts,
+                  .second = batch->second ? batch->second + first : NULL},
         .ids = batch->ids + batch->starts[first],
-        .vectors = vectors + first * e->spec->width,
+        .out = out,
     };
     return weights_stream(e->weights)
                ? encode_streamed(e, lane, work, &group, err)
@@ -179,7 +234,7 @@ static bool encode_group(const struct encoder *e, struct lane *lane,
 struct job {
     const struct encoder *encoder;
     const struct encoder_batch *batch;
-    float *vectors;
+    const struct encoder_output *out;
     _Atomic size_t next; /* the first text that nobody has taken */
     _Atomic bool failed; /* set by the lane that writes ERROR */
     struct error error;
@@ -210,16 +265,15 @@ static void run_lane(void *context, unsigned thread) {
     struct error err = {0};
     for (size_t first, end;
          (first = take_group(job, &end)) < job->batch->texts;)
-        if (!encode_group(e, lane, job->batch, first, end, job->vectors,
-                          &err) &&
+        if (!encode_group(e, lane, job->batch, first, end, job->out, &err) &&
             !atomic_exchange(&job->failed, true))
             job->error = err;
 }
 
 static bool run_lanes(const struct encoder *e,
-                      const struct encoder_batch *batch, float *vectors,
-                      struct error *err) {
-    struct job job = {.encoder = e, .batch = batch, .vectors = vectors};
+                      const struct encoder_batch *batch,
+                      const struct encoder_output *out, struct error *err) {
+    struct job job = {.encoder = e, .batch = batch, .out = out};
     pool_run(e->pool, run_lane, &job);
     if (!job.failed)
         return true;
@@ -230,13 +284,13 @@ static bool run_lanes(const struct encoder *e,
 
 /* Few texts, or layers that stream: all threads share the verbs of one lane. */
 static bool run_wide(const struct encoder *e, const struct encoder_batch *batch,
-                     float *vectors, struct error *err) {
+                     const struct encoder_output *out, struct error *err) {
     struct lane *lane = device_lane(e->device, 0);
     bool fine = true;
     lane_widen(lane, true);
     for (size_t first = 0; fine && first < batch->texts;) {
         size_t end = group_end(e, batch, first);
-        fine = encode_group(e, lane, batch, first, end, vectors, err);
+        fine = encode_group(e, lane, batch, first, end, out, err);
         first = end;
     }
     lane_widen(lane, false);
@@ -252,11 +306,11 @@ static size_t count_groups(const struct encoder *e,
 }
 
 bool encoder_encode(struct encoder *encoder, const struct encoder_batch *batch,
-                    float *vectors, struct error *err) {
+                    const struct encoder_output *out, struct error *err) {
     return encoder->budget.stream ||
                    count_groups(encoder, batch) < encoder->device->lanes
-               ? run_wide(encoder, batch, vectors, err)
-               : run_lanes(encoder, batch, vectors, err);
+               ? run_wide(encoder, batch, out, err)
+               : run_lanes(encoder, batch, out, err);
 }
 
 /* ---- memory ------------------------------------------------------------- */
@@ -283,22 +337,54 @@ struct encoder_budget encoder_budget_make(const struct model_spec *spec,
         .stream = stream};
 }
 
+/* Floats a row that the blocks need: tables' rows that are projected, then Q,
+ * K, V and the context, later the inside of the feed-forward block. */
+static size_t wide_floats(const struct model_spec *spec) {
+    size_t attention = model_spec_qkv(spec) + spec->heads * spec->head_dim;
+    size_t inner = spec->inter * (spec->traits & TRAIT_GATED ? 3 : 1);
+    return at_least(at_least(attention, inner),
+                    at_least(spec->embedding, spec->hidden));
+}
+
+/* The largest of the layers' experts, for the device to say what it needs. */
+static size_t experts_bytes(const struct model_spec *spec,
+                            const struct device *device, size_t rows) {
+    struct linear up = {.in = spec->hidden, .out = spec->inter};
+    struct linear down = {.in = spec->inter, .out = spec->hidden};
+    struct experts experts = {
+        .count = spec->experts,
+        .chosen = spec->experts_chosen,
+        .router = {.in = spec->hidden, .out = spec->experts},
+        .up = &up,
+        .down = &down};
+    return spec->experts ? device_experts_bytes(device, &experts, rows) : 0;
+}
+
 /* Runs twice: first with an empty layout, to measure. */
 static struct lane_work place_lane(struct layout *layout,
                                    const struct model_spec *spec,
+                                   const struct device *device,
                                    const struct encoder_budget *budget,
                                    size_t attention_bytes) {
-    size_t rows = budget->group_tokens, hidden = spec->hidden;
-    size_t wide = at_least(at_least(spec->inter, 4 * hidden), spec->embedding);
-    size_t head = model_spec_head_width(spec) * sizeof(float);
-    return (struct lane_work){
-        .x = layout_take(layout, rows, hidden * sizeof(float)),
-        .wide = layout_take(layout, rows, wide * sizeof(float)),
+    size_t rows = budget->group_tokens, row = spec->hidden * sizeof(float);
+    bool norms = spec->family->norms != NORM_BEHIND;
+    struct lane_work work = {
+        .x = layout_take(layout, rows, row),
+        .normed = norms ? layout_take(layout, rows, row) : NULL,
+        .wide = layout_take(layout, rows, wide_floats(spec) * sizeof(float)),
         .attention = layout_take(layout, 1, attention_bytes),
-        .pooled = layout_take(layout, rows, head),
-        .projected = spec->dense_count ? layout_take(layout, rows, head) : NULL,
+        .experts =
+            spec->experts
+                ? layout_take(layout, 1, experts_bytes(spec, device, rows))
+                : NULL,
+        .relative = spec->relative_rows
+                        ? layout_take(layout, spec->relative_rows,
+                                      model_spec_qkv(spec) * sizeof(float))
+                        : NULL,
         .starts = layout_take(layout, rows + 1, sizeof(uint32_t)),
     };
+    heads_place(layout, spec, rows, &work);
+    return work;
 }
 
 /* Lanes that have rows of their own. */
@@ -307,13 +393,27 @@ static unsigned lanes_used(const struct device *device,
     return budget->stream ? 1 : device->lanes;
 }
 
-static struct attention attention_of(const struct model_spec *spec) {
-    return (struct attention){.heads = spec->heads,
-                              .kv_heads = spec->heads,
-                              .head_dim = spec->head_dim,
-                              .behind = SIZE_MAX,
-                              .ahead = SIZE_MAX,
-                              .scale = 1.0f / sqrtf((float)spec->head_dim)};
+/* As a layer computes it; WEIGHTS NULL: only its sizes. */
+static struct attention attention_of(const struct model_spec *spec,
+                                     const struct weights *weights,
+                                     bool local) {
+    struct attention attention = {
+        .heads = spec->heads,
+        .kv_heads = spec->kv_heads,
+        .head_dim = spec->head_dim,
+        .scale = spec->attention_scale,
+        .behind = spec->reach[local].behind,
+        .ahead = spec->reach[local].ahead,
+        .reach = spec->distance_reach,
+        .relative = {.rows = spec->relative_rows,
+                     .reach = spec->relative_reach},
+    };
+    if (weights) {
+        attention.distances = weights->distances;
+        attention.slopes = weights->slopes;
+        attention.relative.row = weights->relative_row;
+    }
+    return attention;
 }
 
 static uint64_t charge_of(const struct model_spec *spec,
@@ -333,11 +433,11 @@ bool encoder_workspace(const struct model_spec *spec, const struct shape *shape,
                        const struct encoder_budget *budget,
                        struct encoder_need *need, struct error *err) {
     struct layout measure = {0};
-    struct attention attention = attention_of(spec);
+    struct attention attention = attention_of(spec, NULL, false);
     size_t scratch =
         device_attention_bytes(device, &attention, budget->longest);
     for (unsigned i = 0; i < lanes_used(device, budget); i++)
-        place_lane(&measure, spec, budget, scratch);
+        place_lane(&measure, spec, device, budget, scratch);
     if (measure.overflow)
         return error_set(err, ERROR_MEMORY,
                          "a workspace for %zu tokens cannot be addressed; "
@@ -354,10 +454,11 @@ void encoder_lay_out(struct encoder *encoder,
     assert(budget->stream || !weights_stream(encoder->weights));
     struct layout layout = {.base = block};
     size_t scratch = device_attention_bytes(
-        encoder->device, &encoder->attention, budget->longest);
+        encoder->device, &encoder->attention[0], budget->longest);
     encoder->budget = *budget;
     for (unsigned i = 0; i < lanes_used(encoder->device, budget); i++)
-        encoder->work[i] = place_lane(&layout, encoder->spec, budget, scratch);
+        encoder->work[i] = place_lane(&layout, encoder->spec, encoder->device,
+                                      budget, scratch);
 }
 
 struct encoder *encoder_create(struct memory *memory,
@@ -373,9 +474,8 @@ struct encoder *encoder_create(struct memory *memory,
     e->weights = weights;
     e->device = device;
     e->pool = pool;
-    e->attention = attention_of(spec);
-    e->attention.distances = weights->distances;
-    e->attention.reach = DISTANCE_REACH;
+    for (int local = 0; local < 2; local++)
+        e->attention[local] = attention_of(spec, weights, local);
     return e;
 }
 

@@ -9,7 +9,7 @@
  *     encoder_workspace(spec, shape, device, &budget, &need, err);
  *     void *block = device_alloc(device, need.bytes, need.charge, NULL, err);
  *     encoder_lay_out(e, &budget, block);
- *     encoder_encode(e, &batch, vectors, err);    // any number of times
+ *     encoder_encode(e, &batch, &out, err);        // any number of times
  *
  * The workspace belongs to the caller: the models on a device share one, and
  * another budget is laid out in it (or in a new one) between batches. Encoding
@@ -84,16 +84,26 @@ struct encoder_batch {
     const uint32_t *starts; /* [texts + 1], from 0; no text is empty or longer
                                than the budget's longest */
     size_t texts;
-    size_t prompt_tokens; /* at the start of each text, kept out of pooling
-                             where the model says so; 0: none */
+    size_t prompt_tokens;   /* at the start of each text, kept out of pooling
+                               where the model says so; 0: none */
+    const uint32_t *second; /* [texts] the row in its text from which on tokens
+                               have type 1 (pairs of texts); NULL: none has */
 };
 
-/* VECTORS [texts, width] in host memory. A refused submit (ERROR_MEMORY,
- * ERROR_DEVICE) ends the batch on all lanes: the error is the first lane's,
- * nothing in VECTORS counts then, and the encoder can be used again (with
- * ERROR_MEMORY). A submit is a group of texts, or a layer where layers stream.
- */
+/* What one forward pass is to give; NULL: not wanted. Host memory. */
+struct encoder_output {
+    float *dense;   /* [texts, width] */
+    float *lexical; /* [tokens]: each token's weight, >= 0 */
+    float *splade;  /* [texts, vocab], >= 0 */
+    float *multi;   /* [tokens, multi_width]: unit rows, one a token */
+    float *scores;  /* [texts, labels] */
+};
+
+/* A refused submit (ERROR_MEMORY, ERROR_DEVICE) ends the batch on all lanes:
+ * the error is the first lane's, nothing in OUT counts then, and the encoder
+ * can be used again (with ERROR_MEMORY). A submit is a group of texts, or a
+ * layer where layers stream. */
 bool encoder_encode(struct encoder *encoder, const struct encoder_batch *batch,
-                    float *vectors, struct error *err);
+                    const struct encoder_output *out, struct error *err);
 
 #endif

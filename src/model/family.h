@@ -17,23 +17,59 @@ enum dim {
     DIM_NONE,
     DIM_HIDDEN,
     DIM_INTER,
+    DIM_INTER_TWICE, /* gate and up in one matrix */
     DIM_VOCAB,
     DIM_POSITIONS,
     DIM_TYPES,
     DIM_EMBEDDING, /* width of the tables: hidden, where nothing projects */
     DIM_HEADS,
-    DIM_BUCKETS, /* of distances */
+    DIM_HEAD,     /* head_dim */
+    DIM_QUERY,    /* heads * head_dim */
+    DIM_KEY,      /* kv_heads * head_dim */
+    DIM_QKV,      /* all three in one matrix */
+    DIM_BUCKETS,  /* of distances */
+    DIM_RELATIVE, /* rows of the table of relative positions */
+    DIM_EXPERTS,
+    DIM_EXPERTS_INTER, /* experts * inter: one matrix an expert, stacked */
+    DIM_LABELS,        /* of a classifier */
+};
+
+/* What a model of a family may have or not, by its config (spec.h) or by the
+ * layer. A rule with such a word holds only where all of them are true. */
+enum trait {
+    TRAIT_PROJECTS = 1 << 0, /* rows of the tables are projected */
+    TRAIT_QKV_BIAS = 1 << 1,
+    TRAIT_OUT_BIAS = 1 << 2,  /* behind attention */
+    TRAIT_FEED_BIAS = 1 << 3, /* of the feed-forward block */
+    TRAIT_NORM_BIAS = 1 << 4,
+    TRAIT_QK_NORM = 1 << 5,
+    TRAIT_TYPES = 1 << 6,       /* a table of token types */
+    TRAIT_POSITIONS = 1 << 7,   /* a table of positions */
+    TRAIT_GATED = 1 << 8,       /* the feed-forward block has a gate */
+    TRAIT_PLAIN = 1 << 9,       /* it has none */
+    TRAIT_UNTIED = 1 << 10,     /* a decoder with a table of its own */
+    TRAIT_MLM = 1 << 11,        /* the head that guesses words is wanted */
+    TRAIT_CLASSIFIER = 1 << 12, /* the head that gives scores is wanted */
+    /* these differ from layer to layer */
+    TRAIT_LAYER_NORM = 1 << 16, /* the norm before attention is there (all
+                                   layers but ModernBERT's first) */
+    TRAIT_LAYER_EXPERTS = 1 << 17,
+    TRAIT_LAYER_DENSE = 1 << 18, /* no experts */
 };
 
 enum tensor_use {
     USE_TABLE,      /* rows are looked up: stays as it is */
-    USE_FIRST_ROW,  /* only row 0 is used */
+    USE_TYPES,      /* rows 0 and 1 are used, where there are two */
     USE_MATRIX,     /* [out, in], packed for the device */
     USE_BIAS,       /* [out] of the matrix at the same target */
+    USE_VECTOR,     /* [out], for itself: the target is a float pointer */
     USE_NORM_SCALE, /* [width] */
     USE_NORM_SHIFT, /* [width] */
     USE_DISTANCES,  /* [buckets, heads], spread over distances: see
                        weights.h */
+    USE_RELATIVE,   /* DeBERTa's table: normed when it is loaded */
+    USE_EXPERTS,    /* [experts * out, in]: the target is an array of linears */
+    USE_EXPERTS_TURNED, /* [experts * in, out], each turned when loaded */
 };
 
 /* One tensor of the model. Where it goes: a struct linear, norm or embedding
@@ -46,15 +82,29 @@ struct tensor_rule {
     enum dim rows; /* of the shape; a vector has only rows */
     enum dim columns;
     size_t target;
-    unsigned part; /* of a joined matrix: its rows come behind the parts
-                      before it (0 Q, 1 K, 2 V) */
-    bool projects; /* only where the embedding's rows are projected */
+    unsigned part;       /* of a joined matrix: its rows come behind the parts
+                            before it (0 Q, 1 K, 2 V; 0 gate, 1 up) */
+    unsigned traits;     /* TRAIT_*: only where all of these hold */
+    bool halves_swapped; /* its second half of rows goes before its first (a
+                            file that has up before gate) */
 };
 
 /* config.json's words for sizes. */
 struct config_words {
     const char *hidden, *layers, *heads, *inter, *activation;
+    const char *epsilon; /* of the norms */
 };
+
+/* Where norms stand around a block (attention, feed-forward). */
+enum norm_order {
+    NORM_BEHIND, /* x = norm(x + block(x)): BERT */
+    NORM_BEFORE, /* x = x + block(norm(x)); one more behind the last layer */
+    NORM_AROUND, /* x = x + norm(block(norm(x))); likewise */
+};
+
+struct model_spec;
+struct config_source;
+struct error;
 
 /* Which row of the position table a text's first token has. */
 enum position_start {
@@ -81,8 +131,17 @@ struct family {
     size_t embedding_size; /* what a config without "embedding_size" means; 0:
                               tables are as wide as the rest */
     bool always_projects;  /* through a matrix even if the widths are equal */
+    float epsilon;         /* what a config that says none means; 0: 1e-12 */
     bool fixed_epsilon;    /* 1e-12 whatever the config says */
     bool shares_layers;    /* num_hidden_groups of them, used several times */
+    enum norm_order norms;
+    bool rms;            /* norms do not take the mean away ... */
+    bool scale_plus_one; /* ... and their scales are stored less 1 (Gemma) */
+    /* What else config.json says of such models; NULL: nothing. Sets what it
+     * finds in SPEC, whose common sizes are read (spec_parts.h has helpers),
+     * and refuses by name what we do not have. */
+    bool (*read)(const struct config_source *from, struct model_spec *spec,
+                 struct error *err);
 };
 
 /* NULL if there is none. */

@@ -71,28 +71,42 @@ static void count_tables(struct shape *s) {
     s->table_count = plus(times(s->vocab, s->hidden), s->hidden);
 }
 
-/* A family that we compute holds what its table of tensors says. */
+/* Numbers of RULE's tensor in LAYER. */
+static uint64_t count_rule(const struct model_spec *spec,
+                           const struct tensor_rule *rule, size_t layer) {
+    return model_spec_has(spec, rule, layer)
+               ? times(dim_size(spec, rule->rows),
+                       dim_size(spec, rule->columns))
+               : 0;
+}
+
+/* A family that we compute holds what its table of tensors says. Where layers
+ * differ, each counts as the mean of them. */
 static void count_rules(const struct model_spec *spec, struct shape *s) {
+    uint64_t layers = 0;
     for (size_t i = 0; i < spec->family->rules_count; i++) {
         const struct tensor_rule *rule = &spec->family->rules[i];
-        uint64_t *sum = in_layer(rule) ? &s->layer_count : &s->table_count;
-        if (rule_applies(spec, rule))
-            *sum = plus(*sum, times(dim_size(spec, rule->rows),
-                                    dim_size(spec, rule->columns)));
+        for (size_t l = 0; in_layer(rule) && l < spec->layers; l++)
+            layers = plus(layers, count_rule(spec, rule, l));
+        if (!in_layer(rule))
+            s->table_count = plus(s->table_count, count_rule(spec, rule, 0));
     }
+    s->layer_count = layers / spec->layers + (layers % spec->layers != 0);
 }
 
 void shape_of_spec(const struct model_spec *spec, struct shape *shape) {
-    *shape = (struct shape){.hidden = spec->hidden,
-                            .layers = spec->layers,
-                            .heads = spec->heads,
-                            .kv_heads = spec->heads,
-                            .head_dim = spec->head_dim,
-                            .inter = spec->inter,
-                            .vocab = spec->vocab,
-                            .positions = spec->positions,
-                            .embedding = spec->projects ? spec->embedding : 0,
-                            .width = model_spec_head_width(spec)};
+    *shape = (struct shape){
+        .hidden = spec->hidden,
+        .layers = spec->layers,
+        .heads = spec->heads,
+        .kv_heads = spec->kv_heads,
+        .head_dim = spec->head_dim,
+        .inter = spec->inter,
+        .vocab = spec->vocab,
+        .positions = spec->positions,
+        .gated = (spec->traits & TRAIT_GATED) != 0,
+        .embedding = spec->traits & TRAIT_PROJECTS ? spec->embedding : 0,
+        .width = model_spec_head_width(spec)};
     count_rules(spec, shape);
     for (size_t i = 0; i < spec->dense_count; i++)
         shape->table_count = plus(

@@ -1,39 +1,19 @@
 #include "model/spec.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
-#include "base/str.h"
-
-/* No model has a size, or as many layers, above these. */
-enum { SIZE_LIMIT = 1 << 24, LAYERS_LIMIT = 4096 };
+#include "model/spec_parts.h"
 
 /* No family takes fewer: distances up to 128 go to 32 buckets. */
 enum { BUCKETS = 32 };
 
-/* config.json and its place. */
-struct source {
-    const json_t *config;
-    const char *path;
-};
-
-/* A size of 1 ... SIZE_LIMIT; *OUT is what a missing member means, 0: it must
- * be there. */
-static bool read_size(const struct source *from, const char *key, size_t *out,
-                      struct error *err) {
-    if (!json_member_size(from->config, key, from->path, out, err))
-        return false;
-    if (*out < 1 || *out > SIZE_LIMIT)
-        return error_set(err, ERROR_INPUT, "%s: \"%s\" is %s", from->path, key,
-                         *out ? "too large" : "missing or 0");
-    return true;
-}
+/* Tokens of a text where the files set no limit and there is no table. */
+enum { UNLIMITED = 1 << 20 };
 
 /* WORD is the family's own; BERT's does for it where only that is there. */
-static const char *word_used(const struct source *from, const char *word,
+static const char *word_used(const struct config_source *from, const char *word,
                              const char *common) {
     return !json_object_get(from->config, word) &&
                    json_object_get(from->config, common)
@@ -42,11 +22,11 @@ static const char *word_used(const struct source *from, const char *word,
 }
 
 /* Layers that share their weights are held once: LAYERS counts groups. */
-static bool read_groups(const struct source *from, struct model_spec *spec,
-                        struct error *err) {
+static bool read_groups(const struct config_source *from,
+                        struct model_spec *spec, struct error *err) {
     size_t groups = 1, inner = 1;
-    if (!read_size(from, "num_hidden_groups", &groups, err) ||
-        !read_size(from, "inner_group_num", &inner, err))
+    if (!config_size(from, "num_hidden_groups", &groups, err) ||
+        !config_size(from, "inner_group_num", &inner, err))
         return false;
     if (inner != 1)
         return error_set(err, ERROR_UNSUPPORTED,
@@ -61,11 +41,11 @@ static bool read_groups(const struct source *from, struct model_spec *spec,
     return true;
 }
 
-static bool read_layers(const struct source *from, struct model_spec *spec,
-                        struct error *err) {
+static bool read_layers(const struct config_source *from,
+                        struct model_spec *spec, struct error *err) {
     const char *key =
         word_used(from, spec->family->words->layers, "num_hidden_layers");
-    if (!read_size(from, key, &spec->layers, err))
+    if (!config_size(from, key, &spec->layers, err))
         return false;
     if (spec->layers > LAYERS_LIMIT)
         return error_set(err, ERROR_INPUT, "%s: \"%s\" is too large",
@@ -74,28 +54,46 @@ static bool read_layers(const struct source *from, struct model_spec *spec,
     return !spec->family->shares_layers || read_groups(from, spec, err);
 }
 
-static bool read_heads(const struct source *from, struct model_spec *spec,
-                       struct error *err) {
+static bool read_heads(const struct config_source *from,
+                       struct model_spec *spec, struct error *err) {
     const struct config_words *words = spec->family->words;
     const char *hidden = word_used(from, words->hidden, "hidden_size");
     const char *heads = word_used(from, words->heads, "num_attention_heads");
-    if (!read_size(from, hidden, &spec->hidden, err) ||
+    if (!config_size(from, hidden, &spec->hidden, err) ||
         !read_layers(from, spec, err) ||
-        !read_size(from, heads, &spec->heads, err))
+        !config_size(from, heads, &spec->heads, err))
         return false;
-    if (spec->hidden % spec->heads != 0)
-        return error_set(err, ERROR_INPUT,
-                         "%s: %s %zu is not a multiple of %s %zu", from->path,
-                         hidden, spec->hidden, heads, spec->heads);
-    spec->head_dim = spec->hidden / spec->heads;
+    spec->kv_heads = spec->heads;
     return true;
 }
 
+/* Once the family has said what it says of heads. */
+static bool finish_heads(const struct config_source *from,
+                         struct model_spec *spec, struct error *err) {
+    const struct config_words *words = spec->family->words;
+    if (!spec->head_dim && spec->hidden % spec->heads != 0)
+        return error_set(
+            err, ERROR_INPUT, "%s: %s %zu is not a multiple of %s %zu",
+            from->path, word_used(from, words->hidden, "hidden_size"),
+            spec->hidden, word_used(from, words->heads, "num_attention_heads"),
+            spec->heads);
+    if (!spec->head_dim)
+        spec->head_dim = spec->hidden / spec->heads;
+    if (spec->attention_scale == 0)
+        spec->attention_scale = 1.0f / sqrtf((float)spec->head_dim);
+    return spec->heads % spec->kv_heads == 0 ||
+           error_set(err, ERROR_INPUT,
+                     "%s: %zu attention heads cannot share %zu key heads",
+                     from->path, spec->heads, spec->kv_heads);
+}
+
 /* Position ids begin behind padding's own. */
-static bool read_positions(const struct source *from, struct model_spec *spec,
-                           struct error *err) {
+static bool read_positions(const struct config_source *from,
+                           struct model_spec *spec, struct error *err) {
     size_t pad = 1;
-    if (!read_size(from, "max_position_embeddings", &spec->positions, err))
+    if (!family_has(spec->family, DIM_POSITIONS))
+        return true;
+    if (!config_size(from, "max_position_embeddings", &spec->positions, err))
         return false;
     if (spec->family->positions == POSITIONS_FROM_0)
         return true;
@@ -114,24 +112,26 @@ static bool read_positions(const struct source *from, struct model_spec *spec,
 }
 
 /* Tables that not every family has. */
-static bool read_tables(const struct source *from, struct model_spec *spec,
-                        struct error *err) {
+static bool read_tables(const struct config_source *from,
+                        struct model_spec *spec, struct error *err) {
     const struct family *family = spec->family;
     spec->embedding =
         family->embedding_size ? family->embedding_size : spec->hidden;
     if (family->embedding_size &&
-        !read_size(from, "embedding_size", &spec->embedding, err))
+        !config_size(from, "embedding_size", &spec->embedding, err))
         return false;
-    spec->projects = family->always_projects || spec->embedding != spec->hidden;
+    if (family->always_projects || spec->embedding != spec->hidden)
+        spec->traits |= TRAIT_PROJECTS;
     if (family_has(family, DIM_TYPES)) {
         spec->types = 2; /* transformers' default */
-        if (!read_size(from, "type_vocab_size", &spec->types, err))
+        if (!config_size(from, "type_vocab_size", &spec->types, err))
             return false;
     }
     if (!family_has(family, DIM_BUCKETS))
         return true;
     spec->buckets = BUCKETS;
-    if (!read_size(from, "relative_attention_num_buckets", &spec->buckets, err))
+    if (!config_size(from, "relative_attention_num_buckets", &spec->buckets,
+                     err))
         return false;
     return spec->buckets >= BUCKETS ||
            error_set(err, ERROR_UNSUPPORTED,
@@ -140,19 +140,29 @@ static bool read_tables(const struct source *from, struct model_spec *spec,
                      from->path, spec->buckets, BUCKETS);
 }
 
-static bool read_sizes(const struct source *from, struct model_spec *spec,
-                       struct error *err) {
+static void set_defaults(struct model_spec *spec) {
+    spec->embedding_scale = 1;
+    spec->distance_reach = DISTANCE_REACH;
+    for (int i = 0; i < 2; i++)
+        spec->reach[i] = (struct reach){SIZE_MAX, SIZE_MAX};
+}
+
+static bool read_sizes(const struct config_source *from,
+                       struct model_spec *spec, struct error *err) {
+    const struct family *family = spec->family;
+    set_defaults(spec);
     return read_heads(from, spec, err) &&
-           read_size(
-               from,
-               word_used(from, spec->family->words->inter, "intermediate_size"),
+           config_size(
+               from, word_used(from, family->words->inter, "intermediate_size"),
                &spec->inter, err) &&
-           read_size(from, "vocab_size", &spec->vocab, err) &&
-           read_positions(from, spec, err) && read_tables(from, spec, err);
+           config_size(from, "vocab_size", &spec->vocab, err) &&
+           read_positions(from, spec, err) && read_tables(from, spec, err) &&
+           (!family->read || family->read(from, spec, err)) &&
+           finish_heads(from, spec, err);
 }
 
 /* The last word of a dotted class name, or transformers' name of it. */
-static bool activation_named(const char *name, enum activation *activation) {
+bool activation_named(const char *name, enum activation *activation) {
     static const struct {
         const char *name;
         enum activation activation;
@@ -184,53 +194,29 @@ static bool activation_named(const char *name, enum activation *activation) {
     return false;
 }
 
-static bool read_epsilon(const struct source *from, struct model_spec *spec,
-                         struct error *err) {
-    double epsilon = 1e-12; /* transformers' default */
-    if (!spec->family->fixed_epsilon &&
-        !json_member_real(from->config, "layer_norm_eps", from->path, &epsilon,
-                          err))
+static bool read_epsilon(const struct config_source *from,
+                         struct model_spec *spec, struct error *err) {
+    const struct family *family = spec->family;
+    const char *key = family->words->epsilon;
+    double epsilon = family->epsilon > 0 ? (double)family->epsilon : 1e-12;
+    if (!family->fixed_epsilon && !config_real(from, key, &epsilon, err))
         return false;
     if (!(epsilon >= 0 && epsilon < 1))
-        return error_set(err, ERROR_INPUT, "%s: \"layer_norm_eps\" is %g",
-                         from->path, epsilon);
+        return error_set(err, ERROR_INPUT, "%s: \"%s\" is %g", from->path, key,
+                         epsilon);
     spec->norm_epsilon = (float)epsilon;
     return true;
 }
 
-static bool read_activation(const struct source *from, struct model_spec *spec,
-                            struct error *err) {
+static bool read_activation(const struct config_source *from,
+                            struct model_spec *spec, struct error *err) {
     const char *key = spec->family->words->activation;
     const char *act = spec->family->activation;
-    if (!json_member_string(from->config, key, from->path, &act, err))
+    if (key && !config_word(from, key, &act, err))
         return false;
     return activation_named(act, &spec->activation) ||
            error_set(err, ERROR_UNSUPPORTED, "%s: %s \"%s\" is not supported",
                      from->path, key, act);
-}
-
-static bool read_options(const struct source *from, struct model_spec *spec,
-                         struct error *err) {
-    const char *path = from->path, *positions = "absolute";
-    bool decoder = false, cross = false;
-    if (!read_epsilon(from, spec, err) || !read_activation(from, spec, err) ||
-        !json_member_string(from->config, "position_embedding_type", path,
-                            &positions, err) ||
-        !json_member_bool(from->config, "is_decoder", path, &decoder, err) ||
-        !json_member_bool(from->config, "add_cross_attention", path, &cross,
-                          err))
-        return false;
-    if (strcmp(positions, "absolute") != 0)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: position_embedding_type \"%s\" is not supported; "
-                         "only \"absolute\" is",
-                         path, positions);
-    if (decoder || cross)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: is_decoder and add_cross_attention are not "
-                         "supported",
-                         path);
-    return true;
 }
 
 static void list_families(char *text, size_t capacity) {
@@ -240,10 +226,10 @@ static void list_families(char *text, size_t capacity) {
                  i ? ", " : "", family_at(i)->model_type);
 }
 
-static bool read_family(const struct source *from, struct model_spec *spec,
-                        struct error *err) {
+static bool read_family(const struct config_source *from,
+                        struct model_spec *spec, struct error *err) {
     const char *type = NULL;
-    if (!json_member_string(from->config, "model_type", from->path, &type, err))
+    if (!config_word(from, "model_type", &type, err))
         return false;
     if (!type)
         return error_set(err, ERROR_INPUT, "%s: \"model_type\" is missing",
@@ -251,7 +237,7 @@ static bool read_family(const struct source *from, struct model_spec *spec,
     spec->family = family_find(type);
     if (spec->family)
         return true;
-    char known[256];
+    char known[512];
     list_families(known, sizeof known);
     return error_set(err, ERROR_UNSUPPORTED,
                      "%s: architecture \"%s\" is not supported in this "
@@ -316,21 +302,46 @@ static bool read_head(const struct model_files *files, struct model_spec *spec,
 
 bool model_spec_read_sizes(const json_t *config, const char *path,
                            struct model_spec *spec, struct error *err) {
-    struct source from = {config, path};
+    struct config_source from = {config, path};
     *spec = (struct model_spec){0};
     return read_family(&from, spec, err) && read_sizes(&from, spec, err);
 }
 
-bool model_spec_read(const struct model_files *files, struct model_spec *spec,
-                     struct error *err) {
-    struct source from = {files->config, files->config_path};
-    if (!model_spec_read_sizes(from.config, from.path, spec, err) ||
-        !read_options(&from, spec, err) || !read_head(files, spec, err))
+/* Tables of positions have an end; otherwise the files say how far. */
+static bool read_limit(const struct config_source *from,
+                       const struct model_files *files, struct model_spec *spec,
+                       struct error *err) {
+    spec->max_length = UNLIMITED;
+    if (spec->positions)
+        spec->max_length = spec->positions - spec->position_first;
+    else if (!config_size(from, "max_position_embeddings", &spec->max_length,
+                          err))
         return false;
-    spec->max_length = spec->positions - spec->position_first;
     if (files->max_length && files->max_length < spec->max_length)
         spec->max_length = files->max_length;
     return true;
+}
+
+bool model_spec_read(const struct model_files *files, struct model_spec *spec,
+                     struct error *err) {
+    struct config_source from = {files->config, files->config_path};
+    if (!model_spec_read_sizes(from.config, from.path, spec, err))
+        return false;
+    spec->can = HEAD_DENSE;
+    return read_epsilon(&from, spec, err) &&
+           read_activation(&from, spec, err) && read_head(files, spec, err) &&
+           read_limit(&from, files, spec, err);
+}
+
+static unsigned layer_traits(const struct model_spec *spec, size_t layer) {
+    return spec->traits | (layer ? TRAIT_LAYER_NORM : 0) |
+           (layer_set_has(&spec->experts_at, layer) ? TRAIT_LAYER_EXPERTS
+                                                    : TRAIT_LAYER_DENSE);
+}
+
+bool model_spec_has(const struct model_spec *spec,
+                    const struct tensor_rule *rule, size_t layer) {
+    return (rule->traits & ~layer_traits(spec, layer)) == 0;
 }
 
 /* As upstream divides, in double. */

@@ -26,29 +26,87 @@ struct dense_spec {
     enum activation activation;
 };
 
+/* Rotary positions: pair p of row i is turned by i * inverse[p]. What the
+ * config's theta and scaling make of that is in INVERSE and FACTOR already
+ * (computed as transformers' ROPE_INIT_FUNCTIONS do, in float). */
+enum { ROTARY_PAIRS = 128 };
+struct rotary_spec {
+    size_t dims; /* even, <= head_dim; 0: none */
+    bool interleaved;
+    float factor;                /* on cosine and sine; 1 for most */
+    float inverse[ROTARY_PAIRS]; /* [dims / 2] */
+};
+
+/* What a query sees: device.h's struct attention. */
+struct reach {
+    size_t behind, ahead;
+};
+
+/* Where the relative biases of T5 and MPNet end unless a config says more. */
+enum { DISTANCE_REACH = 128 };
+
+enum { LAYERS_LIMIT = 512 }; /* no model has more */
+struct layer_set {
+    uint64_t bits[LAYERS_LIMIT / 64];
+};
+
+static inline bool layer_set_has(const struct layer_set *set, size_t layer) {
+    return set->bits[layer / 64] >> layer % 64 & 1;
+}
+
+static inline void layer_set_add(struct layer_set *set, size_t layer) {
+    set->bits[layer / 64] |= (uint64_t)1 << layer % 64;
+}
+
+/* What one forward pass can give of a text. */
+enum head {
+    HEAD_DENSE = 1,
+    HEAD_SPARSE = 2, /* lexical weights, or SPLADE */
+    HEAD_MULTI = 4,  /* a vector a token */
+    HEAD_SCORE = 8,  /* of a pair of texts */
+};
+
 struct model_spec {
     const struct family *family;
-    size_t hidden, layers, heads, head_dim, inter;
+    size_t hidden, layers, heads, kv_heads, head_dim, inter;
     size_t depth; /* times that a text goes through a layer: layers, or more
                      where layers are shared */
     size_t vocab, positions, types, buckets; /* 0: the family has none */
     size_t embedding;                        /* width of the tables */
-    bool projects;         /* from that to hidden, by a matrix */
+    unsigned traits;       /* enum trait: what of its family's it has */
     size_t position_first; /* of a text's first token */
     bool pad_has_no_position;
     uint32_t pad;
     float norm_epsilon;
     enum activation activation;
 
+    /* what only some families have; see family.h and device.h */
+    float embedding_scale;        /* 1 for most */
+    float attention_scale;        /* 1 / sqrt(head_dim) for most */
+    struct reach reach[2];        /* of global layers, of local ones */
+    struct rotary_spec rotary[2]; /* likewise */
+    struct layer_set local;       /* layers that are */
+    struct layer_set experts_at;  /* layers that have experts */
+    size_t experts, experts_chosen;
+    bool alibi;
+    bool qk_norm_whole;      /* over all heads' numbers, not head by head */
+    size_t distance_reach;   /* relative biases: farther counts as that far */
+    size_t relative_reach;   /* DeBERTa: likewise */
+    size_t relative_rows;    /* of its table; 0: none */
+    size_t relative_buckets; /* 0: a row for each distance */
+
     size_t max_length; /* tokens a text may have, special ones included */
 
+    unsigned can; /* HEAD_*: what the model's files have */
     enum pooling pooling[POOLING_MODES_MAX]; /* concatenated in this order */
     size_t pooling_count;
     bool pooling_include_prompt;
     struct dense_spec dense[DENSE_MAX];
     size_t dense_count;
     bool normalize;
-    size_t width; /* of the vector that comes out */
+    size_t width;       /* of the vector that comes out */
+    size_t multi_width; /* of a token's vector; 0: none */
+    size_t labels;      /* of a classifier; 0: none */
 };
 
 /* False and ERROR_UNSUPPORTED (an architecture, an option of it: by name),
@@ -60,6 +118,16 @@ bool model_spec_read(const struct model_files *files, struct model_spec *spec,
  * not be one that we can compute otherwise. */
 bool model_spec_read_sizes(const json_t *config, const char *path,
                            struct model_spec *spec, struct error *err);
+
+/* Does RULE's tensor belong to such a model, in LAYER (any, for those that are
+ * in no layer)? */
+bool model_spec_has(const struct model_spec *spec,
+                    const struct tensor_rule *rule, size_t layer);
+
+/* Numbers of a token's queries, keys and values. */
+static inline size_t model_spec_qkv(const struct model_spec *spec) {
+    return (spec->heads + 2 * spec->kv_heads) * spec->head_dim;
+}
 
 /* The layer that a text goes through at STEP < depth. */
 size_t model_spec_layer(const struct model_spec *spec, size_t step);

@@ -2,8 +2,6 @@
 
 #include "model/weights.h"
 
-#include <string.h>
-
 #include "base/file.h"
 #include "model/shape.h"
 #include "model/weights_parts.h"
@@ -200,7 +198,6 @@ static bool make_blocks(struct loader *loader,
         err);
     if (!weights->block)
         return false;
-    memset(weights->host, 0, weights->layers_count * sizeof *weights->layers);
     struct layout device = {.base = weights->block};
     struct layout host = {.base = weights->host};
     place_weights(loader, &device, &host);
@@ -210,6 +207,8 @@ static bool make_blocks(struct loader *loader,
 static void finish_embedding(struct weights *weights,
                              const struct model_spec *spec) {
     weights->embedding.width = spec->embedding;
+    weights->embedding.scale = spec->embedding_scale;
+    weights->embedding.types = types_used(spec);
     weights->embedding.vocab = spec->vocab;
     weights->embedding.positions = spec->positions;
     weights->embedding.position_first = spec->position_first;

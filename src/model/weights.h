@@ -35,26 +35,28 @@
 struct model_spec;
 struct shape;
 
+/* A norm of width 0, or a matrix without rows, is not there. */
 struct layer_weights {
-    struct linear qkv; /* [3 * hidden, hidden]: Q, K, V one behind the other */
-    struct linear attention_out; /* [hidden, hidden] */
-    struct norm attention_norm;
-    struct linear up;   /* [inter, hidden] */
+    struct norm before_attention;
+    struct linear qkv; /* [(heads + 2 * kv_heads) * head_dim, hidden]: Q, K, V
+                          one behind the other */
+    struct norm query_norm, key_norm; /* of a head, or of all of them */
+    struct linear attention_out;      /* [hidden, heads * head_dim] */
+    struct norm behind_attention;
+    struct norm before_feed;
+    struct linear up;   /* [inter, hidden]; gate and up, where there is one */
     struct linear down; /* [hidden, inter] */
-    struct norm output_norm;
+    struct experts experts; /* in the place of up and down */
+    struct norm behind_feed;
 };
 
 /* One of the two places on the device that streamed layers pass through. */
 struct weights_slot {
-    struct layer_weights layer; /* pieces of DATA */
-    void *data;                 /* (device) [layer_bytes] */
-    size_t holds;               /* the layer that is there; SIZE_MAX: none */
+    struct layer_weights *layers; /* [layers_count]: where the layers that
+                                     stream lie in DATA, while there */
+    void *data;                   /* (device) [layer_bytes] */
+    size_t holds;                 /* the layer that is there; SIZE_MAX: none */
 };
-
-/* What is added to the score of a key that lies D rows behind the query, in
- * each head, for D from -DISTANCE_REACH to DISTANCE_REACH; what is farther
- * counts as that far. MPNet's buckets end there. */
-enum { DISTANCE_REACH = 128, DISTANCES = 2 * DISTANCE_REACH + 1 };
 
 struct weights {
     struct memory *memory; /* borrowed: host memory */
@@ -62,7 +64,15 @@ struct weights {
     struct embedding embedding;
     struct norm embedding_norm;
     struct linear projection; /* [hidden, embedding], where the spec projects */
-    const float *distances;   /* [heads, DISTANCES], or NULL */
+    const float *distances;   /* [heads, 2 * spec->distance_reach + 1]: what is
+                                 added to the score of a key that lies so many
+                                 rows behind the query; or NULL */
+    const float *slopes;      /* [heads] of ALiBi, or NULL */
+    struct rotary rotary[2];  /* of global layers, of local ones */
+    const float *relative;    /* [relative_rows, hidden], normed; or NULL */
+    const uint32_t *relative_row; /* [2 * relative_reach + 1] */
+    struct norm relative_norm;    /* has been applied to it */
+    struct norm final_norm;       /* behind the last layer */
     struct layer_weights *layers; /* [layers_count]; those that stream point
                                      into host memory: ask weights_layer */
     size_t layers_count;

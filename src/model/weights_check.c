@@ -110,7 +110,7 @@ static bool report_problems(const struct loader *loader, struct error *err) {
 static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
                        size_t layer, struct error *err) {
     const struct model_spec *spec = loader->spec;
-    if (!rule_applies(spec, rule))
+    if (!model_spec_has(spec, rule, layer))
         return true;
     const struct tensor *tensor = find_rule(loader, rule, layer);
     if (!tensor) {

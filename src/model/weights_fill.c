@@ -6,20 +6,85 @@
 
 enum { STAGE_FLOATS = 64 * 1024 };
 
-/* Pack a [rows, in] tensor behind row BEGIN of LINEAR. */
-static void fill_matrix(const struct loader *loader, const struct tensors *st,
+/* Pack COUNT rows of a [rows, in] tensor, from FIRST on, behind row BEGIN of
+ * LINEAR. */
+static void fill_rows(const struct loader *loader, const struct tensor *tensor,
+                      size_t first, size_t count, const struct linear *linear,
+                      size_t begin) {
+    size_t in = tensor->shape[1];
+    size_t step = loader->stage_floats / in;
+    for (size_t row = 0; row < count; row += step) {
+        size_t some = count - row < step ? count - row : step;
+        tensor_read_f32(tensor, (first + row) * in, some * in, loader->stage);
+        device_linear_pack(loader->weights->device, loader->stage, in,
+                           linear->out, begin + row, some,
+                           (void *)linear->weights);
+    }
+}
+
+static void fill_matrix(const struct loader *loader,
+                        const struct tensor_rule *rule,
                         const struct tensor *tensor,
                         const struct linear *linear, size_t begin) {
-    size_t rows = tensor->shape[0], in = tensor->shape[1];
-    size_t step = loader->stage_floats / in;
-    struct device *device = loader->weights->device;
-    for (size_t row = 0; row < rows; row += step) {
-        size_t count = rows - row < step ? rows - row : step;
-        tensor_read_f32(tensor, row * in, count * in, loader->stage);
-        device_linear_pack(device, loader->stage, in, linear->out, begin + row,
-                           count, (void *)linear->weights);
+    size_t rows = tensor->shape[0], half = rows / 2;
+    if (rule->halves_swapped) {
+        fill_rows(loader, tensor, half, rows - half, linear, begin);
+        fill_rows(loader, tensor, 0, half, linear, begin + rows - half);
+    } else {
+        fill_rows(loader, tensor, 0, rows, linear, begin);
     }
-    tensors_forget(st, tensor);
+    tensors_forget(loader->st, tensor);
+}
+
+static void fill_bias(const struct loader *loader,
+                      const struct tensor_rule *rule,
+                      const struct tensor *tensor, float *bias) {
+    size_t half = rule->halves_swapped ? tensor->elements / 2 : 0;
+    (void)loader;
+    tensor_read_f32(tensor, half, tensor->elements - half, bias);
+    tensor_read_f32(tensor, 0, half, bias + tensor->elements - half);
+}
+
+/* Rows [first, first + count) of a [in, out] matrix that begins at row BEGIN of
+ * TENSOR, as columns: [out rows, in]. */
+static void fill_turned(const struct loader *loader,
+                        const struct tensor *tensor, size_t begin,
+                        const struct linear *linear) {
+    size_t in = linear->in, out = linear->out;
+    size_t step = loader->stage_floats / 2 / in;
+    float *line = loader->stage + loader->stage_floats / 2;
+    for (size_t row = 0; row < out; row += step) {
+        size_t some = out - row < step ? out - row : step;
+        for (size_t i = 0; i < in; i++) {
+            tensor_read_f32(tensor, (begin + i) * out + row, some, line);
+            for (size_t r = 0; r < some; r++)
+                loader->stage[r * in + i] = line[r];
+        }
+        device_linear_pack(loader->weights->device, loader->stage, in, out, row,
+                           some, (void *)linear->weights);
+    }
+}
+
+static void fill_experts(const struct loader *loader,
+                         const struct tensor_rule *rule,
+                         const struct tensor *tensor,
+                         const struct linear *linears) {
+    size_t experts = loader->spec->experts, rows = tensor->shape[0] / experts;
+    for (size_t e = 0; e < experts; e++)
+        if (rule->use == USE_EXPERTS_TURNED)
+            fill_turned(loader, tensor, e * rows, &linears[e]);
+        else
+            fill_rows(loader, tensor, e * rows, rows, &linears[e], 0);
+    tensors_forget(loader->st, tensor);
+}
+
+/* Gemma stores its norms' scales less 1. */
+static void fill_scale(const struct loader *loader, const struct tensor *tensor,
+                       float *scale) {
+    tensor_read_f32(tensor, 0, tensor->elements, scale);
+    for (size_t i = 0;
+         loader->spec->family->scale_plus_one && i < tensor->elements; i++)
+        scale[i] += 1;
 }
 
 /* 32 buckets, half of them for keys behind the query: distances below 8 have
@@ -35,70 +100,84 @@ static size_t bucket_of(long behind) {
 
 static void fill_distances(const struct loader *loader,
                            const struct tensor *tensor, float *distances) {
-    size_t heads = loader->spec->heads;
-    for (size_t i = 0; i < DISTANCES; i++) {
-        size_t bucket = bucket_of((long)i - DISTANCE_REACH);
+    size_t heads = loader->spec->heads, reach = loader->spec->distance_reach;
+    size_t count = 2 * reach + 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t bucket = bucket_of((long)i - (long)reach);
         tensor_read_f32(tensor, bucket * heads, heads, loader->stage);
         for (size_t h = 0; h < heads; h++)
-            distances[h * DISTANCES + i] = loader->stage[h];
+            distances[h * count + i] = loader->stage[h];
     }
 }
 
-static void fill_rule(const struct loader *loader,
-                      const struct tensor_rule *rule,
-                      const struct tensor *tensor, void *base) {
+/* A table, or a vector that stands for itself. */
+static void fill_table(const struct loader *loader,
+                       const struct tensor_rule *rule,
+                       const struct tensor *tensor, void *target) {
     const struct model_spec *spec = loader->spec;
+    float *const *table = target;
+    if (rule->use == USE_TABLE && stays_mapped(tensor)) {
+        memcpy(target, &tensor->data, sizeof tensor->data);
+        return;
+    }
+    if (rule->use == USE_DISTANCES) {
+        fill_distances(loader, tensor, *table);
+        return;
+    }
+    size_t count = rule->use == USE_TYPES
+                       ? types_used(spec) * dim_size(spec, rule->columns)
+                       : tensor->elements;
+    tensor_read_f32(tensor, 0, count, *table);
+    tensors_forget(loader->st, tensor);
+}
+
+static void fill_rule(const struct loader *loader,
+                      const struct tensor_rule *rule, size_t layer,
+                      void *base) {
+    const struct model_spec *spec = loader->spec;
+    const struct tensor *tensor = find_rule(loader, rule, layer);
     void *target = (char *)base + rule->target;
     const struct linear *linear = target;
     const struct norm *norm = target;
-    const float *const *table = target;
-    size_t columns = dim_size(spec, rule->columns);
-    if (!rule_applies(spec, rule))
+    if (!model_spec_has(spec, rule, layer))
         return;
     switch (rule->use) {
     case USE_MATRIX:
-        fill_matrix(loader, loader->st, tensor, linear, part_begin(spec, rule));
+        fill_matrix(loader, rule, tensor, linear,
+                    part_begin(spec, rule, layer));
         return;
     case USE_BIAS:
-        tensor_read_f32(tensor, 0, tensor->elements,
-                        (float *)linear->bias + part_begin(spec, rule));
+        fill_bias(loader, rule, tensor,
+                  (float *)linear->bias + part_begin(spec, rule, layer));
         return;
     case USE_NORM_SCALE:
-        tensor_read_f32(tensor, 0, tensor->elements, (float *)norm->scale);
+        fill_scale(loader, tensor, (float *)norm->scale);
         return;
     case USE_NORM_SHIFT:
         tensor_read_f32(tensor, 0, tensor->elements, (float *)norm->shift);
         return;
-    case USE_DISTANCES:
-        fill_distances(loader, tensor, (float *)*table);
+    case USE_EXPERTS:
+    case USE_EXPERTS_TURNED:
+        fill_experts(loader, rule, tensor, *(struct linear *const *)target);
         return;
-    case USE_FIRST_ROW:
-        tensor_read_f32(tensor, 0, columns, (float *)*table);
-        return;
-    case USE_TABLE:
-        break;
-    }
-    if (stays_mapped(tensor)) {
-        memcpy(target, &tensor->data, sizeof tensor->data);
+    default:
+        fill_table(loader, rule, tensor, target);
         return;
     }
-    tensor_read_f32(tensor, 0, tensor->elements, (float *)*table);
-    tensors_forget(loader->st, tensor);
 }
 
 /* Layers one after the other: the file is read in one direction. */
 static void fill_encoder(const struct loader *loader) {
     const struct family *family = loader->spec->family;
+    struct weights *weights = loader->weights;
     for (size_t i = 0; i < family->rules_count; i++)
         if (!in_layer(&family->rules[i]))
-            fill_rule(loader, &family->rules[i],
-                      find_rule(loader, &family->rules[i], 0), loader->weights);
+            fill_rule(loader, &family->rules[i], 0, weights);
     for (size_t layer = 0; layer < loader->spec->layers; layer++)
         for (size_t i = 0; i < family->rules_count; i++)
             if (in_layer(&family->rules[i]))
-                fill_rule(loader, &family->rules[i],
-                          find_rule(loader, &family->rules[i], layer),
-                          &loader->weights->layers[layer]);
+                fill_rule(loader, &family->rules[i], layer,
+                          &weights->layers[layer]);
 }
 
 static bool fill_dense(const struct loader *loader, size_t i,
@@ -109,7 +188,7 @@ static bool fill_dense(const struct loader *loader, size_t i,
     if (!st)
         return false;
     const struct linear *linear = &loader->weights->dense[i];
-    fill_matrix(loader, st, weight, linear, 0);
+    fill_rows(loader, weight, 0, weight->shape[0], linear, 0);
     if (bias)
         tensor_read_f32(bias, 0, bias->elements, (float *)linear->bias);
     tensors_close(st);
@@ -122,7 +201,9 @@ size_t stage_floats(const struct model_spec *spec) {
         widest = spec->embedding;
     if (model_spec_head_width(spec) > widest)
         widest = model_spec_head_width(spec);
-    return widest > STAGE_FLOATS ? widest : STAGE_FLOATS;
+    if (spec->heads * spec->head_dim > widest)
+        widest = spec->heads * spec->head_dim;
+    return 2 * widest > STAGE_FLOATS ? 2 * widest : STAGE_FLOATS;
 }
 
 bool fill_weights(struct loader *loader, struct error *err) {
@@ -132,6 +213,7 @@ bool fill_weights(struct loader *loader, struct error *err) {
     if (!loader->stage)
         return false;
     fill_encoder(loader);
+    fill_made(loader->spec, loader->weights);
     for (size_t i = 0; i < loader->spec->dense_count; i++)
         if (!fill_dense(loader, i, err))
             return false;

@@ -49,12 +49,10 @@ struct tensors *open_dense(const struct loader *loader, size_t i,
 
 size_t dim_size(const struct model_spec *spec, enum dim dim);
 bool in_layer(const struct tensor_rule *rule);
-/* Does a model of these sizes have RULE's tensor? */
-bool rule_applies(const struct model_spec *spec,
-                  const struct tensor_rule *rule);
-/* The row of the joined matrix where RULE's part begins. */
-size_t part_begin(const struct model_spec *spec,
-                  const struct tensor_rule *rule);
+size_t types_used(const struct model_spec *spec); /* rows of their table */
+/* The row of the joined matrix where RULE's part begins, in LAYER. */
+size_t part_begin(const struct model_spec *spec, const struct tensor_rule *rule,
+                  size_t layer);
 /* A table can stay in the file if its floats can be read where they are. */
 bool stays_mapped(const struct tensor *tensor);
 
@@ -67,6 +65,12 @@ void place_weights(const struct loader *loader, struct layout *on_device,
 
 size_t stage_floats(const struct model_spec *spec);
 bool fill_weights(struct loader *loader, struct error *err);
+
+/* ---- weights_made.c ----------------------------------------------------- */
+
+/* Fill the tables that no file has: rotary positions, ALiBi's slopes, rows of
+ * relative positions; norm DeBERTa's table. */
+void fill_made(const struct model_spec *spec, struct weights *weights);
 
 /* ---- weights_stream.c --------------------------------------------------- */
 

@@ -68,7 +68,7 @@ const struct layer_weights *weights_layer(struct weights *weights, size_t i,
         next = weights->resident;
     if (!fetch(weights, next, slot, err))
         return NULL;
-    return slot ? &slot->layer : &weights->layers[i];
+    return slot ? &slot->layers[i] : &weights->layers[i];
 }
 
 void stream_stop(struct weights *weights) {

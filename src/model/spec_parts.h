@@ -1,0 +1,70 @@
+/* spec_parts.h - between the files that read config.json: what all families
+ * share (spec.c), rotary positions (spec_rope.c), and each family's own
+ * (spec_*.c).
+ */
+
+#ifndef MODEL_SPEC_PARTS_H
+#define MODEL_SPEC_PARTS_H
+
+#include "base/json.h"
+#include "model/spec.h"
+
+/* No model has a size above this. */
+enum { SIZE_LIMIT = 1 << 24 };
+
+/* config.json, or an object inside it, and its path for messages. */
+struct config_source {
+    const json_t *config;
+    const char *path;
+};
+
+/* A size of 1 ... SIZE_LIMIT; *OUT is what a missing (or null) member means,
+ * 0: it must be there. */
+bool config_size(const struct config_source *from, const char *key, size_t *out,
+                 struct error *err);
+/* What a missing member means is in *OUT. */
+bool config_flag(const struct config_source *from, const char *key, bool *out,
+                 struct error *err);
+bool config_real(const struct config_source *from, const char *key, double *out,
+                 struct error *err);
+/* *OUT is borrowed from the config; NULL and "" mean what the caller says. */
+bool config_word(const struct config_source *from, const char *key,
+                 const char **out, struct error *err);
+/* ERROR_UNSUPPORTED that names the key unless it is missing, null, or WANTED
+ * (a word, "true", "false" or a number as %.9g). */
+bool config_only(const struct config_source *from, const char *key,
+                 const char *wanted, struct error *err);
+/* TRAIT is set or not, as the flag KEY says; *missing means FALLBACK. */
+bool config_trait(const struct config_source *from, const char *key,
+                  bool fallback, enum trait trait, struct model_spec *spec,
+                  struct error *err);
+
+/* transformers' or torch's name. */
+bool activation_named(const char *name, enum activation *activation);
+
+/* num_key_value_heads and head_dim, where they are not heads and hidden /
+ * heads. */
+bool config_heads(const struct config_source *from, struct model_spec *spec,
+                  struct error *err);
+/* "layer_types" (full_attention, sliding_attention), if it is there: SPEC's
+ * local layers. *FOUND says whether. */
+bool config_layer_types(const struct config_source *from,
+                        struct model_spec *spec, bool *found,
+                        struct error *err);
+
+/* ---- spec_rope.c -------------------------------------------------------- */
+
+/* The rotary positions that "rope_parameters" (KIND NULL, or a member of it:
+ * "full_attention") or the older "rope_theta" and "rope_scaling" ask for: DIMS
+ * numbers of each head, THETA where the config says none. Types default,
+ * linear, llama3, yarn; others are refused by name. */
+bool config_rotary(const struct config_source *from, const char *kind,
+                   size_t dims, double theta, struct rotary_spec *rotary,
+                   struct error *err);
+
+/* ---- the families' own -------------------------------------------------- */
+
+bool read_bert(const struct config_source *from, struct model_spec *spec,
+               struct error *err);
+
+#endif

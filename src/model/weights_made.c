@@ -1,0 +1,82 @@
+/* weights_made.c - tables that are computed when a model is loaded. */
+
+#include <math.h>
+
+#include "model/weights_parts.h"
+
+/* Angles in float, as upstream has them: far positions would differ otherwise.
+ */
+static void fill_rotary(const struct rotary_spec *spec,
+                        const struct rotary *rotary) {
+    size_t pairs = rotary->dims / 2;
+    float *cosine = (float *)rotary->cosine, *sine = (float *)rotary->sine;
+    for (size_t i = 0; i < rotary->positions; i++)
+        for (size_t p = 0; p < pairs; p++) {
+            float angle = (float)i * spec->inverse[p];
+            cosine[i * pairs + p] = (float)cos((double)angle) * spec->factor;
+            sine[i * pairs + p] = (float)sin((double)angle) * spec->factor;
+        }
+}
+
+/* Press, Smith and Lewis (2022): 2^(-8 / n), its square ... for a power of 2;
+ * for other numbers every other one of twice as many follows. */
+static void fill_slopes(size_t heads, float *slopes) {
+    size_t power = 1;
+    while (power * 2 <= heads)
+        power *= 2;
+    for (size_t h = 0; h < heads; h++) {
+        double exponent =
+            h < power ? (double)(h + 1) * 8 / (double)power
+                      : (double)(2 * (h - power) + 1) * 4 / (double)power;
+        slopes[h] = (float)pow(2, -exponent);
+    }
+}
+
+/* DeBERTa v2's buckets: half of them for distances of one each, the others by
+ * the logarithm up to the reach (transformers' make_log_bucket_position). */
+static uint32_t relative_row(const struct model_spec *spec, long distance) {
+    long buckets = (long)spec->relative_buckets, half = buckets / 2;
+    long span = (long)spec->relative_rows / 2, bucket = distance;
+    long far = distance < 0 ? -distance : distance;
+    if (buckets && far > half) {
+        double top = log(((double)spec->relative_reach - 1) / (double)half);
+        double step = log((double)far / (double)half) / top;
+        bucket = (long)ceil(step * (double)(half - 1)) + half;
+        bucket = distance < 0 ? -bucket : bucket;
+    }
+    bucket += span;
+    return (uint32_t)(bucket < 0           ? 0
+                      : bucket >= 2 * span ? 2 * span - 1
+                                           : bucket);
+}
+
+static void fill_relative_rows(const struct model_spec *spec, uint32_t *row) {
+    long reach = (long)spec->relative_reach;
+    for (long d = -reach; d <= reach; d++)
+        row[d + reach] = relative_row(spec, d);
+}
+
+static void norm_row(const struct norm *norm, float *x) {
+    double mean = 0, variance = 0;
+    for (size_t i = 0; i < norm->width; i++)
+        mean += (double)x[i] / (double)norm->width;
+    for (size_t i = 0; i < norm->width; i++)
+        variance += (x[i] - mean) * (x[i] - mean) / (double)norm->width;
+    double scale = 1 / sqrt(variance + (double)norm->epsilon);
+    for (size_t i = 0; i < norm->width; i++)
+        x[i] = (float)((x[i] - mean) * scale * (double)norm->scale[i] +
+                       (norm->shift ? (double)norm->shift[i] : 0));
+}
+
+void fill_made(const struct model_spec *spec, struct weights *weights) {
+    for (int i = 0; i < 2; i++)
+        if (weights->rotary[i].dims)
+            fill_rotary(&spec->rotary[i], &weights->rotary[i]);
+    if (weights->slopes)
+        fill_slopes(spec->heads, (float *)weights->slopes);
+    if (weights->relative_row)
+        fill_relative_rows(spec, (uint32_t *)weights->relative_row);
+    const struct norm *norm = &weights->relative_norm;
+    for (size_t i = 0; norm->width && i < spec->relative_rows; i++)
+        norm_row(norm, (float *)weights->relative + i * norm->width);
+}

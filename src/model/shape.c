@@ -9,7 +9,6 @@
 enum {
     CONFIG_BYTES_MAX = 1 << 20,
     SIZE_LIMIT = 1 << 24, /* no model has a size above these */
-    LAYERS_LIMIT = 4096,
 };
 
 /* Architectures that we know by their numbers only, and what config.json does

@@ -207,10 +207,11 @@ static bool encode(struct resident *resident, struct batch *batch,
                                .starts = batch->starts,
                                .texts = batch->texts,
                                .prompt_tokens = batch->job->prompt_tokens};
+    struct encoder_output out = {.dense = batch->vectors};
     int64_t begin = clock_now_ns();
     bool fine =
         engine_check_ids(resident->member, batch->ids, batch->tokens, err) &&
-        encoder_encode(resident->encoder, &in, batch->vectors, err);
+        encoder_encode(resident->encoder, &in, &out, err);
     batch->ms += (double)(clock_now_ns() - begin) / 1e6;
     return fine;
 }

@@ -206,7 +206,8 @@ bool engine_encode(struct engine *engine, const uint32_t *ids,
                                   .starts = starts,
                                   .texts = texts,
                                   .prompt_tokens = engine->prompt_tokens};
-    return encoder_encode(engine->resident->encoder, &batch, vectors, err);
+    struct encoder_output out = {.dense = vectors};
+    return encoder_encode(engine->resident->encoder, &batch, &out, err);
 }
 
 bool vector_is_sound(const struct member *member, const float *vector,

@@ -72,12 +72,19 @@ static void let_go(struct ready *e) {
     weights_free(e->weights);
 }
 
+static bool encode_into(struct encoder *encoder,
+                        const struct encoder_batch *batch, float *vectors,
+                        struct error *err) {
+    struct encoder_output out = {.dense = vectors};
+    return encoder_encode(encoder, batch, &out, err);
+}
+
 static float *encode(struct ready *e, const struct encoder_batch *batch) {
     struct error err = {0};
     size_t count = batch->texts * e->rig->spec.width;
     float *vectors = malloc(count * sizeof *vectors);
     memset(vectors, 0xff, count * sizeof *vectors);
-    if (!encoder_encode(e->encoder, batch, vectors, &err))
+    if (!encode_into(e->encoder, batch, vectors, &err))
         fail_msg("%s", err.message);
     return vectors;
 }
@@ -332,8 +339,8 @@ static void encoding_takes_no_memory(void **state) {
                 uint64_t taken = r.memory.allocations;
                 size_t calls = malloc_calls;
                 for (int batch = 0; batch < 3; batch++) {
-                    assert_true(encoder_encode(e.encoder, &t.batch,
-                                               batch ? vectors : first, &err));
+                    assert_true(encode_into(e.encoder, &t.batch,
+                                            batch ? vectors : first, &err));
                     /* a smaller budget, laid out in the same block */
                     encoder_lay_out(e.encoder, &other, e.block);
                 }
@@ -361,12 +368,12 @@ static void refuse_each(struct ready *e, const struct texts *t,
         spoilt.vain = 0;
         spoilt.fail_submit = spoilt.submits + n;
         spoilt.fail_code = code;
-        assert_false(encoder_encode(e->encoder, &t->batch, vectors, &err));
+        assert_false(encode_into(e->encoder, &t->batch, vectors, &err));
         assert_int_equal(err.code, code);
         assert_string_equal(err.message, "submit refused");
         assert_true(spoilt.vain >= 1 && spoilt.vain <= r->device->lanes);
         spoilt.fail_submit = spoilt.submits + n;
-        assert_false(encoder_encode(e->encoder, &t->batch, vectors, NULL));
+        assert_false(encode_into(e->encoder, &t->batch, vectors, NULL));
         spoilt.fail_submit = 0;
         float *got = encode(e, &t->batch);
         assert_bits(&r->spec, got, want, "after a refused submit");
@@ -417,15 +424,15 @@ static void a_card_fails_as_its_script_says(void **state) {
         rig_read(&r, "cls");
         make_texts(&t, &r.spec);
         make_ready(&e, &r, resident, 60);
-        assert_false(encoder_encode(e.encoder, &t.batch, vectors, &err));
+        assert_false(encode_into(e.encoder, &t.batch, vectors, &err));
         assert_int_equal(err.code, ERROR_MEMORY);
-        assert_false(encoder_encode(e.encoder, &t.batch, vectors, &err));
+        assert_false(encode_into(e.encoder, &t.batch, vectors, &err));
         float *got = encode(&e, &t.batch);
         assert_bits(&r.spec, got, want, "after a full card");
         free(got);
         bool fine = true;
         for (int batch = 0; batch < 30 && fine; batch++)
-            fine = encoder_encode(e.encoder, &t.batch, vectors, &err);
+            fine = encode_into(e.encoder, &t.batch, vectors, &err);
         assert_false(fine);
         assert_int_equal(err.code, ERROR_DEVICE);
         let_go(&e);

@@ -27,18 +27,19 @@ static _Atomic unsigned taken;       /* allocations of workers since */
 static _Atomic unsigned batches;
 
 bool __real_encoder_encode(struct encoder *encoder,
-                           const struct encoder_batch *batch, float *vectors,
-                           struct error *err);
+                           const struct encoder_batch *batch,
+                           const struct encoder_output *out, struct error *err);
 bool __wrap_encoder_encode(struct encoder *encoder,
-                           const struct encoder_batch *batch, float *vectors,
-                           struct error *err);
+                           const struct encoder_batch *batch,
+                           const struct encoder_output *out, struct error *err);
 bool __wrap_encoder_encode(struct encoder *encoder,
-                           const struct encoder_batch *batch, float *vectors,
+                           const struct encoder_batch *batch,
+                           const struct encoder_output *out,
                            struct error *err) {
     is_worker = true;
     looping = true;
     batches++;
-    return __real_encoder_encode(encoder, batch, vectors, err);
+    return __real_encoder_encode(encoder, batch, out, err);
 }
 
 #ifndef SANITIZED

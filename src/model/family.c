@@ -8,13 +8,19 @@
 #include "model/family_parts.h"
 
 const struct family *family_at(size_t i) {
-    if (i < families_bert_count)
-        return &families_bert[i];
-    i -= families_bert_count;
-    if (i < families_encoder_count)
-        return &families_encoder[i];
-    i -= families_encoder_count;
-    return i < families_decoder_count ? &families_decoder[i] : NULL;
+    const struct {
+        const struct family *rows;
+        size_t count;
+    } parts[] = {{families_bert, families_bert_count},
+                 {families_modern, families_modern_count},
+                 {families_relative, families_relative_count},
+                 {families_decoder, families_decoder_count}};
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
+        if (i < parts[p].count)
+            return &parts[p].rows[i];
+        i -= parts[p].count;
+    }
+    return NULL;
 }
 
 const struct family *family_find(const char *model_type) {

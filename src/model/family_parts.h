@@ -63,8 +63,10 @@ extern const struct config_words bert_words;
 /* The rows, in the order of the table. */
 extern const struct family families_bert[];
 extern const size_t families_bert_count;
-extern const struct family families_encoder[];
-extern const size_t families_encoder_count;
+extern const struct family families_modern[];
+extern const size_t families_modern_count;
+extern const struct family families_relative[];
+extern const size_t families_relative_count;
 extern const struct family families_decoder[];
 extern const size_t families_decoder_count;
 

@@ -18,10 +18,16 @@ struct lane_work {
     void *experts;    /* likewise */
     float *relative;  /* [relative_rows, qkv] */
     uint32_t *starts; /* [group_tokens + 1] the group's own, from 0 */
-    /* heads.c's */
-    float *pooled; /* [group_tokens, head width] */
-    float *projected;
+    /* heads.c's; NULL where the model gives no such head */
+    float *pooled;    /* [group_tokens, head width] */
+    float *projected; /* likewise */
+    float *words;     /* [DECODED_ROWS, vocab] of SPLADE's decoder */
+    float *text;      /* [vocab] what a text's rows come to */
+    float *token;     /* [group_tokens, token width] multivectors ... */
+    float *token_too; /* ... and the layer before */
 };
+
+enum { DECODED_ROWS = 64 };
 
 /* Whole texts of a batch that go through together. */
 struct group {

@@ -47,7 +47,8 @@ enum trait {
     TRAIT_POSITIONS = 1 << 7,   /* a table of positions */
     TRAIT_GATED = 1 << 8,       /* the feed-forward block has a gate */
     TRAIT_PLAIN = 1 << 9,       /* it has none */
-    TRAIT_UNTIED = 1 << 10,     /* a decoder with a table of its own */
+    TRAIT_UNTIED = 1 << 10,     /* its decoder has a table of its own ... */
+    TRAIT_TIED = 1 << 13,       /* ... or the words' */
     TRAIT_MLM = 1 << 11,        /* the head that guesses words is wanted */
     TRAIT_CLASSIFIER = 1 << 12, /* the head that gives scores is wanted */
     /* these differ from layer to layer */
@@ -85,6 +86,7 @@ struct tensor_rule {
     unsigned part;       /* of a joined matrix: its rows come behind the parts
                             before it (0 Q, 1 K, 2 V; 0 gate, 1 up) */
     unsigned traits;     /* TRAIT_*: only where all of these hold */
+    bool bare;           /* a head's: no prefix goes before its name */
     bool halves_swapped; /* its second half of rows goes before its first (a
                             file that has up before gate) */
 };
@@ -131,9 +133,11 @@ struct family {
     size_t embedding_size; /* what a config without "embedding_size" means; 0:
                               tables are as wide as the rest */
     bool always_projects;  /* through a matrix even if the widths are equal */
-    float epsilon;         /* what a config that says none means; 0: 1e-12 */
-    bool fixed_epsilon;    /* 1e-12 whatever the config says */
-    bool shares_layers;    /* num_hidden_groups of them, used several times */
+    const char *label_inside; /* activation behind a classifier's first matrix;
+                                 NULL: it has only one */
+    float epsilon;            /* what a config that says none means; 0: 1e-12 */
+    bool fixed_epsilon;       /* 1e-12 whatever the config says */
+    bool shares_layers; /* num_hidden_groups of them, used several times */
     enum norm_order norms;
     bool rms;            /* norms do not take the mean away ... */
     bool scale_plus_one; /* ... and their scales are stored less 1 (Gemma) */

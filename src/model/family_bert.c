@@ -14,29 +14,69 @@
 #define EMBEDDING_NORM                                                         \
     OLD_NORM("embeddings.LayerNorm", DIM_EMBEDDING, MODEL(embedding_norm))
 
+#define WORDS_NAME "embeddings.word_embeddings.weight"
+
+/* Heads: the one that guesses words, and the one that gives scores. BERT's
+ * classifier reads the pooler's rows, which stand beside the encoder. */
+#define BERT_HEADS                                                             \
+    HEAD_MATRIX("cls.predictions.transform.dense", DIM_EMBEDDING, DIM_HIDDEN,  \
+                MODEL(head.transform), TRAIT_MLM),                             \
+        HEAD_NORM("cls.predictions.transform.LayerNorm", DIM_EMBEDDING,        \
+                  MODEL(head.transform_norm), TRAIT_MLM),                      \
+        DECODER("cls.predictions.decoder", "cls.predictions.bias",             \
+                "cls.predictions.decoder.bias", WORDS_NAME),                   \
+        PART("pooler.dense", DIM_HIDDEN, DIM_HIDDEN, MODEL(head.inside), 0,    \
+             TRAIT_CLASSIFIER, 0),                                             \
+        HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),  \
+                    TRAIT_CLASSIFIER)
+#define CLASSIFIER_OF_TWO                                                      \
+    HEAD_MATRIX("classifier.dense", DIM_HIDDEN, DIM_HIDDEN,                    \
+                MODEL(head.inside), TRAIT_CLASSIFIER),                         \
+        HEAD_MATRIX("classifier.out_proj", DIM_LABELS, DIM_HIDDEN,             \
+                    MODEL(head.labels), TRAIT_CLASSIFIER)
+#define ROBERTA_HEADS                                                          \
+    HEAD_MATRIX("lm_head.dense", DIM_EMBEDDING, DIM_HIDDEN,                    \
+                MODEL(head.transform), TRAIT_MLM),                             \
+        HEAD_NORM("lm_head.layer_norm", DIM_EMBEDDING,                         \
+                  MODEL(head.transform_norm), TRAIT_MLM),                      \
+        DECODER("lm_head.decoder", "lm_head.bias", "lm_head.decoder.bias",     \
+                WORDS_NAME),                                                   \
+        CLASSIFIER_OF_TWO
+#define DISTILBERT_HEADS                                                       \
+    HEAD_MATRIX("vocab_transform", DIM_EMBEDDING, DIM_HIDDEN,                  \
+                MODEL(head.transform), TRAIT_MLM),                             \
+        HEAD_NORM("vocab_layer_norm", DIM_EMBEDDING,                           \
+                  MODEL(head.transform_norm), TRAIT_MLM),                      \
+        DECODER("vocab_projector", "vocab_projector.bias", NULL, WORDS_NAME),  \
+        HEAD_MATRIX("pre_classifier", DIM_HIDDEN, DIM_HIDDEN,                  \
+                    MODEL(head.inside), TRAIT_CLASSIFIER),                     \
+        HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),  \
+                    TRAIT_CLASSIFIER)
+
 /* Names as transformers 5 writes them. The first rule of a family is its word
  * table: prefixes are told by it. */
-static const struct tensor_rule bert_rules[] = {
-    WORDS,
-    POSITIONS,
-    TYPES,
-    EMBEDDING_NORM,
-    PART("embeddings_project", DIM_HIDDEN, DIM_EMBEDDING, MODEL(projection), 0,
-         TRAIT_PROJECTS, 0),
-    QKV("encoder.layer.%zu.attention.self.query",
-        "encoder.layer.%zu.attention.self.key",
-        "encoder.layer.%zu.attention.self.value"),
-    MATRIX("encoder.layer.%zu.attention.output.dense", DIM_HIDDEN, DIM_HIDDEN,
-           LAYER(attention_out)),
-    OLD_NORM("encoder.layer.%zu.attention.output.LayerNorm", DIM_HIDDEN,
-             LAYER(behind_attention)),
-    MATRIX("encoder.layer.%zu.intermediate.dense", DIM_INTER, DIM_HIDDEN,
-           LAYER(up)),
-    MATRIX("encoder.layer.%zu.output.dense", DIM_HIDDEN, DIM_INTER,
-           LAYER(down)),
-    OLD_NORM("encoder.layer.%zu.output.LayerNorm", DIM_HIDDEN,
-             LAYER(behind_feed)),
-};
+#define BERT_BODY                                                              \
+    WORDS, POSITIONS, TYPES, EMBEDDING_NORM,                                   \
+        PART("embeddings_project", DIM_HIDDEN, DIM_EMBEDDING,                  \
+             MODEL(projection), 0, TRAIT_PROJECTS, 0),                         \
+        QKV("encoder.layer.%zu.attention.self.query",                          \
+            "encoder.layer.%zu.attention.self.key",                            \
+            "encoder.layer.%zu.attention.self.value"),                         \
+        MATRIX("encoder.layer.%zu.attention.output.dense", DIM_HIDDEN,         \
+               DIM_HIDDEN, LAYER(attention_out)),                              \
+        OLD_NORM("encoder.layer.%zu.attention.output.LayerNorm", DIM_HIDDEN,   \
+                 LAYER(behind_attention)),                                     \
+        MATRIX("encoder.layer.%zu.intermediate.dense", DIM_INTER, DIM_HIDDEN,  \
+               LAYER(up)),                                                     \
+        MATRIX("encoder.layer.%zu.output.dense", DIM_HIDDEN, DIM_INTER,        \
+               LAYER(down)),                                                   \
+        OLD_NORM("encoder.layer.%zu.output.LayerNorm", DIM_HIDDEN,             \
+                 LAYER(behind_feed))
+
+static const struct tensor_rule bert_rules[] = {BERT_BODY, BERT_HEADS};
+static const struct tensor_rule roberta_rules[] = {BERT_BODY, ROBERTA_HEADS};
+static const struct tensor_rule electra_rules[] = {BERT_BODY,
+                                                   CLASSIFIER_OF_TWO};
 
 static const struct tensor_rule distilbert_rules[] = {
     WORDS,
@@ -54,6 +94,7 @@ static const struct tensor_rule distilbert_rules[] = {
            LAYER(down)),
     NORM("transformer.layer.%zu.output_layer_norm", DIM_HIDDEN,
          LAYER(behind_feed)),
+    DISTILBERT_HEADS,
 };
 
 static const struct tensor_rule mpnet_rules[] = {
@@ -75,6 +116,7 @@ static const struct tensor_rule mpnet_rules[] = {
            LAYER(down)),
     OLD_NORM("encoder.layer.%zu.output.LayerNorm", DIM_HIDDEN,
              LAYER(behind_feed)),
+    ROBERTA_HEADS,
 };
 
 #define ALBERT_LAYER "encoder.albert_layer_groups.%zu.albert_layers.0."
@@ -94,6 +136,10 @@ static const struct tensor_rule albert_rules[] = {
     MATRIX(ALBERT_LAYER "ffn", DIM_INTER, DIM_HIDDEN, LAYER(up)),
     MATRIX(ALBERT_LAYER "ffn_output", DIM_HIDDEN, DIM_INTER, LAYER(down)),
     NORM(ALBERT_LAYER "full_layer_layer_norm", DIM_HIDDEN, LAYER(behind_feed)),
+    PART("pooler", DIM_HIDDEN, DIM_HIDDEN, MODEL(head.inside), 0,
+         TRAIT_CLASSIFIER, 0),
+    HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),
+                TRAIT_CLASSIFIER),
 };
 
 static const char *const bert_prefixes[] = {"", "bert.", NULL};
@@ -153,6 +199,7 @@ const struct family families_bert[] = {
      .ignored = bert_ignored,
      .words = &bert_words,
      .read = read_bert,
+     .label_inside = "tanh",
      .activation = "gelu"},
     {.model_type = "distilbert",
      .title = "DistilBERT",
@@ -162,6 +209,7 @@ const struct family families_bert[] = {
      .ignored = distilbert_ignored,
      .words = &distilbert_words,
      .read = read_bert,
+     .label_inside = "relu",
      .activation = "gelu",
      .fixed_epsilon = true},
     {.model_type = "mpnet",
@@ -172,46 +220,51 @@ const struct family families_bert[] = {
      .ignored = lm_head_ignored,
      .words = &bert_words,
      .read = read_bert,
+     .label_inside = "tanh",
      .activation = "gelu",
      .positions = POSITIONS_PAST_1},
     {.model_type = "electra",
      .title = "ELECTRA",
      .examples = "google/electra-small-discriminator",
-     RULES(bert_rules),
+     RULES(electra_rules),
      .prefixes = electra_prefixes,
      .ignored = electra_ignored,
      .words = &bert_words,
      .read = read_bert,
+     .label_inside = "gelu",
      .activation = "gelu",
      .embedding_size = 128},
     {.model_type = "roberta",
      .title = "RoBERTa",
      .examples = "sentence-transformers/all-distilroberta-v1",
-     RULES(bert_rules),
+     RULES(roberta_rules),
      .prefixes = roberta_prefixes,
      .ignored = lm_head_ignored,
      .words = &bert_words,
      .read = read_bert,
+     .label_inside = "tanh",
      .activation = "gelu",
      .positions = POSITIONS_PAST_PAD},
     {.model_type = "xlm-roberta",
      .title = "XLM-RoBERTa",
      .examples = "BAAI/bge-m3, intfloat/multilingual-e5-base",
-     RULES(bert_rules),
+     RULES(roberta_rules),
      .prefixes = roberta_prefixes,
      .ignored = lm_head_ignored,
      .words = &bert_words,
      .read = read_bert,
+     .label_inside = "tanh",
      .activation = "gelu",
      .positions = POSITIONS_PAST_PAD},
     {.model_type = "camembert",
      .title = "CamemBERT",
      .examples = "dangvantuan/sentence-camembert-base",
-     RULES(bert_rules),
+     RULES(roberta_rules),
      .prefixes = roberta_prefixes,
      .ignored = lm_head_ignored,
      .words = &bert_words,
      .read = read_bert,
+     .label_inside = "tanh",
      .activation = "gelu",
      .positions = POSITIONS_PAST_PAD},
     {.model_type = "albert",
@@ -222,6 +275,7 @@ const struct family families_bert[] = {
      .ignored = albert_ignored,
      .words = &bert_words,
      .read = read_bert,
+     .label_inside = "tanh",
      .activation = "gelu_new",
      .embedding_size = 128,
      .always_projects = true,

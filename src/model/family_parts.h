@@ -17,35 +17,33 @@
 /* A rule and its place. MATRIX and NORM are two tensors each; OLD_NORM's had
  * the words gamma and beta once, and bert-base-uncased still has them. TRAITS:
  * enum trait, 0 for what every model of the family has. */
+#define RULE(file_name, kind, row_dim, column_dim, place, which, ...)          \
+    {                                                                          \
+        .name = (file_name), .use = (kind), .rows = (row_dim),                 \
+        .columns = (column_dim), .target = (place), .traits = (which),         \
+        __VA_ARGS__                                                            \
+    }
 #define TABLE(name, use, rows, columns, target, traits)                        \
-    { name, NULL, use, rows, columns, target, 0, traits, false }
-#define WEIGHT(name, rows, columns, target, part, traits)                      \
-    {                                                                          \
-        name ".weight", NULL, USE_MATRIX, rows, columns, target, part, traits, \
-            false                                                              \
-    }
-#define BIAS(name, rows, target, part, traits)                                 \
-    {                                                                          \
-        name ".bias", NULL, USE_BIAS, rows, DIM_NONE, target, part, traits,    \
-            false                                                              \
-    }
+    RULE(name, use, rows, columns, target, traits, .part = 0)
+#define WEIGHT(name, rows, columns, target, part_number, traits)               \
+    RULE(name ".weight", USE_MATRIX, rows, columns, target, traits,            \
+         .part = (part_number))
+#define BIAS(name, rows, target, part_number, traits)                          \
+    RULE(name ".bias", USE_BIAS, rows, DIM_NONE, target, traits,               \
+         .part = (part_number))
 #define PART(name, rows, columns, target, part, traits, bias_traits)           \
     WEIGHT(name, rows, columns, target, part, traits),                         \
         BIAS(name, rows, target, part, (traits) | (bias_traits))
 #define MATRIX(name, rows, columns, target)                                    \
     PART(name, rows, columns, target, 0, 0, 0)
 #define SCALE(name, width, target, traits)                                     \
-    {                                                                          \
-        name ".weight", NULL, USE_NORM_SCALE, width, DIM_NONE, target, 0,      \
-            traits, false                                                      \
-    }
+    RULE(name ".weight", USE_NORM_SCALE, width, DIM_NONE, target, traits,      \
+         .part = 0)
 #define NORM_NAMED(name, old_scale, old_shift, width, target, traits)          \
-    {name ".weight", old_scale, USE_NORM_SCALE, width, DIM_NONE,               \
-     target,         0,         traits,         false},                        \
-    {                                                                          \
-        name ".bias", old_shift, USE_NORM_SHIFT, width, DIM_NONE, target, 0,   \
-            traits, false                                                      \
-    }
+    RULE(name ".weight", USE_NORM_SCALE, width, DIM_NONE, target, traits,      \
+         .old_name = (old_scale)),                                             \
+        RULE(name ".bias", USE_NORM_SHIFT, width, DIM_NONE, target, traits,    \
+             .old_name = (old_shift))
 #define NORM(name, width, target) NORM_NAMED(name, NULL, NULL, width, target, 0)
 #define OLD_NORM(name, width, target)                                          \
     NORM_NAMED(name, name ".gamma", name ".beta", width, target, 0)
@@ -54,6 +52,28 @@
     PART(query, DIM_QUERY, DIM_HIDDEN, LAYER(qkv), 0, 0, 0),                   \
         PART(key, DIM_KEY, DIM_HIDDEN, LAYER(qkv), 1, 0, 0),                   \
         PART(value, DIM_KEY, DIM_HIDDEN, LAYER(qkv), 2, 0, 0)
+
+/* A head's tensors; no prefix goes before their names. TRAIT: TRAIT_MLM or
+ * TRAIT_CLASSIFIER. */
+#define HEAD_MATRIX(name, rows, columns, target, trait)                        \
+    RULE(name ".weight", USE_MATRIX, rows, columns, target, trait,             \
+         .bare = true),                                                        \
+        RULE(name ".bias", USE_BIAS, rows, DIM_NONE, target, trait,            \
+             .bare = true)
+#define HEAD_NORM(name, width, target, trait)                                  \
+    RULE(name ".weight", USE_NORM_SCALE, width, DIM_NONE, target, trait,       \
+         .bare = true, .old_name = name ".gamma"),                             \
+        RULE(name ".bias", USE_NORM_SHIFT, width, DIM_NONE, target, trait,     \
+             .bare = true, .old_name = name ".beta")
+/* The decoder back to words: WORD_TABLE (behind the prefix) where they are
+ * tied, and the names that its bias has had. */
+#define DECODER(name, bias, old_bias, word_table)                              \
+    RULE(word_table, USE_MATRIX, DIM_VOCAB, DIM_EMBEDDING,                     \
+         MODEL(head.decoder), TRAIT_MLM | TRAIT_TIED, .part = 0),              \
+        RULE(name ".weight", USE_MATRIX, DIM_VOCAB, DIM_EMBEDDING,             \
+             MODEL(head.decoder), TRAIT_MLM | TRAIT_UNTIED, .bare = true),     \
+        RULE(bias, USE_BIAS, DIM_VOCAB, DIM_NONE, MODEL(head.decoder),         \
+             TRAIT_MLM, .bare = true, .old_name = (old_bias))
 
 #define RULES(table)                                                           \
     .rules = (table), .rules_count = sizeof(table) / sizeof *(table)

@@ -1,14 +1,45 @@
-/* heads.c - what is made of the last layer's rows: a vector a text. */
+/* heads.c - what is made of the last layer's rows: a vector a text, weights of
+ * words, a vector a token, scores. */
 
 #include "model/encoder_parts.h"
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* The widest row that the token modules give. */
+static size_t token_width(const struct model_spec *spec) {
+    size_t widest = spec->hidden;
+    for (size_t i = 0; i < spec->token_count; i++)
+        widest = larger(widest, spec->token[i].out);
+    return widest;
+}
+
+/* Pooled rows: of sentences, or what a classifier reads. */
+static size_t pooled_width(const struct model_spec *spec) {
+    size_t width = larger(model_spec_head_width(spec), spec->labels);
+    return spec->gives & HEAD_SCORE ? larger(width, spec->hidden) : width;
+}
+
 void heads_place(struct layout *layout, const struct model_spec *spec,
                  size_t rows, struct lane_work *work) {
-    size_t head = model_spec_head_width(spec) * sizeof(float);
-    work->pooled = layout_take(layout, rows, head);
-    if (spec->dense_count)
-        work->projected = layout_take(layout, rows, head);
+    size_t pooled = pooled_width(spec) * sizeof(float);
+    size_t token = token_width(spec) * sizeof(float);
+    work->pooled = layout_take(layout, rows, pooled);
+    if (spec->sentence_count || spec->gives & HEAD_SCORE)
+        work->projected = layout_take(layout, rows, pooled);
+    if (spec->traits & TRAIT_MLM) {
+        work->words =
+            layout_take(layout, DECODED_ROWS, spec->vocab * sizeof(float));
+        work->text = layout_take(layout, spec->vocab, sizeof(float));
+    }
+    if (spec->sparse == SPARSE_LEXICAL || spec->gives & HEAD_MULTI)
+        work->token = layout_take(layout, rows, token);
+    if (spec->token_count > 1)
+        work->token_too = layout_take(layout, rows, token);
 }
+
+/* ---- one vector a text -------------------------------------------------- */
 
 static void pool(const struct model_spec *spec, struct lane *lane,
                  const struct lane_work *work, const struct group *group) {
@@ -27,22 +58,142 @@ static void dense(const struct model_spec *spec, const struct weights *weights,
     size_t texts = group->texts.texts;
     float *from = work->pooled, *to = work->projected;
     pool(spec, lane, work, group);
-    for (size_t i = 0; i < spec->dense_count; i++) {
-        device_linear(lane, &weights->dense[i], from, texts,
-                      spec->dense[i].activation, NULL, to);
-        float *swap = from;
-        from = to;
-        to = swap;
+    for (size_t i = 0; i < spec->sentence_count; i++) {
+        const struct module_spec *module = &spec->sentence[i];
+        if (module->what == MODULE_UNIT) {
+            device_normalize(lane, from, texts, module->out);
+        } else if (module->what == MODULE_NORM) {
+            device_norm(lane, &weights->modules[i].norm, from, texts, NULL,
+                        from);
+        } else {
+            device_linear(lane, &weights->modules[i].linear, from, texts,
+                          module->activation, NULL, to);
+            float *swap = from;
+            from = to;
+            to = swap;
+        }
     }
-    if (spec->normalize)
-        device_normalize(lane, from, texts, spec->width);
     device_download(lane, from, texts * spec->width,
                     group->out->dense + group->first * spec->width);
+}
+
+/* ---- weights of words --------------------------------------------------- */
+
+/* Rows [begin, end) of the group are decoded: add them to their texts, the
+ * first of which is *TEXT. A text that ends there is done. */
+static void take_decoded(const struct model_spec *spec, struct lane *lane,
+                         const struct lane_work *work,
+                         const struct group *group, size_t begin, size_t end,
+                         size_t *text) {
+    const uint32_t *starts = group->texts.starts;
+    while (begin < end) {
+        size_t text_end = starts[*text + 1];
+        size_t stop = text_end < end ? text_end : end;
+        const float *words = work->words;
+        words += (begin % DECODED_ROWS) * spec->vocab;
+        device_accumulate(lane, spec->splade, words, stop - begin, spec->vocab,
+                          begin == starts[*text], work->text);
+        if (stop == text_end) {
+            device_download(lane, work->text, spec->vocab,
+                            group->out->splade +
+                                (group->first + *text) * spec->vocab);
+            ++*text;
+        }
+        begin = stop;
+    }
+}
+
+/* The head that guesses words, some rows at a time: [rows, vocab] would be
+ * large. */
+static void splade(const struct model_spec *spec, const struct weights *weights,
+                   struct lane *lane, const struct lane_work *work,
+                   const struct group *group) {
+    const struct head_weights *head = &weights->head;
+    size_t rows = sequences_rows(&group->texts), text = 0;
+    float *inside = work->wide;
+    device_linear(lane, &head->transform, work->x, rows, spec->activation, NULL,
+                  inside);
+    if (head->transform_norm.width)
+        device_norm(lane, &head->transform_norm, inside, rows, NULL, inside);
+    for (size_t row = 0; row < rows; row += DECODED_ROWS) {
+        size_t end = rows - row < DECODED_ROWS ? rows : row + DECODED_ROWS;
+        device_linear(lane, &head->decoder, inside + row * head->decoder.in,
+                      end - row, ACTIVATION_NONE, NULL, work->words);
+        take_decoded(spec, lane, work, group, row, end, &text);
+    }
+}
+
+/* model_spec_module's numbers: the token modules come behind the sentence's,
+ * and the lexical one last. */
+static void lexical(const struct model_spec *spec,
+                    const struct weights *weights, struct lane *lane,
+                    const struct lane_work *work, const struct group *group) {
+    size_t module = spec->sentence_count + spec->token_count;
+    size_t rows = sequences_rows(&group->texts);
+    device_linear(lane, &weights->modules[module].linear, work->x, rows,
+                  spec->lexical.activation, NULL, work->token);
+    device_download(lane, work->token, rows,
+                    group->out->lexical + group->batch->starts[group->first]);
+}
+
+/* ---- a vector a token --------------------------------------------------- */
+
+/* May be last only: without a matrix it normalises x itself. */
+static void multi(const struct model_spec *spec, const struct weights *weights,
+                  struct lane *lane, const struct lane_work *work,
+                  const struct group *group) {
+    size_t rows = sequences_rows(&group->texts);
+    float *from = work->x, *to = work->token, *other = work->token_too;
+    for (size_t i = 0; i < spec->token_count; i++) {
+        device_linear(lane, &weights->modules[spec->sentence_count + i].linear,
+                      from, rows, spec->token[i].activation, NULL, to);
+        from = to;
+        to = other;
+        other = from;
+    }
+    if (spec->token_normalize)
+        device_normalize(lane, from, rows, spec->multi_width);
+    device_download(lane, from, rows * spec->multi_width,
+                    group->out->multi +
+                        group->batch->starts[group->first] * spec->multi_width);
+}
+
+/* ---- scores ------------------------------------------------------------- */
+
+static void scores(const struct model_spec *spec, const struct weights *weights,
+                   struct lane *lane, const struct lane_work *work,
+                   const struct group *group) {
+    const struct head_weights *head = &weights->head;
+    size_t texts = group->texts.texts;
+    float *from = work->pooled, *to = work->projected;
+    device_pool(lane, spec->label_pooling, &group->texts, work->x, spec->hidden,
+                from, spec->hidden);
+    if (head->inside.out) {
+        device_linear(lane, &head->inside, from, texts, spec->label_inside,
+                      NULL, to);
+        from = to;
+        to = work->pooled;
+    }
+    if (head->inside_norm.width)
+        device_norm(lane, &head->inside_norm, from, texts, NULL, from);
+    device_linear(lane, &head->labels, from, texts, spec->label_activation,
+                  NULL, to);
+    device_download(lane, to, texts * spec->labels,
+                    group->out->scores + group->first * spec->labels);
 }
 
 void heads_run(const struct model_spec *spec, const struct weights *weights,
                struct lane *lane, const struct lane_work *work,
                const struct group *group) {
-    if (group->out->dense)
+    const struct encoder_output *out = group->out;
+    if (out->dense)
         dense(spec, weights, lane, work, group);
+    if (out->splade)
+        splade(spec, weights, lane, work, group);
+    if (out->lexical)
+        lexical(spec, weights, lane, work, group);
+    if (out->scores)
+        scores(spec, weights, lane, work, group);
+    if (out->multi)
+        multi(spec, weights, lane, work, group);
 }

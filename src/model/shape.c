@@ -107,10 +107,12 @@ void shape_of_spec(const struct model_spec *spec, struct shape *shape) {
         .embedding = spec->traits & TRAIT_PROJECTS ? spec->embedding : 0,
         .width = model_spec_head_width(spec)};
     count_rules(spec, shape);
-    for (size_t i = 0; i < spec->dense_count; i++)
-        shape->table_count = plus(
-            shape->table_count,
-            matrix(spec->dense[i].in, spec->dense[i].out, spec->dense[i].bias));
+    const struct module_spec *module;
+    for (size_t i = 0; (module = model_spec_module(spec, i)); i++)
+        shape->table_count =
+            plus(shape->table_count,
+                 matrix(module->what == MODULE_LINEAR ? module->in : 1,
+                        module->out, module->bias));
 }
 
 /* ---- bytes -------------------------------------------------------------- */

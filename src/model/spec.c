@@ -245,61 +245,6 @@ static bool read_family(const struct config_source *from,
                      from->path, type, known);
 }
 
-static enum pooling pooling_of(enum pooling_mode mode) {
-    switch (mode) {
-    case POOL_CLS:
-        return POOLING_CLS;
-    case POOL_LAST:
-        return POOLING_LAST;
-    case POOL_MEAN_SQRT:
-        return POOLING_MEAN_SQRT;
-    case POOL_WEIGHTED_MEAN:
-        return POOLING_WEIGHTED_MEAN;
-    case POOL_MAX:
-        return POOLING_MAX;
-    default:
-        return POOLING_MEAN;
-    }
-}
-
-/* The modules behind the transformer; each must fit the one before it. */
-static bool read_head(const struct model_files *files, struct model_spec *spec,
-                      struct error *err) {
-    spec->pooling_count = files->pooling_count;
-    for (size_t i = 0; i < files->pooling_count; i++)
-        spec->pooling[i] = pooling_of(files->pooling[i]);
-    spec->pooling_include_prompt = files->pooling_include_prompt;
-    spec->width = model_spec_pooled_width(spec);
-    for (size_t i = 0; i < files->sentence_count; i++) {
-        const struct tensor_source *dense = &files->sentence[i].source;
-        struct dense_spec *to = &spec->dense[i];
-        if (files->sentence[i].kind == SENTENCE_NORMALIZE) {
-            spec->normalize = true;
-            continue;
-        }
-        if (files->sentence[i].kind != SENTENCE_DENSE || spec->normalize)
-            return error_set(err, ERROR_UNSUPPORTED,
-                             "%s: module %zu behind the pooling is not one of "
-                             "Dense layers followed by Normalize, which is "
-                             "what can be run here",
-                             files->folder, i + 1);
-        spec->dense_count = i + 1;
-        *to = (struct dense_spec){
-            .in = dense->in, .out = dense->out, .bias = dense->bias != NULL};
-        if (to->in != spec->width || to->out < 1 || to->out > SIZE_LIMIT)
-            return error_set(err, ERROR_INPUT,
-                             "%s: takes %zu and gives %zu features, but %zu "
-                             "come in",
-                             dense->config, to->in, to->out, spec->width);
-        if (!activation_named(dense->activation, &to->activation))
-            return error_set(err, ERROR_UNSUPPORTED,
-                             "%s: activation \"%s\" is not supported",
-                             dense->config, dense->activation);
-        spec->width = to->out;
-    }
-    return true;
-}
-
 bool model_spec_read_sizes(const json_t *config, const char *path,
                            struct model_spec *spec, struct error *err) {
     struct config_source from = {config, path};
@@ -327,9 +272,9 @@ bool model_spec_read(const struct model_files *files, struct model_spec *spec,
     struct config_source from = {files->config, files->config_path};
     if (!model_spec_read_sizes(from.config, from.path, spec, err))
         return false;
-    spec->can = HEAD_DENSE;
     return read_epsilon(&from, spec, err) &&
-           read_activation(&from, spec, err) && read_head(files, spec, err) &&
+           read_activation(&from, spec, err) &&
+           read_heads_of_files(files, spec, err) &&
            read_limit(&from, files, spec, err);
 }
 
@@ -351,16 +296,4 @@ size_t model_spec_layer(const struct model_spec *spec, size_t step) {
     double each = (double)spec->depth / (double)spec->layers;
     size_t layer = (size_t)((double)step / each);
     return layer < spec->layers ? layer : spec->layers - 1;
-}
-
-size_t model_spec_pooled_width(const struct model_spec *spec) {
-    return spec->hidden * spec->pooling_count;
-}
-
-size_t model_spec_head_width(const struct model_spec *spec) {
-    size_t widest = model_spec_pooled_width(spec);
-    for (size_t i = 0; i < spec->dense_count; i++)
-        if (spec->dense[i].out > widest)
-            widest = spec->dense[i].out;
-    return widest;
 }

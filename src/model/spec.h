@@ -20,10 +20,15 @@
 #include "hub/model_files.h"
 #include "model/family.h"
 
-struct dense_spec {
+/* A layer that the family's table does not have: a module behind the pooling,
+ * or the linear of a head, in files of its own or beside the encoder. */
+enum module_what { MODULE_LINEAR, MODULE_NORM, MODULE_UNIT };
+struct module_spec {
+    enum module_what what;
     size_t in, out;
     bool bias;
-    enum activation activation;
+    enum activation activation;         /* of a linear */
+    const struct tensor_source *source; /* borrowed from the model's files */
 };
 
 /* Rotary positions: pair p of row i is turned by i * inverse[p]. What the
@@ -97,22 +102,47 @@ struct model_spec {
 
     size_t max_length; /* tokens a text may have, special ones included */
 
-    unsigned can; /* HEAD_*: what the model's files have */
+    unsigned gives; /* HEAD_*: what is loaded and can be asked of a pass */
     enum pooling pooling[POOLING_MODES_MAX]; /* concatenated in this order */
     size_t pooling_count;
     bool pooling_include_prompt;
-    struct dense_spec dense[DENSE_MAX];
-    size_t dense_count;
-    bool normalize;
-    size_t width;       /* of the vector that comes out */
+    struct module_spec sentence[SENTENCE_MAX]; /* behind it, in order */
+    size_t sentence_count;
+    bool normalize; /* the vectors that come out have length 1 */
+    size_t width;   /* of the vector that comes out */
+
+    enum sparse_kind sparse;
+    struct module_spec lexical; /* of a row, one number */
+    enum accumulate splade;     /* over a text's rows */
+    bool splade_log;            /* log(1 + x) of what came together ... */
+    bool splade_log_twice;      /* ... and once more */
+
+    struct module_spec token[DENSE_MAX]; /* on each row, for multivectors */
+    size_t token_count;
+    bool token_normalize;
     size_t multi_width; /* of a token's vector; 0: none */
-    size_t labels;      /* of a classifier; 0: none */
+
+    size_t labels;                    /* of a classifier; 0: none */
+    enum pooling label_pooling;       /* the row that it reads */
+    enum activation label_inside;     /* behind its first matrix */
+    enum activation label_activation; /* over the scores */
 };
 
 /* False and ERROR_UNSUPPORTED (an architecture, an option of it: by name),
  * ERROR_INPUT (numbers that cannot be). */
 bool model_spec_read(const struct model_files *files, struct model_spec *spec,
                      struct error *err);
+
+/* Besides what the model is used for (files->use), one pass is to give HEAD as
+ * well: bge-m3's sparse or multi. ERROR_UNSUPPORTED if its files have no such
+ * head. */
+bool model_spec_add_head(const struct model_files *files, enum head head,
+                         struct model_spec *spec, struct error *err);
+
+/* The layers of SPEC that lie in files of their own or beside the encoder, NULL
+ * behind the last. */
+const struct module_spec *model_spec_module(const struct model_spec *spec,
+                                            size_t i);
 
 /* Only the family and its sizes, of a config.json at PATH, whose model need
  * not be one that we can compute otherwise. */

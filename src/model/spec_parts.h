@@ -62,6 +62,12 @@ bool config_rotary(const struct config_source *from, const char *kind,
                    size_t dims, double theta, struct rotary_spec *rotary,
                    struct error *err);
 
+/* ---- spec_heads.c ------------------------------------------------------- */
+
+/* What FILES say that the model is used for. */
+bool read_heads_of_files(const struct model_files *files,
+                         struct model_spec *spec, struct error *err);
+
 /* ---- the families' own -------------------------------------------------- */
 
 bool read_bert(const struct config_source *from, struct model_spec *spec,

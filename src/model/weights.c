@@ -38,15 +38,10 @@ static bool open_files(struct loader *loader, struct error *err) {
 
 static bool check(struct loader *loader, struct error *err) {
     struct memory *memory = loader->weights->memory;
-    const struct tensor *weight, *bias;
     loader->used = memory_zalloc(memory, tensors_count(loader->st),
                                  sizeof *loader->used, err);
-    bool fine = loader->used && check_encoder(loader, err);
-    for (size_t i = 0; fine && i < loader->spec->dense_count; i++) {
-        struct tensors *st = open_dense(loader, i, memory, &weight, &bias, err);
-        tensors_close(st);
-        fine = st != NULL;
-    }
+    bool fine = loader->used && check_encoder(loader, err) &&
+                check_module_files(loader, memory, err);
     memory_free(memory, loader->used);
     loader->used = NULL;
     return fine;
@@ -112,54 +107,49 @@ static bool measure_mapped(const struct model_files *files, uint64_t *sum,
     return true;
 }
 
-/* What opening the Dense modules' files takes at most, one after the other. */
-static bool measure_dense(const struct loader *loader, uint64_t *peak,
-                          struct error *err) {
+/* What opening the modules' files takes at most, one after the other. */
+static bool measure_modules(struct loader *loader, uint64_t *peak,
+                            struct error *err) {
     struct memory memory = {0};
-    const struct tensor *weight, *bias;
-    for (size_t i = 0; i < loader->spec->dense_count; i++) {
-        struct tensors *st =
-            open_dense(loader, i, &memory, &weight, &bias, err);
-        if (!st)
-            return false;
-        tensors_close(st);
-    }
+    if (!check_module_files(loader, &memory, err))
+        return false;
     *peak = memory_peak(&memory);
     return true;
 }
 
 /* The highest of weights_load's steps (opening, checking, filling), above what
  * it leaves. */
-static uint64_t loading_bytes(const struct loader *loader, uint64_t dense,
+static uint64_t loading_bytes(const struct loader *loader, uint64_t modules,
                               const struct weights_need *need) {
     const struct memory *memory = loader->weights->memory;
     uint64_t own = memory_block_bytes(sizeof *loader->weights);
     uint64_t left = memory_block_bytes(need->block_bytes) + need->host_bytes;
     uint64_t fill =
-        memory_block_bytes(stage_floats(loader->spec) * sizeof(float)) + dense;
+        memory_block_bytes(stage_floats(loader->spec) * sizeof(float)) +
+        modules;
     uint64_t open = own + memory_peak(memory);
     uint64_t check =
-        own + memory_live(memory) + dense +
+        own + memory_live(memory) + modules +
         memory_block_bytes(tensors_count(loader->st) * sizeof *loader->used);
     uint64_t before = open > check ? open : check;
     return left + fill > before ? fill : before - left;
 }
 
-static bool measure(const struct loader *loader,
+static bool measure(struct loader *loader,
                     const struct weights_placement *placement,
                     struct weights_need *need, struct error *err) {
-    uint64_t host, dense;
+    uint64_t host, modules;
     *need = (struct weights_need){0};
     if (!measure_blocks(loader, &need->block_bytes, &host, err) ||
         !measure_mapped(loader->files, &need->mapped_bytes, err) ||
-        !measure_dense(loader, &dense, err))
+        !measure_modules(loader, &modules, err))
         return false;
     need->charge_bytes =
         charge_of(loader->spec, loader->device, placement, need->block_bytes);
     need->host_bytes = memory_block_bytes(sizeof *loader->weights) +
                        memory_block_bytes(host) +
                        memory_live(loader->weights->memory);
-    need->loading_bytes = loading_bytes(loader, dense, need);
+    need->loading_bytes = loading_bytes(loader, modules, need);
     return true;
 }
 

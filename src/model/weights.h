@@ -50,6 +50,23 @@ struct layer_weights {
     struct norm behind_feed;
 };
 
+/* The heads that a family's table has tensors for. */
+struct head_weights {
+    struct linear transform; /* [embedding, hidden] before the decoder */
+    struct norm transform_norm;
+    struct linear decoder; /* [vocab, embedding] back to words */
+    struct linear inside;  /* [hidden, hidden] of a classifier; 0 rows: none */
+    struct norm inside_norm;
+    struct linear labels; /* [labels, hidden] */
+};
+
+/* A layer of model_spec_module: its linear, or its norm. */
+struct module_weights {
+    struct linear linear;
+    struct norm norm;
+};
+enum { MODULES_MOST = SENTENCE_MAX + DENSE_MAX + 1 };
+
 /* One of the two places on the device that streamed layers pass through. */
 struct weights_slot {
     struct layer_weights *layers; /* [layers_count]: where the layers that
@@ -76,10 +93,12 @@ struct weights {
     struct layer_weights *layers; /* [layers_count]; those that stream point
                                      into host memory: ask weights_layer */
     size_t layers_count;
-    size_t resident;                /* layers on the device: the first ones */
-    struct linear dense[DENSE_MAX]; /* the sentence modules behind pooling */
-    void *block;                    /* on the device, owned */
-    void *host;                     /* owned: layers, and those that stream */
+    size_t resident;          /* layers on the device: the first ones */
+    struct head_weights head; /* of the family's own, those wanted */
+    struct module_weights
+        modules[MODULES_MOST]; /* as model_spec_module counts */
+    void *block;               /* on the device, owned */
+    void *host;                /* owned: layers, and those that stream */
     char *streamed;     /* in it: [layers_count - resident, layer_bytes] */
     size_t layer_bytes; /* of a packed layer, where any stream */
     struct weights_slot slots[2];

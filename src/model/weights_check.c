@@ -40,7 +40,8 @@ static const struct tensor *find_behind(const struct tensors *st,
 
 const struct tensor *find_rule(const struct loader *loader,
                                const struct tensor_rule *rule, size_t layer) {
-    return find_behind(loader->st, loader->prefix, rule, layer);
+    return find_behind(loader->st, rule->bare ? "" : loader->prefix, rule,
+                       layer);
 }
 
 const char *find_prefix(const struct tensors *st, const struct family *family) {
@@ -70,9 +71,8 @@ static void name_problem(struct strbuf *list, size_t *count, const char *name) {
         strbuf_add(list, STR(", ..."));
 }
 
-/* Is it of the right shape and of a type that we read? COLUMNS 0: a vector. */
-static bool check_tensor(const struct tensor *tensor, size_t rows,
-                         size_t columns, const char *file, struct error *err) {
+bool check_tensor(const struct tensor *tensor, size_t rows, size_t columns,
+                  const char *file, struct error *err) {
     bool fits = columns ? tensor->rank == 2 && tensor->shape[0] == rows &&
                               tensor->shape[1] == columns
                         : tensor->rank == 1 && tensor->shape[0] == rows;
@@ -135,36 +135,12 @@ bool check_encoder(struct loader *loader, struct error *err) {
             if (!check_rule(loader, rule, layer, err))
                 return false;
     }
+    if (!check_modules_beside(loader, err))
+        return false;
     for (size_t i = 0; i < tensors_count(loader->st); i++) {
         const char *name = tensors_at(loader->st, i)->name;
         if (!loader->used[i] && !is_ignored(family, loader->prefix, name))
             name_problem(&loader->unexpected, &loader->unexpected_count, name);
     }
     return report_problems(loader, err);
-}
-
-struct tensors *open_dense(const struct loader *loader, size_t i,
-                           struct memory *memory, const struct tensor **weight,
-                           const struct tensor **bias, struct error *err) {
-    const struct tensor_source *files = &loader->files->sentence[i].source;
-    const struct dense_spec *spec = &loader->spec->dense[i];
-    struct tensors *st =
-        tensors_open(memory, files->paths, files->paths_count, err);
-    if (!st)
-        return NULL;
-    *weight = tensors_find(st, files->weight);
-    *bias = files->bias ? tensors_find(st, files->bias) : NULL;
-    const char *file = files->paths[0];
-    bool fine = *weight && (*bias != NULL) == spec->bias &&
-                tensors_count(st) == (spec->bias ? 2 : 1);
-    if (!fine)
-        error_set(err, ERROR_INPUT,
-                  "%s: expected exactly linear.weight%s for this Dense module",
-                  file, spec->bias ? " and linear.bias" : "");
-    fine = fine && check_tensor(*weight, spec->out, spec->in, file, err) &&
-           (!*bias || check_tensor(*bias, spec->out, 0, file, err));
-    if (fine)
-        return st;
-    tensors_close(st);
-    return NULL;
 }

@@ -180,30 +180,32 @@ static void fill_encoder(const struct loader *loader) {
                           &weights->layers[layer]);
 }
 
-static bool fill_dense(const struct loader *loader, size_t i,
-                       struct error *err) {
-    const struct tensor *weight, *bias;
-    struct tensors *st =
-        open_dense(loader, i, loader->weights->memory, &weight, &bias, err);
-    if (!st)
-        return false;
-    const struct linear *linear = &loader->weights->dense[i];
-    fill_rows(loader, weight, 0, weight->shape[0], linear, 0);
+void fill_module(const struct loader *loader, size_t i,
+                 const struct tensor *weight, const struct tensor *bias) {
+    const struct module_weights *to = &loader->weights->modules[i];
+    bool norm = model_spec_module(loader->spec, i)->what == MODULE_NORM;
+    if (norm)
+        tensor_read_f32(weight, 0, weight->elements, (float *)to->norm.scale);
+    else
+        fill_rows(loader, weight, 0, weight->shape[0], &to->linear, 0);
     if (bias)
-        tensor_read_f32(bias, 0, bias->elements, (float *)linear->bias);
-    tensors_close(st);
-    return true;
+        tensor_read_f32(bias, 0, bias->elements,
+                        (float *)(norm ? to->norm.shift : to->linear.bias));
 }
 
+/* Room for two rows of any matrix. */
 size_t stage_floats(const struct model_spec *spec) {
-    size_t widest = spec->inter > spec->hidden ? spec->inter : spec->hidden;
-    if (spec->embedding > widest)
-        widest = spec->embedding;
-    if (model_spec_head_width(spec) > widest)
-        widest = model_spec_head_width(spec);
-    if (spec->heads * spec->head_dim > widest)
-        widest = spec->heads * spec->head_dim;
-    return 2 * widest > STAGE_FLOATS ? 2 * widest : STAGE_FLOATS;
+    size_t sizes[] = {spec->inter,       spec->hidden,
+                      spec->embedding,   model_spec_head_width(spec),
+                      spec->multi_width, spec->heads * spec->head_dim,
+                      STAGE_FLOATS / 2};
+    size_t widest = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        widest = sizes[i] > widest ? sizes[i] : widest;
+    const struct module_spec *module;
+    for (size_t i = 0; (module = model_spec_module(spec, i)); i++)
+        widest = module->in > widest ? module->in : widest;
+    return 2 * widest;
 }
 
 bool fill_weights(struct loader *loader, struct error *err) {
@@ -214,8 +216,5 @@ bool fill_weights(struct loader *loader, struct error *err) {
         return false;
     fill_encoder(loader);
     fill_made(loader->spec, loader->weights);
-    for (size_t i = 0; i < loader->spec->dense_count; i++)
-        if (!fill_dense(loader, i, err))
-            return false;
-    return true;
+    return fill_modules(loader, err);
 }

@@ -39,11 +39,9 @@ const struct tensor *find_rule(const struct loader *loader,
  * other. */
 bool check_encoder(struct loader *loader, struct error *err);
 
-/* A Dense module has a file of its own, with exactly these tensors. BIAS is
- * NULL where it has none. NULL if they are not there; the caller closes. */
-struct tensors *open_dense(const struct loader *loader, size_t i,
-                           struct memory *memory, const struct tensor **weight,
-                           const struct tensor **bias, struct error *err);
+/* Is it of the right shape and of a type that we read? COLUMNS 0: a vector. */
+bool check_tensor(const struct tensor *tensor, size_t rows, size_t columns,
+                  const char *file, struct error *err);
 
 /* ---- weights_place.c ---------------------------------------------------- */
 
@@ -56,6 +54,9 @@ size_t part_begin(const struct model_spec *spec, const struct tensor_rule *rule,
 /* A table can stay in the file if its floats can be read where they are. */
 bool stays_mapped(const struct tensor *tensor);
 
+void place_matrix(const struct loader *loader, struct layout *layout, size_t in,
+                  size_t out, struct linear *linear);
+
 /* Runs twice: first with empty layouts, to measure. What the device holds goes
  * to ON_DEVICE; the descriptions, and the layers that stream, to ON_HOST. */
 void place_weights(const struct loader *loader, struct layout *on_device,
@@ -65,6 +66,19 @@ void place_weights(const struct loader *loader, struct layout *on_device,
 
 size_t stage_floats(const struct model_spec *spec);
 bool fill_weights(struct loader *loader, struct error *err);
+void fill_module(const struct loader *loader, size_t i,
+                 const struct tensor *weight, const struct tensor *bias);
+
+/* ---- weights_modules.c -------------------------------------------------- */
+
+/* Those among the encoder's tensors: marks them as used. */
+bool check_modules_beside(struct loader *loader, struct error *err);
+/* Those in files of their own, which are opened one after the other with
+ * MEMORY. */
+bool check_module_files(struct loader *loader, struct memory *memory,
+                        struct error *err);
+void place_modules(const struct loader *loader, struct layout *layout);
+bool fill_modules(struct loader *loader, struct error *err);
 
 /* ---- weights_made.c ----------------------------------------------------- */
 

@@ -91,8 +91,8 @@ bool stays_mapped(const struct tensor *tensor) {
            (uintptr_t)tensor->data % _Alignof(float) == 0;
 }
 
-static void place_matrix(const struct loader *loader, struct layout *layout,
-                         size_t in, size_t out, struct linear *linear) {
+void place_matrix(const struct loader *loader, struct layout *layout, size_t in,
+                  size_t out, struct linear *linear) {
     linear->in = in;
     linear->out = out;
     linear->weights =
@@ -170,16 +170,6 @@ static void place_rule(const struct loader *loader, struct layout *layout,
     const float *floats =
         layout_take(layout, table_count(spec, rule), sizeof(float));
     memcpy(target, &floats, sizeof floats);
-}
-
-static void place_dense(const struct loader *loader, struct layout *layout) {
-    for (size_t i = 0; i < loader->spec->dense_count; i++) {
-        const struct dense_spec *dense = &loader->spec->dense[i];
-        struct linear *linear = &loader->weights->dense[i];
-        place_matrix(loader, layout, dense->in, dense->out, linear);
-        if (dense->bias)
-            linear->bias = layout_take(layout, dense->out, sizeof(float));
-    }
 }
 
 static void place_layer(const struct loader *loader, struct layout *layout,
@@ -302,7 +292,7 @@ void place_weights(const struct loader *loader, struct layout *on_device,
         if (!in_layer(&family->rules[i]))
             place_rule(loader, on_device, &family->rules[i], 0, weights);
     place_made(loader, on_device);
-    place_dense(loader, on_device);
+    place_modules(loader, on_device);
     place_layers(loader, on_device, on_host);
     for (int i = 0; streams && i < 2; i++)
         place_slot(loader, on_device, &weights->slots[i]);

@@ -109,10 +109,11 @@ void shape_of_spec(const struct model_spec *spec, struct shape *shape) {
     count_rules(spec, shape);
     const struct module_spec *module;
     for (size_t i = 0; (module = model_spec_module(spec, i)); i++)
-        shape->table_count =
-            plus(shape->table_count,
-                 matrix(module->what == MODULE_LINEAR ? module->in : 1,
-                        module->out, module->bias));
+        if (module->source)
+            shape->table_count =
+                plus(shape->table_count,
+                     matrix(module->what == MODULE_LINEAR ? module->in : 1,
+                            module->out, module->bias));
 }
 
 /* ---- bytes -------------------------------------------------------------- */

@@ -204,8 +204,6 @@ static void finish_embedding(struct weights *weights,
     weights->embedding.position_first = spec->position_first;
     weights->embedding.pad_has_no_position = spec->pad_has_no_position;
     weights->embedding.pad = spec->pad;
-    weights->embedding.scale = 1;
-    weights->embedding.types = 1;
 }
 
 static struct weights *make_weights(struct memory *memory,

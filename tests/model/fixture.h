@@ -111,10 +111,9 @@ static inline void write_weights(const struct model_spec *spec,
     for (size_t i = 0; i < spec->family->rules_count; i++) {
         const struct tensor_rule *rule = &spec->family->rules[i];
         size_t times = in_layer(rule) ? spec->layers : 1;
-        if (!rule_applies(spec, rule))
-            continue;
         for (size_t layer = 0; layer < times; layer++)
-            describe_tensor(header, spec, rule, layer, &bytes);
+            if (model_spec_has(spec, rule, layer))
+                describe_tensor(header, spec, rule, layer, &bytes);
     }
     char *text = json_dumps(header, JSON_COMPACT);
     uint64_t size = strlen(text);

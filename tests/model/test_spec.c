@@ -101,8 +101,8 @@ static void what_a_config_leaves_out(void **state) {
     assert_int_equal(s.embedding, 128);
     s = changed("electra_small", "{\"embedding_size\": null}");
     assert_int_equal(s.embedding, 128);
-    assert_true(s.projects);
-    assert_false(changed("electra", "{}").projects);
+    assert_true(s.traits & TRAIT_PROJECTS);
+    assert_false(changed("electra", "{}").traits & TRAIT_PROJECTS);
     s = changed("roberta", "{\"pad_token_id\": null, "
                            "\"type_vocab_size\": null}");
     assert_int_equal(s.position_first, 2);
@@ -171,7 +171,7 @@ static void check_missing(const char *folder, size_t rule) {
     rig_open(&r, "cpu", 1, folder, 1);
     const char *pattern = r.spec.family->rules[rule].name;
     const char *slot = strstr(pattern, "%zu");
-    bool applies = rule_applies(&r.spec, &r.spec.family->rules[rule]);
+    bool applies = model_spec_has(&r.spec, &r.spec.family->rules[rule], 0);
     if (slot)
         snprintf(name, sizeof name, "%.*s0%s", (int)(slot - pattern), pattern,
                  slot + 3);
@@ -210,12 +210,12 @@ static void a_projection_is_there_where_widths_differ(void **state) {
     struct rig r;
     struct error err = {0};
     rig_open(&r, "cpu", 1, "electra", 1);
-    r.spec.projects = true;
+    r.spec.traits |= TRAIT_PROJECTS;
     assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
     assert_non_null(strstr(err.message, "missing embeddings_project.weight"));
     rig_close(&r);
     rig_open(&r, "cpu", 1, "electra_small", 1);
-    r.spec.projects = false;
+    r.spec.traits &= ~(unsigned)TRAIT_PROJECTS;
     assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
     assert_non_null(strstr(err.message, "unexpected embeddings_project."));
     rig_close(&r);

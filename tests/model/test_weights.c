@@ -175,10 +175,10 @@ static void same_layer(const struct device *device,
                        const struct layer_weights *b) {
     same_linear(device, &a->qkv, &b->qkv);
     same_linear(device, &a->attention_out, &b->attention_out);
-    same_norm(&a->attention_norm, &b->attention_norm);
+    same_norm(&a->behind_attention, &b->behind_attention);
     same_linear(device, &a->up, &b->up);
     same_linear(device, &a->down, &b->down);
-    same_norm(&a->output_norm, &b->output_norm);
+    same_norm(&a->behind_feed, &b->behind_feed);
 }
 
 /* Some batches from 0, one given up at each layer, and one more. */

@@ -519,9 +519,9 @@ FAIRSEQ = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
 def family_tokenizer(folder, special=SPECIAL, template="", types=True,
-                     limit=LIMIT):
+                     limit=LIMIT, vocab=None):
     """TEMPLATE: what stands around the text if not [CLS] and [SEP]."""
-    vocab = vocabulary(False, special)
+    vocab = vocab or vocabulary(False, special)
     names = (dict(pad="[PAD]", unk="[UNK]", cls="[CLS]", sep="[SEP]",
                   mask="[MASK]") if special is SPECIAL else
              dict(pad="<pad>", unk="<unk>", cls="<s>", sep="</s>",
@@ -564,15 +564,16 @@ def family_config(model_type, hidden=30, heads=5, inter=50, layers=2, **other):
 
 
 def family(folder, config, weights, special=SPECIAL, template="", types=True,
-           limit=LIMIT):
+           limit=LIMIT, vocab=None, dtype=torch.float32):
     """Hidden states stand in the vectors as they are: first, greatest, mean."""
     write_json(folder / "config.json", config)
-    family_tokenizer(folder, special, template, types, limit)
-    write_weights(folder, weights.tensors)
+    family_tokenizer(folder, special, template, types, limit, vocab)
+    write_weights(folder, weights.tensors, dtype)
     write_json(folder / "sentence_bert_config.json",
                {"max_seq_length": limit, "do_lower_case": False})
-    old_pooling(folder, config.get("hidden_size") or config["dim"],
-                "cls_token", "mean_tokens", "max_tokens")
+    width = next(config[k] for k in ("hidden_size", "dim", "d_model", "n_embd")
+                 if k in config)
+    old_pooling(folder, width, "cls_token", "mean_tokens", "max_tokens")
     write_modules(folder, ("", OLD + "Transformer"),
                   ("1_Pooling", OLD + "Pooling"))
 
@@ -784,6 +785,12 @@ FAMILIES = [distilbert, mpnet, mpnet_lm, mpnet_long, electra, electra_small,
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
 mpnet_long.texts = (LONG_NAME, LONG)
+
+# More of them are in files of their own, which use what stands above.
+sys.modules["make_models"] = sys.modules[__name__]
+import models_relative  # noqa: E402
+
+FAMILIES += models_relative.FAMILIES
 
 
 # Models that nobody may run. They have no reference.

@@ -128,7 +128,8 @@ struct family {
                                     not need. NULL at the end */
     const char *examples;        /* ids of such models, for docs/models.md */
     const struct config_words *words;
-    const char *activation; /* what a config that says none means */
+    const char *activation; /* what a config that says none means; NULL: `read`
+                               sets the spec's */
     enum position_start positions;
     size_t embedding_size; /* what a config without "embedding_size" means; 0:
                               tables are as wide as the rest */

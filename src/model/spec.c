@@ -6,9 +6,6 @@
 
 #include "model/spec_parts.h"
 
-/* No family takes fewer: distances up to 128 go to 32 buckets. */
-enum { BUCKETS = 32 };
-
 /* Tokens of a text where the files set no limit and there is no table. */
 enum { UNLIMITED = 1 << 20 };
 
@@ -129,20 +126,25 @@ static bool read_tables(const struct config_source *from,
     }
     if (!family_has(family, DIM_BUCKETS))
         return true;
-    spec->buckets = BUCKETS;
-    if (!config_size(from, "relative_attention_num_buckets", &spec->buckets,
-                     err))
-        return false;
-    return spec->buckets >= BUCKETS ||
+    spec->buckets = spec->buckets_used;
+    return config_size(from, "relative_attention_num_buckets", &spec->buckets,
+                       err);
+}
+
+/* Once the family has said how many of them distances go to. */
+static bool check_buckets(const struct config_source *from,
+                          const struct model_spec *spec, struct error *err) {
+    return !spec->buckets || spec->buckets >= spec->buckets_used ||
            error_set(err, ERROR_UNSUPPORTED,
                      "%s: relative_attention_num_buckets %zu is not "
-                     "supported; distances take %d",
-                     from->path, spec->buckets, BUCKETS);
+                     "supported; distances take %zu",
+                     from->path, spec->buckets, spec->buckets_used);
 }
 
 static void set_defaults(struct model_spec *spec) {
     spec->embedding_scale = 1;
     spec->distance_reach = DISTANCE_REACH;
+    spec->buckets_used = DISTANCE_BUCKETS;
     for (int i = 0; i < 2; i++)
         spec->reach[i] = (struct reach){SIZE_MAX, SIZE_MAX};
 }
@@ -158,7 +160,7 @@ static bool read_sizes(const struct config_source *from,
            config_size(from, "vocab_size", &spec->vocab, err) &&
            read_positions(from, spec, err) && read_tables(from, spec, err) &&
            (!family->read || family->read(from, spec, err)) &&
-           finish_heads(from, spec, err);
+           check_buckets(from, spec, err) && finish_heads(from, spec, err);
 }
 
 /* The last word of a dotted class name, or transformers' name of it. */
@@ -212,6 +214,8 @@ static bool read_activation(const struct config_source *from,
                             struct model_spec *spec, struct error *err) {
     const char *key = spec->family->words->activation;
     const char *act = spec->family->activation;
+    if (!act)
+        return true;
     if (key && !config_word(from, key, &act, err))
         return false;
     return activation_named(act, &spec->activation) ||

@@ -47,8 +47,9 @@ struct reach {
     size_t behind, ahead;
 };
 
-/* Where the relative biases of T5 and MPNet end unless a config says more. */
-enum { DISTANCE_REACH = 128 };
+/* The relative biases of T5 and MPNet, unless a config says otherwise: so many
+ * buckets, the last of which begins before that distance. */
+enum { DISTANCE_BUCKETS = 32, DISTANCE_REACH = 128 };
 
 enum { LAYERS_LIMIT = 512 }; /* no model has more */
 struct layer_set {
@@ -96,6 +97,7 @@ struct model_spec {
     bool alibi;
     bool qk_norm_whole;      /* over all heads' numbers, not head by head */
     size_t distance_reach;   /* relative biases: farther counts as that far */
+    size_t buckets_used;     /* of `buckets`, by distances: half a direction */
     size_t relative_reach;   /* DeBERTa: likewise */
     size_t relative_rows;    /* of its table; 0: none */
     size_t relative_buckets; /* 0: a row for each distance */

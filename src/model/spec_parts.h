@@ -70,6 +70,8 @@ bool read_heads_of_files(const struct model_files *files,
 
 /* ---- the families' own -------------------------------------------------- */
 
+bool read_t5(const struct config_source *from, struct model_spec *spec,
+             struct error *err);
 bool read_bert(const struct config_source *from, struct model_spec *spec,
                struct error *err);
 

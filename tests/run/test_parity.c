@@ -81,6 +81,10 @@ static const struct reference references[] = {
     {"camembert", "reference.json"},
     {"albert", "reference.json"},
     {"albert_groups", "reference.json"},
+    {"t5", "reference.json"},
+    {"t5_gated", "reference.json"},
+    {"t5_long", "reference.json"},
+    {"t5_dense", "reference.json"},
 };
 
 static json_t *read_json(const char *path) {

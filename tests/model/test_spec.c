@@ -34,6 +34,11 @@ static void options_are_refused_by_name(void **state) {
     } cases[] = {
         {"mpnet", "{\"relative_attention_num_buckets\": 16}",
          "relative_attention_num_buckets", ERROR_UNSUPPORTED},
+        {"t5", "{\"feed_forward_proj\": \"gated-mish\"}", "mish",
+         ERROR_UNSUPPORTED},
+        {"t5", "{\"is_decoder\": true}", "is_decoder", ERROR_UNSUPPORTED},
+        {"t5", "{\"relative_attention_max_distance\": 8}",
+         "relative_attention_max_distance", ERROR_UNSUPPORTED},
         {"albert", "{\"inner_group_num\": 2}", "inner_group_num",
          ERROR_UNSUPPORTED},
         {"albert", "{\"num_hidden_groups\": 5}", "num_hidden_groups",

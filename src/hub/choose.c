@@ -12,6 +12,7 @@ enum { FOLDERS_MAX = 17 };
 struct folders {
     struct str names[FOLDERS_MAX];
     size_t count;
+    bool routes; /* a Router has more, which only its own file names */
 };
 
 static const char *const names[] = {
@@ -23,7 +24,15 @@ static const char *const names[] = {
     "vocab.json",
     "vocab.txt",
     "merges.txt",
-    "model.safetensors",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "router_config.json",
+    "idf.json",
+    "artifact.metadata",
+    "sparse_linear.pt",
+    "colbert_linear.pt",
 };
 
 static struct str folder_of(const char *path) {
@@ -46,24 +55,48 @@ static bool is_listed(struct str name) {
     return sentence || (config && str_ends(name, STR(".json")));
 }
 
-/* "model-00001-of-00003.safetensors", or the index of such. */
-static bool is_shard(struct str name) {
-    static const char pattern[] = "model-00000-of-00000.safetensors";
-    if (str_equal(name, STR("model.safetensors.index.json")))
-        return true;
-    bool same = name.size == sizeof pattern - 1;
+/* Weights in the order in which transformers looks for them: of a folder's,
+ * only the first kind that is there is a part of the model. */
+static const struct {
+    const char *name;
+    bool digits; /* each 0 in NAME is any digit */
+} WEIGHTS[] = {
+    {"model.safetensors", false},
+    {"model.safetensors.index.json", false},
+    {"pytorch_model.bin", false},
+    {"pytorch_model.bin.index.json", false},
+    {"model-00000-of-00000.safetensors", true},
+    {"pytorch_model-00000-of-00000.bin", true},
+};
+enum { SAFE, SAFE_INDEX, BIN, BIN_INDEX, SAFE_SHARD, BIN_SHARD, WEIGHTS_COUNT };
+
+static bool matches(struct str name, const char *pattern, bool digits) {
+    bool same = name.size == strlen(pattern);
     for (size_t i = 0; same && i < name.size; i++)
-        same = pattern[i] == '0' ? isdigit((unsigned char)name.data[i]) != 0
-                                 : pattern[i] == name.data[i];
+        same = digits && pattern[i] == '0'
+                   ? isdigit((unsigned char)name.data[i]) != 0
+                   : pattern[i] == name.data[i];
     return same;
+}
+
+/* Its place in WEIGHTS, or WEIGHTS_COUNT. */
+static size_t weights_kind(struct str name) {
+    size_t kind = 0;
+    while (kind < WEIGHTS_COUNT &&
+           !matches(name, WEIGHTS[kind].name, WEIGHTS[kind].digits))
+        kind++;
+    return kind;
 }
 
 static void find_folders(const json_t *modules, struct folders *folders) {
     *folders = (struct folders){.count = 1};
     folders->names[0] = STR("");
     for (size_t i = 0; i < json_array_size(modules); i++) {
-        const char *path = json_string_value(
-            json_object_get(json_array_get(modules, i), "path"));
+        const json_t *module = json_array_get(modules, i);
+        const char *path = json_string_value(json_object_get(module, "path"));
+        const char *type = json_string_value(json_object_get(module, "type"));
+        folders->routes = folders->routes ||
+                          (type && str_ends(str_from(type), STR(".Router")));
         struct str name = str_from(path ? path : "");
         while (name.size && name.data[name.size - 1] == '/')
             name.size--;
@@ -72,22 +105,51 @@ static void find_folders(const json_t *modules, struct folders *folders) {
     }
 }
 
-static bool has_whole_weights(struct arena *arena, const struct repo_tree *tree,
-                              struct str folder) {
-    const char *path = arena_printf(arena, NULL, "%.*s%smodel.safetensors",
-                                    STR_ARG(folder), folder.size ? "/" : "");
+/* "document_0_MLMTransformer": a module of a Router, by the name that the
+ * library gives it. */
+static bool is_route(struct str folder) {
+    for (size_t i = 0; i + 2 < folder.size; i++)
+        if (folder.data[i] == '_' &&
+            isdigit((unsigned char)folder.data[i + 1]) &&
+            folder.data[i + 2] == '_')
+            return !memchr(folder.data, '/', folder.size);
+    return false;
+}
+
+static bool has(struct arena *arena, const struct repo_tree *tree,
+                struct str folder, size_t kind) {
+    const char *path = arena_printf(arena, NULL, "%.*s%s%s", STR_ARG(folder),
+                                    folder.size ? "/" : "", WEIGHTS[kind].name);
     return path && repo_tree_find(tree, path);
+}
+
+/* The kind of weights of FOLDER that is used: SAFE to BIN_INDEX. */
+static size_t used_kind(struct arena *arena, const struct repo_tree *tree,
+                        struct str folder) {
+    size_t kind = SAFE;
+    while (kind <= BIN_INDEX && !has(arena, tree, folder, kind))
+        kind++;
+    return kind;
+}
+
+static bool are_used(struct arena *arena, const struct repo_tree *tree,
+                     struct str folder, size_t kind) {
+    size_t used = used_kind(arena, tree, folder);
+    if (kind == SAFE_SHARD)
+        return used == SAFE_INDEX;
+    return kind == BIN_SHARD ? used == BIN_INDEX : kind == used;
 }
 
 static bool is_chosen(struct arena *arena, const struct repo_tree *tree,
                       const struct folders *folders, const char *path) {
     struct str folder = folder_of(path), name = name_of(path);
-    bool inside = false;
+    bool inside = folders->routes && is_route(folder);
     for (size_t i = 0; i < folders->count; i++)
         inside = inside || str_equal(folder, folders->names[i]);
+    size_t kind = weights_kind(name);
     return inside &&
-           (is_listed(name) ||
-            (is_shard(name) && !has_whole_weights(arena, tree, folder)));
+           (kind == WEIGHTS_COUNT ? is_listed(name)
+                                  : are_used(arena, tree, folder, kind));
 }
 
 /* Small ones first: a mistake shows before the gigabytes. */
@@ -106,17 +168,16 @@ struct seen {
 static void see(struct seen *seen, const char *path) {
     struct str name = name_of(path);
     seen->config = seen->config || str_equal(name, STR("config.json"));
-    seen->weights = seen->weights ||
-                    str_equal(name, STR("model.safetensors")) || is_shard(name);
+    seen->weights = seen->weights || weights_kind(name) < WEIGHTS_COUNT;
 }
 
 static bool check(struct seen seen, const char *id, struct error *err) {
     if (seen.config && seen.weights)
         return true;
     return error_set(err, ERROR_UNSUPPORTED,
-                     "%s has no %s, and only models with safetensors weights "
-                     "are read so far: use another model or a revision that "
-                     "has them",
+                     "%s has no %s, and only models with weights as "
+                     "safetensors or pytorch_model.bin are read: use another "
+                     "model or a revision that has them",
                      id, seen.config ? "model.safetensors" : "config.json");
 }
 

@@ -1,9 +1,10 @@
 /* choose.h - which files of a repository a model here is made of.
  *
  * In the folder of the repository and in those that its modules.json names:
- * configurations, the tokenizer's files, and safetensors: model.safetensors
- * or, where there is none, the shards and their index. Not the same weights
- * once more in other formats, no pictures, no code.
+ * configurations, the tokenizer's files, the files of heads (sparse_linear.pt),
+ * and the weights in one form: model.safetensors or, where there is none, the
+ * shards and their index, else pytorch_model.bin or its shards. Not the same
+ * weights once more in other formats, no pictures, no code.
  */
 
 #ifndef HUB_CHOOSE_H
@@ -27,7 +28,7 @@ bool choose_possible(const struct repo_tree *tree, const char *id,
                      struct error *err);
 
 /* MODULES is the content of modules.json, or NULL where there is none.
- * ERROR_UNSUPPORTED for a repository without config.json or safetensors. */
+ * ERROR_UNSUPPORTED for a repository without config.json or weights. */
 bool choose_files(struct arena *arena, const struct repo_tree *tree,
                   const json_t *modules, const char *id, struct choice *choice,
                   struct error *err);

@@ -150,8 +150,8 @@ static bool explain(const char *reference, struct error *err) {
     const struct registry_entry *entry = registry_find_replaced(reference);
     if (entry)
         return error_set(err, ERROR_UNSUPPORTED,
-                         "%s has its weights as ONNX, and only safetensors are "
-                         "read so far: use %s",
+                         "%s has its weights as ONNX, and only safetensors and "
+                         "pytorch_model.bin are read: use %s",
                          reference, entry->id);
     if (folder_exists(reference))
         return error_set(err, ERROR_MISSING,

@@ -144,19 +144,23 @@ const char *modules_transformer(const struct reading *r) {
 
 /* Which files the modules behind the transformer take. */
 
-static bool need_dense_weights(struct reading *r, const char *dir,
-                               struct error *err) {
-    const char *safe = reading_join(r, dir, "model.safetensors", err);
-    const char *bin = reading_join(r, dir, "pytorch_model.bin", err);
+static const char SAFE[] = "model.safetensors", BIN[] = "pytorch_model.bin";
+
+/* Of a module with weights of its own: safetensors where there are any. */
+static const char *module_weights(struct reading *r, const char *dir,
+                                  struct error *err) {
+    const char *safe = reading_join(r, dir, SAFE, err);
+    const char *bin = reading_join(r, dir, BIN, err);
     if (!safe || !bin)
-        return false;
-    if (!whole_known(&r->whole, safe) && whole_known(&r->whole, bin))
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s/%s: only safetensors are read so far, and there "
-                         "is no %s: use another model or revision",
-                         r->files.folder, bin, safe);
-    whole_need(&r->whole, safe);
-    return true;
+        return NULL;
+    bool older = !whole_known(&r->whole, safe) && whole_known(&r->whole, bin);
+    return older ? bin : safe;
+}
+
+static bool need_module_weights(struct reading *r, const char *dir,
+                                struct error *err) {
+    const char *name = module_weights(r, dir, err);
+    return name && (whole_need(&r->whole, name), true);
 }
 
 bool modules_need(struct reading *r, struct error *err) {
@@ -172,7 +176,7 @@ bool modules_need(struct reading *r, struct error *err) {
             continue;
         whole_need(&r->whole, config);
         if (module->kind == MODULE_DENSE &&
-            !need_dense_weights(r, module->path, err))
+            !need_module_weights(r, module->path, err))
             return false;
     }
     return true;
@@ -319,7 +323,8 @@ static bool read_dense(struct reading *r, const struct module *module,
     if (!paths || !reading_object(r, module->path, "config.json", &config,
                                   &dense->config, err))
         return false;
-    paths[0] = reading_path(r, module->path, "model.safetensors", err);
+    const char *file = module_weights(r, module->path, err);
+    paths[0] = file ? reading_path(r, "", file, err) : NULL;
     dense->paths = paths;
     dense->paths_count = 1;
     bool fine =

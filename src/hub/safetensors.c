@@ -1,70 +1,22 @@
-/* safetensors.c - see tensors.h. The rules are those of the safetensors
- * package itself (0.8), and three of our own: no name twice, at most 8
- * dimensions, no NUL in a name. */
-
-#include "hub/tensors.h"
+/* safetensors.c - the format safetensors. The rules are those of the
+ * safetensors package itself (0.8), and three of our own: no name twice, at
+ * most 8 dimensions, no NUL in a name. */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
-#include "base/arena.h"
-#include "base/file.h"
-#include "base/map.h"
+#include "hub/tensors_parts.h"
 
 enum { LENGTH_BYTES = 8, HEADER_BYTES_MAX = 100000000 };
-
-struct dtype_row {
-    const char *name;
-    unsigned bits;
-    enum tensor_dtype dtype;
-};
-
-static const struct dtype_row DTYPES[] = {
-    {"F32", 32, TENSOR_F32},          {"F16", 16, TENSOR_F16},
-    {"BF16", 16, TENSOR_BF16},        {"F64", 64, TENSOR_F64},
-    {"I64", 64, TENSOR_I64},          {"I32", 32, TENSOR_I32},
-    {"BOOL", 8, TENSOR_OTHER},        {"U8", 8, TENSOR_OTHER},
-    {"I8", 8, TENSOR_OTHER},          {"I16", 16, TENSOR_OTHER},
-    {"U16", 16, TENSOR_OTHER},        {"U32", 32, TENSOR_OTHER},
-    {"U64", 64, TENSOR_OTHER},        {"C64", 64, TENSOR_OTHER},
-    {"F4", 4, TENSOR_OTHER},          {"F6_E2M3", 6, TENSOR_OTHER},
-    {"F6_E3M2", 6, TENSOR_OTHER},     {"F8_E5M2", 8, TENSOR_OTHER},
-    {"F8_E4M3", 8, TENSOR_OTHER},     {"F8_E8M0", 8, TENSOR_OTHER},
-    {"F8_E4M3FNUZ", 8, TENSOR_OTHER}, {"F8_E5M2FNUZ", 8, TENSOR_OTHER},
-};
-
-struct source {
-    const char *path; /* for messages; in the arena */
-    struct file_map map;
-    bool borrowed; /* the bytes are the caller's */
-};
-
-struct tensors {
-    struct memory *memory;
-    struct arena arena;
-    struct source *sources; /* [sources_count], in the arena */
-    size_t sources_count;
-    struct tensor *tensors; /* [count], owned: by file, then by offset */
-    size_t count;
-    struct map names;
-};
 
 /* What one header says of one tensor, before its place is believed. */
 struct entry {
     struct tensor tensor;
     size_t begin, end; /* in the buffer behind the header */
 };
-
-static const struct dtype_row *dtype_find(const char *name) {
-    for (size_t i = 0; i < sizeof DTYPES / sizeof *DTYPES; i++)
-        if (strcmp(DTYPES[i].name, name) == 0)
-            return &DTYPES[i];
-    return NULL;
-}
 
 /* JSON reading of one tensor's entry. */
 
@@ -268,28 +220,15 @@ static bool check_places(const struct source *source,
 }
 
 static bool add_tensors(struct tensors *st, unsigned file,
-                        const struct entry *entries, size_t count,
-                        const char *buffer, struct error *err) {
-    struct tensor *grown = memory_resize(st->memory, st->tensors,
-                                         st->count + count, sizeof *grown, err);
-    if (!grown)
-        return false;
-    st->tensors = grown;
-    for (size_t i = 0; i < count; i++) {
-        struct tensor *t = &st->tensors[st->count];
-        uint64_t other;
-        *t = entries[i].tensor;
-        t->file = file;
-        t->data = buffer + entries[i].begin;
-        if (map_get(&st->names, str_from(t->name), &other))
-            return error_set(err, ERROR_INPUT, "%s: tensor %s is in %s too",
-                             st->sources[file].path, t->name,
-                             st->sources[st->tensors[other].file].path);
-        if (!map_put(&st->names, str_from(t->name), st->count, err))
-            return false;
-        st->count++;
+                        struct entry *entries, size_t count, const char *buffer,
+                        struct error *err) {
+    bool fine = tensors_reserve(st, count, err);
+    for (size_t i = 0; fine && i < count; i++) {
+        entries[i].tensor.file = file;
+        entries[i].tensor.data = buffer + entries[i].begin;
+        fine = tensors_add(st, &entries[i].tensor, err);
     }
-    return true;
+    return fine;
 }
 
 static bool read_header(struct tensors *st, unsigned file, const json_t *header,
@@ -319,102 +258,10 @@ static bool read_header(struct tensors *st, unsigned file, const json_t *header,
     return fine;
 }
 
-static bool read_source(struct tensors *st, unsigned file, struct error *err) {
+bool safetensors_read(struct tensors *st, unsigned file, struct error *err) {
     size_t header_bytes;
     json_t *header = header_parse(&st->sources[file], &header_bytes, err);
     bool fine = header && read_header(st, file, header, header_bytes, err);
     json_decref(header);
     return fine;
-}
-
-/* Opening and closing. */
-
-static struct tensors *make(struct memory *memory, size_t sources,
-                            struct error *err) {
-    struct tensors *st = memory_zalloc(memory, 1, sizeof *st, err);
-    if (!st)
-        return NULL;
-    st->memory = memory;
-    st->arena = arena_make(memory);
-    st->names = map_make(memory);
-    st->sources = arena_alloc(&st->arena, sources, sizeof *st->sources, err);
-    if (st->sources)
-        return st;
-    tensors_close(st);
-    return NULL;
-}
-
-static bool add_file(struct tensors *st, const char *path, struct error *err) {
-    struct source *source = &st->sources[st->sources_count];
-    source->path = arena_copy(&st->arena, str_from(path), err);
-    if (!source->path || !file_map_open(&source->map, path, err))
-        return false;
-    return read_source(st, (unsigned)st->sources_count++, err);
-}
-
-struct tensors *tensors_open(struct memory *memory, const char *const *paths,
-                             size_t count, struct error *err) {
-    struct tensors *st = make(memory, count, err);
-    bool fine = st != NULL;
-    for (size_t i = 0; fine && i < count; i++)
-        fine = add_file(st, paths[i], err);
-    if (fine)
-        return st;
-    tensors_close(st);
-    return NULL;
-}
-
-struct tensors *tensors_open_bytes(struct memory *memory, const char *name,
-                                   const void *data, size_t size,
-                                   struct error *err) {
-    struct tensors *st = make(memory, 1, err);
-    if (!st)
-        return NULL;
-    st->sources[st->sources_count++] = (struct source){
-        .path = arena_copy(&st->arena, str_from(name), err),
-        .map = {.data = data, .size = size},
-        .borrowed = true,
-    };
-    if (st->sources[0].path && read_source(st, 0, err))
-        return st;
-    tensors_close(st);
-    return NULL;
-}
-
-void tensors_close(struct tensors *st) {
-    if (!st)
-        return;
-    for (size_t i = 0; i < st->sources_count; i++)
-        if (!st->sources[i].borrowed)
-            file_map_close(&st->sources[i].map);
-    memory_free(st->memory, st->tensors);
-    map_free(&st->names);
-    arena_free(&st->arena);
-    memory_free(st->memory, st);
-}
-
-size_t tensors_count(const struct tensors *st) {
-    return st->count;
-}
-
-const struct tensor *tensors_at(const struct tensors *st, size_t i) {
-    return &st->tensors[i];
-}
-
-const struct tensor *tensors_find(const struct tensors *st, const char *name) {
-    uint64_t i;
-    return map_get(&st->names, str_from(name), &i) ? &st->tensors[i] : NULL;
-}
-
-/* Only pages that hold nothing but this tensor: its neighbours may be in use.
- */
-void tensors_forget(const struct tensors *st, const struct tensor *tensor) {
-    const struct source *source = &st->sources[tensor->file];
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t begin = (size_t)((const char *)tensor->data - source->map.data);
-    size_t end = begin + tensor->bytes;
-    begin = (begin + page - 1) & ~(page - 1);
-    end &= ~(page - 1);
-    if (!source->borrowed && begin < end)
-        file_map_forget(&source->map, begin, end - begin);
 }

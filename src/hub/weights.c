@@ -1,4 +1,4 @@
-/* weights.c - which safetensors files a transformer's weights are in. */
+/* weights.c - which files a transformer's weights are in. */
 
 #include "hub/reading.h"
 
@@ -10,10 +10,11 @@
 
 enum { INDEX_BYTES_MAX = 64 << 20, SHARDS_MAX = 4096 };
 
-static bool one_file(struct reading *r, const char *dir, struct error *err) {
+static bool one_file(struct reading *r, const char *dir, const char *name,
+                     struct error *err) {
     const char **list = arena_alloc(&r->arena, 1, sizeof *list, err);
     if (list)
-        list[0] = reading_path(r, dir, "model.safetensors", err);
+        list[0] = reading_path(r, dir, name, err);
     r->files.weights = list;
     r->files.weights_count = 1;
     return list && list[0];
@@ -78,9 +79,9 @@ static bool read_map(struct reading *r, const char *dir, const json_t *map,
     return fine;
 }
 
-static bool read_index(struct reading *r, const char *dir, struct error *err) {
-    const char *path =
-        reading_path(r, dir, "model.safetensors.index.json", err);
+static bool read_index(struct reading *r, const char *dir, const char *name,
+                       struct error *err) {
+    const char *path = reading_path(r, dir, name, err);
     json_t *index = path ? json_read_file(path, INDEX_BYTES_MAX, err) : NULL;
     bool fine = index && read_map(r, dir, json_object_get(index, "weight_map"),
                                   path, err);
@@ -92,9 +93,9 @@ static bool read_index(struct reading *r, const char *dir, struct error *err) {
 static const char *other_format(struct reading *r, const char *dir,
                                 struct error *err) {
     static const char *const NAMES[] = {
-        "pytorch_model.bin", "pytorch_model.bin.index.json",
-        "model.onnx",        "onnx/model.onnx",
-        "tf_model.h5",       "model.gguf",
+        "model.onnx",    "onnx/model.onnx",    "model_optimized.onnx",
+        "tf_model.h5",   "flax_model.msgpack", "model.gguf",
+        "rust_model.ot",
     };
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         const char *name = reading_join(r, dir, NAMES[i], err);
@@ -109,27 +110,38 @@ static bool refuse(struct reading *r, const char *name, struct error *err) {
     const struct registry_entry *entry =
         r->files.id ? registry_find_replaced(r->files.id) : NULL;
     return error_set(err, ERROR_UNSUPPORTED,
-                     "%s has its weights as %s, and only safetensors are read "
-                     "so far: use %s",
+                     "%s has its weights as %s, and only safetensors and "
+                     "pytorch_model.bin are read: use %s",
                      shown, name,
                      entry ? entry->id
                            : "a model or a revision with model.safetensors");
 }
 
+/* In the order in which transformers looks. */
+static const struct {
+    const char *one, *index;
+} KINDS[] = {
+    {"model.safetensors", "model.safetensors.index.json"},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json"},
+};
+
 bool weights_need(struct reading *r, struct error *err) {
     const char *dir = modules_transformer(r);
-    const char *one = reading_join(r, dir, "model.safetensors", err);
-    const char *index =
-        reading_join(r, dir, "model.safetensors.index.json", err);
-    if (!one || !index)
-        return false;
-    if (whole_known(&r->whole, one))
-        return !whole_need(&r->whole, one) || one_file(r, dir, err);
-    if (whole_known(&r->whole, index))
-        return !whole_need(&r->whole, index) || read_index(r, dir, err);
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        const char *one = reading_join(r, dir, KINDS[i].one, err);
+        const char *index = reading_join(r, dir, KINDS[i].index, err);
+        if (!one || !index)
+            return false;
+        if (whole_known(&r->whole, one))
+            return !whole_need(&r->whole, one) ||
+                   one_file(r, dir, KINDS[i].one, err);
+        if (whole_known(&r->whole, index))
+            return !whole_need(&r->whole, index) ||
+                   read_index(r, dir, KINDS[i].index, err);
+    }
     const char *other = other_format(r, dir, err);
     if (other)
         return refuse(r, other, err);
-    whole_need(&r->whole, one);
-    return true;
+    const char *one = reading_join(r, dir, KINDS[0].one, err);
+    return one && (whole_need(&r->whole, one), true);
 }

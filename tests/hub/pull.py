@@ -638,12 +638,29 @@ def short_names(place):
     assert "hit" in place.pull("thing")[0]
 
 
-def no_safetensors(place):
+def no_weights(place):
     files = model_files()
-    del files[WEIGHTS]
-    place.hub.add("org/bin", files)
-    _, errors = place.pull("org/bin", expect=1)
-    assert "safetensors" in errors and not place.cache.exists(), errors
+    del files[WEIGHTS], files["pytorch_model.bin"]
+    place.hub.add("org/onnx", files)
+    _, errors = place.pull("org/onnx", expect=1)
+    assert "safetensors or pytorch_model.bin" in errors and not place.cache.exists(), errors
+
+
+def older_weights(place):
+    """pytorch_model.bin where there are no safetensors, and the heads' files; the model is whole and runs."""
+    folder, older = ROOT / "tests/fixtures/models/sharded", ROOT / "tests/fixtures/torch"
+    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    files = {name: content for name, content in files.items() if "safetensors" not in name}
+    files |= {p.name: p.read_bytes() for p in (older / "shards").iterdir()}
+    files |= {"colbert_linear.pt": (older / "python2.pt").read_bytes(), "training_args.bin": b"not wanted"}
+    place.hub.add("org/older", files)
+    place.pull("org/older")
+    got = [path.name for path in place.cache.glob("models--org--older/snapshots/*/*")]
+    assert "training_args.bin" not in got and "colbert_linear.pt" in got, got
+    [repo] = json.loads(place.ensembed("cache", "--json")[0])
+    assert repo["commits"][0]["state"] == "whole", repo
+    got = place.ensembed("embed", "--model", "org/older", "a text")[0]
+    assert got == place.ensembed("embed", "--model", str(folder), "a text")[0]
 
 
 def shards(place):
@@ -663,7 +680,7 @@ CASES = [same_as_python, same_for_a_tag_and_a_commit, same_for_a_renamed_model, 
          too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored, never_further,
          too_long_a_beginning, no_server, file_limit, full_disk, refusals, gated, certificates,
          through_a_proxy, hostile_lists,
-         run_pulls, offline, newest_commit, short_names, no_safetensors, shards]
+         run_pulls, offline, newest_commit, short_names, no_weights, older_weights, shards]
 
 
 def judge(case):

@@ -199,8 +199,36 @@ static void weights_once(void **state) {
                   "config.json model.safetensors.index.json "
                   "model-00001-of-00002.safetensors "
                   "model-00002-of-00002.safetensors");
-    static const char *const none[] = {"config.json", "pytorch_model.bin",
+    static const char *const bins[] = {"config.json",
+                                       "sparse_linear.pt",
+                                       "pytorch_model.bin",
+                                       "pytorch_model-00001-of-00001.bin",
+                                       "pytorch_model.bin.index.json",
+                                       "training_args.bin",
+                                       "2_Dense/pytorch_model.bin",
                                        NULL};
+    expect_choice(bins, "[{\"path\": \"2_Dense\"}]",
+                  "config.json sparse_linear.pt pytorch_model.bin "
+                  "2_Dense/pytorch_model.bin");
+    static const char *const bin_shards[] = {
+        "config.json", "pytorch_model-00001-of-00001.bin",
+        "pytorch_model.bin.index.json", NULL};
+    expect_choice(bin_shards, NULL,
+                  "config.json pytorch_model-00001-of-00001.bin "
+                  "pytorch_model.bin.index.json");
+    static const char *const routes[] = {"modules.json",
+                                         "router_config.json",
+                                         "query_0_SparseStatic/config.json",
+                                         "document_0_MLM/config.json",
+                                         "document_0_MLM/model.safetensors",
+                                         "document_0_MLM/onnx/config.json",
+                                         "checkpoint-7/config.json",
+                                         NULL};
+    expect_choice(routes, "[{\"path\": \"\", \"type\": \"x.Router\"}]",
+                  "modules.json router_config.json "
+                  "query_0_SparseStatic/config.json document_0_MLM/config.json "
+                  "document_0_MLM/model.safetensors");
+    static const char *const none[] = {"config.json", "model.onnx", NULL};
     expect_choice(none, NULL, "refused");
     static const char *const nothing[] = {NULL};
     expect_choice(nothing, NULL, "refused");

@@ -226,7 +226,11 @@ static void dense_layers(void **state) {
     put("3_Dense/model.safetensors", NULL);
     refused(ERROR_MISSING, "3_Dense/model.safetensors");
     put("3_Dense/pytorch_model.bin", "w");
-    refused(ERROR_UNSUPPORTED, "3_Dense/pytorch_model.bin");
+    put("3_Dense/config.json", "{\"in_features\":4,\"out_features\":2}");
+    m = open_it();
+    assert_non_null(
+        strstr(m->sentence[1].source.paths[0], "/3_Dense/pytorch_model.bin"));
+    model_files_free(m);
 }
 
 static void all_that_is_missing_is_named(void **state) {
@@ -237,11 +241,10 @@ static void all_that_is_missing_is_named(void **state) {
     put("model.safetensors", NULL);
     refused(ERROR_MISSING, "1_Pooling/config.json, model.safetensors, "
                            "tokenizer.json");
-    put("pytorch_model.bin", "w");
-    refused(ERROR_UNSUPPORTED, "pytorch_model.bin");
-    put("pytorch_model.bin", NULL);
     put("onnx/model.onnx", "w");
     refused(ERROR_UNSUPPORTED, "onnx/model.onnx");
+    put("pytorch_model.bin", "w");
+    refused(ERROR_MISSING, "1_Pooling/config.json, tokenizer.json");
     put_model();
     put("tokenizer.json", NULL);
     put("vocab.txt", "a");
@@ -256,6 +259,33 @@ static void all_that_is_missing_is_named(void **state) {
     assert_null(model_files_open(&memory, "tests/fixtures", NULL, MODEL_DENSE,
                                  NULL, &err));
     assert_non_null(strstr(err.message, "tests/fixtures: the folder has"));
+}
+
+/* The base name of the one weights file, and how many there are. */
+static void expect_weights(const char *name, size_t count) {
+    struct model_files *m = open_it();
+    assert_string_equal(strrchr(m->weights[count - 1], '/') + 1, name);
+    assert_int_equal(m->weights_count, count);
+    model_files_free(m);
+}
+
+/* In the order in which transformers takes them. */
+static void older_weights(void **state) {
+    (void)state;
+    put_model();
+    put("model.safetensors", NULL);
+    put("b.bin", "w");
+    put("c.bin", "w");
+    put("pytorch_model.bin.index.json",
+        "{\"weight_map\":{\"x\":\"b.bin\",\"y\":\"c.bin\"}}");
+    expect_weights("c.bin", 2);
+    put("pytorch_model.bin", "w");
+    expect_weights("pytorch_model.bin", 1);
+    put("a.st", "w");
+    put("model.safetensors.index.json", "{\"weight_map\":{\"x\":\"a.st\"}}");
+    expect_weights("a.st", 1);
+    put("model.safetensors", "w");
+    expect_weights("model.safetensors", 1);
 }
 
 /* The limit that comes out of FOLDER's files. */
@@ -634,6 +664,7 @@ int main(void) {
         TEST(modules_that_are_not_run),
         TEST(dense_layers),
         TEST(all_that_is_missing_is_named),
+        TEST(older_weights),
         TEST(length_limits),
         TEST(settings_of_version_6),
         TEST(prompts_as_the_library_picks_them),

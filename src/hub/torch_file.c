@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/archive.h"
 #include "hub/pickle.h"
 #include "hub/tensors_parts.h"
-#include "hub/zip.h"
 
 /* All that a state dict needs to import. */
 enum { REBUILD_TENSOR_V2, REBUILD_TENSOR, REBUILD_PARAMETER, STORAGES };
@@ -61,7 +61,7 @@ struct file {
     struct arena arena; /* of the pickles */
     struct pickle pickle;
     /* zip */
-    struct zip zip;
+    struct archive zip;
     struct str folder; /* "archive/" */
     /* older: storages by their key */
     struct map keys;
@@ -139,7 +139,8 @@ static bool find_zipped(const struct file *f, struct storage *storage,
     if (!storage_bytes(f, storage, &bytes, err))
         return false;
     if (size < 0 || (size_t)size >= sizeof name ||
-        !zip_find(&f->zip, (struct str){name, (size_t)size}, &storage->content))
+        !archive_find(&f->zip, (struct str){name, (size_t)size},
+                      &storage->content))
         return broken(f, "a tensor whose data is not in the archive", err);
     return storage->content.size == bytes ||
            broken(f, "a tensor whose data has another size", err);
@@ -310,7 +311,7 @@ static bool zipped(const struct file *f, const char *name,
     char path[512];
     int size = snprintf(path, sizeof path, "%.*s%s", STR_ARG(f->folder), name);
     return size > 0 && (size_t)size < sizeof path &&
-           zip_find(&f->zip, (struct str){path, (size_t)size}, content);
+           archive_find(&f->zip, (struct str){path, (size_t)size}, content);
 }
 
 static bool check_archive(const struct file *f, struct error *err) {
@@ -329,7 +330,7 @@ static bool check_archive(const struct file *f, struct error *err) {
 
 static bool read_zip(struct file *f, struct error *err) {
     struct str content;
-    if (!zip_read(&f->zip, f->st->memory, f->path, f->bytes, err))
+    if (!archive_read(&f->zip, f->st->memory, f->path, f->bytes, err))
         return false;
     if (!find_folder(f, err) || !check_archive(f, err))
         return false;
@@ -442,7 +443,7 @@ bool torch_file_read(struct tensors *st, unsigned file, struct error *err) {
                      .keys = map_make(st->memory)};
     bool fine = str_starts(f.bytes, STR("PK")) ? read_zip(&f, err)
                                                : read_older(&f, err);
-    zip_free(&f.zip);
+    archive_free(&f.zip);
     map_free(&f.keys);
     arena_free(&f.arena);
     return fine;

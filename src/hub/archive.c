@@ -1,6 +1,6 @@
-/* zip.c - see zip.h. */
+/* archive.c - see archive.h. */
 
-#include "hub/zip.h"
+#include "hub/archive.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -126,7 +126,7 @@ static bool read_extra(const char *extra, size_t size, uint64_t *whole,
     return true;
 }
 
-static bool find_content(const struct reader *r, struct zip_entry *entry,
+static bool find_content(const struct reader *r, struct archive_entry *entry,
                          uint64_t local, uint64_t size, struct error *err) {
     if (!holds(r, local, LOCAL_BYTES) || !is_signature(r, local, "\3\4"))
         return broken(r, "local header", err);
@@ -151,7 +151,7 @@ static bool check_method(const struct reader *r, const char *record,
                      r->path, STR_ARG(name));
 }
 
-static bool read_entry(struct reader *r, struct zip_entry *entry,
+static bool read_entry(struct reader *r, struct archive_entry *entry,
                        struct error *err) {
     if (r->end - r->at < ENTRY_BYTES || !is_signature(r, r->at, "\1\2"))
         return broken(r, "central directory", err);
@@ -174,14 +174,15 @@ static bool read_entry(struct reader *r, struct zip_entry *entry,
                            : broken(r, "central directory", err);
 }
 
-static bool read_entries(struct zip *zip, struct reader *r, struct error *err) {
+static bool read_entries(struct archive *zip, struct reader *r,
+                         struct error *err) {
     uint64_t other;
     zip->entries =
         memory_alloc(zip->memory, r->count, sizeof *zip->entries, err);
     if (!zip->entries)
         return false;
     for (; zip->count < r->count; zip->count++) {
-        struct zip_entry *entry = &zip->entries[zip->count];
+        struct archive_entry *entry = &zip->entries[zip->count];
         if (!read_entry(r, entry, err))
             return false;
         if (map_get(&zip->names, entry->name, &other))
@@ -193,17 +194,17 @@ static bool read_entries(struct zip *zip, struct reader *r, struct error *err) {
     return true;
 }
 
-bool zip_read(struct zip *zip, struct memory *memory, const char *path,
-              struct str bytes, struct error *err) {
+bool archive_read(struct archive *zip, struct memory *memory, const char *path,
+                  struct str bytes, struct error *err) {
     struct reader reader = {.path = path, .bytes = bytes};
-    *zip = (struct zip){.memory = memory, .names = map_make(memory)};
+    *zip = (struct archive){.memory = memory, .names = map_make(memory)};
     if (find_directory(&reader, err) && read_entries(zip, &reader, err))
         return true;
-    zip_free(zip);
+    archive_free(zip);
     return false;
 }
 
-void zip_free(struct zip *zip) {
+void archive_free(struct archive *zip) {
     if (!zip->memory)
         return;
     map_free(&zip->names);
@@ -212,7 +213,8 @@ void zip_free(struct zip *zip) {
     zip->count = 0;
 }
 
-bool zip_find(const struct zip *zip, struct str name, struct str *content) {
+bool archive_find(const struct archive *zip, struct str name,
+                  struct str *content) {
     uint64_t i;
     if (!map_get(&zip->names, name, &i))
         return false;

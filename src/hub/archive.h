@@ -1,45 +1,46 @@
-/* zip.h - the directory of a zip archive that lies in memory.
+/* archive.h - the directory of a zip archive that lies in memory.
  *
  * Only what torch.save makes: files that are stored as they are, so that
  * their bytes are used where they lie. A compressed or encrypted file is
  * refused by its name. Archives beyond 4 GiB (zip64) are fine.
  *
- *     struct zip zip;
- *     if (!zip_read(&zip, memory, path, data, size, err)) ...
+ *     struct archive zip;
+ *     if (!archive_read(&zip, memory, path, data, size, err)) ...
  *     struct str content;
- *     if (zip_find(&zip, STR("archive/data.pkl"), &content)) ...
- *     zip_free(&zip);
+ *     if (archive_find(&zip, STR("archive/data.pkl"), &content)) ...
+ *     archive_free(&zip);
  *
  * FACTS: PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.3. The central directory
  * alone says what is in the archive; of the local headers only the length is
  * used. Checksums are not computed: the weights have gigabytes.
  */
 
-#ifndef HUB_ZIP_H
-#define HUB_ZIP_H
+#ifndef HUB_ARCHIVE_H
+#define HUB_ARCHIVE_H
 
 #include "base/error.h"
 #include "base/map.h"
 #include "base/memory.h"
 #include "base/str.h"
 
-struct zip_entry {
+struct archive_entry {
     struct str name, content; /* both in the archive's bytes */
 };
 
-struct zip {
+struct archive {
     struct memory *memory;
-    struct zip_entry *entries; /* [count], owned */
+    struct archive_entry *entries; /* [count], owned */
     size_t count;
     struct map names;
 };
 
 /* PATH is for messages. ERROR_INPUT, ERROR_UNSUPPORTED; nothing to free then.
  * The bytes must outlive ZIP. */
-bool zip_read(struct zip *zip, struct memory *memory, const char *path,
-              struct str bytes, struct error *err);
-void zip_free(struct zip *zip); /* {0} is fine */
+bool archive_read(struct archive *zip, struct memory *memory, const char *path,
+                  struct str bytes, struct error *err);
+void archive_free(struct archive *zip); /* {0} is fine */
 
-bool zip_find(const struct zip *zip, struct str name, struct str *content);
+bool archive_find(const struct archive *zip, struct str name,
+                  struct str *content);
 
 #endif

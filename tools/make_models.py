@@ -788,9 +788,10 @@ mpnet_long.texts = (LONG_NAME, LONG)
 
 # More of them are in files of their own, which use what stands above.
 sys.modules["make_models"] = sys.modules[__name__]
+import models_decoder  # noqa: E402
 import models_relative  # noqa: E402
 
-FAMILIES += models_relative.FAMILIES
+FAMILIES += models_relative.FAMILIES + models_decoder.FAMILIES
 
 
 # Models that nobody may run. They have no reference.
@@ -908,8 +909,8 @@ def references(make):
 
 def write_all(target, names):
     target.mkdir(parents=True, exist_ok=True)
-    for name, texts in ((TEXTS_NAME, TEXTS), (LENGTHS_NAME, LENGTHS),
-                        (LONG_NAME, LONG)):
+    for name, texts in dict(getattr(make, "texts", (TEXTS_NAME, TEXTS))
+                            for make in FOLDERS).items():
         (target / name).write_text(
             "[\n" + ",\n".join(json.dumps(t, ensure_ascii=False)
                                for t in texts) + "\n]\n")

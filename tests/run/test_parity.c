@@ -85,6 +85,18 @@ static const struct reference references[] = {
     {"t5_gated", "reference.json"},
     {"t5_long", "reference.json"},
     {"t5_dense", "reference.json"},
+    {"qwen2", "reference.json"},
+    {"qwen2_both_ways", "reference.json"},
+    {"qwen2_sliding", "reference.json"},
+    {"qwen3", "reference.json"},
+    {"qwen3_linear", "reference.json"},
+    {"llama", "reference.json"},
+    {"llama_both_ways", "reference.json"},
+    {"mistral", "reference.json"},
+    {"mistral_whole", "reference.json"},
+    {"embeddinggemma", "reference.json"},
+    {"gemma3", "reference.json"},
+    {"embeddinggemma", "reference-query.json"},
 };
 
 static json_t *read_json(const char *path) {

@@ -1,0 +1,317 @@
+"""The small models of tests/fixtures/models that were decoders: Qwen2, Qwen3,
+Llama, Mistral, Gemma3. tools/make_models.py runs these functions like its own;
+the name of one is the name of its folder.
+"""
+
+import tokenizers
+import torch
+from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+
+from make_models import (LENGTHS, LENGTHS_NAME, LIMIT, SPECIAL, TEXTS, WORDS,
+                         Weights, dense_layer, family_tokenizer, old_pooling,
+                         st_config, vocabulary, words, write_json,
+                         write_modules, write_weights)
+
+LONG_LIMIT = 600
+
+# Lengths with one special token behind the text; what windows do to them is
+# seen in the long ones.
+SPREAD_NAME = "texts-spread.json"
+SPREAD = [words(n - 1) for n in (1, 2, 15, 16, 17, 63, 64, 65, 511, 512, 513,
+                                 LONG_LIMIT, LONG_LIMIT + 1)]
+SPREAD += [TEXTS[25], TEXTS[31]]
+
+
+class DecoderWeights(Weights):
+    """Norms without shifts, matrices with biases or without; GEMMA: norms'
+    scales are stored less 1."""
+
+    def __init__(self, seed, gemma=False):
+        super().__init__(seed)
+        self.around = 0.0 if gemma else 1.0
+
+    def rms(self, name, width):
+        self.add(name + ".weight", width, scale=0.2, around=self.around)
+
+    def matrix(self, name, inner, outer, bias):
+        self.add(name + ".weight", outer, inner, scale=1.5 / inner ** 0.5)
+        if bias:
+            self.add(name + ".bias", outer, scale=0.2)
+
+
+def attention(w, p, config, qkv_bias, out_bias, qk_norm):
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    dim = config.get("head_dim", hidden // heads)
+    keys = config["num_key_value_heads"]
+    for part, count in (("q_proj", heads), ("k_proj", keys), ("v_proj", keys)):
+        w.matrix(p + part, hidden, count * dim, qkv_bias)
+    w.matrix(p + "o_proj", heads * dim, hidden, out_bias)
+    if qk_norm:
+        w.rms(p + "q_norm", dim)
+        w.rms(p + "k_norm", dim)
+
+
+def decoder_weights(config, seed, prefix="", qkv_bias=False, out_bias=False,
+                    feed_bias=False, qk_norm=False, gemma=False):
+    """The tensors of transformers' Qwen2Model and its kin."""
+    w = DecoderWeights(seed, gemma)
+    hidden, inter = config["hidden_size"], config["intermediate_size"]
+    w.add(prefix + "embed_tokens.weight", config["vocab_size"], hidden,
+          scale=0.5 / (hidden ** 0.5 if gemma else 1))
+    for i in range(config["num_hidden_layers"]):
+        p = f"{prefix}layers.{i}."
+        attention(w, p + "self_attn.", config, qkv_bias, out_bias, qk_norm)
+        w.matrix(p + "mlp.gate_proj", hidden, inter, feed_bias)
+        w.matrix(p + "mlp.up_proj", hidden, inter, feed_bias)
+        w.matrix(p + "mlp.down_proj", inter, hidden, feed_bias)
+        w.rms(p + "input_layernorm", hidden)
+        w.rms(p + "post_attention_layernorm", hidden)
+        if gemma:
+            w.rms(p + "pre_feedforward_layernorm", hidden)
+            w.rms(p + "post_feedforward_layernorm", hidden)
+    w.rms(prefix + "norm", hidden)
+    return w
+
+
+def decoder_config(model_type, hidden=16, heads=4, keys=2, inter=24, layers=3,
+                   **other):
+    return {
+        "model_type": model_type,
+        "vocab_size": len(byte_pieces()[0] if model_type == "qwen2" else
+                          vocabulary(False)),
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": keys,
+        "intermediate_size": inter,
+        "rms_norm_eps": 1e-5,
+        "max_position_embeddings": LIMIT,
+        "use_cache": True,
+        **other,
+    }
+
+
+END = "<|endoftext|>"
+
+
+def byte_pieces():
+    """Vocabulary and merges by which " the" becomes one token, and so does
+    "the", for each of WORDS."""
+    vocab = [END] + sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    merges = []
+    for begin in ("\u0120", ""):
+        for word in WORDS if begin else WORDS[:1]:
+            for i in range(1, len(word) + bool(begin)):
+                pair = ((begin + word)[:i], (begin + word)[i])
+                if pair not in merges:
+                    merges.append(pair)
+                    vocab.append("".join(pair))
+    return {t: i for i, t in enumerate(dict.fromkeys(vocab))}, merges
+
+
+def byte_tokenizer(folder, limit):
+    """As Qwen's, which transformers takes for every model called qwen2."""
+    vocab, merges = byte_pieces()
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(vocab, merges))
+    made.normalizer = tokenizers.normalizers.NFC()
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([
+        tokenizers.pre_tokenizers.Split(
+            tokenizers.Regex(PRETOKENIZE_REGEX), "isolated"),
+        tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False,
+                                            use_regex=False)])
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="$A " + END, special_tokens=[(END, vocab[END])])
+    made.decoder = tokenizers.decoders.ByteLevel()
+    made.add_special_tokens([END])
+    made.save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json", {
+        "tokenizer_class": "Qwen2Tokenizer", "model_max_length": limit,
+        "eos_token": END, "pad_token": END})
+
+
+def decoder(folder, config, weights, modes=("lasttoken", "mean_tokens"),
+            template="$A [SEP]", limit=LIMIT, dtype=torch.bfloat16):
+    """As family() of make_models, with the last token among the modes."""
+    write_json(folder / "config.json", config)
+    if config["model_type"] == "qwen2":
+        byte_tokenizer(folder, limit)
+    else:
+        family_tokenizer(folder, SPECIAL, template, types=False, limit=limit)
+    write_weights(folder, weights.tensors, dtype)
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": limit})
+    old_pooling(folder, config["hidden_size"], *modes)
+    write_modules(folder, ("", "sentence_transformers.models.Transformer"),
+                  ("1_Pooling", "sentence_transformers.models.Pooling"))
+
+
+def qwen2(folder):
+    # As Qwen2ForCausalLM is saved, with a head of its own that nobody uses.
+    config = decoder_config("qwen2", hidden_act="silu", rope_theta=1000000.0,
+                            tie_word_embeddings=False, sliding_window=7,
+                            use_sliding_window=False, max_window_layers=1,
+                            architectures=["Qwen2ForCausalLM"])
+    w = decoder_weights(config, 70, "model.", qkv_bias=True)
+    w.add("lm_head.weight", config["vocab_size"], config["hidden_size"],
+          scale=0.2)
+    decoder(folder, config, w)
+
+
+def qwen2_both_ways(folder):
+    # As gte-Qwen2 is published: is_causal says no. Its later layers slide,
+    # which then goes both ways; frequencies stretched by YaRN.
+    config = decoder_config(
+        "qwen2", hidden=24, heads=3, keys=1, layers=3, is_causal=False,
+        use_sliding_window=True, sliding_window=19, max_window_layers=1,
+        max_position_embeddings=LONG_LIMIT,
+        rope_scaling={"type": "yarn", "factor": 4.0, "beta_fast": 16,
+                      "original_max_position_embeddings": 150})
+    decoder(folder, config, decoder_weights(config, 71, qkv_bias=True),
+            limit=LONG_LIMIT)
+
+
+def qwen2_sliding(folder):
+    # layer_types in the place of a first layer; one key head for all; the
+    # keys of transformers 5.
+    config = decoder_config(
+        "qwen2", heads=2, keys=1, use_sliding_window=True, sliding_window=33,
+        layer_types=["sliding_attention", "full_attention",
+                     "sliding_attention"],
+        max_position_embeddings=LONG_LIMIT, hidden_act="gelu_pytorch_tanh",
+        rope_parameters={"rope_type": "default", "rope_theta": 500.0})
+    decoder(folder, config, decoder_weights(config, 72, qkv_bias=True),
+            limit=LONG_LIMIT)
+
+
+def qwen3(folder):
+    # Every bias there is; heads wider than their share of hidden; several
+    # files of float16, and the modules as Qwen3-Embedding has them.
+    config = decoder_config("qwen3", hidden=20, heads=6, keys=3, head_dim=10,
+                            attention_bias=True, tie_word_embeddings=True,
+                            rope_theta=1000000)
+    w = decoder_weights(config, 73, qkv_bias=True, out_bias=True, qk_norm=True)
+    decoder(folder, config, w, dtype=torch.float16)
+    tensors = {n: t.half() for n, t in w.tensors.items()}
+    (folder / "model.safetensors").unlink()
+    weight_map = {n: f"model-{i % 2 + 1:05}-of-00002.safetensors"
+                  for i, n in enumerate(sorted(tensors))}
+    for shard in set(weight_map.values()):
+        write_weights(folder, {n: t for n, t in tensors.items()
+                               if weight_map[n] == shard}, None, shard)
+    size = sum(t.numel() * 2 for t in tensors.values())
+    write_json(folder / "model.safetensors.index.json",
+               {"metadata": {"total_size": size}, "weight_map": weight_map})
+    (folder / "sentence_bert_config.json").unlink()
+    old_pooling(folder, config["hidden_size"], "lasttoken",
+                include_prompt=True)
+    write_modules(folder, ("", "sentence_transformers.models.Transformer"),
+                  ("1_Pooling", "sentence_transformers.models.Pooling"),
+                  ("2_Normalize", "sentence_transformers.models.Normalize"))
+    st_config(folder, prompts={"query": "what is the ", "document": ""},
+              default_prompt_name=None, similarity_fn_name="cosine")
+
+
+def qwen3_linear(folder):
+    # No biases; frequencies divided; positions past max_position_embeddings
+    # are not the model's.
+    config = decoder_config(
+        "qwen3", hidden=16, heads=2, keys=2, head_dim=6, layers=2,
+        max_position_embeddings=LONG_LIMIT,
+        rope_scaling={"rope_type": "linear", "factor": 3.0})
+    decoder(folder, config, decoder_weights(config, 74, qk_norm=True),
+            limit=LONG_LIMIT)
+
+
+def llama(folder):
+    # Old files have their frequencies in them; Llama 3's scaling.
+    config = decoder_config(
+        "llama", hidden=24, heads=4, keys=1, inter=20, attention_bias=True,
+        mlp_bias=True, rope_theta=500000.0, max_position_embeddings=LONG_LIMIT,
+        rope_scaling={"rope_type": "llama3", "factor": 8.0,
+                      "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                      "original_max_position_embeddings": 256})
+    w = decoder_weights(config, 75, "model.", qkv_bias=True, out_bias=True,
+                        feed_bias=True)
+    for i in range(config["num_hidden_layers"]):
+        w.add(f"model.layers.{i}.self_attn.rotary_emb.inv_freq", 3, scale=1.0)
+    decoder(folder, config, w, limit=LONG_LIMIT)
+
+
+def llama_both_ways(folder):
+    # No biases, as Llama is published; a mask that hides nothing; means.
+    config = decoder_config("llama", hidden=20, heads=5, keys=5, head_dim=6,
+                            layers=2, is_causal=False, tie_word_embeddings=True)
+    decoder(folder, config, decoder_weights(config, 76),
+            ("cls_token", "mean_tokens", "max_tokens"), "[CLS] $A [SEP]")
+
+
+def mistral(folder):
+    # All layers slide; heads wider than their share.
+    config = decoder_config("mistral", hidden=16, heads=4, keys=2, head_dim=8,
+                            sliding_window=40, hidden_act="silu",
+                            max_position_embeddings=LONG_LIMIT)
+    decoder(folder, config, decoder_weights(config, 77),
+            template="[CLS] $A [SEP]", limit=LONG_LIMIT)
+
+
+def mistral_whole(folder):
+    # A null window is none.
+    config = decoder_config("mistral", heads=2, keys=1, layers=2,
+                            sliding_window=None, rope_theta=10000.0)
+    decoder(folder, config, decoder_weights(config, 78, "model."))
+
+
+def embeddinggemma(folder):
+    # As EmbeddingGemma is published: both ways, two Dense layers, Normalize.
+    config = decoder_config(
+        "gemma3_text", hidden=24, heads=3, keys=1, head_dim=10, layers=5,
+        hidden_activation="gelu_pytorch_tanh", query_pre_attn_scalar=20,
+        use_bidirectional_attention=True, sliding_window=44,
+        _sliding_window_pattern=3, sliding_window_pattern=3,
+        rope_theta=1000000.0, rope_local_base_freq=300.0, rope_scaling=None,
+        attn_logit_softcapping=None, final_logit_softcapping=None,
+        attention_bias=False, max_position_embeddings=LONG_LIMIT)
+    decoder(folder, config,
+            decoder_weights(config, 79, qk_norm=True, gemma=True),
+            ("mean_tokens",), "[CLS] $A [SEP]", LONG_LIMIT)
+    dense_layer(folder, "2_Dense", 24, 40,
+                "torch.nn.modules.linear.Identity", 179, bias=False)
+    dense_layer(folder, "3_Dense", 40, 24,
+                "torch.nn.modules.linear.Identity", 279, bias=False)
+    write_modules(folder, ("", "sentence_transformers.models.Transformer"),
+                  ("1_Pooling", "sentence_transformers.models.Pooling"),
+                  ("2_Dense", "sentence_transformers.models.Dense"),
+                  ("3_Dense", "sentence_transformers.models.Dense"),
+                  ("4_Normalize", "sentence_transformers.models.Normalize"))
+    st_config(folder, prompts={"query": "search query: ",
+                               "document": "text: "},
+              similarity_fn_name="cosine")
+
+
+def gemma3(folder):
+    # A decoder that stayed one, with all biases; the keys of transformers 5;
+    # global layers scaled, local ones not.
+    config = decoder_config(
+        "gemma3_text", heads=4, keys=2, head_dim=6, layers=3,
+        attention_bias=True, query_pre_attn_scalar=9, sliding_window=21,
+        layer_types=["sliding_attention", "full_attention",
+                     "sliding_attention"],
+        max_position_embeddings=LONG_LIMIT,
+        rope_parameters={
+            "full_attention": {"rope_type": "linear", "factor": 8.0,
+                               "rope_theta": 1000000.0},
+            "sliding_attention": {"rope_type": "default",
+                                  "rope_theta": 10000.0}})
+    decoder(folder, config,
+            decoder_weights(config, 80, "model.", qkv_bias=True, out_bias=True,
+                            qk_norm=True, gemma=True), limit=LONG_LIMIT)
+
+
+FAMILIES = [qwen2, qwen2_both_ways, qwen2_sliding, qwen3, qwen3_linear, llama,
+           llama_both_ways, mistral, mistral_whole, embeddinggemma, gemma3]
+for made in FAMILIES:
+    made.texts = (LENGTHS_NAME, LENGTHS)
+for made in (qwen2_both_ways, qwen2_sliding, qwen3_linear, llama, mistral,
+             embeddinggemma, gemma3):
+    made.texts = (SPREAD_NAME, SPREAD)
+embeddinggemma.references = [("document", "reference.json"),
+                             ("query", "reference-query.json")]

@@ -269,6 +269,64 @@ static void unsound_rows_are_refused(void **state) {
     }
 }
 
+/* Row ends that lie outside the file or go back. */
+static void unsound_ends_are_refused(void **state) {
+    (void)state;
+    struct strbuf text = strbuf_make(&memory);
+    write_csr(in(top, "ends.npz"), 5, TERMS, LARGE); /* 0, 1, 4, 2, 2 pairs */
+    assert_true(file_read(in(top, "ends.npz"), 1 << 20, &text, NULL));
+    struct csr_map csr;
+    struct csr_row row;
+    assert_true(csr_map_bytes(&csr, strbuf_str(&text), "test.npz", NULL));
+    int64_t *ends =
+        (int64_t *)(void *)(text.data + (csr.ends - (uint8_t *)text.data));
+    static const int64_t wild[] = {10, INT64_MAX, -1, 0};
+    for (size_t w = 0; w < sizeof wild / sizeof *wild; w++) {
+        ends[2] = wild[w];
+        assert_true(csr_map_bytes(&csr, strbuf_str(&text), "test.npz", NULL));
+        assert_int_equal(csr_map_row(&csr, 1, &row, NULL), wild[w] == 0);
+        assert_int_equal(csr_map_row(&csr, 2, &row, NULL), wild[w] == 0);
+    }
+    ends[2] = 1;
+    static const int64_t last[] = {8, 10, INT64_MAX, -1};
+    for (size_t w = 0; w < sizeof last / sizeof *last; w++) {
+        struct error err = {0};
+        ends[5] = last[w];
+        assert_false(csr_map_bytes(&csr, strbuf_str(&text), "test.npz", &err));
+        assert_int_equal(err.code, ERROR_INPUT);
+    }
+    strbuf_free(&text);
+}
+
+/* Sizes in the archive's directory that go beyond its end. */
+static void unsound_directories_are_refused(void **state) {
+    (void)state;
+    struct strbuf text = strbuf_make(&memory);
+    struct str found;
+    write_csr(in(top, "directory.npz"), 5, TERMS, LARGE);
+    assert_true(file_read(in(top, "directory.npz"), 1 << 20, &text, NULL));
+    struct str file = strbuf_str(&text);
+    assert_true(zip_find(file, "data.npy", "test.npz", &found, NULL));
+    assert_int_equal((found.data - file.data) % 64, 0);
+    char *entry = text.data;
+    while (memcmp(entry, "PK\1\2", 4) != 0)
+        entry++;
+    static const struct {
+        size_t at, size;
+    } fields[] = {{20, 8} /* sizes */, {42, 4} /* place */, {28, 2}, {30, 2}};
+    for (size_t f = 0; f < sizeof fields / sizeof *fields; f++) {
+        char before[8];
+        struct error err = {0};
+        memcpy(before, entry + fields[f].at, fields[f].size);
+        memset(entry + fields[f].at, 0x7F, fields[f].size);
+        assert_false(zip_find(file, "data.npy", "test.npz", &found, &err));
+        assert_int_equal(err.code, ERROR_INPUT);
+        assert_non_null(strstr(err.message, "not a whole .npz"));
+        memcpy(entry + fields[f].at, before, fields[f].size);
+    }
+    strbuf_free(&text);
+}
+
 static void compressed_files_are_refused_by_name(void **state) {
     (void)state;
     struct strbuf text = strbuf_make(&memory);
@@ -400,6 +458,8 @@ int main(int count, char **arguments) {
         cmocka_unit_test(dot_product_of_what_both_have),
         cmocka_unit_test(changed_files_are_survived),
         cmocka_unit_test(unsound_rows_are_refused),
+        cmocka_unit_test(unsound_ends_are_refused),
+        cmocka_unit_test(unsound_directories_are_refused),
         cmocka_unit_test(compressed_files_are_refused_by_name),
         cmocka_unit_test(multivectors_come_back),
         cmocka_unit_test(offsets_that_lie_are_refused),

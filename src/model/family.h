@@ -51,6 +51,7 @@ enum trait {
     TRAIT_TIED = 1 << 13,       /* ... or the words' */
     TRAIT_MLM = 1 << 11,        /* the head that guesses words is wanted */
     TRAIT_CLASSIFIER = 1 << 12, /* the head that gives scores is wanted */
+    TRAIT_YES_NO = 1 << 14,     /* scores by two words' logits are wanted */
     /* these differ from layer to layer */
     TRAIT_LAYER_NORM = 1 << 16, /* the norm before attention is there (all
                                    layers but ModernBERT's first) */
@@ -70,6 +71,8 @@ enum tensor_use {
                        weights.h */
     USE_RELATIVE,   /* DeBERTa's table: normed when it is loaded */
     USE_EXPERTS,    /* [experts * out, in]: the target is an array of linears */
+    USE_WORD_ROWS,  /* [vocab, in] of which only a row of yes less a row of no
+                       is used: a matrix of one row */
     USE_EXPERTS_TURNED, /* [experts * in, out], each turned when loaded */
 };
 
@@ -125,8 +128,7 @@ struct family {
                                     first that fits is taken. NULL at the end */
     const char *const *ignored;  /* beginnings of names (behind the prefix or
                                     without one) that a sentence vector does
-                                    not need, or ends, behind a '*'. NULL at
-                                    the end */
+                                    not need. NULL at the end */
     const char *examples;        /* ids of such models, for docs/models.md */
     const struct config_words *words;
     const char *activation; /* what a config that says none means; NULL: `read`
@@ -138,7 +140,8 @@ struct family {
     const char *label_inside; /* activation behind a classifier's first matrix;
                                  NULL: it has only one */
     float epsilon;            /* what a config that says none means; 0: 1e-12 */
-    bool fixed_epsilon;       /* 1e-12 whatever the config says */
+    bool untied; /* its decoder has its own table where a config says nothing */
+    bool fixed_epsilon; /* 1e-12 whatever the config says */
     bool shares_layers; /* num_hidden_groups of them, used several times */
     enum norm_order norms;
     bool rms;            /* norms do not take the mean away ... */

@@ -24,7 +24,7 @@
         HEAD_NORM("cls.predictions.transform.LayerNorm", DIM_EMBEDDING,        \
                   MODEL(head.transform_norm), TRAIT_MLM),                      \
         DECODER("cls.predictions.decoder", "cls.predictions.bias",             \
-                "cls.predictions.decoder.bias", WORDS_NAME),                   \
+                WORDS_NAME),                                                   \
         PART("pooler.dense", DIM_HIDDEN, DIM_HIDDEN, MODEL(head.inside), 0,    \
              TRAIT_CLASSIFIER, 0),                                             \
         HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),  \
@@ -39,15 +39,14 @@
                 MODEL(head.transform), TRAIT_MLM),                             \
         HEAD_NORM("lm_head.layer_norm", DIM_EMBEDDING,                         \
                   MODEL(head.transform_norm), TRAIT_MLM),                      \
-        DECODER("lm_head.decoder", "lm_head.bias", "lm_head.decoder.bias",     \
-                WORDS_NAME),                                                   \
+        DECODER("lm_head.decoder", "lm_head.bias", WORDS_NAME),                \
         CLASSIFIER_OF_TWO
 #define DISTILBERT_HEADS                                                       \
     HEAD_MATRIX("vocab_transform", DIM_EMBEDDING, DIM_HIDDEN,                  \
                 MODEL(head.transform), TRAIT_MLM),                             \
         HEAD_NORM("vocab_layer_norm", DIM_EMBEDDING,                           \
                   MODEL(head.transform_norm), TRAIT_MLM),                      \
-        DECODER("vocab_projector", "vocab_projector.bias", NULL, WORDS_NAME),  \
+        DECODER("vocab_projector", "vocab_projector.bias", WORDS_NAME),        \
         HEAD_MATRIX("pre_classifier", DIM_HIDDEN, DIM_HIDDEN,                  \
                     MODEL(head.inside), TRAIT_CLASSIFIER),                     \
         HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),  \

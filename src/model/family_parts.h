@@ -65,15 +65,25 @@
          .bare = true, .old_name = name ".gamma"),                             \
         RULE(name ".bias", USE_NORM_SHIFT, width, DIM_NONE, target, trait,     \
              .bare = true, .old_name = name ".beta")
-/* The decoder back to words: WORD_TABLE (behind the prefix) where they are
- * tied, and the names that its bias has had. */
-#define DECODER(name, bias, old_bias, word_table)                              \
+/* The decoder back to words: WORD_TABLE (behind the prefix) and the bias BIAS
+ * where they are tied, its own ones where not. */
+#define DECODER(name, bias, word_table)                                        \
     RULE(word_table, USE_MATRIX, DIM_VOCAB, DIM_EMBEDDING,                     \
          MODEL(head.decoder), TRAIT_MLM | TRAIT_TIED, .part = 0),              \
+        RULE(bias, USE_BIAS, DIM_VOCAB, DIM_NONE, MODEL(head.decoder),         \
+             TRAIT_MLM | TRAIT_TIED, .bare = true, .old_name = name ".bias"),  \
         RULE(name ".weight", USE_MATRIX, DIM_VOCAB, DIM_EMBEDDING,             \
              MODEL(head.decoder), TRAIT_MLM | TRAIT_UNTIED, .bare = true),     \
-        RULE(bias, USE_BIAS, DIM_VOCAB, DIM_NONE, MODEL(head.decoder),         \
-             TRAIT_MLM, .bare = true, .old_name = (old_bias))
+        RULE(name ".bias", USE_BIAS, DIM_VOCAB, DIM_NONE, MODEL(head.decoder), \
+             TRAIT_MLM | TRAIT_UNTIED, .bare = true, .old_name = (bias))
+
+/* Two words' logits at a text's end: rows of WORD_TABLE (behind the prefix), or
+ * of a decoder of its own. */
+#define YES_NO(word_table, decoder)                                            \
+    RULE(word_table, USE_WORD_ROWS, DIM_VOCAB, DIM_EMBEDDING,                  \
+         MODEL(head.labels), TRAIT_YES_NO | TRAIT_TIED, .part = 0),            \
+        RULE(decoder, USE_WORD_ROWS, DIM_VOCAB, DIM_EMBEDDING,                 \
+             MODEL(head.labels), TRAIT_YES_NO | TRAIT_UNTIED, .bare = true)
 
 #define RULES(table)                                                           \
     .rules = (table), .rules_count = sizeof(table) / sizeof *(table)

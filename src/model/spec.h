@@ -124,10 +124,12 @@ struct model_spec {
     bool token_normalize;
     size_t multi_width; /* of a token's vector; 0: none */
 
-    size_t labels;                    /* of a classifier; 0: none */
+    size_t labels;                    /* scores a text; 0: none */
     enum pooling label_pooling;       /* the row that it reads */
     enum activation label_inside;     /* behind its first matrix */
     enum activation label_activation; /* over the scores */
+    size_t yes_id, no_id; /* TRAIT_YES_NO: rows of the words; NO_ID SIZE_MAX:
+                             none is taken away */
 };
 
 /* False and ERROR_UNSUPPORTED (an architecture, an option of it: by name),

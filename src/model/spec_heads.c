@@ -107,14 +107,22 @@ static bool need_rules(const struct model_files *files,
                      files->folder, what, spec->family->model_type);
 }
 
+/* A head from rows back to words, whose table may be the words' own. */
+static bool read_tie(const struct model_files *files, enum trait head,
+                     struct model_spec *spec, struct error *err) {
+    struct config_source from = {files->config, files->config_path};
+    bool tied = !spec->family->untied;
+    if (!config_flag(&from, "tie_word_embeddings", &tied, err))
+        return false;
+    spec->traits |= head | (tied ? TRAIT_TIED : TRAIT_UNTIED);
+    return true;
+}
+
 static bool read_splade(const struct model_files *files,
                         struct model_spec *spec, struct error *err) {
     const struct sparse_files *sparse = &files->sparse;
-    struct config_source from = {files->config, files->config_path};
-    bool tied = true;
-    if (!config_flag(&from, "tie_word_embeddings", &tied, err))
+    if (!read_tie(files, TRAIT_MLM, spec, err))
         return false;
-    spec->traits |= TRAIT_MLM | (tied ? TRAIT_TIED : TRAIT_UNTIED);
     spec->splade_log = !sparse->sum;
     spec->splade_log_twice = sparse->log_twice;
     spec->splade = sparse->sum ? ACCUMULATE_SUM_LOG1P : ACCUMULATE_MAX;
@@ -170,29 +178,74 @@ static bool read_multi(const struct model_files *files, struct model_spec *spec,
     return true;
 }
 
-static bool read_scores(const struct model_files *files,
-                        struct model_spec *spec, struct error *err) {
-    const struct rerank_files *rerank = &files->rerank;
-    const char *name = rerank->activation ? rerank->activation : "Identity";
-    if (rerank->kind != RERANK_CLASSIFIER)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: only rerankers with a classification head are "
-                         "supported so far",
-                         files->folder);
-    spec->gives |= HEAD_SCORE;
+static bool read_classifier(const struct model_files *files,
+                            struct model_spec *spec, struct error *err) {
     spec->traits |= TRAIT_CLASSIFIER;
-    spec->labels = rerank->labels;
+    spec->labels = files->rerank.labels;
     if (spec->family->label_inside)
         activation_named(spec->family->label_inside, &spec->label_inside);
-    if (!activation_named(name, &spec->label_activation))
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: activation \"%s\" of scores is not supported",
-                         files->folder, name);
     if (spec->labels < 1 || spec->labels > SIZE_LIMIT)
         return error_set(err, ERROR_INPUT, "%s: it gives %zu scores a pair",
                          files->folder, spec->labels);
     return need_rules(files, spec, TRAIT_CLASSIFIER, "the classification head",
                       err);
+}
+
+/* The files know the two words as ids by now (model_files.h). */
+static bool read_yes_no(const struct model_files *files,
+                        struct model_spec *spec, struct error *err) {
+    const struct rerank_files *rerank = &files->rerank;
+    if (!read_tie(files, TRAIT_YES_NO, spec, err))
+        return false;
+    spec->labels = 1;
+    spec->label_pooling = POOLING_LAST;
+    spec->yes_id = rerank->yes_id;
+    spec->no_id = rerank->no_none ? SIZE_MAX : rerank->no_id;
+    if (spec->yes_id >= spec->vocab ||
+        (!rerank->no_none && spec->no_id >= spec->vocab))
+        return error_set(err, ERROR_INPUT,
+                         "%s: its words for yes and no are not among the %zu "
+                         "of the model",
+                         files->folder, spec->vocab);
+    return need_rules(files, spec, TRAIT_YES_NO, "a score by two words", err);
+}
+
+/* A vector for each token; which of them are documents and which is the query
+ * is for the caller, who wrote the text. */
+static bool read_listwise(const struct model_files *files,
+                          struct model_spec *spec, struct error *err) {
+    const struct rerank_files *rerank = &files->rerank;
+    spec->gives |= HEAD_MULTI;
+    spec->multi_width = spec->hidden;
+    spec->token_count = rerank->dense_count;
+    for (size_t i = 0; i < rerank->dense_count; i++)
+        if (!read_linear(&rerank->dense[i], &spec->multi_width, &spec->token[i],
+                         err))
+            return false;
+    return true;
+}
+
+static bool read_scores(const struct model_files *files,
+                        struct model_spec *spec, struct error *err) {
+    const struct rerank_files *rerank = &files->rerank;
+    const char *name = rerank->activation ? rerank->activation : "Identity";
+    if (rerank->kind == RERANK_LISTWISE)
+        return read_listwise(files, spec, err);
+    spec->gives |= HEAD_SCORE;
+    if (!activation_named(name, &spec->label_activation))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: activation \"%s\" of scores is not supported",
+                         files->folder, name);
+    switch (rerank->kind) {
+    case RERANK_CLASSIFIER:
+        return read_classifier(files, spec, err);
+    case RERANK_YES_NO:
+        return read_yes_no(files, spec, err);
+    default:
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: its files have no head that scores pairs",
+                         files->folder);
+    }
 }
 
 bool model_spec_add_head(const struct model_files *files, enum head head,

@@ -79,6 +79,23 @@ static void fill_experts(const struct loader *loader,
     tensors_forget(loader->st, tensor);
 }
 
+/* The row of yes less that of no. */
+static void fill_word_rows(const struct loader *loader,
+                           const struct tensor *tensor,
+                           const struct linear *linear) {
+    const struct model_spec *spec = loader->spec;
+    size_t in = linear->in;
+    float *yes = loader->stage, *no = loader->stage + loader->stage_floats / 2;
+    tensor_read_f32(tensor, spec->yes_id * in, in, yes);
+    if (spec->no_id != SIZE_MAX) {
+        tensor_read_f32(tensor, spec->no_id * in, in, no);
+        for (size_t i = 0; i < in; i++)
+            yes[i] -= no[i];
+    }
+    device_linear_pack(loader->weights->device, yes, in, 1, 0, 1,
+                       (void *)linear->weights);
+}
+
 /* Gemma stores its norms' scales less 1. */
 static void fill_scale(const struct loader *loader, const struct tensor *tensor,
                        float *scale) {
@@ -162,6 +179,9 @@ static void fill_rule(const struct loader *loader,
         return;
     case USE_NORM_SHIFT:
         tensor_read_f32(tensor, 0, tensor->elements, (float *)norm->shift);
+        return;
+    case USE_WORD_ROWS:
+        fill_word_rows(loader, tensor, linear);
         return;
     case USE_EXPERTS:
     case USE_EXPERTS_TURNED:

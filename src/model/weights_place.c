@@ -156,6 +156,9 @@ static void place_rule(const struct loader *loader, struct layout *layout,
     case USE_NORM_SHIFT:
         norm->shift = layout_take(layout, rows, sizeof(float));
         return;
+    case USE_WORD_ROWS:
+        place_matrix(loader, layout, dim_size(spec, rule->columns), 1, target);
+        return;
     case USE_EXPERTS:
     case USE_EXPERTS_TURNED:
         place_experts(loader, layout, rule, *(struct linear **)target);

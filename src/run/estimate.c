@@ -164,12 +164,38 @@ bool estimate_tokens(struct engine *engine, const struct intake *intake,
     return step != CHUNK_ERROR;
 }
 
+/* Tokens that one sees in a text of LENGTH. */
+static double tokens_seen(const struct reach *reach, double length) {
+    double behind = fmin((double)reach->behind, length);
+    double ahead = fmin((double)reach->ahead, length);
+    return fmin(behind + ahead + 1, length);
+}
+
+/* Numbers of experts that a token does not pass through, in a layer. */
+static double idle_numbers(const struct model_spec *spec, size_t layer) {
+    return layer_set_has(&spec->experts_at, layer)
+               ? 2 * (double)(spec->experts - spec->experts_chosen) *
+                     (double)spec->hidden * (double)spec->inter
+               : 0;
+}
+
 double estimate_flops(const struct member *member, double length) {
+    const struct model_spec *spec = &member->spec;
     struct shape shape;
-    shape_of_spec(&member->spec, &shape);
-    double layer = 2 * (double)shape.layer_count +
-                   4 * length * (double)(shape.heads * shape.head_dim);
-    return (double)shape.layers * layer;
+    double sum = 0;
+    shape_of_spec(spec, &shape);
+    for (size_t i = 0; i < spec->depth; i++) {
+        size_t layer = model_spec_layer(spec, i);
+        const struct reach *reach =
+            &spec->reach[layer_set_has(&spec->local, layer)];
+        sum += 2 * ((double)shape.layer_count - idle_numbers(spec, layer));
+        sum += 4 * tokens_seen(reach, length) *
+               (double)(spec->heads * spec->head_dim);
+    }
+    if (spec->traits & TRAIT_MLM)
+        sum +=
+            2 * (double)spec->embedding * (double)(spec->vocab + spec->hidden);
+    return sum;
 }
 
 enum { SIDE = 512, ROWS = 256, MEASURE_NS = 20 * 1000 * 1000 };

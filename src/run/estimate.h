@@ -45,9 +45,10 @@ uint64_t estimate_row_bytes(const struct member *member, enum row_kind head,
 bool estimate_tokens(struct engine *engine, const struct intake *intake,
                      uint64_t *tokens, struct error *err);
 
-/* Additions and multiplications of a token: two for each number in the layers,
- * and four for each pair with another token in attention, LENGTH tokens a text.
- */
+/* Additions and multiplications of a token: two for each number that it meets
+ * in the layers (each time it goes through one) and in a decoder back to words,
+ * and four for each other token that it sees in attention, LENGTH tokens a
+ * text. */
 double estimate_flops(const struct member *member, double length);
 
 /* Additions and multiplications a second, of a matrix product that takes some

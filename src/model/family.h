@@ -128,7 +128,8 @@ struct family {
                                     first that fits is taken. NULL at the end */
     const char *const *ignored;  /* beginnings of names (behind the prefix or
                                     without one) that a sentence vector does
-                                    not need. NULL at the end */
+                                    not need, or ends, behind a '*'. NULL at
+                                    the end */
     const char *examples;        /* ids of such models, for docs/models.md */
     const struct config_words *words;
     const char *activation; /* what a config that says none means; NULL: `read`

@@ -1,7 +1,110 @@
 /* family_decoder.c - models that were decoders: RMS norms, rotary positions,
- * shared keys. */
+ * shared keys, gates. */
 
 #include "model/family_parts.h"
 
-const struct family families_decoder[] = {{.model_type = ""}};
-const size_t families_decoder_count = 0;
+#define DECODER_LAYER "layers.%zu."
+#define RMS(name, width, target, traits)                                       \
+    SCALE(DECODER_LAYER name, width, LAYER(target), traits)
+#define DECODER_TABLES                                                         \
+    TABLE("embed_tokens.weight", USE_TABLE, DIM_VOCAB, DIM_HIDDEN,             \
+          MODEL(embedding.words), 0),                                          \
+        SCALE("norm", DIM_HIDDEN, MODEL(final_norm), 0)
+#define DECODER_ATTENTION                                                      \
+    PART(DECODER_LAYER "self_attn.q_proj", DIM_QUERY, DIM_HIDDEN, LAYER(qkv),  \
+         0, 0, TRAIT_QKV_BIAS),                                                \
+        PART(DECODER_LAYER "self_attn.k_proj", DIM_KEY, DIM_HIDDEN,            \
+             LAYER(qkv), 1, 0, TRAIT_QKV_BIAS),                                \
+        PART(DECODER_LAYER "self_attn.v_proj", DIM_KEY, DIM_HIDDEN,            \
+             LAYER(qkv), 2, 0, TRAIT_QKV_BIAS),                                \
+        RMS("self_attn.q_norm", DIM_HEAD, query_norm, TRAIT_QK_NORM),          \
+        RMS("self_attn.k_norm", DIM_HEAD, key_norm, TRAIT_QK_NORM),            \
+        PART(DECODER_LAYER "self_attn.o_proj", DIM_HIDDEN, DIM_QUERY,          \
+             LAYER(attention_out), 0, 0, TRAIT_OUT_BIAS)
+#define DECODER_FEED                                                           \
+    PART(DECODER_LAYER "mlp.gate_proj", DIM_INTER, DIM_HIDDEN, LAYER(up), 0,   \
+         0, TRAIT_FEED_BIAS),                                                  \
+        PART(DECODER_LAYER "mlp.up_proj", DIM_INTER, DIM_HIDDEN, LAYER(up), 1, \
+             0, TRAIT_FEED_BIAS),                                              \
+        PART(DECODER_LAYER "mlp.down_proj", DIM_HIDDEN, DIM_INTER,             \
+             LAYER(down), 0, 0, TRAIT_FEED_BIAS)
+
+/* Qwen2, Qwen3, Llama and Mistral: which of the biases and norms there are is
+ * what tells them apart. */
+static const struct tensor_rule decoder_rules[] = {
+    DECODER_TABLES,
+    RMS("input_layernorm", DIM_HIDDEN, before_attention, 0),
+    DECODER_ATTENTION,
+    RMS("post_attention_layernorm", DIM_HIDDEN, before_feed, 0),
+    DECODER_FEED,
+};
+
+static const struct tensor_rule gemma3_rules[] = {
+    DECODER_TABLES,
+    RMS("input_layernorm", DIM_HIDDEN, before_attention, 0),
+    DECODER_ATTENTION,
+    RMS("post_attention_layernorm", DIM_HIDDEN, behind_attention, 0),
+    RMS("pre_feedforward_layernorm", DIM_HIDDEN, before_feed, 0),
+    DECODER_FEED,
+    RMS("post_feedforward_layernorm", DIM_HIDDEN, behind_feed, 0),
+};
+
+static const char *const decoder_prefixes[] = {"", "model.", NULL};
+
+/* What guesses the next word, and a constant of older files. */
+static const char *const decoder_ignored[] = {"lm_head.",
+                                              "*.rotary_emb.inv_freq", NULL};
+
+static const struct config_words decoder_words = {
+    "hidden_size",       "num_hidden_layers", "num_attention_heads",
+    "intermediate_size", "hidden_act",        "rms_norm_eps"};
+static const struct config_words gemma_words = {
+    "hidden_size",       "num_hidden_layers", "num_attention_heads",
+    "intermediate_size", "hidden_activation", "rms_norm_eps"};
+
+#define LIKE_LLAMA                                                             \
+    RULES(decoder_rules), .prefixes = decoder_prefixes,                        \
+                          .ignored = decoder_ignored, .words = &decoder_words, \
+                          .activation = "silu", .epsilon = 1e-6f,              \
+                          .norms = NORM_BEFORE, .rms = true
+
+const struct family families_decoder[] = {
+    {.model_type = "qwen2",
+     .title = "Qwen2",
+     .examples = "jinaai/jina-code-embeddings-1.5b, "
+                 "Alibaba-NLP/gte-Qwen2-1.5B-instruct",
+     .read = read_qwen2,
+     LIKE_LLAMA},
+    {.model_type = "qwen3",
+     .title = "Qwen3",
+     .examples = "Qwen/Qwen3-Embedding-0.6B",
+     .read = read_qwen3,
+     LIKE_LLAMA},
+    {.model_type = "llama",
+     .title = "Llama",
+     .examples = "causal and bidirectional Llama 2, 3",
+     .read = read_llama,
+     LIKE_LLAMA},
+    {.model_type = "mistral",
+     .title = "Mistral",
+     .examples = "intfloat/e5-mistral-7b-instruct, "
+                 "Salesforce/SFR-Embedding-Mistral",
+     .read = read_mistral,
+     LIKE_LLAMA},
+    {.model_type = "gemma3_text",
+     .title = "Gemma3",
+     .examples = "google/embeddinggemma-300m",
+     RULES(gemma3_rules),
+     .prefixes = decoder_prefixes,
+     .ignored = decoder_ignored,
+     .words = &gemma_words,
+     .read = read_gemma3,
+     .activation = "gelu_pytorch_tanh",
+     .epsilon = 1e-6f,
+     .norms = NORM_AROUND,
+     .rms = true,
+     .scale_plus_one = true},
+};
+
+const size_t families_decoder_count =
+    sizeof families_decoder / sizeof *families_decoder;

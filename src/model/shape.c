@@ -6,31 +6,7 @@
 #include "base/json.h"
 #include "model/weights_parts.h"
 
-enum {
-    CONFIG_BYTES_MAX = 1 << 20,
-    SIZE_LIMIT = 1 << 24, /* no model has a size above these */
-};
-
-/* Architectures that we know by their numbers only, and what config.json does
- * not say of them in numbers. They have no biases but for Q, K and V's. */
-struct kind {
-    const char *model_type;
-    bool gated; /* two matrices up */
-    bool qkv_bias;
-    bool qk_norm;
-};
-
-static const struct kind kinds[] = {
-    {.model_type = "qwen2", .gated = true, .qkv_bias = true},
-    {.model_type = "qwen3", .gated = true, .qk_norm = true},
-};
-
-static const struct kind *find_kind(const char *model_type) {
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (!strcmp(kinds[i].model_type, model_type))
-            return &kinds[i];
-    return NULL;
-}
+enum { CONFIG_BYTES_MAX = 1 << 20 };
 
 /* ---- sums that stop at UINT64_MAX --------------------------------------- */
 
@@ -53,22 +29,6 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 }
 
 /* ---- what a model holds ------------------------------------------------- */
-
-static void count_layer(struct shape *s, const struct kind *kind) {
-    uint64_t query = times(s->heads, s->head_dim);
-    uint64_t keys = times(2, times(s->kv_heads, s->head_dim));
-    uint64_t n = matrix(s->hidden, plus(query, keys), kind->qkv_bias);
-    n = plus(n, matrix(query, s->hidden, false));
-    n = plus(n, matrix(s->hidden, times(s->inter, kind->gated ? 2 : 1), false));
-    n = plus(n, matrix(s->inter, s->hidden, false));
-    n = plus(n, times(2, s->hidden)); /* norms */
-    s->layer_count = plus(n, kind->qk_norm ? 2 * s->head_dim : 0);
-}
-
-/* One norm stands behind the last layer. */
-static void count_tables(struct shape *s) {
-    s->table_count = plus(times(s->vocab, s->hidden), s->hidden);
-}
 
 /* Numbers of RULE's tensor in LAYER. */
 static uint64_t count_rule(const struct model_spec *spec,
@@ -102,7 +62,6 @@ void shape_of_spec(const struct model_spec *spec, struct shape *shape) {
         .head_dim = spec->head_dim,
         .inter = spec->inter,
         .vocab = spec->vocab,
-        .positions = spec->positions,
         .gated = (spec->traits & TRAIT_GATED) != 0,
         .embedding = spec->traits & TRAIT_PROJECTS ? spec->embedding : 0,
         .width = model_spec_head_width(spec)};
@@ -150,49 +109,16 @@ struct reading {
     const json_t *config;
 };
 
-/* *OUT is what a missing member means; 0: it must be there. */
-static bool read_size(const struct reading *r, const char *key, size_t limit,
-                      size_t *out, struct error *err) {
-    if (!json_member_size(r->config, key, r->path, out, err))
-        return false;
-    if (*out >= 1 && *out <= limit)
-        return true;
-    return error_set(err, ERROR_INPUT,
-                     "%s: \"%s\" is %s; account= wants the config.json of a "
-                     "transformer",
-                     r->path, key, *out ? "too large" : "missing or 0");
-}
-
-static bool read_sizes(const struct reading *r, struct shape *s,
-                       struct error *err) {
-    if (!read_size(r, "hidden_size", SIZE_LIMIT, &s->hidden, err) ||
-        !read_size(r, "num_hidden_layers", LAYERS_LIMIT, &s->layers, err) ||
-        !read_size(r, "num_attention_heads", SIZE_LIMIT, &s->heads, err) ||
-        !read_size(r, "intermediate_size", SIZE_LIMIT, &s->inter, err) ||
-        !read_size(r, "vocab_size", SIZE_LIMIT, &s->vocab, err) ||
-        !read_size(r, "max_position_embeddings", SIZE_LIMIT, &s->positions,
-                   err))
-        return false;
-    s->kv_heads = s->heads;
-    s->head_dim = s->hidden / s->heads;
-    s->width = s->hidden;
-    return read_size(r, "num_key_value_heads", SIZE_LIMIT, &s->kv_heads, err) &&
-           read_size(r, "head_dim", SIZE_LIMIT, &s->head_dim, err);
-}
-
 static void list_known(char *text, size_t capacity) {
     text[0] = '\0';
     for (size_t i = 0; family_at(i); i++)
-        snprintf(text + strlen(text), capacity - strlen(text), "%s, ",
-                 family_at(i)->model_type);
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         snprintf(text + strlen(text), capacity - strlen(text), "%s%s",
-                 i ? ", " : "", kinds[i].model_type);
+                 i ? ", " : "", family_at(i)->model_type);
 }
 
 static bool refuse_type(const struct reading *r, const char *type,
                         struct error *err) {
-    char known[256];
+    char known[512];
     list_known(known, sizeof known);
     return type ? error_set(err, ERROR_UNSUPPORTED,
                             "%s: the sizes of architecture \"%s\" are not "
@@ -202,16 +128,6 @@ static bool refuse_type(const struct reading *r, const char *type,
                             "%s: \"model_type\" is missing; it should be one "
                             "of %s",
                             r->path, known);
-}
-
-static bool read_kind(const struct reading *r, const struct kind *kind,
-                      struct shape *s, struct error *err) {
-    if (!read_sizes(r, s, err))
-        return false;
-    s->gated = kind->gated;
-    count_layer(s, kind);
-    count_tables(s);
-    return true;
 }
 
 static bool read_family(const struct reading *r, struct shape *s,
@@ -229,11 +145,9 @@ static bool read_shape(const struct reading *r, struct shape *s,
     const char *type = NULL;
     if (!json_member_string(r->config, "model_type", r->path, &type, err))
         return false;
-    const struct kind *kind = type ? find_kind(type) : NULL;
-    bool family = !kind && type && family_find(type);
-    if (!kind && !family)
+    if (!type || !family_find(type))
         return refuse_type(r, type, err);
-    if (kind ? !read_kind(r, kind, s, err) : !read_family(r, s, err))
+    if (!read_family(r, s, err))
         return false;
     if (shape_weights_bytes(s, s->layers, true, sizeof(float)) != UINT64_MAX)
         return true;

@@ -2,9 +2,8 @@
  * alone.
  *
  * A simulated card counts what a real one would hold. That is the model's own
- * shape, or with `account=CONFIG.json` the shape of a bigger model, which need
- * not be one that we can compute: its config is read for its numbers only
- * (the families of family.h, Qwen2 and Qwen3).
+ * shape, or with `account=CONFIG.json` the shape of a bigger model of any
+ * family of family.h.
  *
  *     struct shape shape;
  *     shape_read(memory, "jina.json", &shape, err);
@@ -25,7 +24,7 @@
 
 struct shape {
     /* layers: that it holds; ALBERT passes through one many times */
-    size_t hidden, layers, heads, kv_heads, head_dim, inter, vocab, positions;
+    size_t hidden, layers, heads, kv_heads, head_dim, inter, vocab;
     bool gated;           /* the feed-forward block has two matrices up */
     size_t embedding;     /* width of the tables whose rows are projected to
                              hidden; 0: none are */

@@ -75,8 +75,10 @@ bool config_trait(const struct config_source *from, const char *key,
 
 bool config_heads(const struct config_source *from, struct model_spec *spec,
                   struct error *err) {
-    size_t keys = spec->heads, dim = spec->head_dim;
-    if (!config_size(from, "num_key_value_heads", &keys, err))
+    const char *word = "num_key_value_heads";
+    bool null = json_is_null(json_object_get(from->config, word));
+    size_t keys = null ? spec->heads : spec->kv_heads, dim = spec->head_dim;
+    if (!config_size(from, word, &keys, err))
         return false;
     spec->kv_heads = keys;
     if (absent(from, "head_dim"))

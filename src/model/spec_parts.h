@@ -42,8 +42,9 @@ bool config_trait(const struct config_source *from, const char *key,
 /* transformers' or torch's name. */
 bool activation_named(const char *name, enum activation *activation);
 
-/* num_key_value_heads and head_dim, where they are not heads and hidden /
- * heads. */
+/* num_key_value_heads and head_dim. What missing ones mean is in SPEC: heads,
+ * and 0 for hidden / heads, unless the caller has set others. A null
+ * num_key_value_heads means as many as heads. */
 bool config_heads(const struct config_source *from, struct model_spec *spec,
                   struct error *err);
 /* "layer_types" (full_attention, sliding_attention), if it is there: SPEC's
@@ -61,6 +62,11 @@ bool config_layer_types(const struct config_source *from,
 bool config_rotary(const struct config_source *from, const char *kind,
                    size_t dims, double theta, struct rotary_spec *rotary,
                    struct error *err);
+/* Likewise, where PARAMETERS is the object that says so (NULL: nobody does);
+ * FROM is then asked for max_position_embeddings and partial_rotary_factor. */
+bool config_rotary_object(const struct config_source *from,
+                          const json_t *parameters, size_t dims, double theta,
+                          struct rotary_spec *rotary, struct error *err);
 
 /* ---- spec_heads.c ------------------------------------------------------- */
 
@@ -74,5 +80,15 @@ bool read_t5(const struct config_source *from, struct model_spec *spec,
              struct error *err);
 bool read_bert(const struct config_source *from, struct model_spec *spec,
                struct error *err);
+bool read_qwen2(const struct config_source *from, struct model_spec *spec,
+                struct error *err);
+bool read_qwen3(const struct config_source *from, struct model_spec *spec,
+                struct error *err);
+bool read_llama(const struct config_source *from, struct model_spec *spec,
+                struct error *err);
+bool read_mistral(const struct config_source *from, struct model_spec *spec,
+                  struct error *err);
+bool read_gemma3(const struct config_source *from, struct model_spec *spec,
+                 struct error *err);
 
 #endif

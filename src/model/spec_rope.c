@@ -1,13 +1,16 @@
 /* spec_rope.c - what config.json says of rotary positions, as frequencies.
  *
  * The formulas are those of transformers' modeling_rope_utils.py: "default",
- * "linear", "llama3" and "yarn" (Peng et al. 2023). They are computed in float
- * there, and so here. */
+ * "linear", "llama3" and "yarn" (Peng et al. 2023). Tensors are float there and
+ * other numbers double; so they are here, in the same order, since far
+ * positions multiply what differs. */
 
 #include <math.h>
 #include <string.h>
 
 #include "model/spec_parts.h"
+
+static const double full_turn = 6.283185307179586;
 
 /* The members of a config's rope parameters. */
 struct scaling {
@@ -18,12 +21,8 @@ struct scaling {
     bool truncate;
 };
 
-static double smaller(double a, double b) {
-    return a < b ? a : b;
-}
-
-static double larger(double a, double b) {
-    return a > b ? a : b;
+static bool is_type(const struct scaling *s, const char *type) {
+    return strcmp(s->type, type) == 0;
 }
 
 static void scale_linear(const struct scaling *s, size_t pairs,
@@ -35,25 +34,27 @@ static void scale_linear(const struct scaling *s, size_t pairs,
 /* Long waves are stretched, short ones are not, and between them it blends. */
 static void scale_llama3(const struct scaling *s, size_t pairs,
                          float *inverse) {
-    const double full_turn = 6.283185307179586;
-    double longest = s->original / s->low, shortest = s->original / s->high;
+    float factor = (float)s->factor, span = (float)(s->high - s->low);
+    float longest = (float)(s->original / s->low);
+    float shortest = (float)(s->original / s->high);
     for (size_t p = 0; p < pairs; p++) {
-        double wave = full_turn / (double)inverse[p];
-        double smooth = (s->original / wave - s->low) / (s->high - s->low);
+        float plain = inverse[p], wave = (float)full_turn / plain;
+        float smooth = ((float)s->original / wave - (float)s->low) / span;
         if (wave > longest)
-            inverse[p] /= (float)s->factor;
+            inverse[p] = plain / factor;
         else if (wave >= shortest)
-            inverse[p] = (float)((1 - smooth) * (double)inverse[p] / s->factor +
-                                 smooth * (double)inverse[p]);
+            inverse[p] = (1 - smooth) * plain / factor + smooth * plain;
     }
 }
 
 /* The pair whose wave turns TURNS times in the original length. */
 static double turning_pair(const struct scaling *s, double turns, size_t dims) {
-    return (double)dims * log(s->original / (turns * 6.283185307179586)) /
+    return (double)dims * log(s->original / (turns * full_turn)) /
            (2 * log(s->theta));
 }
 
+/* INVERSE holds the waves' lengths, and then what becomes of them: stretched
+ * ones, those that are not, and a ramp between. */
 static void scale_yarn(const struct scaling *s, size_t dims, float *inverse) {
     double low = turning_pair(s, s->fast, dims);
     double high = turning_pair(s, s->slow, dims);
@@ -61,14 +62,15 @@ static void scale_yarn(const struct scaling *s, size_t dims, float *inverse) {
         low = floor(low);
         high = ceil(high);
     }
-    low = larger(low, 0);
-    high = smaller(high, (double)dims - 1);
+    low = fmax(low, 0);
+    high = fmin(high, (double)dims - 1);
     if (low == high)
         high += 0.001;
     for (size_t p = 0; p < dims / 2; p++) {
-        double ramp = larger(0, smaller(1, ((double)p - low) / (high - low)));
-        inverse[p] = (float)((double)inverse[p] / s->factor * ramp +
-                             (double)inverse[p] * (1 - ramp));
+        float ramp = ((float)p - (float)low) / (float)(high - low);
+        float plain = 1 - fminf(1, fmaxf(0, ramp));
+        inverse[p] = 1 / ((float)s->factor * inverse[p]) * (1 - plain) +
+                     1 / inverse[p] * plain;
     }
 }
 
@@ -77,28 +79,12 @@ static double yarn_scale(double factor, double mscale) {
 }
 
 static double yarn_attention(const struct scaling *s) {
-    if (s->attention > 0)
+    if (!isnan(s->attention))
         return s->attention;
-    if (s->mscale > 0 && s->mscale_all > 0)
+    if (s->mscale != 0 && s->mscale_all != 0)
         return yarn_scale(s->factor, s->mscale) /
                yarn_scale(s->factor, s->mscale_all);
     return yarn_scale(s->factor, 1);
-}
-
-/* The object that holds the parameters: "rope_scaling" wins over
- * "rope_parameters", as upstream; KIND's member of it, where it has one. */
-static bool find_parameters(const struct config_source *from, const char *kind,
-                            struct config_source *found, struct error *err) {
-    const json_t *object = json_object_get(from->config, "rope_scaling");
-    if (!json_object_size(object))
-        object = json_object_get(from->config, "rope_parameters");
-    if (object && !json_is_object(object) && !json_is_null(object))
-        return error_set(err, ERROR_INPUT,
-                         "%s: rope parameters are not an object", from->path);
-    const json_t *inner = kind ? json_object_get(object, kind) : NULL;
-    *found = (struct config_source){json_is_object(inner) ? inner : object,
-                                    from->path};
-    return true;
 }
 
 static bool read_numbers(struct scaling *s, struct error *err) {
@@ -119,13 +105,21 @@ static bool read_numbers(struct scaling *s, struct error *err) {
            config_word(from, "rope_type", &s->type, err);
 }
 
+static bool check_type(const struct scaling *s, struct error *err) {
+    return is_type(s, "default") || is_type(s, "linear") ||
+           is_type(s, "llama3") || is_type(s, "yarn") ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: rope scaling \"%s\" is not supported; default, "
+                     "linear, llama3 and yarn are",
+                     s->from.path, s->type);
+}
+
 static bool check_numbers(const struct scaling *s, struct error *err) {
-    bool llama3 = strcmp(s->type, "llama3") == 0;
-    bool plain = strcmp(s->type, "default") == 0;
+    bool llama3 = is_type(s, "llama3"), yarn = is_type(s, "yarn");
     if (!(s->theta > 0) || !isfinite(s->theta))
         return error_set(err, ERROR_INPUT, "%s: rope_theta is %g", s->from.path,
                          s->theta);
-    if (!plain && (!(s->factor > 0) || !isfinite(s->factor)))
+    if (!is_type(s, "default") && (!(s->factor > 0) || !isfinite(s->factor)))
         return error_set(err, ERROR_INPUT,
                          "%s: rope scaling \"%s\" has no factor above 0",
                          s->from.path, s->type);
@@ -134,6 +128,13 @@ static bool check_numbers(const struct scaling *s, struct error *err) {
                          "%s: rope scaling \"llama3\" needs "
                          "0 < low_freq_factor < high_freq_factor and "
                          "original_max_position_embeddings",
+                         s->from.path);
+    if (yarn && !(s->fast > 0 && s->slow > 0 && s->original > 0 &&
+                  s->theta > 1 && isfinite(yarn_attention(s))))
+        return error_set(err, ERROR_INPUT,
+                         "%s: rope scaling \"yarn\" needs beta_fast, beta_slow "
+                         "and original_max_position_embeddings above 0 and "
+                         "rope_theta above 1",
                          s->from.path);
     return true;
 }
@@ -157,43 +158,95 @@ static bool read_part(const struct config_source *from, const struct scaling *s,
                      from->path, *dims, 2 * ROTARY_PAIRS);
 }
 
-static bool apply_scaling(const struct scaling *s, struct rotary_spec *rotary,
-                          struct error *err) {
-    size_t pairs = rotary->dims / 2;
-    if (strcmp(s->type, "linear") == 0)
-        scale_linear(s, pairs, rotary->inverse);
-    else if (strcmp(s->type, "llama3") == 0)
-        scale_llama3(s, pairs, rotary->inverse);
-    else if (strcmp(s->type, "yarn") == 0) {
-        scale_yarn(s, rotary->dims, rotary->inverse);
-        rotary->factor = (float)yarn_attention(s);
-    } else if (strcmp(s->type, "default") != 0) {
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: rope scaling \"%s\" is not supported; default, "
-                         "linear, llama3 and yarn are",
-                         s->from.path, s->type);
+static void compute(const struct scaling *s, size_t dims,
+                    struct rotary_spec *rotary) {
+    bool yarn = is_type(s, "yarn");
+    rotary->dims = dims;
+    rotary->factor = yarn ? (float)yarn_attention(s) : 1;
+    for (size_t p = 0; p < dims / 2; p++) {
+        float wave = powf((float)s->theta, (float)(2 * p) / (float)dims);
+        rotary->inverse[p] = yarn ? wave : 1.0f / wave;
+    }
+    if (yarn)
+        scale_yarn(s, dims, rotary->inverse);
+    if (is_type(s, "linear"))
+        scale_linear(s, dims / 2, rotary->inverse);
+    if (is_type(s, "llama3"))
+        scale_llama3(s, dims / 2, rotary->inverse);
+}
+
+bool config_rotary_object(const struct config_source *from,
+                          const json_t *parameters, size_t dims, double theta,
+                          struct rotary_spec *rotary, struct error *err) {
+    struct scaling s = {.from = {parameters, from->path},
+                        .type = "default",
+                        .theta = theta,
+                        .attention = (double)NAN,
+                        .fast = 32,
+                        .slow = 1,
+                        .truncate = true};
+    const char *original = "original_max_position_embeddings";
+    if (!config_real(from, "max_position_embeddings", &s.original, err) ||
+        !read_numbers(&s, err) ||
+        !config_real(from, original, &s.original, err) ||
+        !check_type(&s, err) || !check_numbers(&s, err) ||
+        !read_part(from, &s, &dims, err))
+        return false;
+    compute(&s, dims, rotary);
+    return true;
+}
+
+/* *OBJECT stays NULL where there is none, or an empty one. */
+static bool find_object(const struct config_source *from, const json_t *within,
+                        const char *key, const json_t **object,
+                        struct error *err) {
+    const json_t *found = json_object_get(within, key);
+    if (found && !json_is_object(found) && !json_is_null(found))
+        return error_set(err, ERROR_INPUT, "%s: %s is not an object",
+                         from->path, key);
+    *object = json_object_size(found) ? found : NULL;
+    return true;
+}
+
+/* Parameters that are some layers' own, where we want those of all. */
+static bool check_flat(const struct config_source *from, const json_t *object,
+                       struct error *err) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)object, key, value) {
+        if (json_is_object(value))
+            return error_set(err, ERROR_UNSUPPORTED,
+                             "%s: rope parameters for \"%s\" alone are not "
+                             "supported in such a model",
+                             from->path, key);
     }
     return true;
+}
+
+/* As upstream: "rope_scaling" wins over "rope_parameters", which begins as its
+ * kind's member of that where there are kinds. */
+static bool find_parameters(const struct config_source *from, const char *kind,
+                            const json_t **found, struct error *err) {
+    const json_t *old, *all, *own = NULL;
+    if (!find_object(from, from->config, "rope_scaling", &old, err) ||
+        !find_object(from, from->config, "rope_parameters", &all, err) ||
+        (kind && !find_object(from, all, kind, &own, err)))
+        return false;
+    *found = old ? old : kind ? own : all;
+    if (!kind)
+        return check_flat(from, *found, err);
+    return !(old && own) ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: rope_scaling beside rope_parameters is not "
+                     "supported; take one away",
+                     from->path);
 }
 
 bool config_rotary(const struct config_source *from, const char *kind,
                    size_t dims, double theta, struct rotary_spec *rotary,
                    struct error *err) {
-    struct scaling s = {.type = "default",
-                        .theta = theta,
-                        .fast = 32,
-                        .slow = 1,
-                        .truncate = true};
-    if (!config_real(from, "max_position_embeddings", &s.original, err) ||
-        !find_parameters(from, kind, &s.from, err) ||
-        (!kind && !config_real(from, "rope_theta", &s.theta, err)) ||
-        !read_numbers(&s, err) || !check_numbers(&s, err) ||
-        !read_part(from, &s, &dims, err))
-        return false;
-    rotary->dims = dims;
-    rotary->factor = 1;
-    for (size_t p = 0; p < dims / 2; p++)
-        rotary->inverse[p] =
-            1.0f / powf((float)s.theta, (float)(2 * p) / (float)dims);
-    return apply_scaling(&s, rotary, err);
+    const json_t *parameters;
+    return find_parameters(from, kind, &parameters, err) &&
+           (kind || config_real(from, "rope_theta", &theta, err)) &&
+           config_rotary_object(from, parameters, dims, theta, rotary, err);
 }

@@ -51,14 +51,20 @@ const char *find_prefix(const struct tensors *st, const struct family *family) {
     return family->prefixes[0];
 }
 
+/* PATTERN is the beginning of a name, or '*' and its end. */
+static bool fits(struct str name, const char *pattern) {
+    return pattern[0] == '*' ? str_ends(name, str_from(pattern + 1))
+                             : str_starts(name, str_from(pattern));
+}
+
 static bool is_ignored(const struct family *family, const char *prefix,
                        const char *name) {
     struct str whole = str_from(name), bare = whole;
     if (str_starts(whole, str_from(prefix)))
         bare = str_from(name + strlen(prefix));
     for (size_t i = 0; family->ignored[i]; i++) {
-        struct str begin = str_from(family->ignored[i]);
-        if (str_starts(whole, begin) || str_starts(bare, begin))
+        const char *pattern = family->ignored[i];
+        if (fits(whole, pattern) || fits(bare, pattern))
             return true;
     }
     return false;

@@ -8,18 +8,6 @@ uint64_t store_hash_piece(uint64_t hash, const void *piece, size_t size) {
     return hash_bytes(link, sizeof link);
 }
 
-uint64_t store_hash(const void *data, size_t size) {
-    const char *at = data;
-    uint64_t hash = 0;
-    while (size > 0) {
-        size_t part = size < STORE_PIECE_BYTES ? size : STORE_PIECE_BYTES;
-        hash = store_hash_piece(hash, at, part);
-        at += part;
-        size -= part;
-    }
-    return hash;
-}
-
 bool store_hash_file(int fd, uint64_t offset, uint64_t size, const char *path,
                      void *piece, uint64_t *hash, struct error *err) {
     *hash = 0;

@@ -16,9 +16,7 @@
 
 enum { STORE_PIECE_BYTES = 256 * 1024 };
 
-uint64_t store_hash(const void *data, size_t size);
-
-/* The same piece by piece: each but the last has STORE_PIECE_BYTES. */
+/* HASH goes on with a piece; each but the last has STORE_PIECE_BYTES. */
 uint64_t store_hash_piece(uint64_t hash, const void *piece, size_t size);
 
 /* [offset, offset + size) of the file; PIECE has STORE_PIECE_BYTES bytes. */

@@ -3,10 +3,11 @@
  * and to 1e-6 in the value.
  *
  * The text is put into lower case and cut into words at all that is neither
- * letter, digit nor underscore (Python's \w); words of the language's stopword
- * list and those longer than 40 characters go; the rest are stemmed (Snowball).
- * The index of a stem is |MurmurHash3_x86_32(stem)|, 0 to 2^31. With f how
- * often it occurs and n the number of stems of the text, its value is
+ * letter, digit nor underscore (Python's \w, and its lower(), of Unicode 14);
+ * words of the language's stopword list and those longer than 40 characters go;
+ * the rest are stemmed (Snowball). The index of a stem is
+ * |MurmurHash3_x86_32(stem)|, 0 to 2^31. With f how often it occurs and n the
+ * number of stems of the text, its value is
  *
  *     document:  f (k + 1) / (f + k (1 - b + b n / avg_len))
  *     query:     1
@@ -40,6 +41,8 @@ struct bm25;
 
 struct bm25_options {
     const char *language; /* "english", ...: bm25_language */
+    struct str stopwords; /* one a line, in lower case; NULL data: our list,
+                             which there is for English (and Tamil, of none) */
     double k, b, avg_len;
     size_t longest; /* characters of a word; longer ones are passed over */
 };
@@ -49,10 +52,14 @@ extern const struct bm25_options BM25_DEFAULTS;
 /* Indices are below it. */
 #define BM25_COLUMNS ((uint64_t)1 << 31 | 1)
 
-/* Languages by number, NULL after the last. */
+/* Languages by number, NULL after the last. Of fastembed's, three are missing:
+ * danish, finnish and french, for which libstemmer 2.2 and the older Snowball
+ * of fastembed's py_rust_stemmers 0.1.8 differ; they are refused by name. */
 const char *bm25_language(size_t i);
 
-/* ERROR_USAGE for a language or a number that cannot be. OPTIONS is copied. */
+/* ERROR_UNSUPPORTED for a language that is not ours, ERROR_USAGE where its
+ * stopwords are missing (the hub's Qdrant/bm25 has a LANGUAGE.txt for each) or
+ * a number cannot be. OPTIONS is copied. */
 struct bm25 *bm25_open(struct memory *memory,
                        const struct bm25_options *options, struct error *err);
 void bm25_close(struct bm25 *bm25); /* NULL is fine */

@@ -92,6 +92,9 @@ struct tensor_rule {
     bool bare;           /* a head's: no prefix goes before its name */
     bool halves_swapped; /* its second half of rows goes before its first (a
                             file that has up before gate) */
+    const char *whole;   /* in files where one tensor holds all the parts, one
+                            behind the other: its name. Or NULL */
+    bool whole_reversed; /* there the last part comes first */
 };
 
 /* config.json's words for sizes. */

@@ -44,6 +44,11 @@ const struct tensor *find_rule(const struct loader *loader,
                        layer);
 }
 
+const struct tensor *find_whole(const struct loader *loader,
+                                const struct tensor_rule *rule, size_t layer) {
+    return find_named(loader->st, loader->prefix, rule->whole, layer);
+}
+
 const char *find_prefix(const struct tensors *st, const struct family *family) {
     for (size_t i = 0; family->prefixes[i]; i++)
         if (find_behind(st, family->prefixes[i], &family->rules[0], 0))
@@ -119,6 +124,11 @@ static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
     if (!model_spec_has(spec, rule, layer))
         return true;
     const struct tensor *tensor = find_rule(loader, rule, layer);
+    size_t rows = dim_size(spec, rule->rows);
+    if (!tensor) {
+        tensor = find_whole(loader, rule, layer);
+        rows = joined_rows(spec, rule, layer);
+    }
     if (!tensor) {
         char name[NAME_MAX_BYTES];
         rule_name(rule->name, layer, name);
@@ -128,7 +138,7 @@ static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
     size_t columns =
         rule->columns == DIM_NONE ? 0 : dim_size(spec, rule->columns);
     loader->used[tensor - tensors_at(loader->st, 0)] = true;
-    return check_tensor(tensor, dim_size(spec, rule->rows), columns,
+    return check_tensor(tensor, rows, columns,
                         loader->files->weights[tensor->file], err);
 }
 

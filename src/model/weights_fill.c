@@ -23,27 +23,48 @@ static void fill_rows(const struct loader *loader, const struct tensor *tensor,
     }
 }
 
+/* Where the rows of RULE's part are: TENSOR's from FIRST on. */
+struct piece {
+    const struct tensor *tensor;
+    size_t first, rows;
+};
+
+static struct piece find_piece(const struct loader *loader,
+                               const struct tensor_rule *rule, size_t layer) {
+    const struct model_spec *spec = loader->spec;
+    struct piece piece = {find_rule(loader, rule, layer), 0,
+                          dim_size(spec, rule->rows)};
+    if (piece.tensor)
+        return piece;
+    size_t begin = part_begin(spec, rule, layer);
+    piece.tensor = find_whole(loader, rule, layer);
+    piece.first = rule->whole_reversed
+                      ? joined_rows(spec, rule, layer) - begin - piece.rows
+                      : begin;
+    return piece;
+}
+
 static void fill_matrix(const struct loader *loader,
-                        const struct tensor_rule *rule,
-                        const struct tensor *tensor,
-                        const struct linear *linear, size_t begin) {
-    size_t rows = tensor->shape[0], half = rows / 2;
-    if (rule->halves_swapped) {
-        fill_rows(loader, tensor, half, rows - half, linear, begin);
-        fill_rows(loader, tensor, 0, half, linear, begin + rows - half);
-    } else {
-        fill_rows(loader, tensor, 0, rows, linear, begin);
-    }
-    tensors_forget(loader->st, tensor);
+                        const struct tensor_rule *rule, size_t layer,
+                        const struct linear *linear) {
+    struct piece piece = find_piece(loader, rule, layer);
+    size_t begin = part_begin(loader->spec, rule, layer);
+    size_t half = rule->halves_swapped ? piece.rows / 2 : 0;
+    fill_rows(loader, piece.tensor, piece.first + half, piece.rows - half,
+              linear, begin);
+    fill_rows(loader, piece.tensor, piece.first, half, linear,
+              begin + piece.rows - half);
+    tensors_forget(loader->st, piece.tensor);
 }
 
 static void fill_bias(const struct loader *loader,
-                      const struct tensor_rule *rule,
-                      const struct tensor *tensor, float *bias) {
-    size_t half = rule->halves_swapped ? tensor->elements / 2 : 0;
-    (void)loader;
-    tensor_read_f32(tensor, half, tensor->elements - half, bias);
-    tensor_read_f32(tensor, 0, half, bias + tensor->elements - half);
+                      const struct tensor_rule *rule, size_t layer,
+                      float *bias) {
+    struct piece piece = find_piece(loader, rule, layer);
+    size_t half = rule->halves_swapped ? piece.rows / 2 : 0;
+    bias += part_begin(loader->spec, rule, layer);
+    tensor_read_f32(piece.tensor, piece.first + half, piece.rows - half, bias);
+    tensor_read_f32(piece.tensor, piece.first, half, bias + piece.rows - half);
 }
 
 /* Rows [first, first + count) of a [in, out] matrix that begins at row BEGIN of
@@ -167,12 +188,10 @@ static void fill_rule(const struct loader *loader,
         return;
     switch (rule->use) {
     case USE_MATRIX:
-        fill_matrix(loader, rule, tensor, linear,
-                    part_begin(spec, rule, layer));
+        fill_matrix(loader, rule, layer, linear);
         return;
     case USE_BIAS:
-        fill_bias(loader, rule, tensor,
-                  (float *)linear->bias + part_begin(spec, rule, layer));
+        fill_bias(loader, rule, layer, (float *)linear->bias);
         return;
     case USE_NORM_SCALE:
         fill_scale(loader, tensor, (float *)norm->scale);

@@ -32,8 +32,12 @@ struct loader {
 /* ---- weights_check.c ---------------------------------------------------- */
 
 const char *find_prefix(const struct tensors *st, const struct family *family);
+/* RULE's own tensor, or the one that holds all parts; NULL if it is not there.
+ */
 const struct tensor *find_rule(const struct loader *loader,
                                const struct tensor_rule *rule, size_t layer);
+const struct tensor *find_whole(const struct loader *loader,
+                                const struct tensor_rule *rule, size_t layer);
 
 /* Every tensor that the table asks for is there and fits, and there is no
  * other. */
@@ -48,6 +52,9 @@ bool check_tensor(const struct tensor *tensor, size_t rows, size_t columns,
 size_t dim_size(const struct model_spec *spec, enum dim dim);
 bool in_layer(const struct tensor_rule *rule);
 size_t types_used(const struct model_spec *spec); /* rows of their table */
+/* Rows of the joined matrix that RULE's tensor is a part of, in LAYER. */
+size_t joined_rows(const struct model_spec *spec,
+                   const struct tensor_rule *rule, size_t layer);
 /* The row of the joined matrix where RULE's part begins, in LAYER. */
 size_t part_begin(const struct model_spec *spec, const struct tensor_rule *rule,
                   size_t layer);

@@ -61,9 +61,8 @@ static bool same_whole(const struct tensor_rule *a,
            in_layer(a) == in_layer(b);
 }
 
-/* Rows of the whole that RULE's tensor is a part of. */
-static size_t joined_rows(const struct model_spec *spec,
-                          const struct tensor_rule *rule, size_t layer) {
+size_t joined_rows(const struct model_spec *spec,
+                   const struct tensor_rule *rule, size_t layer) {
     const struct family *family = spec->family;
     size_t rows = 0;
     for (size_t i = 0; i < family->rules_count; i++)

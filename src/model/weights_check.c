@@ -19,6 +19,19 @@ static void rule_name(const char *pattern, size_t layer,
         snprintf(name, NAME_MAX_BYTES, "%s", pattern);
 }
 
+/* As torch calls a matrix that has adapters. */
+static const struct tensor *find_parametrized(const struct tensors *st,
+                                              const char *prefix,
+                                              const char *bare) {
+    size_t length = strlen(bare), stem = length - strlen("weight");
+    char name[2 * NAME_MAX_BYTES];
+    if (!str_ends(str_from(bare), STR(".weight")))
+        return NULL;
+    snprintf(name, sizeof name, "%s%.*sparametrizations.weight.original",
+             prefix, (int)stem, bare);
+    return tensors_find(st, name);
+}
+
 static const struct tensor *find_named(const struct tensors *st,
                                        const char *prefix, const char *pattern,
                                        size_t layer) {
@@ -27,7 +40,8 @@ static const struct tensor *find_named(const struct tensors *st,
         return NULL;
     rule_name(pattern, layer, bare);
     snprintf(name, sizeof name, "%s%s", prefix, bare);
-    return tensors_find(st, name);
+    const struct tensor *tensor = tensors_find(st, name);
+    return tensor ? tensor : find_parametrized(st, prefix, bare);
 }
 
 static const struct tensor *find_behind(const struct tensors *st,
@@ -82,6 +96,15 @@ static void name_problem(struct strbuf *list, size_t *count, const char *name) {
         strbuf_add(list, STR(", ..."));
 }
 
+bool check_dtype(const struct tensor *tensor, const char *file,
+                 struct error *err) {
+    return tensor->dtype == TENSOR_F32 || tensor->dtype == TENSOR_F16 ||
+           tensor->dtype == TENSOR_BF16 ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: tensor %s is %s; F32, F16 and BF16 are supported",
+                     file, tensor->name, tensor->dtype_name);
+}
+
 bool check_tensor(const struct tensor *tensor, size_t rows, size_t columns,
                   const char *file, struct error *err) {
     bool fits = columns ? tensor->rank == 2 && tensor->shape[0] == rows &&
@@ -97,12 +120,7 @@ bool check_tensor(const struct tensor *tensor, size_t rows, size_t columns,
                          "%s; config and weights do not belong together",
                          file, tensor->name, shape, want);
     }
-    if (tensor->dtype != TENSOR_F32 && tensor->dtype != TENSOR_F16 &&
-        tensor->dtype != TENSOR_BF16)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: tensor %s is %s; F32, F16 and BF16 are supported",
-                         file, tensor->name, tensor->dtype_name);
-    return true;
+    return check_dtype(tensor, file, err);
 }
 
 static bool report_problems(const struct loader *loader, struct error *err) {
@@ -139,7 +157,8 @@ static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
         rule->columns == DIM_NONE ? 0 : dim_size(spec, rule->columns);
     loader->used[tensor - tensors_at(loader->st, 0)] = true;
     return check_tensor(tensor, rows, columns,
-                        loader->files->weights[tensor->file], err);
+                        loader->files->weights[tensor->file], err) &&
+           check_lora(loader, tensor, err);
 }
 
 bool check_encoder(struct loader *loader, struct error *err) {

@@ -17,6 +17,7 @@ static void fill_rows(const struct loader *loader, const struct tensor *tensor,
     for (size_t row = 0; row < count; row += step) {
         size_t some = count - row < step ? count - row : step;
         tensor_read_f32(tensor, (first + row) * in, some * in, loader->stage);
+        add_lora(loader, tensor, first + row, some, loader->stage);
         device_linear_pack(loader->weights->device, loader->stage, in,
                            linear->out, begin + row, some,
                            (void *)linear->weights);
@@ -161,7 +162,7 @@ static void fill_table(const struct loader *loader,
                        const struct tensor *tensor, void *target) {
     const struct model_spec *spec = loader->spec;
     float *const *table = target;
-    if (rule->use == USE_TABLE && stays_mapped(tensor)) {
+    if (rule->use == USE_TABLE && stays_mapped(loader, tensor)) {
         memcpy(target, &tensor->data, sizeof tensor->data);
         return;
     }
@@ -169,10 +170,10 @@ static void fill_table(const struct loader *loader,
         fill_distances(loader, tensor, *table);
         return;
     }
-    size_t count = rule->use == USE_TYPES
-                       ? types_used(spec) * dim_size(spec, rule->columns)
-                       : tensor->elements;
-    tensor_read_f32(tensor, 0, count, *table);
+    size_t columns = tensor->rank == 2 ? tensor->shape[1] : 1;
+    size_t rows = rule->use == USE_TYPES ? types_used(spec) : tensor->shape[0];
+    tensor_read_f32(tensor, 0, rows * columns, *table);
+    add_lora(loader, tensor, 0, rows, *table);
     tensors_forget(loader->st, tensor);
 }
 
@@ -239,25 +240,30 @@ void fill_module(const struct loader *loader, size_t i,
                         (float *)(norm ? to->norm.shift : to->linear.bias));
 }
 
-/* Room for two rows of any matrix. */
-size_t stage_floats(const struct model_spec *spec) {
+size_t widest_row(const struct model_spec *spec) {
     size_t sizes[] = {spec->inter,       spec->hidden,
                       spec->embedding,   model_spec_head_width(spec),
-                      spec->multi_width, spec->heads * spec->head_dim,
-                      STAGE_FLOATS / 2};
+                      spec->multi_width, spec->heads * spec->head_dim};
     size_t widest = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         widest = sizes[i] > widest ? sizes[i] : widest;
     const struct module_spec *module;
     for (size_t i = 0; (module = model_spec_module(spec, i)); i++)
         widest = module->in > widest ? module->in : widest;
-    return 2 * widest;
+    return widest;
+}
+
+/* Room for two rows. */
+size_t stage_floats(const struct model_spec *spec) {
+    size_t widest = widest_row(spec);
+    return 2 * widest > STAGE_FLOATS ? 2 * widest : STAGE_FLOATS;
 }
 
 bool fill_weights(struct loader *loader, struct error *err) {
     loader->stage_floats = stage_floats(loader->spec);
-    loader->stage = memory_alloc(loader->weights->memory, loader->stage_floats,
-                                 sizeof(float), err);
+    loader->stage = memory_alloc(
+        loader->weights->memory,
+        loader->stage_floats + lora_floats(loader->spec), sizeof(float), err);
     if (!loader->stage)
         return false;
     fill_encoder(loader);

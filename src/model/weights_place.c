@@ -85,9 +85,10 @@ size_t part_begin(const struct model_spec *spec, const struct tensor_rule *rule,
     return begin;
 }
 
-bool stays_mapped(const struct tensor *tensor) {
+bool stays_mapped(const struct loader *loader, const struct tensor *tensor) {
     return tensor && tensor->dtype == TENSOR_F32 && !tensor->strided &&
-           (uintptr_t)tensor->data % _Alignof(float) == 0;
+           (uintptr_t)tensor->data % _Alignof(float) == 0 &&
+           !has_lora(loader, tensor);
 }
 
 void place_matrix(const struct loader *loader, struct layout *layout, size_t in,
@@ -163,7 +164,7 @@ static void place_rule(const struct loader *loader, struct layout *layout,
         place_experts(loader, layout, rule, *(struct linear **)target);
         return;
     case USE_TABLE:
-        if (stays_mapped(find_rule(loader, rule, 0)))
+        if (stays_mapped(loader, find_rule(loader, rule, 0)))
             return;
         break;
     default:

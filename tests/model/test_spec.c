@@ -39,6 +39,16 @@ static void options_are_refused_by_name(void **state) {
         {"t5", "{\"is_decoder\": true}", "is_decoder", ERROR_UNSUPPORTED},
         {"t5", "{\"relative_attention_max_distance\": 8}",
          "relative_attention_max_distance", ERROR_UNSUPPORTED},
+        {"jina3",
+         "{\"rope_parameters\": {\"rope_type\": \"dynamic\", \"factor\": 2}}",
+         "dynamic", ERROR_UNSUPPORTED},
+        {"jina3_lora", "{\"position_embedding_type\": \"alibi\"}", "alibi",
+         ERROR_UNSUPPORTED},
+        {"jina3_lora", "{\"rotary_emb_interleaved\": true}",
+         "rotary_emb_interleaved", ERROR_UNSUPPORTED},
+        {"jina3_lora", "{\"rotary_emb_dim\": 4}", "rotary_emb_dim",
+         ERROR_UNSUPPORTED},
+        {"jina3_lora", "{\"lora_rank\": 0}", "lora_rank", ERROR_INPUT},
         {"albert", "{\"inner_group_num\": 2}", "inner_group_num",
          ERROR_UNSUPPORTED},
         {"albert", "{\"num_hidden_groups\": 5}", "num_hidden_groups",
@@ -199,7 +209,8 @@ static void check_missing(const char *folder, size_t rule) {
 static void every_tensor_is_missed_by_name(void **state) {
     (void)state;
     static const char *const folders[] = {
-        "mean", "distilbert", "mpnet", "electra_small", "camembert", "albert"};
+        "mean",      "distilbert", "mpnet",    "electra_small",
+        "camembert", "albert",     "t5_gated", "jina3"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         struct rig r;
         rig_open(&r, "cpu", 1, folders[i], 0);
@@ -226,8 +237,29 @@ static void a_projection_is_there_where_widths_differ(void **state) {
     rig_close(&r);
 }
 
+/* The file has three tasks of rank 5. */
+static void adapters_must_fit_the_config(void **state) {
+    (void)state;
+    struct rig r;
+    struct error err = {0};
+    rig_open(&r, "cpu", 1, "jina3_lora", 0);
+    assert_true(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    r.spec.lora_rank = 4;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "word_embeddings.parametrizations"));
+    r.spec.lora_rank = 5;
+    r.spec.lora_tasks = 2;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "2 tasks"));
+    r.spec.lora_rank = 0;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "unexpected"));
+    rig_close(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adapters_must_fit_the_config),
         cmocka_unit_test(options_are_refused_by_name),
         cmocka_unit_test(what_a_config_leaves_out),
         cmocka_unit_test(shared_layers_take_turns_as_upstream),

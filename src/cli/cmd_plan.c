@@ -78,14 +78,18 @@ static void print_memory(const json_t *pass) {
 static void print_pass(const json_t *pass) {
     const json_t *entry, *estimate = json_object_get(pass, "estimate");
     size_t i;
-    printf("  model %s\n", text(pass, "model"));
+    printf("  model %s:", text(pass, "model"));
+    json_array_foreach(json_object_get(pass, "heads"), i, entry)
+        printf(" %s", json_string_value(entry));
+    printf("\n");
     if (!json_is_true(json_object_get(pass, "fits"))) {
         printf("    does not fit: %s\n", text(pass, "reason"));
         return;
     }
     json_array_foreach(json_object_get(pass, "homes"), i, entry)
         print_home(entry);
-    printf("    budgets of a batch in each mode, in tokens:\n");
+    if (json_array_size(json_object_get(pass, "homes")))
+        printf("    budgets of a batch in each mode, in tokens:\n");
     json_array_foreach(json_object_get(pass, "budgets"), i, entry)
         print_budget(entry);
     print_memory(pass);
@@ -122,6 +126,17 @@ static void print_collection(const json_t *entry) {
     print_disk(json_object_get(entry, "disk"));
 }
 
+static void print_reranker(const json_t *entry) {
+    const json_t *why = json_object_get(entry, "error");
+    if (why)
+        printf("model %s cannot be used: %s\n", text(entry, "key"),
+               text(why, "message"));
+    else if (entry)
+        printf("\nsearch puts chunks in order with %s: %" PRIu64
+               " bytes of weights\n",
+               text(entry, "key"), number(entry, "weights_bytes"));
+}
+
 static void print_plan(const json_t *plan) {
     const json_t *entry, *mode = json_object_get(plan, "mode");
     size_t i;
@@ -134,6 +149,7 @@ static void print_plan(const json_t *plan) {
                        entry) if (json_object_get(entry, "error"))
         printf("model %s cannot be used: %s\n", text(entry, "key"),
                text(json_object_get(entry, "error"), "message"));
+    print_reranker(json_object_get(plan, "rerank"));
     json_array_foreach(json_object_get(plan, "collections"), i, entry)
         print_collection(entry);
     print_bytes("free on the disk", number(plan, "disk_free_bytes"));

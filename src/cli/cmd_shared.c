@@ -7,22 +7,50 @@
 #include "cli/command.h"
 #include "data/chunks.h"
 
+static struct model_request request_of(const struct model_option *model) {
+    return (struct model_request){.reference = model->reference,
+                                  .revision = model->revision,
+                                  .name = model->name,
+                                  .prompt = model->prompt,
+                                  .task = model->task,
+                                  .weight = model->weight,
+                                  .dim = model->dim,
+                                  .budget = model->budget,
+                                  .account = model->account};
+}
+
+/* In the order of models, sparse, colbert, rerank. */
 struct model_request *command_models_requested(const struct program *program,
                                                struct error *err) {
-    const struct model_list *list = &program->options->models;
+    const struct options *o = program->options;
+    const struct model_list *lists[] = {&o->models, &o->sparse, &o->colbert,
+                                        &o->rerank};
+    size_t count = 0;
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
+        count += lists[k]->count;
     struct model_request *requests =
-        memory_zalloc(program->memory, list->count, sizeof *requests, err);
-    for (size_t i = 0; requests && i < list->count; i++)
-        requests[i] =
-            (struct model_request){.reference = list->items[i].reference,
-                                   .revision = list->items[i].revision,
-                                   .name = list->items[i].name,
-                                   .prompt = list->items[i].prompt,
-                                   .weight = list->items[i].weight,
-                                   .dim = list->items[i].dim,
-                                   .budget = list->items[i].budget,
-                                   .account = list->items[i].account};
+        memory_zalloc(program->memory, count, sizeof *requests, err);
+    size_t at = 0;
+    for (size_t k = 0; requests && k < sizeof lists / sizeof *lists; k++)
+        for (size_t i = 0; i < lists[k]->count; i++)
+            requests[at++] = request_of(&lists[k]->items[i]);
     return requests;
+}
+
+/* The same order. */
+static void name_models(const struct options *options,
+                        const struct model_request *models,
+                        struct run_options *out) {
+    out->models = models;
+    out->models_count = options->models.count;
+    if (!models)
+        return;
+    out->sparse = models + options->models.count;
+    out->sparse_count = options->sparse.count;
+    out->multi = out->sparse + options->sparse.count;
+    out->multi_count = options->colbert.count;
+    if (options->rerank.count)
+        out->rerank = out->multi + options->colbert.count;
 }
 
 static int64_t lease_wait_ms(const struct options *options) {
@@ -53,8 +81,6 @@ void command_run_options(const struct program *program,
                   .collapse_whitespace = options->collapse_whitespace,
                   .trim_chars = options->trim_chars},
         .out = options->out,
-        .models = models,
-        .models_count = options->models.count,
         .places = {.cache = options->hub_cache},
         .hub = {.settings = {.endpoint = options->offline
                                              ? NULL
@@ -79,12 +105,15 @@ void command_run_options(const struct program *program,
         .fuse = options->fuse,
         .prompt = options->prompt,
         .prompt_text = options->prompt_text,
+        .task = options->task,
+        .long_texts = options->long_texts,
         .restart = options->restart,
         .skip_existing = options->skip_existing,
         .exports = exports_of(options),
         .text_field = options->text_field,
         .summary_path = options->summary,
     };
+    name_models(options, models, out);
 }
 
 void text_source_open(struct text_source *source,

@@ -39,10 +39,24 @@ const struct option_row option_rows[] = {
      RUN | PLAN | EMBED | TOKENIZE, AT(models),
      .help = "Model to embed with: a folder, a short name of `ensembed models` "
              "or a hub id, as MODEL[@REVISION][:key=value,...] with the keys "
-             "weight, dim, prompt, name, budget (most tokens in a batch) and "
+             "weight, dim, prompt, task, name, budget (most tokens in a "
+             "batch) and "
              "account (config.json of the model whose bytes simulated cards "
              "charge instead); several models are fused, the first is the "
              "primary"},
+    {"sparse", 0, OPTION_MODEL, "MODEL", INTAKE, 0, AT(sparse),
+     .otherwise = "none",
+     .help = "Model for sparse vectors: bge-m3, a SPLADE model, or qdrant-bm25 "
+             "(BM25, which needs no model); one that is a --model too shares "
+             "its pass"},
+    {"colbert", 0, OPTION_MODEL, "MODEL", INTAKE, 0, AT(colbert),
+     .otherwise = "none",
+     .help = "Model for a vector a token (late interaction): bge-m3 or a "
+             "ColBERT model; one that is a --model too shares its pass"},
+    {"rerank", 0, OPTION_MODEL, "MODEL", INTAKE, 0, AT(rerank),
+     .otherwise = "none",
+     .help = "Model that `ensembed search` on the output puts the best chunks "
+             "in order with"},
     {"out", 'o', OPTION_PATH, "DIR", INTAKE, RUN, AT(out),
      .help = "Folder for the vectors; the same command goes on there where it "
              "was interrupted"},
@@ -101,6 +115,13 @@ const struct option_row option_rows[] = {
      AT(prompt_text), .otherwise = "none",
      .help = "Prompt that goes before each text, instead of one of the "
              "model's"},
+    {"task", 0, OPTION_TEXT, "NAME", RUN | PLAN | EMBED, 0, AT(task),
+     .otherwise = "the model's default",
+     .help = "Task of models that know several, such as retrieval.passage"},
+    {"long", 0, OPTION_LONG, "HOW", INTAKE, 0, AT(long_texts), .initial = "cut",
+     .help = "Texts longer than a model's limit: cut, or window[:OVERLAP] to "
+             "take them in windows of the limit that share OVERLAP tokens, and "
+             "pool the windows' vectors"},
     {"collection", 'c', OPTION_TEXTS, "NAME", RUN | PLAN | SEARCH, 0,
      AT(collections), .otherwise = "all",
      .help = "Take only this collection; may be said several times"},

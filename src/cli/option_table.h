@@ -28,6 +28,7 @@ enum option_type {
     OPTION_TEXTS,  /* struct text_list, repeatable */
     OPTION_MODEL,  /* struct model_list, repeatable */
     OPTION_BYTES,  /* struct device_bytes_list, repeatable */
+    OPTION_LONG,   /* struct long_texts */
 };
 
 #define COMMAND_BIT(command) (1u << (command))

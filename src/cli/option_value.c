@@ -87,6 +87,10 @@ static bool model_key(const char *key, const char *value, const char *where,
         model->prompt = value;
         return true;
     }
+    if (strcmp(key, "task") == 0) {
+        model->task = value;
+        return true;
+    }
     if (strcmp(key, "name") == 0) {
         model->name = value;
         return model_name(value, where, err);
@@ -97,7 +101,7 @@ static bool model_key(const char *key, const char *value, const char *where,
     }
     return error_set(err, ERROR_USAGE,
                      "%s: '%s' is no key of a model; there are weight, dim, "
-                     "prompt, name, budget and account",
+                     "prompt, task, name, budget and account",
                      where, key);
 }
 
@@ -163,6 +167,22 @@ static bool value_device_bytes(const char *text, const char *where,
     *bytes++ = '\0';
     item->device = device;
     return size_text_parse(bytes, where, &item->bytes, err);
+}
+
+static bool value_long(const char *text, const char *where,
+                       struct long_texts *out, struct error *err) {
+    uint64_t overlap = 0;
+    bool windows = strncmp(text, "window", 6) == 0;
+    if (windows && text[6] == ':' &&
+        !value_number(text + 7, 0, UINT32_MAX, where, &overlap, err))
+        return false;
+    if (strcmp(text, "cut") != 0 && !(windows && (!text[6] || text[6] == ':')))
+        return error_set(err, ERROR_USAGE,
+                         "%s: '%s' is neither cut nor window[:OVERLAP], such "
+                         "as window:64",
+                         where, text);
+    *out = (struct long_texts){windows, (size_t)overlap};
+    return true;
 }
 
 /* The index of [text, text + size) in CHOICES. */
@@ -300,6 +320,8 @@ bool option_value_set(struct options *options, const struct option_row *row,
         return model_list_add(target, value, where, arena, err);
     case OPTION_BYTES:
         return device_bytes_list_add(target, value, where, arena, err);
+    case OPTION_LONG:
+        return value_long(value, where, target, err);
     }
     return false;
 }

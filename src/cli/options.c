@@ -538,11 +538,19 @@ static bool check_words(const struct options *options, struct error *err) {
     return true;
 }
 
+/* A run may have sparse or ColBERT vectors only. */
+static bool stands_for_model(const struct options *options,
+                             const struct option_row *row) {
+    return row->target == offsetof(struct options, models) &&
+           options->sparse.count + options->colbert.count > 0;
+}
+
 static bool check_required(const struct parser *parser) {
     const struct options *options = parser->options;
     for (const struct option_row *row = option_rows; row->name; row++)
         if ((row->required & COMMAND_BIT(options->command)) &&
-            parser->said[row_index(row)] == LEVEL_DEFAULT)
+            parser->said[row_index(row)] == LEVEL_DEFAULT &&
+            !stands_for_model(options, row))
             return error_set(
                 parser->err, ERROR_USAGE, "`ensembed %s` needs --%s %s",
                 command_rows[options->command].name, row->name, row->argument);
@@ -550,6 +558,10 @@ static bool check_required(const struct parser *parser) {
         return error_set(parser->err, ERROR_USAGE,
                          "`ensembed tokenize` takes one --model, not %zu",
                          options->models.count);
+    if (options->rerank.count > 1)
+        return error_set(parser->err, ERROR_USAGE,
+                         "there can be one --rerank, not %zu",
+                         options->rerank.count);
     return true;
 }
 

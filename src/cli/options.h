@@ -53,6 +53,7 @@ struct model_option {
     const char *reference; /* folder, registry key or hub id; never empty */
     const char *revision;  /* NULL: not said */
     const char *prompt;    /* NULL: not said */
+    const char *task;      /* NULL: not said */
     const char *name;      /* [A-Za-z0-9._-]+, NULL: not said */
     double weight;         /* finite, > 0; 1 if not said */
     size_t dim;            /* 0: not said */
@@ -98,9 +99,12 @@ struct options {
     struct text_list words; /* run, plan: CHUNKS; search: DIR, question; embed,
                                tokenize: texts, none: standard input; pull:
                                models */
-    struct model_list models; /* the first is the primary */
-    const char *out;          /* folder for what a run makes, NULL: not said */
-    const char *device;       /* "cpu", or several joined by commas */
+    struct model_list models; /* dense; the first is the primary */
+    struct model_list sparse, colbert;
+    struct model_list rerank; /* one at most */
+    struct long_texts long_texts;
+    const char *out;    /* folder for what a run makes, NULL: not said */
+    const char *device; /* "cpu", or several joined by commas */
     struct device_bytes_list ceilings, margins;
     enum run_mode mode;
     bool warm;
@@ -113,6 +117,7 @@ struct options {
     enum fuse_method fuse;
     const char *prompt;           /* a prompt's name, or NULL */
     const char *prompt_text;      /* the prompt itself, or NULL */
+    const char *task;             /* a task's name, or NULL */
     struct text_list collections; /* empty: all */
     const char *as;               /* one name for everything, or NULL */
     bool collapse_whitespace;

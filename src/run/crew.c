@@ -8,6 +8,7 @@
 #include "base/layout.h"
 #include "run/crew_parts.h"
 #include "run/decision.h"
+#include "run/pass.h"
 #include "run/plan.h"
 #include "run/stations.h"
 
@@ -26,12 +27,12 @@ static void place(struct layout *l, const struct crew_size *size,
         for (size_t k = 0; k < SLOTS; k++) {
             struct batch b = {
                 .ids = layout_take(l, size->tokens, sizeof *b.ids),
-                .starts = layout_take(l, size->texts + 1, sizeof *b.starts),
+                .starts =
+                    layout_take(l, size->rows.texts + 1, sizeof *b.starts),
                 .digests = layout_take(l, size->texts, SHA256_BYTES),
                 .cut_digests = layout_take(l, size->texts, SHA256_BYTES),
-                .vectors =
-                    layout_take(l, size->texts, size->width * sizeof(float)),
             };
+            rows_place(l, &size->rows, &b.rows);
             if (workers)
                 workers[i].slots[k].batch = b;
         }
@@ -45,11 +46,13 @@ static size_t member_tokens(const struct session *session,
             tokens = PLAN_CARD_TOKENS;
     if (member->request->budget)
         tokens = member->request->budget;
+    tokens = rows_tokens_most(member, tokens);
     return tokens > member->spec.max_length ? tokens : member->spec.max_length;
 }
 
 struct crew_size crew_size_for(const struct session *session,
                                const struct roster *roster,
+                               struct engine *const *engines,
                                const struct intake *intake) {
     struct crew_size size = {.texts = TEXTS_CPU};
     for (size_t i = 0; i < session->stations_count; i++)
@@ -59,14 +62,19 @@ struct crew_size crew_size_for(const struct session *session,
         size.texts = (size_t)intake->counts.unique;
     for (size_t i = 0; i < roster->count; i++) {
         const struct member *member = &roster->members[i];
-        if (member->error.code)
+        if (member->error.code || member->bm25)
             continue;
         size_t tokens = member_tokens(session, member);
         if (tokens > size.tokens)
             size.tokens = tokens;
-        if (member->spec.width > size.width)
-            size.width = member->spec.width;
+        if (!engines[i])
+            continue;
+        rows_size_add(&size.rows, member, size.texts, tokens,
+                      &engines[i]->frame,
+                      pass_tokens_longest(intake, member, engines[i]));
     }
+    if (size.rows.texts < size.texts)
+        size.rows.texts = size.texts;
     return size;
 }
 

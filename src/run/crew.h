@@ -28,6 +28,8 @@
 
 #include "base/error.h"
 #include "data/chunks.h"
+#include "run/crew_rows.h"
+#include "run/engine.h"
 #include "run/session.h"
 #include "run/station.h"
 #include "run/window.h"
@@ -36,7 +38,7 @@
 struct crew_size {
     size_t tokens; /* most in a batch, on any station */
     size_t texts;
-    size_t width; /* floats a vector, of the widest model */
+    struct rows_size rows;
 };
 
 /* A batch on its way from a worker to the caller. Borrowed for the call. */
@@ -47,14 +49,15 @@ struct batch {
     uint32_t *ids;        /* [tokens] */
     uint32_t *starts;     /* [texts + 1] */
     uint8_t *digests;     /* [texts, 32] */
-    uint8_t *cut_digests; /* [cut_count, 32]: texts that were truncated */
+    uint8_t *cut_digests; /* [cut_count, 32] of [texts, 32]: texts that were
+                             truncated */
     size_t cut_count;
-    float *vectors; /* [texts, width] */
+    struct batch_rows rows;
     size_t texts, tokens;
     size_t budget; /* tokens, at the time */
     double ms;
     uint64_t free_before, free_after, live;
-    size_t sound, unsound; /* vectors, of texts that have tokens */
+    size_t sound, unsound; /* texts that have tokens */
     bool recomputed;       /* an earlier result of it was nonsense */
 };
 
@@ -62,6 +65,9 @@ struct batch {
 struct job {
     const struct member *member;
     struct window *window;
+    unsigned heads;                 /* bits of those that are wanted */
+    const struct head_rules *rules; /* of its model's tokenizer, as: */
+    const struct long_frame *frame;
     size_t prompt_tokens;
     size_t longest; /* tokens of a text, as planned: workspaces have room for
                        it */
@@ -99,9 +105,11 @@ struct crew;
 struct crew *crew_open(struct session *session, const struct crew_size *size,
                        struct error *err);
 void crew_close(struct crew *crew); /* NULL is fine */
-/* What the passes of a collection need. */
+/* What the passes of a collection need. ENGINES [roster->count]: tokenizers of
+ * those that have something to do, else NULL. */
 struct crew_size crew_size_for(const struct session *session,
                                const struct roster *roster,
+                               struct engine *const *engines,
                                const struct intake *intake);
 /* Bytes of host memory that crew_open takes, as memory counts them. */
 uint64_t crew_bytes(const struct session *session,

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "run/crew_parts.h"
-#include "run/engine.h"
 
 enum { SHARE_LEAST = 512 }; /* tokens: a smaller piece is not worth it */
 
@@ -172,7 +171,9 @@ static void fill(struct batch *batch) {
     for (size_t i = 0; i < batch->texts; i++) {
         uint32_t text = w->order[batch->piece.first + i];
         size_t size = window_text_tokens(w, text);
+        bool windows = long_is(batch->job->frame, size);
         const uint8_t *digest = w->digests + (size_t)text * SHA256_BYTES;
+        size = windows ? 0 : size; /* they are cut as they are encoded */
         if (size) /* without tokens there may be no array of them */
             memcpy(batch->ids + tokens, w->tokens.ids + w->starts[text],
                    size * sizeof *batch->ids);
@@ -186,32 +187,13 @@ static void fill(struct batch *batch) {
     batch->tokens = tokens;
 }
 
-static bool is_sound(struct batch *batch) {
-    const struct member *member = batch->job->member;
-    const char *reason;
-    batch->sound = batch->unsound = 0;
-    for (size_t i = 0; i < batch->texts; i++) {
-        if (batch->starts[i + 1] == batch->starts[i])
-            continue; /* no tokens, no vector */
-        bool sound = vector_is_sound(
-            member, batch->vectors + i * member->spec.width, &reason);
-        batch->sound += sound;
-        batch->unsound += !sound;
-    }
-    return batch->unsound == 0;
-}
-
 static bool encode(struct resident *resident, struct batch *batch,
                    struct error *err) {
-    struct encoder_batch in = {.ids = batch->ids,
-                               .starts = batch->starts,
-                               .texts = batch->texts,
-                               .prompt_tokens = batch->job->prompt_tokens};
-    struct encoder_output out = {.dense = batch->vectors};
     int64_t begin = clock_now_ns();
-    bool fine =
-        engine_check_ids(resident->member, batch->ids, batch->tokens, err) &&
-        encoder_encode(resident->encoder, &in, &out, err);
+    size_t budget = resident->budget.batch_tokens;
+    size_t room = batch->budget;
+    bool fine = batch_encode(resident->encoder, batch,
+                             budget < room ? budget : room, err);
     batch->ms += (double)(clock_now_ns() - begin) / 1e6;
     return fine;
 }
@@ -224,13 +206,13 @@ static bool encode_soundly(struct resident *resident, struct batch *batch,
     batch->recomputed = batch->piece.suspect;
     if (!encode(resident, batch, err))
         return false;
-    *sound = is_sound(batch);
+    *sound = !batch->unsound;
     if (*sound || !again)
         return true;
     batch->recomputed = true;
     if (!encode(resident, batch, err))
         return false;
-    *sound = is_sound(batch);
+    *sound = !batch->unsound;
     return true;
 }
 
@@ -320,7 +302,7 @@ static void hand_over(struct worker *worker, struct slot *slot, bool sound) {
 static bool lay_out(struct resident *resident, const struct batch *batch,
                     struct error *err) {
     const struct window *w = batch->job->window;
-    size_t first = window_text_tokens(w, w->order[batch->piece.first]);
+    size_t first = window_cost(w, batch->piece.first);
     size_t longest = batch->job->longest;
     return station_lay_out(resident->station, resident, batch->budget,
                            first > longest ? first : longest, err);
@@ -400,7 +382,8 @@ static bool begin_piece(struct worker *worker, struct slot *slot,
     batch->station = station;
     batch->budget = budget;
     batch->free_before = bytes_free;
-    return window_cut(job->window, tokens, crew->size.texts,
+    return window_cut(job->window, tokens,
+                      rows_texts_most(job->member, crew->size.texts),
                       crew_trusts(station), &batch->piece);
 }
 

@@ -68,24 +68,87 @@ static void free_resident(struct engine *engine) {
     lease_release(&station->lease, peak, engine->batch_tokens);
 }
 
+/* Tokens of the prompt alone, special ones included. */
+static bool prompt_size(struct engine *engine, size_t *size,
+                        struct error *err) {
+    struct tokens tokens = tokens_make(&engine->session->memory);
+    struct tokenized what;
+    bool fine = tokenizer_encode(
+        engine->tokenizer, engine->scratch[0], str_from(engine->member->prompt),
+        engine->member->spec.max_length, TOKENIZER_CUT, &tokens, &what, err);
+    *size = tokens.count;
+    tokens_free(&tokens);
+    return fine;
+}
+
 /* Tokens that the prompt takes at the start of each text, as
  * sentence-transformers 6 counts them: with the opening special token, without
  * the closing one. */
 static bool measure_prompt(struct engine *engine, struct error *err) {
     const struct member *member = engine->member;
+    size_t size;
     if (!member->prompt || member->spec.pooling_include_prompt)
         return true;
-    struct tokens tokens = tokens_make(&engine->session->memory);
-    struct tokenized what;
-    bool fine = tokenizer_encode(
-        engine->tokenizer, engine->scratch[0], str_from(member->prompt),
-        member->spec.max_length, TOKENIZER_CUT, &tokens, &what, err);
-    if (fine)
-        engine->prompt_tokens =
-            tokens.count -
-            (tokenizer_special_count(engine->tokenizer) > 1 ? 1 : 0);
-    tokens_free(&tokens);
-    return fine;
+    if (!prompt_size(engine, &size, err))
+        return false;
+    engine->prompt_tokens =
+        size - (tokenizer_special_count(engine->tokenizer) > 1 ? 1 : 0);
+    return true;
+}
+
+/* Each window of a long text begins as the text does: with the prompt. */
+static bool frame_windows(struct engine *engine, struct error *err) {
+    const struct long_texts *how = &engine->session->options->long_texts;
+    const struct member *member = engine->member;
+    size_t specials = tokenizer_special_count(engine->tokenizer);
+    size_t before = tokenizer_special_before(engine->tokenizer), prompt = 0;
+    if (!how->windows)
+        return true;
+    if (member->prompt && !prompt_size(engine, &prompt, err))
+        return false;
+    prompt = prompt > specials ? prompt - specials : 0;
+    engine->frame = (struct long_frame){.limit = member->spec.max_length,
+                                        .head = before + prompt,
+                                        .tail = specials - before,
+                                        .overlap = how->overlap};
+    return long_frame_check(&engine->frame, member->key, err);
+}
+
+/* FlagEmbedding leaves cls, eos, pad and unk out of lexical weights; these are
+ * their names in the tokenizers of such models (XLM-R's, and BERT's, which has
+ * no eos). */
+static void find_dropped(struct engine *engine) {
+    static const char *const names[] = {"<s>",   "</s>",  "<pad>", "<unk>",
+                                        "[CLS]", "[PAD]", "[UNK]"};
+    struct head_rules *rules = &engine->rules;
+    size_t most = sizeof rules->dropped / sizeof *rules->dropped;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (rules->dropped_count < most &&
+            tokenizer_id(engine->tokenizer, str_from(names[i]),
+                         &rules->dropped[rules->dropped_count]))
+            rules->dropped_count++;
+}
+
+/* Words of the skiplist that the vocabulary does not have count for nothing. */
+static bool find_rules(struct engine *engine, struct error *err) {
+    const struct multi_files *multi = &engine->member->files->multi;
+    struct head_rules *rules = &engine->rules;
+    find_dropped(engine);
+    rules->rule = (struct multi_rule){.drop_first = multi->drop_first,
+                                      .skip = rules->skipped};
+    for (size_t i = 0; multi->skip_in_documents && i < multi->skiplist_count;
+         i++) {
+        uint32_t id;
+        if (!tokenizer_id(engine->tokenizer, str_from(multi->skiplist[i]), &id))
+            continue;
+        if (rules->rule.skip_count == RULE_IDS_MAX)
+            return error_set(err, ERROR_UNSUPPORTED,
+                             "%s: more than %d words are left out of its "
+                             "multivectors",
+                             engine->member->files->folder, RULE_IDS_MAX);
+        rules->skipped[rules->rule.skip_count++] = id;
+    }
+    return true;
 }
 
 static struct engine *load(struct session *session, const struct member *member,
@@ -99,6 +162,7 @@ static struct engine *load(struct session *session, const struct member *member,
     engine->session = session;
     engine->member = member;
     if (!load_tokenizer(engine, err) || !measure_prompt(engine, err) ||
+        !frame_windows(engine, err) || !find_rules(engine, err) ||
         (weights && !load_resident(engine, batch_tokens, err))) {
         engine_free(engine);
         return NULL;
@@ -162,7 +226,8 @@ bool engine_tokenize_prompted(struct engine *engine, const struct str *texts,
                               struct error *err) {
     return tokenizer_encode_batch(
         engine->tokenizer, engine->scratch, engine->session->pool, texts, count,
-        engine->member->spec.max_length, counting, out, starts, cut, err);
+        engine->frame.limit ? 0 : engine->member->spec.max_length, counting,
+        out, starts, cut, err);
 }
 
 bool engine_tokenize(struct engine *engine, const struct str *texts,

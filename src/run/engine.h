@@ -21,6 +21,7 @@
 
 #include "base/str.h"
 #include "model/encoder.h"
+#include "run/crew_rows.h"
 #include "run/roster.h"
 #include "run/session.h"
 #include "run/station.h"
@@ -34,6 +35,8 @@ struct engine {
     struct resident *resident;          /* NULL: only the tokenizer */
     size_t batch_tokens;                /* most that engine_encode takes */
     size_t prompt_tokens;               /* to keep out of pooling; 0: none */
+    struct long_frame frame;            /* limit 0: long texts are cut */
+    struct head_rules rules;
     uint64_t tokenizer_bytes;
     double load_ms;
 };

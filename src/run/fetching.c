@@ -38,7 +38,7 @@ static struct model_files *open_files(const struct search *s,
                                       struct error *err) {
     struct model_files *files =
         model_files_open(s->memory, s->request->reference, s->request->revision,
-                         MODEL_DENSE, &s->options->places, err);
+                         s->request->use, &s->options->places, err);
     if (files && files->commit)
         snprintf(s->use->commit, sizeof s->use->commit, "%s", files->commit);
     return files;

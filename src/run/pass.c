@@ -10,7 +10,7 @@ enum { SYNC_MS = 5000 };
 
 /* ---- reports ------------------------------------------------------------ */
 
-static void tell_progress(const struct pass *pass) {
+void pass_tell_progress(const struct pass *pass) {
     const struct pass_report *report = &pass->report;
     double seconds = report->encode_ms / 1000;
     double rate = seconds > 0 ? (double)report->tokens / seconds : 0;
@@ -51,19 +51,27 @@ static struct str prompt_of(const struct member *member) {
     return str_from(member->prompt ? member->prompt : "");
 }
 
+size_t pass_tokens_longest(const struct intake *intake,
+                           const struct member *member,
+                           const struct engine *engine) {
+    return (size_t)intake->counts.text_bytes_longest +
+           tokenizer_special_count(engine->tokenizer) + prompt_of(member).size;
+}
+
 size_t pass_longest(const struct intake *intake, const struct member *member,
                     const struct engine *engine) {
-    uint64_t bytes = intake->counts.text_bytes_longest +
-                     tokenizer_special_count(engine->tokenizer) +
-                     prompt_of(member).size;
+    size_t tokens = pass_tokens_longest(intake, member, engine);
     size_t most = member->spec.max_length;
-    return bytes < most ? (size_t)bytes : most;
+    return tokens < most ? tokens : most;
 }
 
 struct window_size pass_window_size(const struct intake *intake,
                                     const struct member *member,
                                     const struct engine *engine) {
-    return window_size_for(&intake->counts, member->spec.max_length,
+    size_t most = engine->frame.limit
+                      ? pass_tokens_longest(intake, member, engine)
+                      : member->spec.max_length;
+    return window_size_for(&intake->counts, most,
                            tokenizer_special_count(engine->tokenizer),
                            prompt_of(member).size);
 }
@@ -177,7 +185,7 @@ static bool sync_stores(struct pass *pass, struct error *err) {
     return true;
 }
 
-static bool sync_now_and_then(struct pass *pass, struct error *err) {
+bool pass_sync(struct pass *pass, struct error *err) {
     int64_t now_ms = clock_now_ms();
     if (now_ms - pass->synced_ms <= SYNC_MS)
         return true;
@@ -197,8 +205,8 @@ bool pass_store(struct pass *pass, const struct batch *batch,
     tell_batch(pass, batch);
     report->batches++;
     report->duration_ms = (double)(clock_now_ns() - pass->began_ns) / 1e6;
-    tell_progress(pass);
-    return sync_now_and_then(pass, err);
+    pass_tell_progress(pass);
+    return pass_sync(pass, err);
 }
 
 /* ---- the pass ----------------------------------------------------------- */
@@ -216,8 +224,9 @@ bool pass_open(struct pass *pass, struct error *err) {
     pass->end = pass->report.texts == 0;
     if (!window_open(&pass->window, &pass->session->memory, &size, err))
         return false;
+    pass->window.frame = pass->engine->frame;
     pass->reader = chunk_reader_open(pass->intake, err);
-    tell_progress(pass);
+    pass_tell_progress(pass);
     return pass->reader != NULL;
 }
 

@@ -93,6 +93,10 @@ bool pass_prepare_stores(struct pass *pass, uint64_t more, struct error *err);
 /* Tokens of the longest text, at most: what workspaces must have room for. */
 size_t pass_longest(const struct intake *intake, const struct member *member,
                     const struct engine *engine);
+/* Tokens of the longest text, at most, whatever the limit. */
+size_t pass_tokens_longest(const struct intake *intake,
+                           const struct member *member,
+                           const struct engine *engine);
 struct window_size pass_window_size(const struct intake *intake,
                                     const struct member *member,
                                     const struct engine *engine);

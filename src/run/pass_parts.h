@@ -17,4 +17,9 @@ bool pass_lacking(struct pass *pass, const uint8_t digest[SHA256_BYTES],
 bool pass_store_rows(struct pass *pass, const struct batch *batch,
                      struct error *err);
 
+void pass_tell_progress(const struct pass *pass);
+
+/* Stores reach the disk every few seconds. */
+bool pass_sync(struct pass *pass, struct error *err);
+
 #endif

@@ -150,36 +150,66 @@ static void list_failed(struct pass *pass, const uint8_t *digest,
                          "text_sha256", hex, "reason", reason));
 }
 
-/* Keep the sound rows of a batch, closed up; how many. */
-static size_t keep_sound(struct pass *pass, const struct batch *batch) {
+/* The rows of HEAD that its store lacks, closed up in place; their digests to
+ * DIGESTS. How many. */
+static bool gather(struct pass *pass, const struct batch *batch,
+                   enum row_kind head, uint8_t *digests, size_t *count,
+                   struct error *err) {
+    const struct batch_rows *rows = &batch->rows;
     size_t width = pass->member->spec.width, kept = 0;
     for (size_t i = 0; i < batch->texts; i++) {
-        const char *reason;
         const uint8_t *digest = batch->digests + i * SHA256_BYTES;
-        bool empty = batch->starts[i + 1] == batch->starts[i];
-        if (empty)
-            reason = "its text has no token for this model";
-        if (empty || !vector_is_sound(pass->member, batch->vectors + i * width,
-                                      &reason)) {
-            list_failed(pass, digest, reason);
+        bool found = false;
+        uint64_t row;
+        /* With several heads a text may lack only the others. */
+        if (pass->heads != head_bit(head) &&
+            !store_find(pass->stores.of[head], digest, &found, &row, err))
+            return false;
+        if (rows->why[i] || found)
             continue;
-        }
-        if (kept < i) {
-            memcpy(batch->vectors + kept * width, batch->vectors + i * width,
-                   width * sizeof *batch->vectors);
-            memcpy(batch->digests + kept * SHA256_BYTES, digest, SHA256_BYTES);
-        }
+        memcpy(digests + kept * SHA256_BYTES, digest, SHA256_BYTES);
+        if (head == ROW_DENSE && kept < i)
+            memcpy(rows->dense + kept * width, rows->dense + i * width,
+                   width * sizeof *rows->dense);
+        if (head == ROW_SPARSE)
+            rows->pairs_of[kept] = rows->pairs_of[i];
+        if (head == ROW_MULTI)
+            rows->vectors_of[kept] = rows->vectors_of[i];
+        pass->report.empty +=
+            head == ROW_SPARSE && rows->pairs_of[kept].count == 0;
         kept++;
     }
-    return kept;
+    *count = kept;
+    return true;
+}
+
+static bool store_head(struct pass *pass, const struct batch *batch,
+                       enum row_kind head, struct error *err) {
+    const struct batch_rows *rows = &batch->rows;
+    uint8_t *digests = batch->cut_digests; /* listed by now */
+    struct row_batch out = {.kind = head,
+                            .width = member_head_width(pass->member, head),
+                            .spans = head == ROW_SPARSE ? rows->pairs_of
+                                                        : rows->vectors_of,
+                            .indices = rows->indices,
+                            .values = head == ROW_DENSE    ? rows->dense
+                                      : head == ROW_SPARSE ? rows->values
+                                                           : rows->vectors};
+    return gather(pass, batch, head, digests, &out.count, err) &&
+           list_elsewhere(pass, batch, head, digests, out.count, err) &&
+           store_append_rows(pass->stores.of[head], digests, &out, err);
 }
 
 bool pass_store_rows(struct pass *pass, const struct batch *batch,
                      struct error *err) {
     if (!list_cut(pass, batch, err))
         return false;
-    size_t sound = keep_sound(pass, batch);
-    return list_elsewhere(pass, batch, ROW_DENSE, batch->digests, sound, err) &&
-           store_append(pass->stores.of[ROW_DENSE], batch->digests,
-                        batch->vectors, sound, err);
+    for (size_t i = 0; i < batch->texts; i++)
+        if (batch->rows.why[i])
+            list_failed(pass, batch->digests + i * SHA256_BYTES,
+                        batch->rows.why[i]);
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
+        if ((pass->heads & head_bit(h)) && !store_head(pass, batch, h, err))
+            return false;
+    return true;
 }

@@ -195,7 +195,8 @@ static bool note_turns(struct work *work, bool ended) {
         }
         work->member_error = *failure;
         work->member_failed = member->key;
-        work->roster.fused_width = 0;
+        if (member_has(member, ROW_DENSE))
+            work->roster.fused_width = 0;
         head_stores_close(&work->stores[i]);
         if (!member->error.code && run->roster.count > 1 && !ended)
             event_log(&run->telemetry.sink, LOG_ERROR, "%s: model %s: %s",
@@ -481,14 +482,21 @@ static void warn_of_account(const struct run *run) {
 
 static void warn_of_members(const struct run *run) {
     const struct sink *sink = &run->telemetry.sink;
+    const struct member *reranker = run->roster.reranker;
     warn_of_account(run);
+    if (reranker && reranker->error.code)
+        event_log(sink, LOG_WARNING,
+                  "model %s cannot be used: %s; search will have to do without",
+                  reranker->key, reranker->error.message);
     for (size_t i = 0; i < run->roster.count; i++) {
         const struct member *member = &run->roster.members[i];
         if (member->error.code)
             event_log(sink, LOG_WARNING,
                       "model %s cannot be used: %s; the others are exported "
-                      "under their own names, without fused vectors",
-                      member->key, member->error.message);
+                      "under their own names%s",
+                      member->key, member->error.message,
+                      member_has(member, ROW_DENSE) ? ", without fused vectors"
+                                                    : "");
         else if (member->undeclared_cut)
             event_log(sink, LOG_WARNING,
                       "model %s is cut from %zu to %zu numbers a vector, but "
@@ -629,6 +637,9 @@ bool pipeline_run(const struct run_options *options, const struct sink *sink,
         bool go_on = true;
         for (size_t i = 0; go_on && i < run.list->count; i++)
             go_on = do_collection(&run, i);
+        const struct member *reranker = run.roster.reranker;
+        if (reranker && reranker->error.code)
+            note_worst(result, reranker->error.code, reranker->error.message);
         if (run.roster.usable < run.roster.count)
             for (size_t i = 0; i < run.roster.count; i++)
                 note_worst(result, run.roster.members[i].error.code,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "run/crew_rows.h"
 #include "run/window.h"
 
 enum { TOKENS_STEP = 256 };
@@ -79,11 +80,11 @@ size_t plan_tokens(struct session *session, const struct member *member,
 
 static size_t tokens_default(const struct member *member,
                              const struct device *device, size_t tokens) {
-    if (tokens)
-        return tokens;
-    if (member->request->budget)
-        return member->request->budget;
-    return device->shared ? ENCODER_BATCH_TOKENS : PLAN_CARD_TOKENS;
+    if (!tokens)
+        tokens = member->request->budget;
+    if (!tokens)
+        tokens = device->shared ? ENCODER_BATCH_TOKENS : PLAN_CARD_TOKENS;
+    return rows_tokens_most(member, tokens);
 }
 
 static uint64_t most(uint64_t a, uint64_t b) {
@@ -242,7 +243,9 @@ static uint64_t smallest(struct session *session, const struct member *member,
                     most(need.loading_bytes, space.charge + 2 * scratch);
     /* Afterwards the outputs are written, all files side by side. */
     enum { LINE_FILES = 6 };
-    uint64_t files = session->options->models_count + 1 + LINE_FILES;
+    const struct run_options *options = session->options;
+    uint64_t files = options->models_count + 3 * options->sparse_count +
+                     2 * options->multi_count + 1 + LINE_FILES;
     return most(pass, files * file_writer_bytes());
 }
 

@@ -6,6 +6,7 @@
 #include "run/crew.h"
 #include "run/estimate.h"
 #include "run/pass.h"
+#include "run/pass_bm25.h"
 #include "run/plan.h"
 #include "run/recorder.h"
 #include "run/samples.h"
@@ -71,7 +72,7 @@ static json_t *describe_models(const struct planning *p) {
 static bool load_tokenizers(struct planning *p, struct error *err) {
     for (size_t i = 0; i < p->roster->count; i++) {
         struct member *member = &p->roster->members[i];
-        if (member->error.code)
+        if (member->error.code || member->bm25)
             continue;
         p->engines[i] =
             engine_load_tokenizer(p->session, member, &member->error);
@@ -156,10 +157,11 @@ static bool describe_pass(struct planning *p, size_t i,
     const struct session *session = p->session;
     json_t *budgets = NULL;
     json_t *entry = json_pack(
-        "{s:s, s:b, s:o, s:o, s:I, s:I}", "model", member_at(p, i)->key, "fits",
-        true, "homes", describe_homes(p, team, member_at(p, i)), "memory",
-        plan_describe(plan), "process_base_bytes",
-        (json_int_t)session->base.resident, "planned_resident_bytes",
+        "{s:s, s:b, s:o, s:o, s:o, s:I, s:I}", "model", member_at(p, i)->key,
+        "fits", true, "heads", member_heads_list(member_at(p, i)), "homes",
+        describe_homes(p, team, member_at(p, i)), "memory", plan_describe(plan),
+        "process_base_bytes", (json_int_t)session->base.resident,
+        "planned_resident_bytes",
         (json_int_t)(session->base.resident + plan->private_bytes +
                      plan->mapped_bytes));
     json_array_append_new(list, entry);
@@ -207,6 +209,26 @@ static bool has_home(const struct plan_team *team,
     return false;
 }
 
+/* Formulas come first, as in a run; what they take they give back. */
+static void plan_formulas(const struct planning *p, json_t *list) {
+    for (size_t i = 0; i < p->roster->count; i++) {
+        const struct member *member = member_at(p, i);
+        struct pass_plan plan = {.base_bytes = memory_live(&p->session->memory),
+                                 .staging_bytes = pass_bm25_bytes(p->intake)};
+        if (!member->bm25)
+            continue;
+        plan.private_bytes = plan.base_bytes + plan.staging_bytes;
+        json_array_append_new(
+            list,
+            json_pack(
+                "{s:s, s:b, s:o, s:[], s:o, s:I, s:I}", "model", member->key,
+                "fits", true, "heads", member_heads_list(member), "homes",
+                "memory", plan_describe(&plan), "process_base_bytes",
+                (json_int_t)p->session->base.resident, "planned_resident_bytes",
+                (json_int_t)(p->session->base.resident + plan.private_bytes)));
+    }
+}
+
 static bool plan_together(struct planning *p, json_t *list, struct error *err) {
     struct plan_team team = {0};
     struct pass_plan plan;
@@ -244,6 +266,9 @@ static bool plan_passes(struct planning *p, json_t *list, struct error *err) {
         p->longest[i] = p->engines[i] ? pass_longest(p->intake, member_at(p, i),
                                                      p->engines[i])
                                       : 0;
+    plan_formulas(p, list);
+    if (!roster_models(p->roster))
+        return true;
     if (p->mode != MODE_EXCLUSIVE)
         return plan_together(p, list, err);
     for (size_t i = 0; i < p->roster->count; i++)
@@ -255,10 +280,17 @@ static bool plan_passes(struct planning *p, json_t *list, struct error *err) {
 /* Bytes that a run holds in every pass of the collection: the crew's buffers,
  * open stores and their indexes. */
 static uint64_t common_bytes(const struct planning *p) {
-    struct crew_size size = crew_size_for(p->session, p->roster, p->intake);
-    return crew_bytes(p->session, &size) +
-           p->roster->usable * (store_bytes_open() +
-                                store_bytes_index(p->intake->counts.unique));
+    struct crew_size size =
+        crew_size_for(p->session, p->roster, p->engines, p->intake);
+    uint64_t stores = 0;
+    for (size_t i = 0; i < p->roster->count; i++)
+        for (enum row_kind h = 0; h < ROW_KINDS; h++)
+            stores +=
+                !member_at(p, i)->error.code && member_has(member_at(p, i), h);
+    uint64_t crew =
+        roster_models(p->roster) ? crew_bytes(p->session, &size) : 0;
+    return crew + stores * (store_bytes_open() +
+                            store_bytes_index(p->intake->counts.unique));
 }
 
 /* ---- a collection ------------------------------------------------------- */
@@ -270,10 +302,12 @@ static bool describe_disk(struct planning *p, json_t *entry,
     struct disk_estimate disk;
     uint64_t rows = 0;
     for (size_t i = 0; i < p->roster->count; i++)
-        if (p->engines[i])
-            rows +=
-                p->intake->counts.unique *
-                (member_at(p, i)->spec.width * sizeof(float) + SHA256_BYTES);
+        for (enum row_kind h = 0; h < ROW_KINDS; h++)
+            if (!member_at(p, i)->error.code && member_has(member_at(p, i), h))
+                rows += p->intake->counts.unique *
+                        (estimate_row_bytes(member_at(p, i), h,
+                                            &p->intake->counts) +
+                         SHA256_BYTES);
     if (!estimate_disk(p->session, p->roster, p->intake, exports, &disk, err))
         return false;
     json_object_set_new(
@@ -375,10 +409,22 @@ static void choose_mode(struct planning *p, size_t collections) {
         p->mode = plan_mode(p->session, p->roster, collections, &p->reason);
 }
 
+/* A run does not load it; `search` will. */
+static json_t *describe_reranker(const struct planning *p) {
+    const struct member *member = p->roster->reranker;
+    json_t *entry = member_describe(member);
+    uint64_t bytes;
+    if (!member->error.code &&
+        station_whole_bytes(&p->session->stations[0], member, &bytes, NULL))
+        json_object_set_new(entry, "weights_bytes",
+                            json_integer((json_int_t)bytes));
+    return entry;
+}
+
 static json_t *describe_plan(struct planning *p, uint64_t disk,
                              json_t *collections) {
     const struct session *session = p->session;
-    return json_pack(
+    json_t *plan = json_pack(
         "{s:i, s:s, s:s, s:i, s:I, s:{s:s, s:s}, s:o, s:o, s:O, s:I}",
         "schema_version", PLAN_VERSION, "isa", session->facts.isa, "program",
         "ensembed " ENS_VERSION, "threads", (int)session->facts.threads,
@@ -386,6 +432,9 @@ static json_t *describe_plan(struct planning *p, uint64_t disk,
         "name", run_mode_name(p->mode), "reason", p->reason, "devices",
         describe_devices(p), "models", describe_models(p), "collections",
         collections, "disk_free_bytes", (json_int_t)disk);
+    if (p->roster->reranker)
+        json_object_set_new(plan, "rerank", describe_reranker(p));
+    return plan;
 }
 
 static bool plan_all(struct planning *p, json_t **out, struct error *err) {

@@ -334,6 +334,10 @@ static bool all_fit(struct session *session, const struct roster *roster) {
 
 enum run_mode plan_mode(struct session *session, const struct roster *roster,
                         size_t collections, const char **reason) {
+    if (!roster_models(roster)) {
+        *reason = "no model computes on a device";
+        return MODE_EXCLUSIVE;
+    }
     if (roster_models(roster) < 2) {
         *reason = "there is one model: it has every device to itself";
         return MODE_EXCLUSIVE;

@@ -58,6 +58,14 @@ static void add(struct merging *m, const struct model_request *request,
     m->list[m->count++].heads = head_bit(head);
 }
 
+/* What a model that gives several heads is read as is the dense one: only its
+ * files say how the others come with it. */
+static enum model_use use_for(unsigned heads) {
+    return heads == head_bit(ROW_SPARSE)  ? MODEL_SPARSE
+           : heads == head_bit(ROW_MULTI) ? MODEL_MULTI
+                                          : MODEL_DENSE;
+}
+
 static bool add_heads(struct merging *m, const struct model_request *requests,
                       size_t count, enum row_kind head, struct error *err) {
     for (size_t i = 0; i < count; i++) {
@@ -92,6 +100,8 @@ bool requests_merge(const struct run_options *options, struct memory *memory,
         add_heads(&m, options->sparse, options->sparse_count, ROW_SPARSE,
                   err) &&
         add_heads(&m, options->multi, options->multi_count, ROW_MULTI, err);
+    for (size_t i = 0; i < m.count; i++)
+        m.list[i].use = use_for(m.list[i].heads);
     *count = m.count;
     return fine;
 }

@@ -147,8 +147,10 @@ static bool open_reranker(struct roster *roster, struct session *session,
         return true;
     roster->reranker =
         memory_zalloc(roster->memory, 1, sizeof *roster->reranker, err);
-    return roster->reranker && member_open(roster->reranker, request, session,
-                                           "document", digests, err);
+    roster->rerank = *request;
+    roster->rerank.use = MODEL_RERANK;
+    return roster->reranker && member_open(roster->reranker, &roster->rerank,
+                                           session, "document", digests, err);
 }
 
 bool roster_open(struct roster *roster, struct session *session,

@@ -56,6 +56,7 @@ struct roster {
                                multi */
     size_t count;
     size_t usable;
+    struct model_request rerank; /* of `reranker` */
     size_t dense; /* the first so many are asked for dense vectors (whether
                      usable or not), the others are not */
     struct member *reranker;   /* NULL: none; its error may be set */
@@ -103,6 +104,9 @@ bool member_declares(const struct member *member, size_t width);
 /* Cut a model's own vector [spec.width] to the member's width, in place, and
  * make it a unit vector again if the model's are. */
 void member_cut(const struct member *member, float *vector);
+
+/* ["dense", "sparse", "multi"]: those that it is asked for. */
+json_t *member_heads_list(const struct member *member);
 
 /* What a report says of a member: id, commit, widths, pooling, digests. */
 json_t *member_describe(const struct member *member);

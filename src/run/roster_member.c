@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "model/weights.h"
 #include "run/requests.h"
+#include "text/bm25.h"
 
 static const char *const pooling_names[] = {
     [POOLING_CLS] = "cls",
@@ -34,16 +35,41 @@ static char *copy_key(struct memory *memory, const char *text,
     return key;
 }
 
-/* The prompt's text: what the command line says, else what the model has. */
+/* A task that only this model was given must be one of its own; the run's is
+ * for those that have tasks. *PROMPT: what belongs to the task, or NULL. */
+static bool choose_task(struct member *member,
+                        const struct run_options *options, const char **prompt,
+                        struct error *err) {
+    const struct model_task *task;
+    const char *name = member->request->task;
+    if (!name && member->files->tasks_count)
+        name = options->task;
+    if (!model_files_task(member->files, name, &task, prompt, err))
+        return false;
+    member->task = task ? task->name : NULL;
+    return true;
+}
+
+/* The prompt's text: what the command line says, else the task's, else what the
+ * model has. */
 static bool choose_prompt(struct member *member, const struct session *session,
                           const char *what, struct error *err) {
     const struct run_options *options = session->options;
+    const char *of_task = NULL;
+    if (member->request->use == MODEL_RERANK)
+        return true;
+    if (!choose_task(member, options, &of_task, err))
+        return false;
     if (options->prompt_text) {
         member->prompt = *options->prompt_text ? options->prompt_text : NULL;
         return true;
     }
     const char *name =
         member->request->prompt ? member->request->prompt : options->prompt;
+    if (!name && of_task) {
+        member->prompt = of_task;
+        return true;
+    }
     return model_files_prompt(member->files, what, name, &member->prompt, err);
 }
 
@@ -122,6 +148,29 @@ static void add_dense_fingerprint(const struct member *member, json_t *to) {
                       (json_int_t)member->spec.width));
 }
 
+static void add_sparse_fingerprint(const struct member *member, json_t *to) {
+    const struct model_spec *spec = &member->spec;
+    json_object_update_new(
+        to, json_pack("{s:s, s:I, s:I, s:I}", "sparse",
+                      spec->sparse == SPARSE_LEXICAL ? "lexical" : "splade",
+                      "vocab", (json_int_t)spec->vocab, "active_max",
+                      (json_int_t)member->files->sparse.active_max, "pooling",
+                      (json_int_t)spec->splade + 4 * spec->splade_log +
+                          8 * spec->splade_log_twice));
+}
+
+static void add_multi_fingerprint(const struct member *member, json_t *to) {
+    const struct multi_files *multi = &member->files->multi;
+    json_object_update_new(
+        to,
+        json_pack("{s:b, s:I, s:b, s:I}", "normalize",
+                  member->spec.token_normalize, "width",
+                  (json_int_t)member->spec.multi_width, "drop_first",
+                  multi->drop_first, "skipped",
+                  (json_int_t)(multi->skip_in_documents ? multi->skiplist_count
+                                                        : 0)));
+}
+
 /* Flat objects: store_open compares them member by member and shows both
  * values of one that differs. */
 static bool make_fingerprints(struct member *member,
@@ -139,6 +188,10 @@ static bool make_fingerprints(struct member *member,
                              "%s: its prompt is not valid UTF-8", member->key);
         if (h == ROW_DENSE)
             add_dense_fingerprint(member, made);
+        else if (h == ROW_SPARSE)
+            add_sparse_fingerprint(member, made);
+        else
+            add_multi_fingerprint(member, made);
         member->fingerprints[h] = made;
     }
     return true;
@@ -162,17 +215,14 @@ static bool read_charged(struct member *member, struct memory *memory,
     return true;
 }
 
-/* What is asked for must be in the model's files: nothing is made up. */
-static bool check_heads(const struct member *member, struct error *err) {
-    unsigned lacking = member->heads & ~head_bit(ROW_DENSE);
+/* What is asked for besides the model's own use must be in its files: nothing
+ * is made up. */
+static bool add_heads(struct member *member, struct error *err) {
+    static const enum head heads[] = {HEAD_DENSE, HEAD_SPARSE, HEAD_MULTI};
     for (enum row_kind h = 0; h < ROW_KINDS; h++)
-        if (lacking & head_bit(h))
-            return error_set(err, ERROR_UNSUPPORTED,
-                             "%s: it has no %s vectors to give",
-                             member->files->folder,
-                             h == ROW_SPARSE  ? "sparse"
-                             : h == ROW_MULTI ? "ColBERT"
-                                              : "dense");
+        if (member_has(member, h) && !(member->spec.gives & heads[h]) &&
+            !model_spec_add_head(member->files, heads[h], &member->spec, err))
+            return false;
     return true;
 }
 
@@ -211,9 +261,9 @@ bool member_open(struct member *member, const struct model_request *request,
         return false;
     if (!member->files ||
         !model_spec_read(member->files, &member->spec, &member->error) ||
+        !add_heads(member, &member->error) ||
         !weights_check(memory, &member->spec, member->files, &member->error) ||
         !read_charged(member, memory, err) ||
-        !check_heads(member, &member->error) ||
         !choose_prompt(member, session, what, err) ||
         (digests && !make_fingerprints(member, &session->options->long_texts,
                                        &member->error)))
@@ -236,9 +286,11 @@ void member_vector_name(const struct member *member, enum row_kind head,
 }
 
 size_t member_head_width(const struct member *member, enum row_kind head) {
+    if (member->bm25)
+        return (size_t)BM25_COLUMNS;
     return head == ROW_DENSE    ? member->spec.width
            : head == ROW_SPARSE ? member->spec.vocab
-                                : 0;
+                                : member->spec.multi_width;
 }
 
 /* ---- what a report says ------------------------------------------------- */
@@ -254,7 +306,7 @@ void member_cut(const struct member *member, float *vector) {
         vector[i] = (float)(vector[i] * scale);
 }
 
-static json_t *heads_list(const struct member *member) {
+json_t *member_heads_list(const struct member *member) {
     json_t *list = json_array();
     for (enum row_kind h = 0; h < ROW_KINDS; h++)
         if (member_has(member, h))
@@ -277,7 +329,7 @@ json_t *member_describe(const struct member *member) {
                                       json_any_text(member->error.message)));
         return object;
     }
-    json_object_set_new(object, "heads", heads_list(member));
+    json_object_set_new(object, "heads", member_heads_list(member));
     if (member->bm25) {
         json_object_set_new(object, "family", json_string("bm25"));
         return object;

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "run/decision.h"
+#include "run/pass_bm25.h"
 #include "run/stations.h"
 
 bool schedule_ends_with(enum error_code code) {
@@ -22,9 +23,14 @@ static bool is_usable(const struct schedule *s, size_t i) {
     return !s->roster->members[i].error.code;
 }
 
-static bool has_work(const struct schedule *s, size_t i) {
+static bool lacks_rows(const struct schedule *s, size_t i) {
     return is_usable(s, i) && s->turns[i].missing > 0 &&
            !s->turns[i].failure.code;
+}
+
+/* For the stations; formulas have a loop of their own. */
+static bool has_work(const struct schedule *s, size_t i) {
+    return lacks_rows(s, i) && !s->roster->members[i].bm25;
 }
 
 /* ---- what the crew calls ------------------------------------------------ */
@@ -162,7 +168,7 @@ static bool bring_turn(struct schedule *s, struct turn *turn,
 static void end_turns(struct schedule *s, const struct error *failure) {
     for (size_t i = 0; i < s->roster->count; i++) {
         struct turn *turn = &s->turns[i];
-        if (has_work(s, i) && (turn->open || !turn->ran))
+        if (lacks_rows(s, i) && (turn->open || !turn->ran))
             turn_close(turn, &s->team, failure);
     }
 }
@@ -526,6 +532,39 @@ static bool run_together(struct schedule *s, struct error *err) {
     return fine;
 }
 
+/* ---- formulas ----------------------------------------------------------- */
+
+static bool formula_turn(struct schedule *s, struct turn *turn,
+                         struct error *err) {
+    struct memory *memory = &s->session->memory;
+    memory_restart_peak(memory);
+    struct pass_plan plan = {.base_bytes = memory_live(memory)};
+    if (!turn_prepare_store(turn, err))
+        return false;
+    plan.staging_bytes =
+        memory_live(memory) - plan.base_bytes + pass_bm25_bytes(s->intake);
+    plan.private_bytes = plan.base_bytes + plan.staging_bytes;
+    turn_open_formula(turn, &plan);
+    return pass_bm25(&turn->pass, err);
+}
+
+static bool run_formulas(struct schedule *s, struct error *err) {
+    for (size_t i = 0; i < s->roster->count; i++) {
+        struct turn *turn = &s->turns[i];
+        struct error failure = {0};
+        if (!lacks_rows(s, i) || !s->roster->members[i].bm25)
+            continue;
+        formula_turn(s, turn, &failure);
+        turn_close(turn, &s->team, &failure);
+        if (schedule_ends_with(failure.code)) {
+            *err = failure;
+            end_turns(s, err);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- the schedule ------------------------------------------------------- */
 
 static void set_turn(struct schedule *s, size_t i) {
@@ -636,16 +675,9 @@ static void choose_mode(struct schedule *s) {
                          run_mode_name(s->mode), "reason", s->reason));
 }
 
-bool schedule_run(struct schedule *s, struct error *err) {
-    bool any = false;
-    if (!open_schedule(s, err))
-        return false;
-    for (size_t i = 0; i < s->roster->count; i++)
-        any = any || has_work(s, i);
-    choose_mode(s);
-    if (!any)
-        return true;
-    struct crew_size size = crew_size_for(s->session, s->roster, s->intake);
+static bool run_models(struct schedule *s, struct error *err) {
+    struct crew_size size =
+        crew_size_for(s->session, s->roster, s->engines, s->intake);
     s->crew = crew_open(s->session, &size, err);
     if (!s->crew)
         end_turns(s, err);
@@ -654,6 +686,17 @@ bool schedule_run(struct schedule *s, struct error *err) {
     crew_close(s->crew);
     s->crew = NULL;
     plan_team_free(s->session, &s->team);
+    return fine;
+}
+
+bool schedule_run(struct schedule *s, struct error *err) {
+    bool any = false;
+    if (!open_schedule(s, err))
+        return false;
+    for (size_t i = 0; i < s->roster->count; i++)
+        any = any || has_work(s, i);
+    choose_mode(s);
+    bool fine = run_formulas(s, err) && (!any || run_models(s, err));
     for (size_t i = 0; i < s->roster->count; i++)
         if (is_usable(s, i) && !s->turns[i].failure.code &&
             !pass_count_lists(&s->turns[i].pass, s->scratch, fine ? err : NULL))

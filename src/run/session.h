@@ -34,7 +34,9 @@ struct model_request {
     size_t budget;         /* most tokens in a batch; 0: default */
     const char *account;   /* config.json whose bytes simulated cards charge, or
                               NULL */
-    unsigned heads;        /* set by run/requests.h: bits of enum row_kind */
+    /* set by run/requests.h */
+    unsigned heads; /* bits of enum row_kind */
+    enum model_use use;
 };
 
 /* Texts longer than a model's limit: cut there, or taken as windows of that

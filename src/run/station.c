@@ -60,7 +60,9 @@ bool station_open(struct station *station, struct session *session,
         return false;
     options.pool = station->pool;
     station->device = device_open(name, &options, err);
-    station->residents_most = session->options->models_count + 1;
+    const struct run_options *asked = session->options;
+    station->residents_most =
+        asked->models_count + asked->sparse_count + asked->multi_count + 1;
     station->residents =
         memory_zalloc(&session->memory, station->residents_most,
                       sizeof(struct resident *), err);

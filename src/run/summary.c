@@ -43,9 +43,11 @@ json_t *summary_pass(const struct session *session, const struct turn *turn) {
     const struct pass *pass = &turn->pass;
     const struct pass_report *report = &pass->report;
     json_t *object = json_pack(
-        "{s:s, s:i, s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "{s:s, s:o, s:i, s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, "
         "s:I, s:I, s:f}",
-        "model", pass->member->key, "pass", (int)pass->number, "device",
+        "model", pass->member->key, "heads", member_heads_list(pass->member),
+        "pass", (int)pass->number, "device",
         turn->ran ? turn->devices : session->facts.name, "status",
         turn->failure.code ? "failed" : "completed", "duration_ms",
         report->duration_ms, "encode_ms", report->encode_ms, "load_ms",
@@ -56,6 +58,9 @@ json_t *summary_pass(const struct session *session, const struct turn *turn) {
         (json_int_t)report->elsewhere, "tokens", (json_int_t)report->tokens,
         "batches", (json_int_t)report->batches, "tokens_per_second",
         per_second(report->tokens, report->duration_ms));
+    if (member_has(pass->member, ROW_SPARSE))
+        json_object_set_new(object, "empty_sparse",
+                            json_integer((json_int_t)report->empty));
     json_object_set_new(object, "leases",
                         turn->leases ? json_incref(turn->leases)
                                      : json_array());
@@ -183,6 +188,9 @@ json_t *summary_make(const struct session *session, const struct roster *roster,
                   json_any_text(session->options->command));
     json_object_update_new(summary, summary_environment(session));
     json_object_set_new(summary, "models", models);
+    if (roster->reranker)
+        json_object_set_new(summary, "rerank",
+                            member_describe(roster->reranker));
     json_object_set(summary, "collections", collections);
     json_object_set_new(summary, "duration_ms", json_real(duration_ms));
     json_object_set_new(summary, "events_dropped",

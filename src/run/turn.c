@@ -15,28 +15,30 @@ enum { MITIGATIONS_LISTED = 500 };
 static void emit_started(const struct turn *turn) {
     const struct pass *pass = &turn->pass;
     event_emit(pass->sink, "ensemble_pass_started",
-               json_pack("{s:s, s:s, s:i, s:s, s:s, s:f, s:I, s:I}",
+               json_pack("{s:s, s:s, s:o, s:i, s:s, s:s, s:f, s:I, s:I}",
                          "collection", pass->intake->collection->name, "model",
-                         pass->member->key, "pass", (int)pass->number, "mode",
-                         turn->mode, "device", turn->devices, "weight",
-                         pass->member->request->weight, "texts_missing",
-                         (json_int_t)turn->missing, "budget_tokens",
-                         (json_int_t)turn->tokens));
+                         pass->member->key, "heads",
+                         member_heads_list(pass->member), "pass",
+                         (int)pass->number, "mode", turn->mode, "device",
+                         turn->devices, "weight", pass->member->request->weight,
+                         "texts_missing", (json_int_t)turn->missing,
+                         "budget_tokens", (json_int_t)turn->tokens));
 }
 
 static void emit_ended(const struct turn *turn) {
     const struct pass *pass = &turn->pass;
     const struct pass_report *report = &pass->report;
     json_t *fields = json_pack(
-        "{s:s, s:s, s:i, s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, "
-        "s:I}",
+        "{s:s, s:s, s:o, s:i, s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, "
+        "s:I, s:I}",
         "collection", pass->intake->collection->name, "model",
-        pass->member->key, "pass", (int)pass->number, "mode", turn->mode,
-        "device", turn->devices, "weight", pass->member->request->weight,
-        "duration_ms", report->duration_ms, "load_ms", turn->load_ms,
-        "computed", (json_int_t)report->computed, "reused",
-        (json_int_t)report->reused, "tokens", (json_int_t)report->tokens,
-        "budget_tokens", (json_int_t)turn->tokens, "planned_peak_bytes",
+        pass->member->key, "heads", member_heads_list(pass->member), "pass",
+        (int)pass->number, "mode", turn->mode, "device", turn->devices,
+        "weight", pass->member->request->weight, "duration_ms",
+        report->duration_ms, "load_ms", turn->load_ms, "computed",
+        (json_int_t)report->computed, "reused", (json_int_t)report->reused,
+        "tokens", (json_int_t)report->tokens, "budget_tokens",
+        (json_int_t)turn->tokens, "planned_peak_bytes",
         (json_int_t)turn->plan.private_bytes, "measured_peak_bytes",
         (json_int_t)turn->peak_bytes);
     if (turn->failure.code)
@@ -154,11 +156,21 @@ void turn_open(struct turn *turn, const struct plan_team *team,
     turn->open = turn->ran = true;
     turn->job = (struct job){.member = pass->member,
                              .window = &pass->window,
+                             .heads = pass->heads,
+                             .rules = &pass->engine->rules,
+                             .frame = &pass->engine->frame,
                              .prompt_tokens = pass->engine->prompt_tokens,
                              .longest = turn->longest,
                              .any_sound = pass_rows(pass) > 0,
                              .pass = pass->number,
                              .context = turn};
+}
+
+void turn_open_formula(struct turn *turn, const struct pass_plan *plan) {
+    snprintf(turn->devices, sizeof turn->devices, "cpu");
+    turn->plan = *plan;
+    emit_started(turn);
+    turn->open = turn->ran = true;
 }
 
 void turn_close(struct turn *turn, const struct plan_team *team,

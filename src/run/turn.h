@@ -59,6 +59,8 @@ bool turn_prepare(struct turn *turn, struct error *err);
  * the team says. */
 void turn_open(struct turn *turn, const struct plan_team *team,
                const struct pass_plan *plan);
+/* For a pass that no station works on (BM25). */
+void turn_open_formula(struct turn *turn, const struct pass_plan *plan);
 /* FAILURE (code ERROR_NONE: none) becomes the turn's. Nothing to do for a turn
  * that is not open but for noting it. */
 void turn_close(struct turn *turn, const struct plan_team *team,

@@ -23,16 +23,18 @@ struct window_size window_size_for(const struct intake_counts *counts,
     uint64_t at_once = least(counts->unique, WINDOW_TEXTS);
     uint64_t in_block = least(counts->unique, BLOCK_TEXTS);
     uint64_t all = counts->text_bytes + counts->unique * (specials + prompt);
-    uint64_t block = BLOCK_TEXTS * (uint64_t)max_length;
+    uint64_t text_bytes =
+        least(counts->text_bytes, BLOCK_BYTES + counts->text_bytes_longest) +
+        in_block * prompt;
+    uint64_t block = least(BLOCK_TEXTS * (uint64_t)max_length,
+                           text_bytes + in_block * specials);
     uint64_t ids = counts->id_bytes + counts->points * ID_MORE_BYTES;
     uint64_t id_most = counts->id_bytes_longest + ID_MORE_BYTES;
     return (struct window_size){
         .texts = (size_t)at_once,
         .tokens = (size_t)least(least(all, WINDOW_TOKENS + block),
                                 at_once * max_length),
-        .text_bytes = (size_t)(least(counts->text_bytes,
-                                     BLOCK_BYTES + counts->text_bytes_longest) +
-                               in_block * prompt),
+        .text_bytes = (size_t)text_bytes,
         .id_bytes = (size_t)least(least(ids, in_block * id_most),
                                   BLOCK_ID_BYTES + id_most),
     };
@@ -168,6 +170,11 @@ static size_t tokens_at(const struct window *window, size_t place) {
     return window_text_tokens(window, window->order[place]);
 }
 
+size_t window_cost(const struct window *window, size_t place) {
+    size_t tokens = tokens_at(window, place);
+    return long_is(&window->frame, tokens) ? window->frame.limit : tokens;
+}
+
 static uint64_t piece_tokens(const struct window *window, struct piece piece) {
     uint64_t tokens = 0;
     for (size_t i = 0; i < piece.count; i++)
@@ -178,7 +185,7 @@ static uint64_t piece_tokens(const struct window *window, struct piece piece) {
 /* A text without any token counts as one: it waits as well. */
 static size_t longer(const struct window *window, size_t place,
                      size_t longest) {
-    size_t tokens = tokens_at(window, place);
+    size_t tokens = window_cost(window, place);
     tokens = tokens ? tokens : 1;
     return tokens > longest ? tokens : longest;
 }
@@ -193,16 +200,19 @@ size_t window_longest(const struct window *window, bool suspect) {
     return longest;
 }
 
-/* How many of the AVAILABLE texts from FIRST on fit. */
+/* How many of the AVAILABLE texts from FIRST on fit. A long one is alone. */
 static size_t fitting(const struct window *window, size_t first,
                       size_t available, size_t tokens, size_t texts) {
     size_t count = 0, used = 0;
     while (count < available && count < texts) {
-        size_t size = tokens_at(window, first + count);
-        if (used + size > tokens)
+        size_t size = window_cost(window, first + count);
+        bool alone = long_is(&window->frame, tokens_at(window, first + count));
+        if (used + size > tokens || (alone && count))
             break;
         used += size;
         count++;
+        if (alone)
+            break;
     }
     return count;
 }

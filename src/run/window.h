@@ -30,6 +30,7 @@
 #include "base/memory.h"
 #include "base/str.h"
 #include "data/chunks.h"
+#include "run/long_text.h"
 #include "text/tokenizer.h"
 
 enum {
@@ -66,6 +67,7 @@ struct window {
     uint32_t *order;  /* [texts], longest first */
     bool *was_cut;    /* [texts] */
     size_t count;
+    struct long_frame frame; /* of texts longer than the limit; 0: none are */
     /* the block of texts that is being read */
     char *text;
     size_t text_size;
@@ -119,13 +121,17 @@ static inline size_t window_text_tokens(const struct window *window,
     return window->starts[text + 1] - window->starts[text];
 }
 
-/* Tokens of the longest text that waits (suspect ones only if SUSPECT); 0:
- * none does. */
+/* Tokens that the text at PLACE of the order takes of a batch: of a long one a
+ * window. */
+size_t window_cost(const struct window *window, size_t place);
+
+/* Tokens of the longest text that waits, as it costs (suspect ones only if
+ * SUSPECT); 0: none does. */
 size_t window_longest(const struct window *window, bool suspect);
 
-/* Take a piece of at most TOKENS and TEXTS; false if nothing waits, or only
- * texts that are longer than TOKENS. SUSPECT: pieces given back as suspect may
- * be taken too. */
+/* Take a piece of at most TOKENS and TEXTS, or one long text; false if nothing
+ * waits, or only texts that are longer than TOKENS. SUSPECT: pieces given back
+ * as suspect may be taken too. */
 bool window_cut(struct window *window, size_t tokens, size_t texts,
                 bool suspect, struct piece *piece);
 /* Nothing of the piece was done. */

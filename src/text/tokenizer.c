@@ -151,6 +151,10 @@ size_t tokenizer_special_count(const struct tokenizer *tokenizer) {
     return tokenizer->template.before.count + tokenizer->template.after.count;
 }
 
+size_t tokenizer_special_before(const struct tokenizer *tokenizer) {
+    return tokenizer->template.before.count;
+}
+
 size_t tokenizer_pair_special_count(const struct tokenizer *tokenizer) {
     const struct template_pair *pair = &tokenizer->template.pair;
     return pair->before.count + pair->between.count + pair->after.count;

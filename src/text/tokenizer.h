@@ -144,6 +144,8 @@ bool tokenizer_id(const struct tokenizer *tokenizer, struct str token,
                   uint32_t *id);
 /* How many special tokens the template adds to a single text. */
 size_t tokenizer_special_count(const struct tokenizer *tokenizer);
+/* Those of them that stand before the text. */
+size_t tokenizer_special_before(const struct tokenizer *tokenizer);
 /* The same for two texts. */
 size_t tokenizer_pair_special_count(const struct tokenizer *tokenizer);
 

@@ -173,6 +173,11 @@ def make_fixture():
         "def encode_batch(self, texts: list[str], *, batch_size=32) -> np.ndarray:",
         "İstanbul'da ΟΔΥΣΣΕΥΣ ΑΣ ΑΣʰ ΑΣʰα ΣΑ Σ ẞ ǅ Å ﬁ ½ ² ٣",
         "中文分词 日本語のテキスト 한국어 ไทย हिन्दी",
+        # Two words with one index: the one that is seen first later counts.
+        "x36582 x41893 x41893 other",
+        "x41893 x36582 x41893 other",
+        "x41199 x76339 x41199",
+        "x76339 x41199 x41199",
         "a" * 40 + " " + "b" * 41 + " " + "é" * 40 + " " + "É" * 41,
     ]
     small = [random_text(rng, "english")[:400] for _ in range(40)]

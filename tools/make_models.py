@@ -786,12 +786,13 @@ for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
 mpnet_long.texts = (LONG_NAME, LONG)
 
-# More of them are in files of their own, which use what stands above.
+# More of them are in files of their own, which use what is here.
 sys.modules["make_models"] = sys.modules[__name__]
 import models_decoder  # noqa: E402
 import models_relative  # noqa: E402
 
 FAMILIES += models_relative.FAMILIES + models_decoder.FAMILIES
+
 
 
 # Models that nobody may run. They have no reference.
@@ -887,19 +888,25 @@ def first_prompt(model, kind):
     return model.prompts.get(model.default_prompt_name) or ""
 
 
-def write_reference(folder, kind, name, texts_name, texts):
-    model, limit, vectors = encode(folder, kind, texts)
+def write_reference(folder, kind, name, texts_name, texts, source=None,
+                    **head):
+    """SOURCE: the folder that the library reads, if not FOLDER."""
+    model, limit, vectors = encode(source or folder, kind, texts)
     prompt = first_prompt(model, kind)
     ids = [model.tokenizer([prompt + t], truncation=True)["input_ids"][0]
            for t in texts]
-    head = {"texts_file": "tests/fixtures/models/" + texts_name,
-            "encoded_as": kind, "prompt": prompt, "max_length": limit,
-            "width": int(vectors.shape[1])}
+    write_answers(folder / name, ids, vectors, {
+        "texts_file": "tests/fixtures/models/" + texts_name,
+        "encoded_as": kind, "prompt": prompt, "max_length": limit,
+        "width": int(vectors.shape[1]), **head})
+
+
+def write_answers(path, ids, vectors, head):
     lines = [json.dumps(head)[:-1] + ',\n "ids": [\n']
     lines.append(",\n".join(json.dumps(i) for i in ids) + '],\n "vectors": [\n')
     lines.append(",\n".join("[" + ", ".join("%.9g" % x for x in v) + "]"
                             for v in vectors) + "]}\n")
-    (folder / name).write_text("".join(lines))
+    path.write_text("".join(lines))
 
 
 def references(make):
@@ -921,9 +928,10 @@ def write_all(target, names):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         make(folder)
+        write = getattr(make, "write_reference", write_reference)
         for kind, name in references(make):
-            write_reference(folder, kind, name,
-                            *getattr(make, "texts", (TEXTS_NAME, TEXTS)))
+            write(folder, kind, name,
+                  *getattr(make, "texts", (TEXTS_NAME, TEXTS)))
 
 
 def write_corpus():

@@ -4,10 +4,14 @@ Where transformers has the family its classes give the reference, through
 sentence-transformers.
 """
 
+import pathlib
+import tempfile
+
 import tokenizers
 import torch
 
-from make_models import (BASE, DENSE, LENGTHS, LENGTHS_NAME, LONG, LONG_NAME,
+import make_models
+from make_models import (BASE, DENSE, FAIRSEQ, LENGTHS, LENGTHS_NAME, LONG, LONG_NAME,
                          WORDS, Weights, dense_layer, family, old_pooling,
                          write_modules)
 
@@ -149,7 +153,152 @@ def t5_dense(folder):
                   ("3_Normalize", BASE + "normalize.Normalize"))
 
 
-FAMILIES = [t5, t5_gated, t5_long, t5_dense]
+# ---- jina-embeddings-v3 -----------------------------------------------------
+
+def jina3_config(hidden=24, heads=3, inter=36, layers=2, **other):
+    return {
+        "model_type": "jina_embeddings_v3",
+        "vocab_size": len(few_words(FAIRSEQ)),
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": inter,
+        "hidden_act": "gelu",
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+        "layer_norm_eps": 1e-5,
+        "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
+        **other,
+    }
+
+
+def jina3_weights(config, seed):
+    """In transformers' names."""
+    w = Weights(seed)
+    hidden, inter = config["hidden_size"], config["intermediate_size"]
+    w.add("embeddings.word_embeddings.weight", config["vocab_size"], hidden,
+          scale=0.5)
+    w.add("embeddings.token_type_embeddings.weight", config["type_vocab_size"],
+          hidden, scale=0.3)
+    w.norm("embeddings.LayerNorm", hidden)
+    for i in range(config["num_hidden_layers"]):
+        p = f"layers.{i}."
+        for name in "qkvo":
+            w.linear(f"{p}self_attn.{name}_proj", hidden, hidden)
+        w.norm(p + "post_attention_layernorm", hidden)
+        w.linear(p + "mlp.fc1", hidden, inter)
+        w.linear(p + "mlp.fc2", inter, hidden)
+        w.norm(p + "post_mlp_layernorm", hidden)
+    return w
+
+
+def jina3(folder):
+    # Positions farther apart than most waves are long.
+    config = jina3_config(type_vocab_size=2, rope_parameters={
+        "rope_type": "default", "rope_theta": 300.0})
+    w = jina3_weights(config, 74)
+    w.linear("pooler.dense", 24, 24)
+    small(folder, config, w, FAIRSEQ, types=False, limit=512)
+
+
+HUB_NAMES = [("embeddings.LayerNorm", "emb_ln"), ("layers", "encoder.layers"),
+             ("self_attn.o_proj", "mixer.out_proj"),
+             ("post_attention_layernorm", "norm1"),
+             ("post_mlp_layernorm", "norm2")]
+
+
+def jina3_hub_weights(config, seed):
+    """The same in the names of the hub's implementation."""
+    tensors = jina3_weights(config, seed).tensors
+    w = Weights(seed + 1000)
+    for name, tensor in tensors.items():
+        for new, old in HUB_NAMES:
+            name = name.replace(new, old)
+        if ".self_attn.q_proj." in name:
+            joined = [tensors[t] for t in (
+                name.replace("encoder.", "").replace("q_proj", p + "_proj")
+                for p in "qkv")]
+            name = name.replace("self_attn.q_proj", "mixer.Wqkv")
+            w.tensors["roberta." + name] = torch.cat(joined)
+        elif ".self_attn." not in name:
+            w.tensors["roberta." + name] = tensor
+    return w
+
+
+NO_TASK = -1
+TASKS = ["retrieval.query", "retrieval.passage", "separation"]
+
+
+def add_adapters(w, rank):
+    """To every matrix and table, as LoRAParametrization registers them: what
+    the name had is NAME.original, beside A and B with a row a task."""
+    for name in [n for n, t in w.tensors.items()
+                 if n.endswith(".weight") and t.dim() == 2]:
+        rows, columns = w.tensors[name].shape
+        stem = name[:-len("weight")] + "parametrizations.weight."
+        w.tensors[stem + "original"] = w.tensors.pop(name)
+        a, b = (((rows, rank), (rank, columns)) if "embeddings" in name else
+                ((rank, columns), (rows, rank)))
+        w.add(stem + "0.lora_A", len(TASKS), *a, scale=0.4)
+        w.add(stem + "0.lora_B", len(TASKS), *b, scale=0.4)
+
+
+def merged(tensors, task, scaling):
+    """What lora_forward computes with: W + (BA, or of a table AB) * scaling."""
+    made = {}
+    for name, tensor in tensors.items():
+        if name.endswith("parametrizations.weight.original"):
+            a, b = (tensors[name.replace("original", "0.lora_" + x)][task]
+                    for x in "AB")
+            change = a @ b if "embeddings" in name else b @ a
+            name = name.replace("parametrizations.weight.original", "weight")
+            made[name] = tensor + change * scaling
+        elif "lora_" not in name:
+            made[name] = tensor
+    return made
+
+
+def jina3_lora(folder, task=None):
+    # As jina-embeddings-v3 is published. With TASK, what that one means: in
+    # transformers' words (which loads the hub's names) and merged.
+    config = jina3_config(
+        model_type="xlm-roberta", architectures=["XLMRobertaModel"],
+        auto_map={"AutoModel": "jinaai/xlm-roberta-flash-implementation--"
+                               "modeling_lora.XLMRobertaLoRA"},
+        position_embedding_type="rotary", rotary_emb_base=500.0,
+        load_trained_adapters=True, lora_adaptations=TASKS, lora_alpha=3,
+        lora_rank=5, lora_dropout_p=0.0, lora_main_params_trainable=False,
+        task_instructions={t: "" for t in TASKS}, emb_pooler="mean",
+        use_flash_attn=True, use_reg_tokens=False,
+        matryoshka_dimensions=[8, 16, 24], truncate_dim=None)
+    w = jina3_hub_weights(config, 75)
+    add_adapters(w, config["lora_rank"])
+    if task is not None:
+        config = jina3_config(rope_parameters={"rope_type": "default",
+                                               "rope_theta": 500.0})
+        w.tensors = merged(w.tensors, task, 3 / 5 if task != NO_TASK else 0)
+    else:
+        w.linear("roberta.pooler.dense", 24, 24)
+    small(folder, config, w, FAIRSEQ, types=False)
+
+
+def jina3_lora_reference(folder, kind, name, *texts):
+    """reference.json: without a task. reference-N.json: with the N-th."""
+    stem, _, task = name.removesuffix(".json").partition("-")
+    head = {"task": int(task)} if task else {}
+    with tempfile.TemporaryDirectory() as made:
+        made = pathlib.Path(made)
+        jina3_lora(made, int(task) if task else NO_TASK)
+        make_models.write_reference(folder, kind, name, *texts, source=made,
+                                    **head)
+
+
+jina3_lora.write_reference = jina3_lora_reference
+jina3_lora.references = [("document", f"reference{t}.json")
+                         for t in ("", "-1")]
+
+FAMILIES = [t5, t5_gated, t5_long, t5_dense, jina3, jina3_lora]
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
 t5_long.texts = (LONG_NAME, LONG)
+jina3.texts = (LONG_NAME, LONG)

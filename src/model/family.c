@@ -23,6 +23,20 @@ const struct family *family_at(size_t i) {
     return NULL;
 }
 
+const struct family *family_of(const char *model_type, const json_t *config) {
+    const struct family *found = NULL;
+    for (size_t i = 0; family_at(i); i++) {
+        const struct family *family = family_at(i);
+        if (strcmp(family->model_type, model_type) != 0)
+            continue;
+        if (family->is && family->is(config))
+            return family;
+        if (!family->is)
+            found = family;
+    }
+    return found;
+}
+
 const struct family *family_find(const char *model_type) {
     for (size_t i = 0; family_at(i); i++)
         if (!strcmp(family_at(i)->model_type, model_type))

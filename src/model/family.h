@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <jansson.h>
+
 /* Sizes that a shape is written in; the numbers come from model_spec. */
 enum dim {
     DIM_NONE,
@@ -92,6 +94,9 @@ struct tensor_rule {
     bool bare;           /* a head's: no prefix goes before its name */
     bool halves_swapped; /* its second half of rows goes before its first (a
                             file that has up before gate) */
+    const char *whole;   /* in files where one tensor holds all the parts, one
+                            behind the other: its name. Or NULL */
+    bool whole_reversed; /* there the last part comes first */
 };
 
 /* config.json's words for sizes. */
@@ -121,7 +126,10 @@ enum position_start {
 
 struct family {
     const char *model_type; /* config.json's word */
-    const char *title;      /* for reports */
+    /* Of several families with one word: is CONFIG (an object) this one's?
+     * NULL: it is if it is nobody else's. */
+    bool (*is)(const json_t *config);
+    const char *title; /* for reports */
     const struct tensor_rule *rules;
     size_t rules_count;
     const char *const *prefixes; /* what may stand before every name; the
@@ -155,6 +163,8 @@ struct family {
 };
 
 /* NULL if there is none. */
+const struct family *family_of(const char *model_type, const json_t *config);
+/* The same where nothing is known but the word. */
 const struct family *family_find(const char *model_type);
 const struct family *family_at(size_t i); /* NULL after the last */
 

@@ -53,6 +53,24 @@
         PART(key, DIM_KEY, DIM_HIDDEN, LAYER(qkv), 1, 0, 0),                   \
         PART(value, DIM_KEY, DIM_HIDDEN, LAYER(qkv), 2, 0, 0)
 
+/* A part that other files call OLD, or have in ALL with the parts beside it. */
+#define PIECE_WEIGHT(name, old, all, backwards, rows, columns, target,         \
+                     part_number, traits)                                      \
+    RULE(name ".weight", USE_MATRIX, rows, columns, target, traits,            \
+         .old_name = old ".weight", .part = (part_number),                     \
+         .whole = all ".weight", .whole_reversed = (backwards))
+#define PIECE_BIAS(name, old, all, backwards, rows, target, part_number,       \
+                   traits)                                                     \
+    RULE(name ".bias", USE_BIAS, rows, DIM_NONE, target, traits,               \
+         .old_name = old ".bias", .part = (part_number), .whole = all ".bias", \
+         .whole_reversed = (backwards))
+#define PIECE(name, old, all, backwards, rows, columns, target, part, traits,  \
+              bias_traits)                                                     \
+    PIECE_WEIGHT(name, old, all, backwards, rows, columns, target, part,       \
+                 traits),                                                      \
+        PIECE_BIAS(name, old, all, backwards, rows, target, part,              \
+                   (traits) | (bias_traits))
+
 /* A head's tensors; no prefix goes before their names. TRAIT: TRAIT_MLM or
  * TRAIT_CLASSIFIER. */
 #define HEAD_MATRIX(name, rows, columns, target, trait)                        \

@@ -41,6 +41,51 @@ static const char *const t5_ignored[] = {"shared.", "decoder.", "lm_head.",
 static const struct config_words t5_words = {
     "d_model", "num_layers", "num_heads", "d_ff", NULL, "layer_norm_epsilon"};
 
+/* ---- jina-embeddings-v3 ------------------------------------------------- */
+
+/* transformers' names, and those of the implementation on the hub, which has
+ * Q, K and V in one tensor. A table of positions is there only in the latter,
+ * and not in this model but in others that use it. */
+#define JINA3_QKV(letter, part)                                                \
+    PIECE("layers.%zu.self_attn." letter "_proj",                              \
+          "encoder.layers.%zu.self_attn." letter "_proj",                      \
+          "encoder.layers.%zu.mixer.Wqkv", false, DIM_KEY, DIM_HIDDEN,         \
+          LAYER(qkv), part, 0, 0)
+#define JINA3_MATRIX(new, old, height, across, to)                             \
+    RULE("layers.%zu." new ".weight", USE_MATRIX, height, across, to, 0,       \
+         .old_name = "encoder.layers.%zu." old ".weight"),                     \
+        RULE("layers.%zu." new ".bias", USE_BIAS, height, DIM_NONE, to, 0,     \
+             .old_name = "encoder.layers.%zu." old ".bias")
+#define JINA3_NORM(name, old, target)                                          \
+    NORM_NAMED("layers.%zu." name, "encoder.layers.%zu." old ".weight",        \
+               "encoder.layers.%zu." old ".bias", DIM_HIDDEN, target, 0)
+static const struct tensor_rule jina3_rules[] = {
+    TABLE("embeddings.word_embeddings.weight", USE_TABLE, DIM_VOCAB,
+          DIM_EMBEDDING, MODEL(embedding.words), 0),
+    TABLE("embeddings.position_embeddings.weight", USE_TABLE, DIM_POSITIONS,
+          DIM_EMBEDDING, MODEL(embedding.position), TRAIT_POSITIONS),
+    TABLE("embeddings.token_type_embeddings.weight", USE_TYPES, DIM_TYPES,
+          DIM_EMBEDDING, MODEL(embedding.type), TRAIT_TYPES),
+    NORM_NAMED("embeddings.LayerNorm", "emb_ln.weight", "emb_ln.bias",
+               DIM_EMBEDDING, MODEL(embedding_norm), 0),
+    JINA3_QKV("q", 0),
+    JINA3_QKV("k", 1),
+    JINA3_QKV("v", 2),
+    JINA3_MATRIX("self_attn.o_proj", "mixer.out_proj", DIM_HIDDEN, DIM_QUERY,
+                 LAYER(attention_out)),
+    JINA3_NORM("post_attention_layernorm", "norm1", LAYER(behind_attention)),
+    JINA3_MATRIX("mlp.fc1", "mlp.fc1", DIM_INTER, DIM_HIDDEN, LAYER(up)),
+    JINA3_MATRIX("mlp.fc2", "mlp.fc2", DIM_HIDDEN, DIM_INTER, LAYER(down)),
+    JINA3_NORM("post_mlp_layernorm", "norm2", LAYER(behind_feed)),
+};
+static const char *const jina3_prefixes[] = {"", "roberta.", "model.", NULL};
+static const char *const jina3_ignored[] = {"embeddings.position_ids",
+                                            "pooler.",
+                                            "lm_head.",
+                                            "classifier.",
+                                            "rotary_emb.",
+                                            NULL};
+
 const struct family families_relative[] = {
     {.model_type = "t5",
      .title = "T5 encoder",
@@ -54,6 +99,28 @@ const struct family families_relative[] = {
      .epsilon = 1e-6f,
      .norms = NORM_BEFORE,
      .rms = true},
+    {.model_type = "xlm-roberta",
+     .is = is_jina3_hub,
+     .title = "jina-embeddings-v3, as on the hub",
+     .examples = "jinaai/jina-embeddings-v3",
+     RULES(jina3_rules),
+     .prefixes = jina3_prefixes,
+     .ignored = jina3_ignored,
+     .words = &bert_words,
+     .read = read_jina3_hub,
+     .activation = "gelu",
+     .positions = POSITIONS_PAST_PAD,
+     .epsilon = 1e-5f},
+    {.model_type = "jina_embeddings_v3",
+     .title = "jina-embeddings-v3, as in transformers",
+     .examples = "jinaai/jina-embeddings-v3-hf",
+     RULES(jina3_rules),
+     .prefixes = jina3_prefixes,
+     .ignored = jina3_ignored,
+     .words = &bert_words,
+     .read = read_jina3,
+     .activation = "gelu",
+     .epsilon = 1e-5f},
 };
 const size_t families_relative_count =
     sizeof families_relative / sizeof *families_relative;

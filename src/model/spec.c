@@ -108,6 +108,14 @@ static bool read_positions(const struct config_source *from,
     return true;
 }
 
+/* Then the family's own reader says how many there are (config_types). */
+static bool types_may_lack(const struct family *family) {
+    for (size_t i = 0; i < family->rules_count; i++)
+        if (family->rules[i].use == USE_TYPES)
+            return (family->rules[i].traits & TRAIT_TYPES) != 0;
+    return false;
+}
+
 /* Tables that not every family has. */
 static bool read_tables(const struct config_source *from,
                         struct model_spec *spec, struct error *err) {
@@ -119,7 +127,7 @@ static bool read_tables(const struct config_source *from,
         return false;
     if (family->always_projects || spec->embedding != spec->hidden)
         spec->traits |= TRAIT_PROJECTS;
-    if (family_has(family, DIM_TYPES)) {
+    if (family_has(family, DIM_TYPES) && !types_may_lack(family)) {
         spec->types = 2; /* transformers' default */
         if (!config_size(from, "type_vocab_size", &spec->types, err))
             return false;
@@ -143,6 +151,7 @@ static bool check_buckets(const struct config_source *from,
 
 static void set_defaults(struct model_spec *spec) {
     spec->embedding_scale = 1;
+    spec->task = TASK_NONE;
     spec->distance_reach = DISTANCE_REACH;
     spec->buckets_used = DISTANCE_BUCKETS;
     for (int i = 0; i < 2; i++)
@@ -238,7 +247,7 @@ static bool read_family(const struct config_source *from,
     if (!type)
         return error_set(err, ERROR_INPUT, "%s: \"model_type\" is missing",
                          from->path);
-    spec->family = family_find(type);
+    spec->family = family_of(type, from->config);
     if (spec->family)
         return true;
     char known[512];
@@ -271,11 +280,19 @@ static bool read_limit(const struct config_source *from,
     return true;
 }
 
+static void take_default_task(const struct model_files *files,
+                              struct model_spec *spec) {
+    for (size_t i = 0; files->default_task && i < files->tasks_count; i++)
+        if (strcmp(files->tasks[i].name, files->default_task) == 0)
+            spec->task = i;
+}
+
 bool model_spec_read(const struct model_files *files, struct model_spec *spec,
                      struct error *err) {
     struct config_source from = {files->config, files->config_path};
     if (!model_spec_read_sizes(from.config, from.path, spec, err))
         return false;
+    take_default_task(files, spec);
     return read_epsilon(&from, spec, err) &&
            read_activation(&from, spec, err) &&
            read_heads_of_files(files, spec, err) &&

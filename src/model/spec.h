@@ -51,6 +51,8 @@ struct reach {
  * buckets, the last of which begins before that distance. */
 enum { DISTANCE_BUCKETS = 32, DISTANCE_REACH = 128 };
 
+#define TASK_NONE SIZE_MAX
+
 enum { LAYERS_LIMIT = 512 }; /* no model has more */
 struct layer_set {
     uint64_t bits[LAYERS_LIMIT / 64];
@@ -101,6 +103,14 @@ struct model_spec {
     size_t relative_reach;   /* DeBERTa: likewise */
     size_t relative_rows;    /* of its table; 0: none */
     size_t relative_buckets; /* 0: a row for each distance */
+
+    /* adapters: see weights_lora.c */
+    size_t lora_rank; /* 0: there are none */
+    size_t lora_tasks;
+    float lora_scale;
+    size_t task; /* which of the files' tasks is merged into the weights (its
+                    index there), or TASK_NONE. model_spec_read takes the
+                    default; a caller that was asked for another sets it */
 
     size_t max_length; /* tokens a text may have, special ones included */
 

@@ -73,6 +73,19 @@ bool config_trait(const struct config_source *from, const char *key,
     return true;
 }
 
+bool config_types(const struct config_source *from, size_t fallback,
+                  struct model_spec *spec, struct error *err) {
+    const char *key = "type_vocab_size";
+    spec->types = fallback;
+    if (!json_member_size(from->config, key, from->path, &spec->types, err))
+        return false;
+    if (spec->types > SIZE_LIMIT)
+        return error_set(err, ERROR_INPUT, "%s: \"%s\" is too large",
+                         from->path, key);
+    spec->traits |= spec->types ? TRAIT_TYPES : 0;
+    return true;
+}
+
 bool config_heads(const struct config_source *from, struct model_spec *spec,
                   struct error *err) {
     const char *word = "num_key_value_heads";

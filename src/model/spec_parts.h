@@ -39,6 +39,11 @@ bool config_trait(const struct config_source *from, const char *key,
                   bool fallback, enum trait trait, struct model_spec *spec,
                   struct error *err);
 
+/* type_vocab_size, where there may be no such table: *missing means FALLBACK, 0
+ * none. Sets TRAIT_TYPES. */
+bool config_types(const struct config_source *from, size_t fallback,
+                  struct model_spec *spec, struct error *err);
+
 /* transformers' or torch's name. */
 bool activation_named(const char *name, enum activation *activation);
 
@@ -76,6 +81,11 @@ bool read_heads_of_files(const struct model_files *files,
 
 /* ---- the families' own -------------------------------------------------- */
 
+bool read_jina3(const struct config_source *from, struct model_spec *spec,
+                struct error *err);
+bool read_jina3_hub(const struct config_source *from, struct model_spec *spec,
+                    struct error *err);
+bool is_jina3_hub(const json_t *config);
 bool read_t5(const struct config_source *from, struct model_spec *spec,
              struct error *err);
 bool read_bert(const struct config_source *from, struct model_spec *spec,

@@ -47,7 +47,8 @@ static void scale_llama3(const struct scaling *s, size_t pairs,
     }
 }
 
-/* The pair whose wave turns TURNS times in the original length. */
+/* The pair whose wave turns TURNS times in the original length. Upstream's
+ * defaults stand for 0 as well. */
 static double turning_pair(const struct scaling *s, double turns, size_t dims) {
     return (double)dims * log(s->original / (turns * full_turn)) /
            (2 * log(s->theta));
@@ -56,8 +57,8 @@ static double turning_pair(const struct scaling *s, double turns, size_t dims) {
 /* INVERSE holds the waves' lengths, and then what becomes of them: stretched
  * ones, those that are not, and a ramp between. */
 static void scale_yarn(const struct scaling *s, size_t dims, float *inverse) {
-    double low = turning_pair(s, s->fast, dims);
-    double high = turning_pair(s, s->slow, dims);
+    double low = turning_pair(s, s->fast > 0 ? s->fast : 32, dims);
+    double high = turning_pair(s, s->slow > 0 ? s->slow : 1, dims);
     if (s->truncate) {
         low = floor(low);
         high = ceil(high);
@@ -129,11 +130,12 @@ static bool check_numbers(const struct scaling *s, struct error *err) {
                          "0 < low_freq_factor < high_freq_factor and "
                          "original_max_position_embeddings",
                          s->from.path);
-    if (yarn && !(s->fast > 0 && s->slow > 0 && s->original > 0 &&
+    if (yarn && !(s->fast >= 0 && s->slow >= 0 && s->original > 0 &&
                   s->theta > 1 && isfinite(yarn_attention(s))))
         return error_set(err, ERROR_INPUT,
-                         "%s: rope scaling \"yarn\" needs beta_fast, beta_slow "
-                         "and original_max_position_embeddings above 0 and "
+                         "%s: rope scaling \"yarn\" needs beta_fast and "
+                         "beta_slow not below 0, "
+                         "original_max_position_embeddings above 0 and "
                          "rope_theta above 1",
                          s->from.path);
     return true;
@@ -182,8 +184,6 @@ bool config_rotary_object(const struct config_source *from,
                         .type = "default",
                         .theta = theta,
                         .attention = (double)NAN,
-                        .fast = 32,
-                        .slow = 1,
                         .truncate = true};
     const char *original = "original_max_position_embeddings";
     if (!config_real(from, "max_position_embeddings", &s.original, err) ||

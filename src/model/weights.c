@@ -124,9 +124,10 @@ static uint64_t loading_bytes(const struct loader *loader, uint64_t modules,
     const struct memory *memory = loader->weights->memory;
     uint64_t own = memory_block_bytes(sizeof *loader->weights);
     uint64_t left = memory_block_bytes(need->block_bytes) + need->host_bytes;
-    uint64_t fill =
-        memory_block_bytes(stage_floats(loader->spec) * sizeof(float)) +
-        modules;
+    uint64_t fill = memory_block_bytes((stage_floats(loader->spec) +
+                                        lora_floats(loader->spec)) *
+                                       sizeof(float)) +
+                    modules;
     uint64_t open = own + memory_peak(memory);
     uint64_t check =
         own + memory_live(memory) + modules +

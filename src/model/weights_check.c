@@ -19,6 +19,19 @@ static void rule_name(const char *pattern, size_t layer,
         snprintf(name, NAME_MAX_BYTES, "%s", pattern);
 }
 
+/* As torch calls a matrix that has adapters. */
+static const struct tensor *find_parametrized(const struct tensors *st,
+                                              const char *prefix,
+                                              const char *bare) {
+    size_t length = strlen(bare), stem = length - strlen("weight");
+    char name[2 * NAME_MAX_BYTES];
+    if (!str_ends(str_from(bare), STR(".weight")))
+        return NULL;
+    snprintf(name, sizeof name, "%s%.*sparametrizations.weight.original",
+             prefix, (int)stem, bare);
+    return tensors_find(st, name);
+}
+
 static const struct tensor *find_named(const struct tensors *st,
                                        const char *prefix, const char *pattern,
                                        size_t layer) {
@@ -27,7 +40,8 @@ static const struct tensor *find_named(const struct tensors *st,
         return NULL;
     rule_name(pattern, layer, bare);
     snprintf(name, sizeof name, "%s%s", prefix, bare);
-    return tensors_find(st, name);
+    const struct tensor *tensor = tensors_find(st, name);
+    return tensor ? tensor : find_parametrized(st, prefix, bare);
 }
 
 static const struct tensor *find_behind(const struct tensors *st,
@@ -42,6 +56,11 @@ const struct tensor *find_rule(const struct loader *loader,
                                const struct tensor_rule *rule, size_t layer) {
     return find_behind(loader->st, rule->bare ? "" : loader->prefix, rule,
                        layer);
+}
+
+const struct tensor *find_whole(const struct loader *loader,
+                                const struct tensor_rule *rule, size_t layer) {
+    return find_named(loader->st, loader->prefix, rule->whole, layer);
 }
 
 const char *find_prefix(const struct tensors *st, const struct family *family) {
@@ -77,6 +96,15 @@ static void name_problem(struct strbuf *list, size_t *count, const char *name) {
         strbuf_add(list, STR(", ..."));
 }
 
+bool check_dtype(const struct tensor *tensor, const char *file,
+                 struct error *err) {
+    return tensor->dtype == TENSOR_F32 || tensor->dtype == TENSOR_F16 ||
+           tensor->dtype == TENSOR_BF16 ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: tensor %s is %s; F32, F16 and BF16 are supported",
+                     file, tensor->name, tensor->dtype_name);
+}
+
 bool check_tensor(const struct tensor *tensor, size_t rows, size_t columns,
                   const char *file, struct error *err) {
     bool fits = columns ? tensor->rank == 2 && tensor->shape[0] == rows &&
@@ -92,12 +120,7 @@ bool check_tensor(const struct tensor *tensor, size_t rows, size_t columns,
                          "%s; config and weights do not belong together",
                          file, tensor->name, shape, want);
     }
-    if (tensor->dtype != TENSOR_F32 && tensor->dtype != TENSOR_F16 &&
-        tensor->dtype != TENSOR_BF16)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: tensor %s is %s; F32, F16 and BF16 are supported",
-                         file, tensor->name, tensor->dtype_name);
-    return true;
+    return check_dtype(tensor, file, err);
 }
 
 static bool report_problems(const struct loader *loader, struct error *err) {
@@ -119,6 +142,11 @@ static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
     if (!model_spec_has(spec, rule, layer))
         return true;
     const struct tensor *tensor = find_rule(loader, rule, layer);
+    size_t rows = dim_size(spec, rule->rows);
+    if (!tensor) {
+        tensor = find_whole(loader, rule, layer);
+        rows = joined_rows(spec, rule, layer);
+    }
     if (!tensor) {
         char name[NAME_MAX_BYTES];
         rule_name(rule->name, layer, name);
@@ -128,8 +156,9 @@ static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
     size_t columns =
         rule->columns == DIM_NONE ? 0 : dim_size(spec, rule->columns);
     loader->used[tensor - tensors_at(loader->st, 0)] = true;
-    return check_tensor(tensor, dim_size(spec, rule->rows), columns,
-                        loader->files->weights[tensor->file], err);
+    return check_tensor(tensor, rows, columns,
+                        loader->files->weights[tensor->file], err) &&
+           check_lora(loader, tensor, err);
 }
 
 bool check_encoder(struct loader *loader, struct error *err) {

@@ -17,33 +17,55 @@ static void fill_rows(const struct loader *loader, const struct tensor *tensor,
     for (size_t row = 0; row < count; row += step) {
         size_t some = count - row < step ? count - row : step;
         tensor_read_f32(tensor, (first + row) * in, some * in, loader->stage);
+        add_lora(loader, tensor, first + row, some, loader->stage);
         device_linear_pack(loader->weights->device, loader->stage, in,
                            linear->out, begin + row, some,
                            (void *)linear->weights);
     }
 }
 
+/* Where the rows of RULE's part are: TENSOR's from FIRST on. */
+struct piece {
+    const struct tensor *tensor;
+    size_t first, rows;
+};
+
+static struct piece find_piece(const struct loader *loader,
+                               const struct tensor_rule *rule, size_t layer) {
+    const struct model_spec *spec = loader->spec;
+    struct piece piece = {find_rule(loader, rule, layer), 0,
+                          dim_size(spec, rule->rows)};
+    if (piece.tensor)
+        return piece;
+    size_t begin = part_begin(spec, rule, layer);
+    piece.tensor = find_whole(loader, rule, layer);
+    piece.first = rule->whole_reversed
+                      ? joined_rows(spec, rule, layer) - begin - piece.rows
+                      : begin;
+    return piece;
+}
+
 static void fill_matrix(const struct loader *loader,
-                        const struct tensor_rule *rule,
-                        const struct tensor *tensor,
-                        const struct linear *linear, size_t begin) {
-    size_t rows = tensor->shape[0], half = rows / 2;
-    if (rule->halves_swapped) {
-        fill_rows(loader, tensor, half, rows - half, linear, begin);
-        fill_rows(loader, tensor, 0, half, linear, begin + rows - half);
-    } else {
-        fill_rows(loader, tensor, 0, rows, linear, begin);
-    }
-    tensors_forget(loader->st, tensor);
+                        const struct tensor_rule *rule, size_t layer,
+                        const struct linear *linear) {
+    struct piece piece = find_piece(loader, rule, layer);
+    size_t begin = part_begin(loader->spec, rule, layer);
+    size_t half = rule->halves_swapped ? piece.rows / 2 : 0;
+    fill_rows(loader, piece.tensor, piece.first + half, piece.rows - half,
+              linear, begin);
+    fill_rows(loader, piece.tensor, piece.first, half, linear,
+              begin + piece.rows - half);
+    tensors_forget(loader->st, piece.tensor);
 }
 
 static void fill_bias(const struct loader *loader,
-                      const struct tensor_rule *rule,
-                      const struct tensor *tensor, float *bias) {
-    size_t half = rule->halves_swapped ? tensor->elements / 2 : 0;
-    (void)loader;
-    tensor_read_f32(tensor, half, tensor->elements - half, bias);
-    tensor_read_f32(tensor, 0, half, bias + tensor->elements - half);
+                      const struct tensor_rule *rule, size_t layer,
+                      float *bias) {
+    struct piece piece = find_piece(loader, rule, layer);
+    size_t half = rule->halves_swapped ? piece.rows / 2 : 0;
+    bias += part_begin(loader->spec, rule, layer);
+    tensor_read_f32(piece.tensor, piece.first + half, piece.rows - half, bias);
+    tensor_read_f32(piece.tensor, piece.first, half, bias + piece.rows - half);
 }
 
 /* Rows [first, first + count) of a [in, out] matrix that begins at row BEGIN of
@@ -140,7 +162,7 @@ static void fill_table(const struct loader *loader,
                        const struct tensor *tensor, void *target) {
     const struct model_spec *spec = loader->spec;
     float *const *table = target;
-    if (rule->use == USE_TABLE && stays_mapped(tensor)) {
+    if (rule->use == USE_TABLE && stays_mapped(loader, tensor)) {
         memcpy(target, &tensor->data, sizeof tensor->data);
         return;
     }
@@ -148,10 +170,10 @@ static void fill_table(const struct loader *loader,
         fill_distances(loader, tensor, *table);
         return;
     }
-    size_t count = rule->use == USE_TYPES
-                       ? types_used(spec) * dim_size(spec, rule->columns)
-                       : tensor->elements;
-    tensor_read_f32(tensor, 0, count, *table);
+    size_t columns = tensor->rank == 2 ? tensor->shape[1] : 1;
+    size_t rows = rule->use == USE_TYPES ? types_used(spec) : tensor->shape[0];
+    tensor_read_f32(tensor, 0, rows * columns, *table);
+    add_lora(loader, tensor, 0, rows, *table);
     tensors_forget(loader->st, tensor);
 }
 
@@ -167,12 +189,10 @@ static void fill_rule(const struct loader *loader,
         return;
     switch (rule->use) {
     case USE_MATRIX:
-        fill_matrix(loader, rule, tensor, linear,
-                    part_begin(spec, rule, layer));
+        fill_matrix(loader, rule, layer, linear);
         return;
     case USE_BIAS:
-        fill_bias(loader, rule, tensor,
-                  (float *)linear->bias + part_begin(spec, rule, layer));
+        fill_bias(loader, rule, layer, (float *)linear->bias);
         return;
     case USE_NORM_SCALE:
         fill_scale(loader, tensor, (float *)norm->scale);
@@ -220,25 +240,30 @@ void fill_module(const struct loader *loader, size_t i,
                         (float *)(norm ? to->norm.shift : to->linear.bias));
 }
 
-/* Room for two rows of any matrix. */
-size_t stage_floats(const struct model_spec *spec) {
+size_t widest_row(const struct model_spec *spec) {
     size_t sizes[] = {spec->inter,       spec->hidden,
                       spec->embedding,   model_spec_head_width(spec),
-                      spec->multi_width, spec->heads * spec->head_dim,
-                      STAGE_FLOATS / 2};
+                      spec->multi_width, spec->heads * spec->head_dim};
     size_t widest = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         widest = sizes[i] > widest ? sizes[i] : widest;
     const struct module_spec *module;
     for (size_t i = 0; (module = model_spec_module(spec, i)); i++)
         widest = module->in > widest ? module->in : widest;
-    return 2 * widest;
+    return widest;
+}
+
+/* Room for two rows. */
+size_t stage_floats(const struct model_spec *spec) {
+    size_t widest = widest_row(spec);
+    return 2 * widest > STAGE_FLOATS ? 2 * widest : STAGE_FLOATS;
 }
 
 bool fill_weights(struct loader *loader, struct error *err) {
     loader->stage_floats = stage_floats(loader->spec);
-    loader->stage = memory_alloc(loader->weights->memory, loader->stage_floats,
-                                 sizeof(float), err);
+    loader->stage = memory_alloc(
+        loader->weights->memory,
+        loader->stage_floats + lora_floats(loader->spec), sizeof(float), err);
     if (!loader->stage)
         return false;
     fill_encoder(loader);

@@ -23,7 +23,8 @@ struct loader {
     struct tensors *st;
     const char *prefix;
     bool *used;   /* [tensors_count] */
-    float *stage; /* [loader_stage_floats]: rows on their way to the device */
+    float *stage; /* [stage_floats + lora_floats]: rows on their way to the
+                     device, and what weights_lora.c needs */
     size_t stage_floats;
     struct strbuf missing, unexpected;
     size_t missing_count, unexpected_count;
@@ -32,8 +33,12 @@ struct loader {
 /* ---- weights_check.c ---------------------------------------------------- */
 
 const char *find_prefix(const struct tensors *st, const struct family *family);
+/* RULE's own tensor, or the one that holds all parts; NULL if it is not there.
+ */
 const struct tensor *find_rule(const struct loader *loader,
                                const struct tensor_rule *rule, size_t layer);
+const struct tensor *find_whole(const struct loader *loader,
+                                const struct tensor_rule *rule, size_t layer);
 
 /* Every tensor that the table asks for is there and fits, and there is no
  * other. */
@@ -42,17 +47,22 @@ bool check_encoder(struct loader *loader, struct error *err);
 /* Is it of the right shape and of a type that we read? COLUMNS 0: a vector. */
 bool check_tensor(const struct tensor *tensor, size_t rows, size_t columns,
                   const char *file, struct error *err);
+bool check_dtype(const struct tensor *tensor, const char *file,
+                 struct error *err);
 
 /* ---- weights_place.c ---------------------------------------------------- */
 
 size_t dim_size(const struct model_spec *spec, enum dim dim);
 bool in_layer(const struct tensor_rule *rule);
 size_t types_used(const struct model_spec *spec); /* rows of their table */
+/* Rows of the joined matrix that RULE's tensor is a part of, in LAYER. */
+size_t joined_rows(const struct model_spec *spec,
+                   const struct tensor_rule *rule, size_t layer);
 /* The row of the joined matrix where RULE's part begins, in LAYER. */
 size_t part_begin(const struct model_spec *spec, const struct tensor_rule *rule,
                   size_t layer);
 /* A table can stay in the file if its floats can be read where they are. */
-bool stays_mapped(const struct tensor *tensor);
+bool stays_mapped(const struct loader *loader, const struct tensor *tensor);
 
 void place_matrix(const struct loader *loader, struct layout *layout, size_t in,
                   size_t out, struct linear *linear);
@@ -64,6 +74,7 @@ void place_weights(const struct loader *loader, struct layout *on_device,
 
 /* ---- weights_fill.c ----------------------------------------------------- */
 
+size_t widest_row(const struct model_spec *spec); /* of any matrix */
 size_t stage_floats(const struct model_spec *spec);
 bool fill_weights(struct loader *loader, struct error *err);
 void fill_module(const struct loader *loader, size_t i,
@@ -79,6 +90,19 @@ bool check_module_files(struct loader *loader, struct memory *memory,
                         struct error *err);
 void place_modules(const struct loader *loader, struct layout *layout);
 bool fill_modules(struct loader *loader, struct error *err);
+
+/* ---- weights_lora.c ----------------------------------------------------- */
+
+/* The adapters beside TENSOR, if there are any, fit and are marked as used. */
+bool check_lora(struct loader *loader, const struct tensor *tensor,
+                struct error *err);
+/* Does the chosen task (spec->task) change TENSOR? */
+bool has_lora(const struct loader *loader, const struct tensor *tensor);
+/* To ROWS [count, columns], which are TENSOR's from row FIRST on, add what the
+ * chosen task's adapter adds. */
+void add_lora(const struct loader *loader, const struct tensor *tensor,
+              size_t first, size_t count, float *rows);
+size_t lora_floats(const struct model_spec *spec);
 
 /* ---- weights_made.c ----------------------------------------------------- */
 

@@ -61,9 +61,8 @@ static bool same_whole(const struct tensor_rule *a,
            in_layer(a) == in_layer(b);
 }
 
-/* Rows of the whole that RULE's tensor is a part of. */
-static size_t joined_rows(const struct model_spec *spec,
-                          const struct tensor_rule *rule, size_t layer) {
+size_t joined_rows(const struct model_spec *spec,
+                   const struct tensor_rule *rule, size_t layer) {
     const struct family *family = spec->family;
     size_t rows = 0;
     for (size_t i = 0; i < family->rules_count; i++)
@@ -86,9 +85,10 @@ size_t part_begin(const struct model_spec *spec, const struct tensor_rule *rule,
     return begin;
 }
 
-bool stays_mapped(const struct tensor *tensor) {
+bool stays_mapped(const struct loader *loader, const struct tensor *tensor) {
     return tensor && tensor->dtype == TENSOR_F32 && !tensor->strided &&
-           (uintptr_t)tensor->data % _Alignof(float) == 0;
+           (uintptr_t)tensor->data % _Alignof(float) == 0 &&
+           !has_lora(loader, tensor);
 }
 
 void place_matrix(const struct loader *loader, struct layout *layout, size_t in,
@@ -164,7 +164,7 @@ static void place_rule(const struct loader *loader, struct layout *layout,
         place_experts(loader, layout, rule, *(struct linear **)target);
         return;
     case USE_TABLE:
-        if (stays_mapped(find_rule(loader, rule, 0)))
+        if (stays_mapped(loader, find_rule(loader, rule, 0)))
             return;
         break;
     default:

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "run/artefact_ragged.h"
 
 enum { COMPLETE_VERSION = 1, COMPLETE_MAX_BYTES = 1 << 20 };
 
@@ -23,9 +24,9 @@ unsigned artefact_exports(const struct artefacts *a) {
     return exports ? exports : EXPORT_ALL;
 }
 
-/* A run with one model has only embeddings.npy. */
+/* A run with one dense model has only embeddings.npy. */
 static bool alone(const struct artefacts *a) {
-    return a->roster->count == 1;
+    return a->roster->dense == 1;
 }
 
 void artefact_array_name(const struct artefacts *a, const struct member *member,
@@ -45,19 +46,37 @@ static bool note_file(struct artefacts *a, const char *name,
     return true;
 }
 
+static bool is_wanted(const struct artefacts *a, size_t member,
+                      enum row_kind head) {
+    return a->stores ? a->stores[member].of[head] != NULL
+                     : member_has(&a->roster->members[member], head);
+}
+
+static bool note_arrays(struct artefacts *a, size_t member, struct error *err) {
+    const struct member *of = &a->roster->members[member];
+    char dense[NAME_MAX + 1], names[RAGGED_FILES_MAX][NAME_MAX + 1];
+    artefact_array_name(a, of, dense);
+    if (is_wanted(a, member, ROW_DENSE) && !note_file(a, dense, err))
+        return false;
+    for (enum row_kind h = ROW_SPARSE; h < ROW_KINDS; h++) {
+        size_t count =
+            is_wanted(a, member, h) ? ragged_file_names(of, h, names) : 0;
+        for (size_t n = 0; n < count; n++)
+            if (!note_file(a, names[n], err))
+                return false;
+    }
+    return true;
+}
+
 /* The files that this roster and these options give. */
 bool artefact_set_list(struct artefacts *a, struct error *err) {
     json_decref(a->files);
     a->files = json_object();
     unsigned exports = artefact_exports(a);
     bool fine = true;
-    for (size_t i = 0; fine && i < a->roster->count; i++) {
-        char name[NAME_MAX + 1];
-        artefact_array_name(a, &a->roster->members[i], name);
-        if ((exports & EXPORT_NPY) &&
-            (!a->stores || a->stores[i].of[ROW_DENSE]))
-            fine = note_file(a, name, err);
-    }
+    for (size_t i = 0; fine && i < a->roster->count; i++)
+        if (exports & EXPORT_NPY)
+            fine = note_arrays(a, i, err);
     if (fine && (exports & EXPORT_NPY) && a->roster->fused_width)
         fine = note_file(a, "embeddings.npy", err);
     if (fine && (exports & EXPORT_POINTS))
@@ -227,18 +246,31 @@ static bool keep_rows(struct artefacts *a, const char *key, struct error *err) {
     return fine;
 }
 
+/* Is NAME a model's array KEY.npy? Multivectors' files end so as well, but
+ * there is no store of dense rows under such a KEY. */
+static bool is_model_array(const struct artefacts *a, const char *name,
+                           char key[NAME_MAX + 1]) {
+    char record[PATH_MAX];
+    size_t length = strlen(name);
+    if (length <= 4 || length > NAME_MAX ||
+        strcmp(name + length - 4, ".npy") != 0 ||
+        !strcmp(name, "embeddings.npy"))
+        return false;
+    snprintf(key, NAME_MAX + 1, "%.*s", (int)(length - 4), name);
+    return snprintf(record, sizeof record, "%s/.ensembed/%s/dense/store.json",
+                    a->folder, key) < PATH_MAX &&
+           file_exists(record);
+}
+
 /* A file of the former set that the new one does not have. A model's array
- * stays while its rows still fit the chunks. */
+ * stays while its rows still fit the chunks; rows of other kinds are in their
+ * stores, whatever becomes of the files. */
 static bool drop_stale(struct artefacts *a, const char *name, bool same_chunks,
                        struct error *err) {
     char path[PATH_MAX], key[NAME_MAX + 1];
-    size_t length = strlen(name);
-    bool array = length > 4 && length <= NAME_MAX &&
-                 !strcmp(name + length - 4, ".npy") &&
-                 strcmp(name, "embeddings.npy") != 0;
+    bool array = is_model_array(a, name, key);
     if (array && same_chunks)
         return true;
-    snprintf(key, sizeof key, "%.*s", (int)(array ? length - 4 : 0), name);
     struct error lost = {0};
     if (!artefact_path(path, a, name, err))
         return false;

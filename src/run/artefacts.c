@@ -13,6 +13,7 @@
 #include "data/json_scan.h"
 #include "data/npy.h"
 #include "data/points.h"
+#include "run/artefact_ragged.h"
 #include "run/artefact_set.h"
 #include "run/pass.h"
 
@@ -34,11 +35,12 @@ struct writing {
     const char *text_field;
     struct array *arrays; /* [count]: the members', the fused one last */
     size_t arrays_count;
-    struct array *fused; /* NULL: none */
-    uint64_t *rows;      /* [roster->count] of the point at hand */
+    struct array *fused;    /* NULL: none */
+    struct head_rows *rows; /* [roster->count] of the point at hand */
     struct fuse_member *fuse;
     const float **fuse_rows;
     struct named_vector *vectors; /* for point_line */
+    struct ragged_set ragged;
     struct file_writer points, offsets, texts, metadata, digests;
     struct strbuf line;
     uint64_t rows_total;
@@ -76,7 +78,8 @@ static bool open_arrays(struct writing *w, struct error *err) {
     w->rows = memory_zalloc(memory, count, sizeof *w->rows, err);
     w->fuse = memory_zalloc(memory, count, sizeof *w->fuse, err);
     w->fuse_rows = memory_zalloc(memory, count, sizeof *w->fuse_rows, err);
-    w->vectors = memory_zalloc(memory, count + 1, sizeof *w->vectors, err);
+    w->vectors =
+        memory_zalloc(memory, count * ROW_KINDS + 1, sizeof *w->vectors, err);
     if (!w->arrays || !w->rows || !w->fuse || !w->fuse_rows || !w->vectors)
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -112,6 +115,7 @@ static bool open_writing(struct writing *w, struct error *err) {
     w->points = w->offsets = w->texts = w->metadata = w->digests = closed;
     char path[PATH_MAX];
     return open_arrays(w, err) &&
+           ragged_open(&w->ragged, w->a, w->exports & EXPORT_NPY, err) &&
            open_lines(w, &w->points, EXPORT_POINTS, "points.jsonl", err) &&
            open_lines(w, &w->offsets, EXPORT_POINTS, ".ensembed/points.offsets",
                       err) &&
@@ -129,6 +133,7 @@ static void close_writing(struct writing *w) {
             npy_writer_close(&w->arrays[i].npy);
         memory_free(memory, w->arrays[i].row);
     }
+    ragged_close(&w->ragged);
     file_writer_close(&w->points);
     file_writer_close(&w->offsets);
     file_writer_close(&w->texts);
@@ -146,13 +151,13 @@ static void close_writing(struct writing *w) {
 
 /* The rows of the text in every store; *WHOLE says whether all have it. */
 static bool find_rows(struct artefacts *a, const uint8_t *digest,
-                      uint64_t *rows, bool *whole, struct error *err) {
+                      struct head_rows *rows, bool *whole, struct error *err) {
     *whole = true;
-    for (size_t i = 0; *whole && i < a->roster->count; i++)
-        if (a->stores[i].of[ROW_DENSE] &&
-            !store_find(a->stores[i].of[ROW_DENSE], digest, whole, &rows[i],
-                        err))
-            return false;
+    for (size_t i = 0; i < a->roster->count; i++)
+        for (int h = 0; *whole && h < ROW_KINDS; h++)
+            if (a->stores[i].of[h] && !store_find(a->stores[i].of[h], digest,
+                                                  whole, &rows[i].of[h], err))
+                return false;
     return true;
 }
 
@@ -167,6 +172,20 @@ static bool add_row(struct array *array, struct error *err) {
     return !array->open || npy_writer_add(&array->npy, array->row, 1, err);
 }
 
+static bool add_fused(struct writing *w, size_t *count, struct error *err) {
+    const struct roster *roster = w->a->roster;
+    enum fuse_method method = w->a->session->options->fuse;
+    size_t dim = method == FUSE_MEAN ? roster->fused_width : 0;
+    if (!fuse_vectors(w->fuse, roster->dense, method, dim, w->fuse_rows,
+                      w->fused->row))
+        return error_set(err, ERROR_VECTOR,
+                         "the models' vectors of a text cancel each other out; "
+                         "use --fuse concat or other weights");
+    w->vectors[(*count)++] = (struct named_vector){
+        .name = "fused", .values = w->fused->row, .width = w->fused->width};
+    return add_row(w->fused, err);
+}
+
 static bool add_vectors(struct writing *w, size_t *count, struct error *err) {
     const struct roster *roster = w->a->roster;
     *count = 0;
@@ -174,8 +193,8 @@ static bool add_vectors(struct writing *w, size_t *count, struct error *err) {
         struct array *array = &w->arrays[i];
         if (!w->a->stores[i].of[ROW_DENSE])
             continue;
-        if (!store_read(w->a->stores[i].of[ROW_DENSE], w->rows[i], array->row,
-                        err))
+        if (!store_read(w->a->stores[i].of[ROW_DENSE], w->rows[i].of[ROW_DENSE],
+                        array->row, err))
             return false;
         member_cut(&roster->members[i], array->row);
         if (!add_row(array, err))
@@ -185,18 +204,11 @@ static bool add_vectors(struct writing *w, size_t *count, struct error *err) {
                                   .values = array->row,
                                   .width = array->width};
     }
-    if (!w->fused)
-        return true;
-    size_t dim =
-        w->a->session->options->fuse == FUSE_MEAN ? roster->fused_width : 0;
-    if (!fuse_vectors(w->fuse, roster->count, w->a->session->options->fuse, dim,
-                      w->fuse_rows, w->fused->row))
-        return error_set(err, ERROR_VECTOR,
-                         "the models' vectors of a text cancel each other out; "
-                         "use --fuse concat or other weights");
-    w->vectors[(*count)++] = (struct named_vector){
-        .name = "fused", .values = w->fused->row, .width = w->fused->width};
-    return add_row(w->fused, err);
+    if (w->fused && !add_fused(w, count, err))
+        return false;
+    struct named_vector *ragged = w->vectors + *count;
+    *count += w->ragged.count;
+    return ragged_add(&w->ragged, w->rows, ragged, err);
 }
 
 static bool add_line(struct writing *w, struct file_writer *file,
@@ -310,7 +322,7 @@ static bool count_rows(struct writing *w, struct error *err) {
         return true;
     w->rows_total = 0;
     struct chunk_reader *reader = chunk_reader_open(a->intake, err);
-    uint64_t *rows =
+    struct head_rows *rows =
         memory_zalloc(&a->session->memory, a->roster->count, sizeof *rows, err);
     uint8_t digest[SHA256_BYTES];
     uint64_t point;
@@ -356,6 +368,7 @@ static json_t *make_stats(const struct writing *w) {
     if (w->fused)
         json_object_set_new(vectors, "fused",
                             describe_array(w->fused, a->points));
+    ragged_describe(&w->ragged, vectors);
     json_t *files = json_array();
     const char *name;
     json_t *value;
@@ -395,7 +408,8 @@ static bool commit_files(struct writing *w, struct error *err) {
     for (size_t i = 0; i < w->arrays_count; i++)
         if (w->arrays[i].open && !npy_writer_commit(&w->arrays[i].npy, err))
             return false;
-    return (!(w->exports & EXPORT_POINTS) ||
+    return ragged_commit(&w->ragged, err) &&
+           (!(w->exports & EXPORT_POINTS) ||
             (file_writer_commit(&w->offsets, err) &&
              file_writer_commit(&w->points, err))) &&
            (!(w->exports & EXPORT_TEXTS) ||

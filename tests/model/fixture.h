@@ -69,6 +69,8 @@ static inline void rig_read(struct rig *r, const char *folder) {
         model_files_open(&r->files_memory, path, NULL, MODEL_DENSE, NULL, &err);
     if (!r->files || !model_spec_read(r->files, &r->spec, &err))
         fail_msg("%s", err.message);
+    if (r->spec.lora_rank) /* some task, so that all is done that can be */
+        r->spec.task = 1;
     r->deep = *r->files;
 }
 

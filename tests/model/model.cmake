@@ -7,6 +7,14 @@ add_test(NAME model/shape_oracle
 set_tests_properties(model/shape_oracle PROPERTIES TIMEOUT 600
                      SKIP_REGULAR_EXPRESSION "^skip: ")
 
+# The oracle of model/rope, likewise.
+add_test(NAME model/rope_oracle
+         COMMAND ${ENS_PYTHON} tools/rope_oracle.py --check
+                 tests/fixtures/rope/cases.json
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(model/rope_oracle PROPERTIES TIMEOUT 600
+                     SKIP_REGULAR_EXPRESSION "^skip: ")
+
 # Nothing may allocate while a batch is encoded: the tests count every call.
 foreach(test test_model_weights test_model_encoder test_model_spec)
   foreach(name malloc calloc realloc aligned_alloc posix_memalign)

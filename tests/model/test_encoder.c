@@ -153,11 +153,30 @@ static void check_bits(const char *device, unsigned threads, const char *folder,
 
 static void bits_do_not_depend_on_where_layers_are(void **state) {
     (void)state;
-    static const char *const folders[] = {
-        "mean",          "cls",       "dense",        "max_pooling",
-        "concat",        "lasttoken", "f16",          "distilbert",
-        "mpnet",         "electra",   "roberta",      "electra_wide",
-        "electra_small", "albert",    "albert_groups"};
+    static const char *const folders[] = {"mean",
+                                          "cls",
+                                          "dense",
+                                          "max_pooling",
+                                          "concat",
+                                          "lasttoken",
+                                          "f16",
+                                          "distilbert",
+                                          "mpnet",
+                                          "electra",
+                                          "roberta",
+                                          "electra_wide",
+                                          "electra_small",
+                                          "albert",
+                                          "albert_groups",
+                                          "t5_gated",
+                                          "jina3_lora",
+                                          "qwen2_both_ways",
+                                          "qwen2_sliding",
+                                          "qwen3",
+                                          "llama",
+                                          "mistral",
+                                          "embeddinggemma",
+                                          "gemma3"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         float *want = one_by_one(folders[i], 0);
         for (unsigned threads = 1; threads <= 3; threads++)

@@ -2,6 +2,8 @@
 /* test_spec.c - what a config.json means for each family: what it leaves out,
  * what is refused and by which name, and which tensors must then be there. */
 
+#include <math.h>
+
 #include "model/fixture.h"
 
 /* FOLDER's config with the members of CHANGES (JSON) in it; null takes one
@@ -39,6 +41,16 @@ static void options_are_refused_by_name(void **state) {
         {"t5", "{\"is_decoder\": true}", "is_decoder", ERROR_UNSUPPORTED},
         {"t5", "{\"relative_attention_max_distance\": 8}",
          "relative_attention_max_distance", ERROR_UNSUPPORTED},
+        {"jina3",
+         "{\"rope_parameters\": {\"rope_type\": \"dynamic\", \"factor\": 2}}",
+         "dynamic", ERROR_UNSUPPORTED},
+        {"jina3_lora", "{\"position_embedding_type\": \"alibi\"}", "alibi",
+         ERROR_UNSUPPORTED},
+        {"jina3_lora", "{\"rotary_emb_interleaved\": true}",
+         "rotary_emb_interleaved", ERROR_UNSUPPORTED},
+        {"jina3_lora", "{\"rotary_emb_dim\": 4}", "rotary_emb_dim",
+         ERROR_UNSUPPORTED},
+        {"jina3_lora", "{\"lora_rank\": 0}", "lora_rank", ERROR_INPUT},
         {"albert", "{\"inner_group_num\": 2}", "inner_group_num",
          ERROR_UNSUPPORTED},
         {"albert", "{\"num_hidden_groups\": 5}", "num_hidden_groups",
@@ -67,6 +79,35 @@ static void options_are_refused_by_name(void **state) {
          ERROR_UNSUPPORTED},
         {"distilbert", "{\"n_layers\": 5000}", "n_layers", ERROR_INPUT},
         {"camembert", "{\"layer_norm_eps\": 2}", "layer_norm_eps", ERROR_INPUT},
+        {"qwen2", "{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor",
+         ERROR_UNSUPPORTED},
+        {"qwen3", "{\"use_bidirectional_attention\": true}",
+         "use_bidirectional_attention", ERROR_UNSUPPORTED},
+        {"qwen2_sliding", "{\"use_sliding_window\": false}",
+         "use_sliding_window", ERROR_INPUT},
+        {"qwen2_sliding", "{\"sliding_window\": 0}", "sliding_window",
+         ERROR_INPUT},
+        {"qwen2_sliding", "{\"layer_types\": [\"full_attention\"]}",
+         "layer_types", ERROR_INPUT},
+        {"qwen2_sliding",
+         "{\"layer_types\": [\"chunked_attention\", \"full_attention\", "
+         "\"full_attention\"]}",
+         "chunked_attention", ERROR_UNSUPPORTED},
+        {"qwen2_both_ways", "{\"is_causal\": \"no\"}", "is_causal",
+         ERROR_INPUT},
+        {"qwen3", "{\"num_key_value_heads\": 4}", "key heads", ERROR_INPUT},
+        {"qwen3", "{\"head_dim\": 9}", "even", ERROR_UNSUPPORTED},
+        {"llama", "{\"head_dim\": 512}", "256", ERROR_UNSUPPORTED},
+        {"llama_both_ways", "{\"mlp_bias\": 1}", "mlp_bias", ERROR_INPUT},
+        {"mistral", "{\"hidden_act\": \"relu2\"}", "relu2", ERROR_UNSUPPORTED},
+        {"gemma3", "{\"attn_logit_softcapping\": 50.0}",
+         "attn_logit_softcapping", ERROR_UNSUPPORTED},
+        {"gemma3", "{\"query_pre_attn_scalar\": 0}", "query_pre_attn_scalar",
+         ERROR_INPUT},
+        {"gemma3", "{\"rope_parameters\": {\"rope_theta\": 5}}",
+         "sliding_attention", ERROR_UNSUPPORTED},
+        {"embeddinggemma", "{\"sliding_window_pattern\": 0}",
+         "sliding_window_pattern", ERROR_INPUT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct rig r;
@@ -130,6 +171,69 @@ static void what_a_config_leaves_out(void **state) {
     assert_int_equal(
         changed("roberta", "{\"max_position_embeddings\": 102}").max_length,
         100);
+}
+
+/* What a query of the layer sees behind it and ahead of it. */
+static void sees(const struct model_spec *s, size_t layer, size_t behind,
+                 size_t ahead) {
+    const struct reach *reach = &s->reach[layer_set_has(&s->local, layer)];
+    assert_int_equal(reach->behind, behind);
+    assert_int_equal(reach->ahead, ahead);
+}
+
+/* transformers' masks: kv > q - window; |q - kv| <= window where is_causal
+ * turns a mask around, and < window, halved and 1 more, in Gemma3's own. */
+static void decoders_see_what_upstream_lets_them(void **state) {
+    (void)state;
+    struct model_spec s = changed("qwen2", "{}");
+    sees(&s, 0, SIZE_MAX, 0);
+    sees(&s, 2, SIZE_MAX, 0);
+    s = changed("qwen2", "{\"use_sliding_window\": true}");
+    sees(&s, 0, SIZE_MAX, 0);
+    sees(&s, 1, 6, 0);
+    s = changed("qwen2", "{\"use_sliding_window\": true, "
+                         "\"max_window_layers\": 0, \"is_causal\": false}");
+    sees(&s, 0, 7, 7);
+    s = changed("qwen2_both_ways", "{\"max_window_layers\": null}");
+    sees(&s, 2, SIZE_MAX, SIZE_MAX);
+    s = changed("mistral", "{\"sliding_window\": null}");
+    sees(&s, 0, 4095, 0);
+    s = changed("mistral_whole", "{}");
+    sees(&s, 0, SIZE_MAX, 0);
+    s = changed("mistral", "{\"is_causal\": false}");
+    sees(&s, 0, 40, 40);
+    s = changed("embeddinggemma", "{}");
+    sees(&s, 0, 22, 22);
+    sees(&s, 2, SIZE_MAX, SIZE_MAX);
+    s = changed("embeddinggemma", "{\"use_bidirectional_attention\": null}");
+    sees(&s, 1, 43, 0);
+    sees(&s, 2, SIZE_MAX, 0);
+    s = changed("embeddinggemma", "{\"is_causal\": false}");
+    sees(&s, 1, 23, 23);
+    s = changed("embeddinggemma", "{\"sliding_window_pattern\": null}");
+    sees(&s, 4, 22, 22);
+}
+
+static void what_a_decoder_leaves_out(void **state) {
+    (void)state;
+    struct model_spec s = changed("qwen3", "{\"rms_norm_eps\": null, "
+                                           "\"head_dim\": null}");
+    assert_true(s.norm_epsilon == 1e-6f);
+    assert_int_equal(s.head_dim, 128);
+    assert_int_equal(s.activation, ACTIVATION_SILU);
+    s = changed("llama", "{\"num_key_value_heads\": null}");
+    assert_int_equal(s.kv_heads, 4);
+    s = changed("llama", "{\"rope_scaling\": null, \"rope_theta\": null}");
+    assert_true(s.rotary[0].inverse[1] == 1 / powf(1e4f, 2.0f / 6));
+    s = changed("gemma3", "{\"query_pre_attn_scalar\": null, "
+                          "\"rope_parameters\": null, \"head_dim\": null}");
+    assert_int_equal(s.head_dim, 256);
+    assert_true(s.attention_scale == 0.0625f);
+    assert_true(s.embedding_scale == 4);
+    assert_true(s.rotary[0].inverse[64] == 1e-3f);
+    assert_true(s.rotary[1].inverse[64] == 1e-2f);
+    assert_int_equal(s.activation, ACTIVATION_GELU_TANH);
+    assert_true(s.family->norms == NORM_AROUND);
 }
 
 /* Python's int(i / (depth / groups)). */
@@ -199,7 +303,9 @@ static void check_missing(const char *folder, size_t rule) {
 static void every_tensor_is_missed_by_name(void **state) {
     (void)state;
     static const char *const folders[] = {
-        "mean", "distilbert", "mpnet", "electra_small", "camembert", "albert"};
+        "mean",      "distilbert", "mpnet",    "electra_small",
+        "camembert", "albert",     "t5_gated", "jina3",
+        "qwen2",     "qwen3",      "llama",    "embeddinggemma"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         struct rig r;
         rig_open(&r, "cpu", 1, folders[i], 0);
@@ -226,10 +332,33 @@ static void a_projection_is_there_where_widths_differ(void **state) {
     rig_close(&r);
 }
 
+/* The file has three tasks of rank 5. */
+static void adapters_must_fit_the_config(void **state) {
+    (void)state;
+    struct rig r;
+    struct error err = {0};
+    rig_open(&r, "cpu", 1, "jina3_lora", 0);
+    assert_true(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    r.spec.lora_rank = 4;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "word_embeddings.parametrizations"));
+    r.spec.lora_rank = 5;
+    r.spec.lora_tasks = 2;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "2 tasks"));
+    r.spec.lora_rank = 0;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "unexpected"));
+    rig_close(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adapters_must_fit_the_config),
         cmocka_unit_test(options_are_refused_by_name),
         cmocka_unit_test(what_a_config_leaves_out),
+        cmocka_unit_test(decoders_see_what_upstream_lets_them),
+        cmocka_unit_test(what_a_decoder_leaves_out),
         cmocka_unit_test(shared_layers_take_turns_as_upstream),
         cmocka_unit_test(every_tensor_is_missed_by_name),
         cmocka_unit_test(a_projection_is_there_where_widths_differ),

@@ -97,6 +97,9 @@ static const struct reference references[] = {
     {"embeddinggemma", "reference.json"},
     {"gemma3", "reference.json"},
     {"embeddinggemma", "reference-query.json"},
+    {"jina3", "reference.json"},
+    {"jina3_lora", "reference.json"},
+    {"jina3_lora", "reference-1.json"},
 };
 
 static json_t *read_json(const char *path) {
@@ -216,8 +219,12 @@ static void check_reference(const struct reference *r, const char *isa) {
                     false, &err)) {
         if (roster.members[0].error.code)
             err = roster.members[0].error;
-        else
+        else {
+            const json_t *task = json_object_get(reference, "task");
+            if (task)
+                roster.members[0].spec.task = (size_t)json_integer_value(task);
             engine = engine_load(&session, &roster.members[0], 0, &err);
+        }
     }
     if (!engine)
         fail_msg("%s: %s", name, err.message);

@@ -1,7 +1,6 @@
-"""Models with relative positions or adapters, for make_models.py: T5.
-
-Where transformers has the family its classes give the reference, through
-sentence-transformers.
+"""Models with relative positions or adapters, for make_models.py: T5,
+DeBERTa-v3 and jina-embeddings-v3, which transformers has, so that
+sentence-transformers gives the reference.
 """
 
 import pathlib
@@ -11,9 +10,9 @@ import tokenizers
 import torch
 
 import make_models
-from make_models import (BASE, DENSE, FAIRSEQ, LENGTHS, LENGTHS_NAME, LONG, LONG_NAME,
-                         WORDS, Weights, dense_layer, family, old_pooling,
-                         write_modules)
+from make_models import (BASE, DENSE, FAIRSEQ, LENGTHS, LENGTHS_NAME, LONG,
+                         LONG_NAME, SPECIAL, WORDS, Weights, dense_layer,
+                         family, old_pooling, write_modules)
 
 
 def few_words(special):
@@ -151,6 +150,73 @@ def t5_dense(folder):
                   ("1_Pooling", DENSE + "pooling.Pooling"),
                   ("2_Dense", BASE + "dense.Dense"),
                   ("3_Normalize", BASE + "normalize.Normalize"))
+
+
+# ---- DeBERTa ----------------------------------------------------------------
+
+def deberta_config(hidden=24, heads=3, inter=36, layers=2, **other):
+    return {
+        "model_type": "deberta-v2",
+        "vocab_size": len(few_words(SPECIAL)),
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": inter,
+        "hidden_act": "gelu",
+        "max_position_embeddings": 512,
+        "relative_attention": True, "share_att_key": True,
+        "pos_att_type": "p2c|c2p",
+        "layer_norm_eps": 1e-7,
+        "pad_token_id": 0,
+        **other,
+    }
+
+
+def deberta_weights(config, seed, prefix=""):
+    w = Weights(seed)
+    hidden, inter = config["hidden_size"], config["intermediate_size"]
+    e = prefix + "embeddings."
+    w.add(e + "word_embeddings.weight", config["vocab_size"], hidden, scale=0.5)
+    if config.get("position_biased_input", True):
+        w.add(e + "position_embeddings.weight",
+              config["max_position_embeddings"], hidden, scale=0.3)
+    if config.get("type_vocab_size", 0):
+        w.add(e + "token_type_embeddings.weight", config["type_vocab_size"],
+              hidden, scale=0.3)
+    w.norm(e + "LayerNorm", hidden)
+    span = (config.get("position_buckets")
+            or config.get("max_relative_positions"))
+    w.add(prefix + "encoder.rel_embeddings.weight", 2 * span, hidden, scale=0.7)
+    if "norm_rel_ebd" in config:
+        w.norm(prefix + "encoder.LayerNorm", hidden)
+    for i in range(config["num_hidden_layers"]):
+        make_models.layer(w, f"{prefix}encoder.layer.{i}.", hidden, inter,
+                          ["attention.self.query_proj",
+                           "attention.self.key_proj",
+                           "attention.self.value_proj",
+                           "attention.output.dense",
+                           "attention.output.LayerNorm", "intermediate.dense",
+                           "output.dense", "output.LayerNorm"])
+    return w
+
+
+def deberta(folder):
+    # As DebertaV2ForMaskedLM is saved, in the configuration of DeBERTa-v3.
+    config = deberta_config(
+        position_biased_input=False, type_vocab_size=0, position_buckets=32,
+        max_relative_positions=-1, norm_rel_ebd="layer_norm",
+        pooler_hidden_act="gelu", pooler_hidden_size=24)
+    w = deberta_weights(config, 76, "deberta.")
+    w.linear("lm_predictions.lm_head.dense", 24, 24)
+    small(folder, config, w, SPECIAL, limit=512)
+
+
+def deberta_plain(folder):
+    # A row for each distance up to 37, both tables of BERT, no norm.
+    config = deberta_config(
+        hidden=20, heads=2, max_position_embeddings=160, type_vocab_size=2,
+        max_relative_positions=37, pos_att_type=["c2p", "p2c"])
+    small(folder, config, deberta_weights(config, 77), SPECIAL)
 
 
 # ---- jina-embeddings-v3 -----------------------------------------------------
@@ -297,8 +363,9 @@ jina3_lora.write_reference = jina3_lora_reference
 jina3_lora.references = [("document", f"reference{t}.json")
                          for t in ("", "-1")]
 
-FAMILIES = [t5, t5_gated, t5_long, t5_dense, jina3, jina3_lora]
+FAMILIES = [t5, t5_gated, t5_long, t5_dense, deberta, deberta_plain, jina3, jina3_lora]
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
 t5_long.texts = (LONG_NAME, LONG)
+deberta.texts = (LONG_NAME, LONG)
 jina3.texts = (LONG_NAME, LONG)

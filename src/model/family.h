@@ -54,6 +54,7 @@ enum trait {
     TRAIT_MLM = 1 << 11,        /* the head that guesses words is wanted */
     TRAIT_CLASSIFIER = 1 << 12, /* the head that gives scores is wanted */
     TRAIT_YES_NO = 1 << 14,     /* scores by two words' logits are wanted */
+    TRAIT_RELATIVE_NORM = 1 << 15, /* rows of relative positions are normed */
     /* these differ from layer to layer */
     TRAIT_LAYER_NORM = 1 << 16, /* the norm before attention is there (all
                                    layers but ModernBERT's first) */

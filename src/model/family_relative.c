@@ -41,6 +41,49 @@ static const char *const t5_ignored[] = {"shared.", "decoder.", "lm_head.",
 static const struct config_words t5_words = {
     "d_model", "num_layers", "num_heads", "d_ff", NULL, "layer_norm_epsilon"};
 
+/* ---- DeBERTa v2 and v3 -------------------------------------------------- */
+
+#define DEBERTA_LAYER "encoder.layer.%zu."
+static const struct tensor_rule deberta_rules[] = {
+    TABLE("embeddings.word_embeddings.weight", USE_TABLE, DIM_VOCAB,
+          DIM_EMBEDDING, MODEL(embedding.words), 0),
+    TABLE("embeddings.position_embeddings.weight", USE_TABLE, DIM_POSITIONS,
+          DIM_EMBEDDING, MODEL(embedding.position), TRAIT_POSITIONS),
+    TABLE("embeddings.token_type_embeddings.weight", USE_TYPES, DIM_TYPES,
+          DIM_EMBEDDING, MODEL(embedding.type), TRAIT_TYPES),
+    NORM("embeddings.LayerNorm", DIM_EMBEDDING, MODEL(embedding_norm)),
+    TABLE("encoder.rel_embeddings.weight", USE_RELATIVE, DIM_RELATIVE,
+          DIM_HIDDEN, MODEL(relative), 0),
+    NORM_NAMED("encoder.LayerNorm", NULL, NULL, DIM_HIDDEN,
+               MODEL(relative_norm), TRAIT_RELATIVE_NORM),
+    QKV(DEBERTA_LAYER "attention.self.query_proj",
+        DEBERTA_LAYER "attention.self.key_proj",
+        DEBERTA_LAYER "attention.self.value_proj"),
+    MATRIX(DEBERTA_LAYER "attention.output.dense", DIM_HIDDEN, DIM_HIDDEN,
+           LAYER(attention_out)),
+    NORM(DEBERTA_LAYER "attention.output.LayerNorm", DIM_HIDDEN,
+         LAYER(behind_attention)),
+    MATRIX(DEBERTA_LAYER "intermediate.dense", DIM_INTER, DIM_HIDDEN,
+           LAYER(up)),
+    MATRIX(DEBERTA_LAYER "output.dense", DIM_HIDDEN, DIM_INTER, LAYER(down)),
+    NORM(DEBERTA_LAYER "output.LayerNorm", DIM_HIDDEN, LAYER(behind_feed)),
+    HEAD_MATRIX("pooler.dense", DIM_HIDDEN, DIM_HIDDEN, MODEL(head.inside),
+                TRAIT_CLASSIFIER),
+    HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),
+                TRAIT_CLASSIFIER),
+};
+static const char *const deberta_prefixes[] = {"", "deberta.", NULL};
+/* A table of positions may have been saved where it is not used. */
+static const char *const deberta_ignored[] = {"embeddings.position_ids",
+                                              "embeddings.position_embeddings.",
+                                              "pooler.",
+                                              "classifier.",
+                                              "cls.",
+                                              "lm_predictions.",
+                                              "mask_predictions.",
+                                              "qa_outputs.",
+                                              NULL};
+
 /* ---- jina-embeddings-v3 ------------------------------------------------- */
 
 /* transformers' names, and those of the implementation on the hub, which has
@@ -99,6 +142,17 @@ const struct family families_relative[] = {
      .epsilon = 1e-6f,
      .norms = NORM_BEFORE,
      .rms = true},
+    {.model_type = "deberta-v2",
+     .title = "DeBERTa-v3",
+     .examples = "microsoft/deberta-v3-base, "
+                 "mixedbread-ai/mxbai-rerank-base-v1",
+     RULES(deberta_rules),
+     .prefixes = deberta_prefixes,
+     .ignored = deberta_ignored,
+     .words = &bert_words,
+     .read = read_deberta,
+     .activation = "gelu",
+     .epsilon = 1e-7f},
     {.model_type = "xlm-roberta",
      .is = is_jina3_hub,
      .title = "jina-embeddings-v3, as on the hub",

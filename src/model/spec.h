@@ -100,7 +100,7 @@ struct model_spec {
     bool qk_norm_whole;      /* over all heads' numbers, not head by head */
     size_t distance_reach;   /* relative biases: farther counts as that far */
     size_t buckets_used;     /* of `buckets`, by distances: half a direction */
-    size_t relative_reach;   /* DeBERTa: likewise */
+    size_t relative_reach;   /* DeBERTa: likewise; 2 at least */
     size_t relative_rows;    /* of its table; 0: none */
     size_t relative_buckets; /* 0: a row for each distance */
 

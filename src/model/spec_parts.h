@@ -81,6 +81,8 @@ bool read_heads_of_files(const struct model_files *files,
 
 /* ---- the families' own -------------------------------------------------- */
 
+bool read_deberta(const struct config_source *from, struct model_spec *spec,
+                  struct error *err);
 bool read_jina3(const struct config_source *from, struct model_spec *spec,
                 struct error *err);
 bool read_jina3_hub(const struct config_source *from, struct model_spec *spec,

@@ -1,10 +1,18 @@
 /* spec_relative.c - what config.json says of T5, DeBERTa and JinaBERT besides
  * sizes. */
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "model/spec_parts.h"
+
+/* There is no table of positions. */
+static void drop_positions(struct model_spec *spec) {
+    spec->positions = 0;
+    spec->position_first = 0;
+    spec->pad_has_no_position = false;
+}
 
 /* ---- T5 ----------------------------------------------------------------- */
 
@@ -52,6 +60,120 @@ bool read_t5(const struct config_source *from, struct model_spec *spec,
            read_t5_feed(from, spec, err) && read_t5_distances(from, spec, err);
 }
 
+/* ---- DeBERTa ------------------------------------------------------------ */
+
+/* "c2p|p2c" or a list of these: both, in any order. */
+static bool read_terms(const struct config_source *from, struct error *err) {
+    const json_t *terms = json_object_get(from->config, "pos_att_type");
+    const char *text = json_string_value(terms);
+    bool keys = text && strstr(text, "c2p");
+    bool queries = text && strstr(text, "p2c");
+    for (size_t i = 0; i < json_array_size(terms); i++) {
+        const char *term = json_string_value(json_array_get(terms, i));
+        keys = keys || (term && strcmp(term, "c2p") == 0);
+        queries = queries || (term && strcmp(term, "p2c") == 0);
+    }
+    return (keys && queries) ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: pos_att_type is supported only where it has both "
+                     "c2p and p2c",
+                     from->path);
+}
+
+/* A number that is "none" below 1, or missing. */
+static bool read_count(const struct config_source *from, const char *key,
+                       size_t none, size_t *out, struct error *err) {
+    double number = -1;
+    if (!config_real(from, key, &number, err))
+        return false;
+    *out = number < 1 ? none : (size_t)number;
+    return number <= SIZE_LIMIT ||
+           error_set(err, ERROR_INPUT, "%s: \"%s\" is too large", from->path,
+                     key);
+}
+
+/* Distances up to the reach have rows of their own, or share buckets. */
+static bool read_relative(const struct config_source *from,
+                          struct model_spec *spec, struct error *err) {
+    if (!read_count(from, "max_relative_positions", spec->positions,
+                    &spec->relative_reach, err) ||
+        !read_count(from, "position_buckets", 0, &spec->relative_buckets, err))
+        return false;
+    size_t buckets = spec->relative_buckets;
+    spec->relative_rows = 2 * (buckets ? buckets : spec->relative_reach);
+    return (buckets % 2 == 0 && spec->relative_reach > buckets / 2 + 1) ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: position_buckets %zu with max_relative_positions %zu "
+                     "is not supported",
+                     from->path, buckets, spec->relative_reach);
+}
+
+static bool read_relative_norm(const struct config_source *from,
+                               struct model_spec *spec, struct error *err) {
+    const char *norm = "none";
+    if (!config_word(from, "norm_rel_ebd", &norm, err))
+        return false;
+    if (strcmp(norm, "layer_norm") == 0)
+        spec->traits |= TRAIT_RELATIVE_NORM;
+    return spec->traits & TRAIT_RELATIVE_NORM || strcmp(norm, "none") == 0 ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: norm_rel_ebd \"%s\" is not supported; layer_norm and "
+                     "none are",
+                     from->path, norm);
+}
+
+static bool only_size(const struct config_source *from, const char *key,
+                      size_t size, struct error *err) {
+    char text[32];
+    snprintf(text, sizeof text, "%zu", size);
+    return config_only(from, key, text, err);
+}
+
+static bool refuse_variants(const struct config_source *from,
+                            const struct model_spec *spec, struct error *err) {
+    bool relative = false, shared = false;
+    if (!config_flag(from, "relative_attention", &relative, err) ||
+        !config_flag(from, "share_att_key", &shared, err))
+        return false;
+    if (!relative || !shared)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: DeBERTa is supported only with "
+                         "relative_attention and share_att_key, as version 3 "
+                         "has them",
+                         from->path);
+    return config_only(from, "conv_kernel_size", "0", err) &&
+           only_size(from, "embedding_size", spec->hidden, err) &&
+           only_size(from, "attention_head_size", spec->hidden / spec->heads,
+                     err);
+}
+
+static bool read_pooler(const struct config_source *from,
+                        struct model_spec *spec, struct error *err) {
+    const char *act = "gelu";
+    if (!config_word(from, "pooler_hidden_act", &act, err))
+        return false;
+    return activation_named(act, &spec->label_inside) ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: pooler_hidden_act \"%s\" is not supported",
+                     from->path, act);
+}
+
+/* Three terms make a score: its parts' variances add up. */
+bool read_deberta(const struct config_source *from, struct model_spec *spec,
+                  struct error *err) {
+    spec->attention_scale = 1 / sqrtf(3 * (float)(spec->hidden / spec->heads));
+    if (!refuse_variants(from, spec, err) || !read_terms(from, err) ||
+        !read_relative(from, spec, err) ||
+        !read_relative_norm(from, spec, err) || !read_pooler(from, spec, err) ||
+        !config_types(from, 0, spec, err) ||
+        !config_trait(from, "position_biased_input", true, TRAIT_POSITIONS,
+                      spec, err))
+        return false;
+    if (!(spec->traits & TRAIT_POSITIONS))
+        drop_positions(spec);
+    return true;
+}
+
 /* ---- jina-embeddings-v3 ------------------------------------------------- */
 
 /* Is WORD part of a class that the config names for itself, "OWNER/REPO--FILE.
@@ -96,13 +218,6 @@ static bool read_adapters(const struct config_source *from,
     return true;
 }
 
-/* Positions are turned; there is no table of them. */
-static void drop_positions(struct model_spec *spec) {
-    spec->positions = 0;
-    spec->position_first = 0;
-    spec->pad_has_no_position = false;
-}
-
 bool read_jina3(const struct config_source *from, struct model_spec *spec,
                 struct error *err) {
     drop_positions(spec);
@@ -114,9 +229,7 @@ bool read_jina3(const struct config_source *from, struct model_spec *spec,
 /* What the hub's implementation has besides, and no published model uses. */
 static bool refuse_rest(const struct config_source *from,
                         const struct model_spec *spec, struct error *err) {
-    char dims[32];
-    snprintf(dims, sizeof dims, "%zu", spec->hidden / spec->heads);
-    return config_only(from, "rotary_emb_dim", dims, err) &&
+    return only_size(from, "rotary_emb_dim", spec->hidden / spec->heads, err) &&
            config_only(from, "rotary_emb_interleaved", "false", err) &&
            config_only(from, "rotary_emb_scale_base", "null", err) &&
            config_only(from, "pad_vocab_size_multiple", "1", err) &&

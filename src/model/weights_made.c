@@ -32,16 +32,17 @@ static void fill_slopes(size_t heads, float *slopes) {
     }
 }
 
-/* DeBERTa v2's buckets: half of them for distances of one each, the others by
- * the logarithm up to the reach (transformers' make_log_bucket_position). */
+/* DeBERTa v2's buckets, where there are any: distances up to half as many have
+ * one each, the others share them by the logarithm up to the reach. In float,
+ * as transformers' make_log_bucket_position computes them. */
 static uint32_t relative_row(const struct model_spec *spec, long distance) {
     long buckets = (long)spec->relative_buckets, half = buckets / 2;
     long span = (long)spec->relative_rows / 2, bucket = distance;
     long far = distance < 0 ? -distance : distance;
     if (buckets && far > half) {
-        double top = log(((double)spec->relative_reach - 1) / (double)half);
-        double step = log((double)far / (double)half) / top;
-        bucket = (long)ceil(step * (double)(half - 1)) + half;
+        double most = (double)(spec->relative_reach - 1) / (double)half;
+        float part = logf((float)far / (float)half) / logf((float)most);
+        bucket = (long)ceilf(part * (float)(half - 1)) + half;
         bucket = distance < 0 ? -bucket : bucket;
     }
     bucket += span;

@@ -170,6 +170,7 @@ static void bits_do_not_depend_on_where_layers_are(void **state) {
                                           "albert_groups",
                                           "t5_gated",
                                           "jina3_lora",
+                                          "deberta",
                                           "qwen2_both_ways",
                                           "qwen2_sliding",
                                           "qwen3",

@@ -106,8 +106,8 @@ static void own_shape_is_what_the_files_hold(void **state) {
         "mean",        "cls",           "pooler",        "cased",
         "mpnet",       "electra_wide",  "electra_small", "roberta_pad",
         "xlm_roberta", "camembert",     "albert",        "t5_long",
-        "jina3",       "qwen2_sliding", "qwen3_linear",  "llama",
-        "mistral",     "gemma3"};
+        "jina3",       "deberta_plain", "qwen2_sliding", "qwen3_linear",
+        "llama",       "mistral",       "gemma3"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char folder[128], config[160], weights[160];
         snprintf(folder, sizeof folder, MODELS "%s", folders[i]);

@@ -51,6 +51,24 @@ static void options_are_refused_by_name(void **state) {
         {"jina3_lora", "{\"rotary_emb_dim\": 4}", "rotary_emb_dim",
          ERROR_UNSUPPORTED},
         {"jina3_lora", "{\"lora_rank\": 0}", "lora_rank", ERROR_INPUT},
+        {"deberta", "{\"pos_att_type\": \"c2p\"}", "pos_att_type",
+         ERROR_UNSUPPORTED},
+        {"deberta", "{\"pos_att_type\": [\"p2c\"]}", "pos_att_type",
+         ERROR_UNSUPPORTED},
+        {"deberta", "{\"share_att_key\": null}", "share_att_key",
+         ERROR_UNSUPPORTED},
+        {"deberta", "{\"relative_attention\": false}", "relative_attention",
+         ERROR_UNSUPPORTED},
+        {"deberta", "{\"conv_kernel_size\": 3}", "conv_kernel_size",
+         ERROR_UNSUPPORTED},
+        {"deberta", "{\"norm_rel_ebd\": \"batch\"}", "norm_rel_ebd",
+         ERROR_UNSUPPORTED},
+        {"deberta", "{\"position_buckets\": 33}", "position_buckets",
+         ERROR_UNSUPPORTED},
+        {"deberta", "{\"max_relative_positions\": 17}",
+         "max_relative_positions", ERROR_UNSUPPORTED},
+        {"deberta", "{\"embedding_size\": 8}", "embedding_size",
+         ERROR_UNSUPPORTED},
         {"albert", "{\"inner_group_num\": 2}", "inner_group_num",
          ERROR_UNSUPPORTED},
         {"albert", "{\"num_hidden_groups\": 5}", "num_hidden_groups",
@@ -303,9 +321,9 @@ static void check_missing(const char *folder, size_t rule) {
 static void every_tensor_is_missed_by_name(void **state) {
     (void)state;
     static const char *const folders[] = {
-        "mean",      "distilbert", "mpnet",    "electra_small",
-        "camembert", "albert",     "t5_gated", "jina3",
-        "qwen2",     "qwen3",      "llama",    "embeddinggemma"};
+        "mean",   "distilbert", "mpnet",         "electra_small", "camembert",
+        "albert", "t5_gated",   "jina3",         "deberta",       "qwen2",
+        "qwen3",  "llama",      "embeddinggemma"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         struct rig r;
         rig_open(&r, "cpu", 1, folders[i], 0);

@@ -97,6 +97,8 @@ static const struct reference references[] = {
     {"embeddinggemma", "reference.json"},
     {"gemma3", "reference.json"},
     {"embeddinggemma", "reference-query.json"},
+    {"deberta", "reference.json"},
+    {"deberta_plain", "reference.json"},
     {"jina3", "reference.json"},
     {"jina3_lora", "reference.json"},
     {"jina3_lora", "reference-1.json"},

@@ -1,6 +1,7 @@
 # What run/ writes for others to read, judged by programs that are not ours:
 # a unit test writes it into a folder, and a script reads it there.
-foreach(judge events:telemetry metrics:metrics report:report)
+foreach(judge events:telemetry metrics:metrics report:report
+        artefacts:artefacts)
   string(REPLACE ":" ";" parts ${judge})
   list(GET parts 0 script)
   list(GET parts 1 short)

@@ -1,0 +1,91 @@
+"""The files of a collection with sparse vectors and multivectors, as NumPy,
+SciPy and a JSON parser read them.
+
+    tests/run/artefacts.py build/test_run_artefacts
+"""
+import json
+import sys
+
+import judge
+
+try:
+    import numpy as np
+    import scipy.sparse
+except ImportError as missing:
+    judge.skip(f"{missing} (tools/test installs it)")
+
+WIDTH, TERMS, TOKEN_WIDTH, ITEMS_MAX = 4, 500, 3, 6
+MEMBERS = {"alpha": 0, "beta": 1, "gamma": 2}
+
+
+def count(member, n):
+    return (n * 5 + member) % (ITEMS_MAX + 1)
+
+
+def indices(member, n):
+    return [n + 70 * j + member for j in range(count(member, n))]
+
+
+def values(member, n, size):
+    return [(n * 8 + j + member * 3 + 1) / 16 for j in range(size)]
+
+
+def check_point(point, n):
+    """What points.jsonl says of "text N"."""
+    vectors = dict(point["vector"])
+    assert vectors.pop("alpha") == values(0, n, WIDTH)
+    for key in ("alpha", "beta"):
+        size = count(MEMBERS[key], n)
+        expected = {"indices": indices(MEMBERS[key], n),
+                    "values": values(MEMBERS[key], n, size)}
+        got = vectors.pop(f"{key}-sparse", {"indices": [], "values": []})
+        assert got == expected, (got, expected)
+    for key in ("alpha", "gamma"):
+        size = count(MEMBERS[key], n)
+        expected = np.reshape(values(MEMBERS[key], n, size * TOKEN_WIDTH),
+                              (size, TOKEN_WIDTH)).tolist()
+        assert vectors.pop(f"{key}-multi", []) == expected
+    assert not vectors, vectors
+
+
+def main():
+    with judge.files_of(sys.argv[1]) as top:
+        folder = top / "all"
+        texts = [int(json.loads(line).split()[1])
+                 for line in (folder / "texts.jsonl").read_text().splitlines()]
+        assert len(texts) == 60 and len(set(texts)) < 60
+        points = [json.loads(line)
+                  for line in (folder / "points.jsonl").read_text().splitlines()]
+        assert len(points) == len(texts)
+        for point, n in zip(points, texts):
+            assert point["payload"]["text"] == f"text {n}"
+            check_point(point, n)
+
+        dense = np.load(folder / "embeddings.npy")
+        assert np.array_equal(dense, [values(0, n, WIDTH) for n in texts])
+        for key in ("alpha", "beta"):
+            rows = scipy.sparse.load_npz(folder / f"{key}.sparse.npz")
+            assert rows.shape == (len(texts), TERMS)
+            expected = np.zeros(rows.shape, np.float32)
+            for i, n in enumerate(texts):
+                expected[i, indices(MEMBERS[key], n)] = values(
+                    MEMBERS[key], n, count(MEMBERS[key], n))
+            assert np.array_equal(rows.toarray(), expected)
+        stats = json.loads((folder / "stats.json").read_text())["vectors"]
+        for key in ("alpha", "gamma"):
+            rows = np.load(folder / f"{key}.multi.npy")
+            ends = np.load(folder / f"{key}.multi.offsets.npy")
+            counts = [count(MEMBERS[key], n) for n in texts]
+            assert np.array_equal(np.diff(ends.astype(np.int64)), counts)
+            for i, n in enumerate(texts):
+                got = rows[int(ends[i]):int(ends[i + 1])].ravel()
+                assert np.array_equal(got, values(MEMBERS[key], n, got.size))
+            assert stats[f"{key}-multi"] == {
+                "kind": "multi", "rows": len(texts), "width": TOKEN_WIDTH,
+                "vectors": sum(counts), "most_in_a_row": max(counts),
+                "empty": counts.count(0)}
+        assert stats["beta-sparse"]["width"] == TERMS
+    print("every row is in its place in every file")
+
+
+main()

@@ -57,19 +57,19 @@ static bool clash(const struct member *a, const struct member *b) {
 
 static bool check_keys(const struct roster *roster, struct error *err) {
     for (size_t i = 0; i < roster->count; i++)
-        for (size_t j = 0; j < roster->count; j++) {
+        for (size_t j = 0; j < i; j++) {
             const struct member *a = &roster->members[i];
             const struct member *b = &roster->members[j];
-            if (j < i && !strcmp(a->key, b->key))
+            if (!strcmp(a->key, b->key))
                 return error_set(err, ERROR_USAGE,
                                  "two models are called %s; give one another "
                                  "name: %s:name=OTHER",
                                  a->key, a->request->reference);
-            if (i != j && clash(a, b))
+            if (clash(a, b) || clash(b, a))
                 return error_set(err, ERROR_USAGE,
                                  "outputs of %s and of %s would have the same "
                                  "name; give one another name: %s:name=OTHER",
-                                 a->key, b->key, b->request->reference);
+                                 b->key, a->key, a->request->reference);
         }
     return true;
 }
@@ -125,6 +125,19 @@ static bool plan_fusion(struct roster *roster, const struct session *session,
     return fine;
 }
 
+/* A task that no model has would change nothing and say nothing. */
+static bool check_task(const struct roster *roster,
+                       const struct run_options *options, struct error *err) {
+    bool known = !options->task;
+    for (size_t i = 0; i < roster->count; i++)
+        known = known || roster->members[i].error.code ||
+                (roster->members[i].files &&
+                 roster->members[i].files->tasks_count > 0);
+    return known || error_set(err, ERROR_USAGE,
+                              "--task %s: none of the models knows tasks",
+                              options->task);
+}
+
 static bool open_members(struct roster *roster, struct session *session,
                          const char *what, bool digests, struct error *err) {
     roster->members = memory_zalloc(roster->memory, roster->count,
@@ -167,7 +180,8 @@ bool roster_open(struct roster *roster, struct session *session,
                 open_reranker(roster, session, digests, err);
     session->sink = outer;
     if (fine && (!digests || check_each_key(roster, err)) &&
-        check_keys(roster, err) && plan_fusion(roster, session, err))
+        check_keys(roster, err) && check_task(roster, options, err) &&
+        plan_fusion(roster, session, err))
         return true;
     roster_free(roster);
     return false;

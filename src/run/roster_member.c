@@ -47,6 +47,8 @@ static bool choose_task(struct member *member,
     if (!model_files_task(member->files, name, &task, prompt, err))
         return false;
     member->task = task ? task->name : NULL;
+    member->spec.task =
+        task ? (size_t)(task - member->files->tasks) : TASK_NONE;
     return true;
 }
 
@@ -344,6 +346,8 @@ json_t *member_describe(const struct member *member) {
                   "pooling", pooling_list(spec), "normalized", spec->normalize,
                   "max_length", (json_int_t)spec->max_length, "prompt",
                   member->prompt));
+    if (member->task)
+        json_object_set_new(object, "task", json_string(member->task));
     json_object_set_new(object, "similarity", json_string(files->similarity));
     json_object_set_new(object, "truncated_without_declaring",
                         json_boolean(member->undeclared_cut));

@@ -1,0 +1,18 @@
+# heavy: BM25 goes on after a signal and after a kill, and ends with the same
+# bytes.
+awk 'BEGIN { for (i = 0; i < 60000; i++) print "{\"text\": \"number " i " of many words about memory " i % 7 " and devices\"}" }' >big.jsonl
+ensembed run big.jsonl --sparse qdrant-bm25 --out fresh --quiet --export npy
+for signal in INT KILL; do
+    rm -rf o
+    ensembed run big.jsonl --sparse qdrant-bm25 --out o --no-progress --export npy >out 2>err &
+    pid=$!
+    while [ ! -s o/big/.ensembed/qdrant-bm25/sparse/rows.sparse ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
+    kill -$signal $pid
+    status=0
+    wait $pid || status=$?
+    echo "exit status $status"
+    [ ! -e o/big/qdrant-bm25.sparse.npz ]
+    ensembed run big.jsonl --sparse qdrant-bm25 --out o --no-progress --export npy >again
+    grep -v " 0 reused" again | grep -v " 0 texts computed" | grep -c computed
+    cmp o/big/qdrant-bm25.sparse.npz fresh/big/qdrant-bm25.sparse.npz && echo same
+done

@@ -205,8 +205,8 @@ static void write_vector(struct strbuf *out,
         write_floats(out, vector->values, vector->width);
 }
 
-static bool is_empty(const struct named_vector *vector) {
-    return vector->kind != ROW_DENSE && vector->count == 0;
+static bool is_left_out(const struct named_vector *vector) {
+    return vector->kind == ROW_MULTI && vector->count == 0;
 }
 
 void point_line(struct strbuf *out, const struct chunk *chunk,
@@ -219,7 +219,7 @@ void point_line(struct strbuf *out, const struct chunk *chunk,
     strbuf_add(out, STR("\",\"vector\":{"));
     bool first = true;
     for (size_t v = 0; v < count; v++) {
-        if (is_empty(&vectors[v]))
+        if (is_left_out(&vectors[v]))
             continue;
         if (!first)
             strbuf_add_char(out, ',');

@@ -26,13 +26,20 @@ struct named_vector {
 
 /* One point as a line with its newline, appended to OUT:
  * {"id":UUID,"vector":{NAME:[...],...},"payload":{...}}
- * A sparse vector is {"indices":[...],"values":[...]}, a multivector
- * [[...],...]; one that has nothing in it is not named (Qdrant refuses an
- * empty multivector, and an empty sparse vector is never found anyway).
+ * A sparse vector is {"indices":[...],"values":[...]}, which may be empty; a
+ * multivector is [[...],...], and one without vectors is not named: Qdrant
+ * refuses it (lib/common/common/src/validation.rs).
  * Failures are OUT's own (strbuf_ok). */
 void point_line(struct strbuf *out, const struct chunk *chunk,
                 const struct collection *collection, const char *text_field,
                 const struct named_vector *vectors, size_t count);
+
+/* Does Qdrant take a multivector of COUNT vectors of WIDTH? Its numbers must be
+ * fewer than MAX_MULTIVECTOR_FLATTENED_LEN (same file). */
+enum { QDRANT_MULTI_FLOATS = 1024 * 1024 - 1 };
+static inline bool qdrant_takes_multi(size_t count, size_t width) {
+    return count <= QDRANT_MULTI_FLOATS / width;
+}
 
 /* X as a JSON number with the fewest significant digits (at most 9) that are
  * certain to give the same f32 back, appended to OUT. X is finite. Minus zero

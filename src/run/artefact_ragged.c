@@ -1,5 +1,6 @@
 #include "run/artefact_ragged.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "run/artefact_set.h"
@@ -94,6 +95,8 @@ static bool add_row(struct ragged *r, const struct head_rows *rows,
     r->items += row.count;
     r->most = row.count > r->most ? row.count : r->most;
     r->empty += row.count == 0;
+    r->oversized +=
+        r->head == ROW_MULTI && row.count * r->width >= QDRANT_MULTI_FLOATS;
     *vector = (struct named_vector){.name = r->name,
                                     .values = row.values,
                                     .width = r->width,
@@ -109,6 +112,18 @@ bool ragged_add(struct ragged_set *set, const struct head_rows *rows,
         if (!add_row(&set->list[i], rows, &vectors[i], err))
             return false;
     return true;
+}
+
+void ragged_warn(const struct ragged_set *set, const struct sink *sink,
+                 const char *collection) {
+    for (size_t i = 0; i < set->count; i++)
+        if (set->list[i].oversized)
+            event_log(sink, LOG_WARNING,
+                      "%s: %" PRIu64 " points have a %s of more numbers than "
+                      "Qdrant takes (%d); upload without it, or use a model "
+                      "with a lower limit of tokens",
+                      collection, set->list[i].oversized, set->list[i].name,
+                      QDRANT_MULTI_FLOATS);
 }
 
 static bool commit_one(struct ragged *r, struct error *err) {

@@ -41,6 +41,7 @@ struct ragged {
     size_t index; /* of the member in the roster */
     /* for stats.json: pairs or vectors */
     uint64_t points, items, most, empty;
+    uint64_t oversized; /* multivectors that Qdrant does not take */
 };
 
 struct ragged_set {
@@ -63,6 +64,9 @@ struct head_rows {
  * files and to VECTORS [set->count], which borrow until the next point. */
 bool ragged_add(struct ragged_set *set, const struct head_rows *rows,
                 struct named_vector *vectors, struct error *err);
+/* Tell what Qdrant will not take of points.jsonl. */
+void ragged_warn(const struct ragged_set *set, const struct sink *sink,
+                 const char *collection);
 bool ragged_commit(struct ragged_set *set, struct error *err);
 
 /* Each one's {"rows", "width", ...} under its name, put into VECTORS. */

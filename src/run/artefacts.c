@@ -467,6 +467,8 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
                 (a->left_out || artefact_set_complete(a, err));
     if (fine)
         tell_progress(&w, a->points);
+    if (fine && (w.exports & EXPORT_POINTS))
+        ragged_warn(&w.ragged, a->sink, a->intake->collection->name);
     count_left_out(a);
     close_writing(&w);
     if (!fine) { /* whatever was written is not a set */

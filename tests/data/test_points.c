@@ -253,6 +253,49 @@ static void points_are_json_lines(void **state) {
     strbuf_free(&out);
 }
 
+static void ragged_vectors_are_json_lines(void **state) {
+    (void)state;
+    const struct collection collection = {
+        .name = "c", .folder = "c", .canonical = "c"};
+    const struct chunk chunk = {.text = STR("a"),
+                                .original = STR("a"),
+                                .metadata = STR("{}"),
+                                .chunk_id = STR("d"),
+                                .file = "a_chunks.json"};
+    const uint32_t indices[] = {0, 7, UINT32_MAX};
+    const float values[] = {1, -0.5f, 3, 4, 5, 0.25f};
+    const struct named_vector vectors[] = {
+        {.name = "none-multi", .kind = ROW_MULTI, .values = values, .width = 3},
+        {.name = "s",
+         .kind = ROW_SPARSE,
+         .count = 3,
+         .indices = indices,
+         .values = values},
+        {.name = "m",
+         .kind = ROW_MULTI,
+         .count = 2,
+         .values = values,
+         .width = 3},
+        {.name = "e", .kind = ROW_SPARSE}};
+    struct strbuf out = strbuf_make(&memory);
+    point_line(&out, &chunk, &collection, "text", vectors, 4);
+    assert_true(strbuf_ok(&out, NULL));
+    const char *at = strstr(out.data, "\"vector\":");
+    assert_non_null(at);
+    const char expected[] =
+        "\"vector\":{\"s\":{\"indices\":[0,7,4294967295],"
+        "\"values\":[1,-0.5,3]},\"m\":[[1,-0.5,3],[4,5,0.25]],"
+        "\"e\":{\"indices\":[],\"values\":[]}},\"payload\":";
+    assert_memory_equal(at, expected, sizeof expected - 1);
+    strbuf_free(&out);
+
+    assert_true(qdrant_takes_multi(1023, 1024));
+    assert_false(qdrant_takes_multi(1024, 1024));
+    assert_true(qdrant_takes_multi(8191, 128));
+    assert_false(qdrant_takes_multi(8192, 128));
+    assert_true(qdrant_takes_multi(0, 128));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_exponent_comes_back),
@@ -260,6 +303,7 @@ int main(void) {
         cmocka_unit_test(known_texts),
         cmocka_unit_test(prints_its_speed),
         cmocka_unit_test(points_are_json_lines),
+        cmocka_unit_test(ragged_vectors_are_json_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

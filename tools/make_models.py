@@ -789,9 +789,11 @@ mpnet_long.texts = (LONG_NAME, LONG)
 # More of them are in files of their own, which use what is here.
 sys.modules["make_models"] = sys.modules[__name__]
 import models_decoder  # noqa: E402
+import models_modern  # noqa: E402
 import models_relative  # noqa: E402
 
-FAMILIES += models_relative.FAMILIES + models_decoder.FAMILIES
+FAMILIES += (models_relative.FAMILIES + models_decoder.FAMILIES
+             + models_modern.FAMILIES)
 
 
 

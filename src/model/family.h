@@ -51,6 +51,8 @@ enum trait {
     TRAIT_PLAIN = 1 << 9,       /* it has none */
     TRAIT_UNTIED = 1 << 10,     /* its decoder has a table of its own ... */
     TRAIT_TIED = 1 << 13,       /* ... or the words' */
+    TRAIT_DOWN_BIAS = 1 << 14,  /* of the feed-forward block's last matrix, in
+                                   families where it is asked for by itself */
     TRAIT_MLM = 1 << 11,        /* the head that guesses words is wanted */
     TRAIT_CLASSIFIER = 1 << 12, /* the head that gives scores is wanted */
     TRAIT_YES_NO = 1 << 14,     /* scores by two words' logits are wanted */

@@ -210,6 +210,9 @@ static bool read_epsilon(const struct config_source *from,
     const struct family *family = spec->family;
     const char *key = family->words->epsilon;
     double epsilon = family->epsilon > 0 ? (double)family->epsilon : 1e-12;
+    if (spec->norm_epsilon > 0) /* the family's reader knows better */
+        epsilon = (double)spec->norm_epsilon;
+    key = key ? word_used(from, key, "layer_norm_eps") : NULL;
     if (!family->fixed_epsilon && !config_real(from, key, &epsilon, err))
         return false;
     if (!(epsilon >= 0 && epsilon < 1))
@@ -272,8 +275,8 @@ static bool read_limit(const struct config_source *from,
     spec->max_length = UNLIMITED;
     if (spec->positions)
         spec->max_length = spec->positions - spec->position_first;
-    else if (!config_size(from, "max_position_embeddings", &spec->max_length,
-                          err))
+    else if (!files->max_length && !config_size(from, "max_position_embeddings",
+                                                &spec->max_length, err))
         return false;
     if (files->max_length && files->max_length < spec->max_length)
         spec->max_length = files->max_length;

@@ -102,5 +102,15 @@ bool read_mistral(const struct config_source *from, struct model_spec *spec,
                   struct error *err);
 bool read_gemma3(const struct config_source *from, struct model_spec *spec,
                  struct error *err);
+bool read_modernbert(const struct config_source *from, struct model_spec *spec,
+                     struct error *err);
+bool read_nomic(const struct config_source *from, struct model_spec *spec,
+                struct error *err);
+bool read_gte(const struct config_source *from, struct model_spec *spec,
+              struct error *err);
+bool read_gte_new(const struct config_source *from, struct model_spec *spec,
+                  struct error *err);
+bool read_eurobert(const struct config_source *from, struct model_spec *spec,
+                   struct error *err);
 
 #endif

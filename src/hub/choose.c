@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 
-enum { FOLDERS_MAX = 17 };
+enum { FOLDERS_MAX = 18 };
 
 /* The folders that count, without slashes at the end. */
 struct folders {
@@ -31,6 +31,8 @@ static const char *const names[] = {
     "router_config.json",
     "idf.json",
     "artifact.metadata",
+    "adapter_config.json",
+    "adapter_model.safetensors",
     "sparse_linear.pt",
     "colbert_linear.pt",
 };
@@ -89,8 +91,9 @@ static size_t weights_kind(struct str name) {
 }
 
 static void find_folders(const json_t *modules, struct folders *folders) {
-    *folders = (struct folders){.count = 1};
+    *folders = (struct folders){.count = 2};
     folders->names[0] = STR("");
+    folders->names[1] = STR("adapters"); /* jina-embeddings-v4's LoRA */
     for (size_t i = 0; i < json_array_size(modules); i++) {
         const json_t *module = json_array_get(modules, i);
         const char *path = json_string_value(json_object_get(module, "path"));

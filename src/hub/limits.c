@@ -69,7 +69,7 @@ static bool check_arguments(const json_t *config, const char *key,
         "trust_remote_code", "dtype",        "torch_dtype",
         "use_safetensors",   "use_fast",     "attn_implementation",
         "add_pooling_layer", "padding_side", "model_max_length",
-        "low_cpu_mem_usage",
+        "low_cpu_mem_usage", "default_task",
     };
     const char *argument;
     json_t *value;
@@ -83,21 +83,23 @@ static bool check_arguments(const json_t *config, const char *key,
     return true;
 }
 
-static bool refuse_settings(const json_t *config, const char *name,
+/* Those of late interaction are read in head_multi.c. */
+static bool refuse_settings(const struct reading *r, const char *name,
                             struct error *err) {
     static const char *const REFUSED[] = {
-        "processing_kwargs", "query_length",           "document_length",
-        "query_expansion",   "tokenizer_name_or_path",
+        "processing_kwargs", "tokenizer_name_or_path", "query_length",
+        "document_length",   "query_expansion",
     };
     static const char *const ARGUMENTS[] = {
         "model_args",       "model_kwargs", "tokenizer_args",
         "processor_kwargs", "config_args",  "config_kwargs",
     };
-    for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
-        if (!is_empty(json_object_get(config, REFUSED[i])))
+    size_t count = r->files.use == MODEL_MULTI ? 2 : 5;
+    for (size_t i = 0; i < count; i++)
+        if (!is_empty(json_object_get(r->limits, REFUSED[i])))
             return refuse_setting(name, REFUSED[i], err);
     for (size_t i = 0; i < sizeof ARGUMENTS / sizeof *ARGUMENTS; i++)
-        if (!check_arguments(config, ARGUMENTS[i], name, err))
+        if (!check_arguments(r->limits, ARGUMENTS[i], name, err))
             return false;
     return true;
 }
@@ -108,24 +110,48 @@ static bool string_is(const json_t *value, const char *text) {
             strcmp(json_string_value(value), text) == 0);
 }
 
-/* Text in, one vector a token out. */
-static bool check_modality(const json_t *config, const char *name,
+/* What a transformer is asked for in each use, and what comes out. */
+static const struct {
+    const char *tasks[2];
+    const char *output;
+} TASKS[] = {
+    [MODEL_DENSE] = {{"feature-extraction", NULL}, "last_hidden_state"},
+    [MODEL_SPARSE] = {{"fill-mask", NULL}, "logits"},
+    [MODEL_MULTI] = {{"feature-extraction", NULL}, "last_hidden_state"},
+    [MODEL_RERANK] = {{"sequence-classification", "text-generation"}, "logits"},
+};
+
+static bool check_task(const struct reading *r, const char *name,
+                       struct error *err) {
+    const json_t *task = json_object_get(r->limits, "transformer_task");
+    const char *const *tasks = TASKS[r->files.use].tasks;
+    return string_is(task, tasks[0]) ||
+           (tasks[1] && string_is(task, tasks[1])) ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: transformer_task is not %s, and nothing else can be "
+                     "run here",
+                     name, tasks[0]);
+}
+
+/* Text in, what the task gives out. The head beside a dense model (bge-m3)
+ * takes what that gives. */
+static bool check_modality(const struct reading *r, const char *name,
                            struct error *err) {
-    const json_t *modalities = json_object_get(config, "modality_config");
+    const json_t *modalities = json_object_get(r->limits, "modality_config");
     const json_t *text = json_object_get(modalities, "text");
-    if (!string_is(json_object_get(config, "transformer_task"),
-                   "feature-extraction"))
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: transformer_task is not feature-extraction, and "
-                         "nothing else can be run here",
-                         name);
-    bool fine = string_is(json_object_get(config, "module_output_name"),
-                          "token_embeddings");
-    if (modalities && !json_is_null(modalities))
-        fine = fine && text && !json_object_get(modalities, "message") &&
-               string_is(json_object_get(text, "method"), "forward") &&
-               string_is(json_object_get(text, "method_output_name"),
-                         "last_hidden_state");
+    if (r->files.sparse.kind == SPARSE_LEXICAL)
+        return true;
+    if (!check_task(r, name, err))
+        return false;
+    bool fine =
+        !modalities || json_is_null(modalities) ||
+        (text && string_is(json_object_get(text, "method"), "forward") &&
+         string_is(json_object_get(text, "method_output_name"),
+                   TASKS[r->files.use].output));
+    if (r->files.use == MODEL_DENSE || r->files.use == MODEL_MULTI)
+        fine =
+            fine && string_is(json_object_get(r->limits, "module_output_name"),
+                              "token_embeddings");
     return fine || error_set(err, ERROR_UNSUPPORTED,
                              "%s: modality_config is not plain text in, token "
                              "vectors out, and nothing else can be run here",
@@ -158,21 +184,19 @@ static bool explicit_limit(const json_t *config, const char *name,
 
 static bool read_sentence_config(struct reading *r, double *limit,
                                  struct error *err) {
-    json_t *config = NULL;
     const char *name = NULL;
-    for (size_t i = 0; i < NAMES_COUNT && json_object_size(config) == 0; i++) {
-        json_decref(config);
-        if (!reading_object(r, modules_transformer(r), NAMES[i], &config, &name,
-                            err))
+    for (size_t i = 0; i < NAMES_COUNT && json_object_size(r->limits) == 0;
+         i++) {
+        json_decref(r->limits);
+        if (!reading_object(r, modules_transformer(r), NAMES[i], &r->limits,
+                            &name, err))
             return false;
     }
-    bool fine = explicit_limit(config, name, limit, err) &&
-                json_member_bool(config, "do_lower_case", name,
-                                 &r->files.do_lower_case, err) &&
-                refuse_settings(config, name, err) &&
-                check_modality(config, name, err);
-    json_decref(config);
-    return fine;
+    r->limits_path = name;
+    return explicit_limit(r->limits, name, limit, err) &&
+           json_member_bool(r->limits, "do_lower_case", name,
+                            &r->files.do_lower_case, err) &&
+           refuse_settings(r, name, err) && check_modality(r, name, err);
 }
 
 /* The usual value for "no limit" is 1e30 written as an integer, which is too
@@ -196,17 +220,27 @@ static json_t *read_loose(const char *path, struct error *err) {
     return object;
 }
 
+bool reading_loose(struct reading *r, const char *dir, const char *name,
+                   json_t **object, const char **path, struct error *err) {
+    *object = NULL;
+    *path = reading_path(r, dir, name, err);
+    if (!*path || !file_exists(*path))
+        return *path != NULL;
+    *object = read_loose(*path, err);
+    return *object != NULL;
+}
+
 static bool tokenizer_limit(struct reading *r, double *limit,
                             struct error *err) {
-    const char *path =
-        reading_path(r, modules_transformer(r), "tokenizer_config.json", err);
-    if (!path || !file_exists(path))
-        return path != NULL;
-    json_t *config = read_loose(path, err);
+    json_t *config;
+    const char *path;
+    if (!reading_loose(r, modules_transformer(r), "tokenizer_config.json",
+                       &config, &path, err))
+        return false;
     const char *key = json_object_get(config, "model_max_length")
                           ? "model_max_length"
                           : "max_len";
-    bool fine = config && read_limit(config, key, path, limit, err);
+    bool fine = read_limit(config, key, path, limit, err);
     json_decref(config);
     return fine;
 }
@@ -232,10 +266,36 @@ static bool positions_are_rows(const struct reading *r) {
            string_is(kind, "absolute");
 }
 
+/* The library puts every text into a chat where a model takes chats: by its
+ * modality_config, or, without modules.json, if the tokenizer has a template
+ * for them. */
+static bool read_chat(struct reading *r, struct error *err) {
+    const char *dir = modules_transformer(r), *name;
+    const char *path = reading_path(r, dir, "chat_template.jinja", err);
+    json_t *config = NULL;
+    if (!path ||
+        !reading_loose(r, dir, "tokenizer_config.json", &config, &name, err))
+        return false;
+    const json_t *modalities = json_object_get(r->limits, "modality_config");
+    r->chat = r->has_modules
+                  ? json_object_get(modalities, "message") != NULL
+                  : file_exists(path) ||
+                        !is_empty(json_object_get(config, "chat_template"));
+    json_decref(config);
+    return !r->chat || r->files.use == MODEL_RERANK ||
+           r->files.sparse.kind == SPARSE_LEXICAL ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: %s: it takes texts as chats (\"message\"), and chat "
+                     "templates are not run here",
+                     r->files.folder,
+                     r->has_modules ? "modality_config" : "chat_template");
+}
+
 bool limits_read(struct reading *r, struct error *err) {
     double limit = NAN, own = NO_LIMIT, positions = NO_LIMIT;
     if ((r->has_modules && !read_sentence_config(r, &limit, err)) ||
-        !tokenizer_limit(r, &own, err) || !read_positions(r, &positions, err))
+        !read_chat(r, err) || !tokenizer_limit(r, &own, err) ||
+        !read_positions(r, &positions, err))
         return false;
     if (isnan(limit))
         limit = fmin(own, positions);

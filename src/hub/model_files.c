@@ -1,5 +1,6 @@
 /* model_files.c - see model_files.h. Finds the folder and has its parts read;
- * what each part says is in modules.c, weights.c, limits.c and prompts.c. */
+ * what each part says is in modules.c, weights.c, limits.c, prompts.c,
+ * sentence.c and head_*.c. */
 
 #include "hub/model_files.h"
 
@@ -43,6 +44,39 @@ bool reading_object(struct reading *r, const char *dir, const char *name,
     json_decref(*object);
     *object = NULL;
     return error_set(err, ERROR_INPUT, "%s: expected a JSON object", *path);
+}
+
+bool reading_knows(struct reading *r, const char *name) {
+    return whole_known(&r->whole, name);
+}
+
+bool reading_must_be(const json_t *object, const char *key, const char *value,
+                     const char *name, struct error *err) {
+    const char *text = NULL;
+    if (!json_member_string(object, key, name, &text, err))
+        return false;
+    return !text || strcmp(text, value) == 0 ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: %s is %s, and only %s can be run here", name, key,
+                     text, value);
+}
+
+bool reading_architecture(const struct reading *r, struct str end) {
+    const json_t *list = json_object_get(r->config, "architectures");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        if (name && str_ends(str_from(name), end))
+            return true;
+    }
+    return false;
+}
+
+bool reading_activation(struct reading *r, const char *type,
+                        const char *otherwise, const char **activation,
+                        struct error *err) {
+    const char *dot = type ? strrchr(type, '.') : NULL;
+    bool torch = dot && strncmp(type, "torch.", 6) == 0;
+    return reading_keep(r, torch ? dot + 1 : otherwise, activation, err);
 }
 
 bool reading_keep(struct reading *r, const char *text, const char **kept,
@@ -215,25 +249,34 @@ static bool need_config(struct reading *r, struct error *err) {
     if (!name || !r->files.config_path)
         return false;
     whole_need(&r->whole, name);
-    if (r->has_modules)
-        whole_maybe(&r->whole, "config_sentence_transformers.json");
     return true;
+}
+
+/* What is said of the model's kind, before its modules are known: where there
+ * is none, whole_check will say so. */
+static bool read_root_config(struct reading *r, struct error *err) {
+    const char *path;
+    return reading_object(r, "", "config.json", &r->config, &path, err);
 }
 
 static bool check_files(struct reading *r, struct error *err) {
     return whole_make(&r->whole, &r->arena, &r->snapshot, err) &&
-           modules_list(r, err) && need_config(r, err) &&
-           modules_need(r, err) && weights_need(r, err) &&
-           limits_need(r, err) && whole_check(&r->whole, err);
+           read_root_config(r, err) && modules_list(r, err) &&
+           need_config(r, err) && modules_need(r, err) &&
+           weights_need(r, err) && limits_need(r, err) &&
+           whole_check(&r->whole, err);
 }
 
 static bool read_files(struct reading *r, struct error *err) {
     const char *path;
+    json_decref(r->config);
     if (!reading_object(r, modules_transformer(r), "config.json", &r->config,
                         &path, err))
         return false;
     r->files.config = r->config;
-    return modules_read(r, err) && limits_read(r, err) && prompts_read(r, err);
+    return limits_read(r, err) && prompts_read(r, err) &&
+           sentence_read(r, err) && sparse_read(r, err) && multi_read(r, err) &&
+           rerank_read(r, err) && tasks_read(r, err);
 }
 
 struct model_files *model_files_open(struct memory *memory,
@@ -241,11 +284,6 @@ struct model_files *model_files_open(struct memory *memory,
                                      const char *revision, enum model_use use,
                                      const struct hub_places *places,
                                      struct error *err) {
-    if (use != MODEL_DENSE) {
-        error_set(err, ERROR_UNSUPPORTED,
-                  "%s: only dense models can be run so far", reference);
-        return NULL;
-    }
     struct reading *r = memory_zalloc(memory, 1, sizeof *r, err);
     if (!r)
         return NULL;
@@ -266,6 +304,8 @@ void model_files_free(struct model_files *files) {
     if (!r)
         return;
     json_decref(r->config);
+    json_decref(r->sentence);
+    json_decref(r->limits);
     arena_free(&r->arena);
     memory_free(r->memory, r);
 }
@@ -312,12 +352,40 @@ static bool add_digests(const char *const *paths, size_t count,
     return true;
 }
 
+static bool add_source(const struct tensor_source *source, struct strbuf *text,
+                       struct error *err) {
+    return add_digests(source->paths, source->paths_count, text, err);
+}
+
+static bool add_sources(const struct tensor_source *sources, size_t count,
+                        const struct model_files *files, struct strbuf *text,
+                        struct error *err) {
+    bool fine = true;
+    for (size_t i = 0; fine && i < count; i++)
+        fine = sources[i].paths == files->weights ||
+               add_source(&sources[i], text, err);
+    return fine;
+}
+
+/* The files of the heads of USE; a dense model's further heads are others'. */
+static bool add_heads(const struct model_files *files, struct strbuf *text,
+                      struct error *err) {
+    bool fine = true;
+    for (size_t i = 0; fine && i < files->sentence_count; i++)
+        fine = add_source(&files->sentence[i].source, text, err);
+    if (files->use == MODEL_SPARSE)
+        return fine && add_source(&files->sparse.linear, text, err) &&
+               add_source(&files->sparse.static_weights, text, err);
+    if (files->use == MODEL_MULTI)
+        return fine && add_sources(files->multi.dense, files->multi.dense_count,
+                                   files, text, err);
+    return fine;
+}
+
 static bool digest_weights(const struct model_files *files, struct strbuf *text,
                            char hex[65], struct error *err) {
-    bool fine = add_digests(files->weights, files->weights_count, text, err);
-    for (size_t i = 0; fine && i < files->sentence_count; i++)
-        fine = add_digests(files->sentence[i].source.paths,
-                           files->sentence[i].source.paths_count, text, err);
+    bool fine = add_digests(files->weights, files->weights_count, text, err) &&
+                add_heads(files, text, err);
     if (!fine || !strbuf_ok(text, err))
         return false;
     struct str all = strbuf_str(text);

@@ -142,10 +142,11 @@ enum rerank_kind {
     RERANK_LISTWISE,   /* a query and many documents in one text */
 };
 
-/* A pair as text: HEAD INSTRUCT instruction QUERY query DOCUMENT document
- * TAIL, the capital words being what is here. */
+/* A pair as text: HEAD instruction QUERY query DOCUMENT document TAIL, the
+ * capital words being what is here. HEAD and INSTRUCTION are NULL where there
+ * is no instruction. rerank_text.h puts it together. */
 struct pair_template {
-    const char *head, *instruct, *query, *document, *tail;
+    const char *head, *query, *document, *tail;
     const char *instruction; /* where the user gives none */
 };
 
@@ -158,7 +159,9 @@ struct rerank_files {
     const char *yes_token, *no_token;
     size_t yes_id, no_id;
     bool no_none;
-    struct pair_template pair; /* YES_NO and LISTWISE; else members are NULL */
+    /* YES_NO always, CLASSIFIER where pair.query is not NULL: the pair is this
+     * one text, without further special tokens */
+    struct pair_template pair;
     /* LISTWISE: the hidden states at these tokens go through the layers, and
      * a document's score is the cosine of its vector with the query's. */
     const char *query_token, *document_token;
@@ -213,6 +216,9 @@ struct model_files {
     const struct model_task *tasks; /* empty: the model has no tasks */
     size_t tasks_count;
     const char *default_task; /* a name among TASKS, or NULL: none of them */
+    /* Adapters in a file of their own (jina-embeddings-v4: all tasks in one),
+     * and its adapter_config.json; NULL: in WEIGHTS, or none. */
+    const char *adapter_path, *adapter_config_path;
 
     /* "query" and "document" always, empty where the files say nothing */
     const struct model_prompt *prompts;

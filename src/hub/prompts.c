@@ -12,8 +12,6 @@
 #include "base/file.h"
 #include "base/json.h"
 
-static const char CONFIG[] = "config_sentence_transformers.json";
-
 static const struct model_prompt *find(const struct model_files *files,
                                        const char *name) {
     for (size_t i = 0; i < files->prompts_count; i++)
@@ -37,8 +35,10 @@ static bool set_prompt(struct reading *r, struct model_prompt *prompts,
 
 static bool fill_prompts(struct reading *r, const json_t *saved,
                          const char *name, struct error *err) {
+    const json_t *tasks = json_object_get(r->config, "task_instructions");
     struct model_prompt *prompts = arena_alloc(
-        &r->arena, json_object_size(saved) + 2, sizeof *prompts, err);
+        &r->arena, json_object_size(saved) + json_object_size(tasks) + 2,
+        sizeof *prompts, err);
     if (!prompts)
         return false;
     r->files.prompts = prompts;
@@ -70,30 +70,40 @@ static bool read_default_prompt(struct reading *r, const json_t *config,
 }
 
 /* A name that the library does not know counts as none. */
-static bool read_similarity(struct reading *r, const json_t *config,
-                            struct error *err) {
-    static const char *const NAMES[] = {"cosine", "dot", "euclidean",
-                                        "manhattan"};
+static void read_similarity(struct reading *r) {
+    static const struct {
+        const char *names[4]; /* the first where nothing is said */
+    } USES[] = {
+        [MODEL_DENSE] = {{"cosine", "dot", "euclidean", "manhattan"}},
+        [MODEL_SPARSE] = {{"dot", "cosine", "euclidean", "manhattan"}},
+        [MODEL_MULTI] = {{"maxsim", "meanmaxsim", NULL, NULL}},
+        [MODEL_RERANK] = {{"dot", NULL, NULL, NULL}}, /* scores as they are */
+    };
+    const char *const *names = USES[r->files.use].names;
     const char *text =
-        json_string_value(json_object_get(config, "similarity_fn_name"));
-    r->files.similarity = NAMES[0];
-    for (size_t i = 0; text && i < sizeof NAMES / sizeof *NAMES; i++)
-        if (strcmp(text, NAMES[i]) == 0)
-            r->files.similarity = NAMES[i];
-    (void)err;
-    return true;
+        json_string_value(json_object_get(r->sentence, "similarity_fn_name"));
+    r->files.similarity = names[0];
+    for (size_t i = 0; text && i < 4 && names[i]; i++)
+        if (strcmp(text, names[i]) == 0)
+            r->files.similarity = names[i];
 }
 
-static bool check_model_type(const json_t *config, const char *name,
-                             struct error *err) {
-    const char *type = NULL;
-    if (!json_member_string(config, "model_type", name, &type, err))
-        return false;
-    return !type || strcmp(type, "SentenceTransformer") == 0 ||
-           error_set(err, ERROR_UNSUPPORTED,
-                     "%s: this is a %s, and only a SentenceTransformer gives "
-                     "one vector a text",
-                     name, type);
+/* Instructions that only config.json has (jina-embeddings-v3): prompts by the
+ * names of the tasks. */
+static bool add_instructions(struct reading *r, struct error *err) {
+    const json_t *tasks = json_object_get(r->config, "task_instructions");
+    struct model_prompt *prompts =
+        (struct model_prompt *)(uintptr_t)r->files.prompts;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)tasks, key, value) {
+        const char *text = NULL;
+        if (!json_member_string(tasks, key, r->files.config_path, &text, err))
+            return false;
+        if (!find(&r->files, key) && !set_prompt(r, prompts, key, text, err))
+            return false;
+    }
+    return true;
 }
 
 /* Widths to which a model says that its vectors may be cut. */
@@ -129,24 +139,17 @@ static bool read_config(struct reading *r, const json_t *config,
     if (saved && !json_is_null(saved) && !json_is_object(saved))
         return error_set(err, ERROR_INPUT, "%s: prompts is not an object",
                          name);
-    return check_model_type(config, name, err) &&
-           fill_prompts(r, saved, name, err) &&
+    return fill_prompts(r, saved, name, err) &&
            read_default_prompt(r, config, name, err) &&
-           read_similarity(r, config, err) &&
+           add_instructions(r, err) &&
            json_member_size(config, "truncate_dim", name,
                             &r->files.truncate_dim, err) &&
            read_matryoshka(r, err);
 }
 
-/* Without modules.json the library does not look at the file. */
 bool prompts_read(struct reading *r, struct error *err) {
-    json_t *config = NULL;
-    const char *name = NULL;
-    if (r->has_modules && !reading_object(r, "", CONFIG, &config, &name, err))
-        return false;
-    bool fine = read_config(r, config, name, err);
-    json_decref(config);
-    return fine;
+    read_similarity(r);
+    return read_config(r, r->sentence, r->sentence_path, err);
 }
 
 static bool no_such_prompt(const struct model_files *files, const char *name,

@@ -19,13 +19,20 @@ enum module_kind {
     MODULE_TRANSFORMER,
     MODULE_POOLING,
     MODULE_DENSE,
+    MODULE_LAYER_NORM,
     MODULE_NORMALIZE,
     MODULE_DROPOUT, /* does nothing once the model is trained */
+    MODULE_SPLADE,
+    MODULE_MASK,
+    MODULE_LOGIT_SCORE,
+    MODULE_ROUTER,
+    MODULE_STATIC,
 };
 
 struct module {
     enum module_kind kind;
     const char *path; /* inside the folder, "" or "1_Pooling" */
+    const char *type; /* the class, for messages */
 };
 
 struct reading {
@@ -35,9 +42,17 @@ struct reading {
     json_t *config;     /* owned; files.config */
     struct snapshot snapshot;
     struct whole whole;
-    struct module modules[MODULES_MAX];
+    struct module modules[MODULES_MAX]; /* the first is the transformer */
     size_t modules_count;
-    bool has_modules; /* modules.json is there */
+    const char *static_path; /* the module that a Router has for queries */
+    bool has_modules;        /* modules.json is there, and counts for USE */
+    /* config_sentence_transformers.json, owned; NULL where there is none or it
+     * does not count */
+    json_t *sentence;
+    const char *sentence_path; /* for messages */
+    json_t *limits; /* sentence_bert_config.json, owned; NULL: none */
+    const char *limits_path;
+    bool chat; /* texts go through the tokenizer's chat template */
 };
 
 /* DIR/NAME, or NAME if DIR is "". NULL and ERR without memory. */
@@ -50,16 +65,60 @@ const char *reading_path(struct reading *r, const char *dir, const char *name,
  * file that is not there is *OBJECT NULL and fine. */
 bool reading_object(struct reading *r, const char *dir, const char *name,
                     json_t **object, const char **path, struct error *err);
+/* The same for tokenizer_config.json, whose numbers may be too large: all of
+ * them are real ones. */
+bool reading_loose(struct reading *r, const char *dir, const char *name,
+                   json_t **object, const char **path, struct error *err);
 /* TEXT in the arena; NULL stays NULL. */
 bool reading_keep(struct reading *r, const char *text, const char **kept,
                   struct error *err);
+
+/* Is the file in the model's own folder, or should it be? */
+bool reading_knows(struct reading *r, const char *name);
+/* A member of OBJECT that must have its default VALUE, or be missing: there is
+ * no code for another. */
+bool reading_must_be(const json_t *object, const char *key, const char *value,
+                     const char *name, struct error *err);
+/* One of config.json's architectures ends with END. */
+bool reading_architecture(const struct reading *r, struct str end);
+/* Of torch's class TYPE the last word; DEFAULT for NULL, and for a class that
+ * is not torch's: the library takes its default there, and warns. */
+bool reading_activation(struct reading *r, const char *type,
+                        const char *otherwise, const char **activation,
+                        struct error *err);
 
 /* modules.c */
 bool modules_list(struct reading *r, struct error *err);
 /* The folder of the transformer's own files inside the model's. */
 const char *modules_transformer(const struct reading *r);
 bool modules_need(struct reading *r, struct error *err);
-bool modules_read(struct reading *r, struct error *err);
+
+/* sentence.c: the modules that make one vector a text, and linear layers. */
+bool sentence_read(struct reading *r, struct error *err);
+/* The linear layer of MODULE (a Dense), which works on INPUT unless it says
+ * otherwise, and must do so. */
+bool dense_read(struct reading *r, const struct module *module,
+                const char *input, struct tensor_source *dense,
+                struct error *err);
+/* PATH (inside the folder) as the one file of SOURCE. */
+bool source_set_file(struct reading *r, struct tensor_source *source,
+                     const char *path, struct error *err);
+/* The weights of a module: safetensors where there are any. */
+const char *module_weights(struct reading *r, const char *dir,
+                           struct error *err);
+
+/* head_sparse.c, head_multi.c, head_rerank.c. Each _need also says which files
+ * a dense model's further heads take. */
+bool sparse_need(struct reading *r, struct error *err);
+bool sparse_read(struct reading *r, struct error *err);
+bool multi_need(struct reading *r, struct error *err);
+bool multi_read(struct reading *r, struct error *err);
+bool rerank_need(struct reading *r, struct error *err);
+bool rerank_read(struct reading *r, struct error *err);
+
+/* chat_pair.c: a chat template that holds a query and a document. */
+bool chat_pair_read(struct reading *r, struct pair_template *pair,
+                    struct error *err);
 
 /* weights.c: model.safetensors, or the shards of its index. */
 bool weights_need(struct reading *r, struct error *err);
@@ -68,7 +127,8 @@ bool weights_need(struct reading *r, struct error *err);
 bool limits_need(struct reading *r, struct error *err);
 bool limits_read(struct reading *r, struct error *err);
 
-/* prompts.c: config_sentence_transformers.json. */
+/* prompts.c: config_sentence_transformers.json; tasks.c. */
 bool prompts_read(struct reading *r, struct error *err);
+bool tasks_read(struct reading *r, struct error *err);
 
 #endif

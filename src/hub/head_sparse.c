@@ -1,0 +1,140 @@
+/* head_sparse.c - sparse vectors over the vocabulary, as SparseEncoder of
+ * sentence-transformers 6 reads a folder (SpladePooling,
+ * SparseStaticEmbedding), and bge-m3's sparse_linear.pt (FlagEmbedding 1.4,
+ * M3Embedder). */
+
+#include "hub/reading.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+
+static const char LEXICAL[] = "sparse_linear.pt";
+
+static bool need_static(struct reading *r, struct error *err) {
+    static const char *const NAMES[] = {"config.json", "tokenizer.json"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        const char *name = reading_join(r, r->static_path, NAMES[i], err);
+        if (!name)
+            return false;
+        whole_need(&r->whole, name);
+    }
+    const char *weights = module_weights(r, r->static_path, err);
+    return weights && (whole_need(&r->whole, weights), true);
+}
+
+bool sparse_need(struct reading *r, struct error *err) {
+    struct sparse_files *sparse = &r->files.sparse;
+    if (r->files.use == MODEL_SPARSE) {
+        if (sparse->kind == SPARSE_LEXICAL)
+            whole_need(&r->whole, LEXICAL);
+        return !r->static_path || need_static(r, err);
+    }
+    /* A dense model is whole without it. */
+    const char *path = reading_path(r, "", LEXICAL, err);
+    if (path && (r->files.use != MODEL_DENSE || !file_exists(path)))
+        sparse->kind = SPARSE_NONE;
+    return path != NULL;
+}
+
+static bool read_lexical(struct reading *r, struct error *err) {
+    struct tensor_source *linear = &r->files.sparse.linear;
+    linear->weight = "weight";
+    linear->bias = "bias";
+    linear->activation = "ReLU";
+    linear->out = 1;
+    return source_set_file(r, linear, LEXICAL, err);
+}
+
+/* One of two words; the first where nothing is said. */
+static bool read_choice(const json_t *config, const char *key,
+                        const char *first, const char *second, const char *name,
+                        bool *is_second, struct error *err) {
+    const char *word = first;
+    if (!json_member_string(config, key, name, &word, err))
+        return false;
+    *is_second = strcmp(word, second) == 0;
+    return *is_second || strcmp(word, first) == 0 ||
+           error_set(err, ERROR_UNSUPPORTED, "%s: %s is %s, expected %s or %s",
+                     name, key, word, first, second);
+}
+
+static bool read_splade(struct reading *r, const struct module *module,
+                        struct error *err) {
+    struct sparse_files *sparse = &r->files.sparse;
+    const char *name;
+    json_t *config = NULL;
+    if (!reading_object(r, module->path, "config.json", &config, &name, err))
+        return false;
+    const char *width = json_object_get(config, "embedding_dimension")
+                            ? "embedding_dimension"
+                            : "word_embedding_dimension";
+    bool fine = read_choice(config, "pooling_strategy", "max", "sum", name,
+                            &sparse->sum, err) &&
+                read_choice(config, "activation_function", "relu", "log1p_relu",
+                            name, &sparse->log_twice, err) &&
+                json_member_size(config, width, name, &sparse->width, err);
+    json_decref(config);
+    sparse->kind = SPARSE_SPLADE;
+    return fine;
+}
+
+/* A weight for each id, in a tensor. An older "path" names a file of words by
+ * a path of the machine where it was made. */
+static bool read_static(struct reading *r, struct error *err) {
+    struct sparse_files *sparse = &r->files.sparse;
+    const char *name, *file = module_weights(r, r->static_path, err);
+    json_t *config = NULL;
+    if (!file || !source_set_file(r, &sparse->static_weights, file, err) ||
+        !reading_object(r, r->static_path, "config.json", &config, &name, err))
+        return false;
+    bool path = json_is_string(json_object_get(config, "path"));
+    json_decref(config);
+    if (path)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: path names a list of words, and only weights in "
+                         "model.safetensors are read: save the model with a "
+                         "newer sentence-transformers",
+                         name);
+    sparse->kind = SPARSE_STATIC;
+    sparse->static_weights.weight = "weight";
+    sparse->static_weights.config = name;
+    sparse->static_tokenizer_path =
+        reading_path(r, r->static_path, "tokenizer.json", err);
+    return sparse->static_tokenizer_path != NULL;
+}
+
+/* Without modules.json: SPLADE for a model with a masked-LM head. */
+static bool read_default(struct reading *r, struct error *err) {
+    r->files.sparse.kind = SPARSE_SPLADE;
+    return reading_architecture(r, STR("ForMaskedLM")) ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: no sparse model: its architectures have no "
+                     "ForMaskedLM, and there is no sparse_linear.pt",
+                     r->files.config_path);
+}
+
+static bool read_modules(struct reading *r, struct error *err) {
+    for (size_t i = 1; i < r->modules_count; i++)
+        if (r->modules[i].kind == MODULE_SPLADE &&
+            !read_splade(r, &r->modules[i], err))
+            return false;
+    if (r->files.sparse.kind == SPARSE_NONE)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: no SpladePooling among its modules, so it gives "
+                         "no sparse vectors",
+                         r->files.folder);
+    return !r->static_path || read_static(r, err);
+}
+
+bool sparse_read(struct reading *r, struct error *err) {
+    struct sparse_files *sparse = &r->files.sparse;
+    if (sparse->kind == SPARSE_LEXICAL)
+        return read_lexical(r, err);
+    if (r->files.use != MODEL_SPARSE)
+        return true;
+    return json_member_size(r->sentence, "max_active_dims", r->sentence_path,
+                            &sparse->active_max, err) &&
+           (r->has_modules ? read_modules(r, err) : read_default(r, err));
+}

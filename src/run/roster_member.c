@@ -49,7 +49,10 @@ static bool choose_task(struct member *member,
     member->task = task ? task->name : NULL;
     member->spec.task =
         task ? (size_t)(task - member->files->tasks) : TASK_NONE;
-    return true;
+    return !task || member->spec.lora_rank ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s names the task %s, but its weights have no adapters",
+                     member->files->folder, task->name);
 }
 
 /* The prompt's text: what the command line says, else the task's, else what the

@@ -1,13 +1,18 @@
-"""Models with relative positions or adapters, for make_models.py: T5,
-DeBERTa-v3 and jina-embeddings-v3, which transformers has, so that
-sentence-transformers gives the reference.
+"""Models with relative positions or adapters, for make_models.py.
+
+transformers has T5, DeBERTa-v3 and jina-embeddings-v3: the reference is what
+sentence-transformers makes of them. It does not have JinaBERT v2, whose
+authors' formula is written down here, in jina2_formula.
 """
 
+import json
+import math
 import pathlib
 import tempfile
 
 import tokenizers
 import torch
+from safetensors.torch import load_file
 
 import make_models
 from make_models import (BASE, DENSE, FAIRSEQ, LENGTHS, LENGTHS_NAME, LONG,
@@ -219,6 +224,166 @@ def deberta_plain(folder):
     small(folder, config, deberta_weights(config, 77), SPECIAL)
 
 
+# ---- JinaBERT v2 ------------------------------------------------------------
+
+def jina2_config(owner, hidden=24, heads=3, inter=34, layers=2, **other):
+    return {
+        "architectures": ["JinaBertModel"],
+        "model_type": "bert",
+        "auto_map": {"AutoModel": f"jinaai/{owner}--modeling_bert."
+                                  "JinaBertModel"},
+        "vocab_size": len(few_words(SPECIAL)),
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": inter,
+        "hidden_act": "gelu",
+        "max_position_embeddings": 8192,
+        "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+        "position_embedding_type": "alibi", "feed_forward_type": "geglu",
+        "emb_pooler": "mean", "attn_implementation": "torch",
+        **other,
+    }
+
+
+def jina2_weights(config, seed, code, prefix=""):
+    w = Weights(seed)
+    hidden, inter = config["hidden_size"], config["intermediate_size"]
+    e = prefix + "embeddings."
+    w.add(e + "word_embeddings.weight", config["vocab_size"], hidden, scale=0.5)
+    w.add(e + "token_type_embeddings.weight", config["type_vocab_size"], hidden,
+          scale=0.3)
+    w.norm(e + "LayerNorm", hidden)
+    for i in range(config["num_hidden_layers"]):
+        p = f"{prefix}encoder.layer.{i}."
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            w.linear(f"{p}attention.{part}", hidden, hidden)
+        for norm in (["attention.output.LayerNorm", "attention.self.layer_norm_q",
+                      "attention.self.layer_norm_k", "layer_norm_1",
+                      "layer_norm_2"] if code else
+                     ["attention.output.LayerNorm", "mlp.layernorm"]):
+            w.norm(p + norm, hidden)
+        matrix(w, p + ("mlp.up_gated_layer" if code else "mlp.gated_layers"),
+               hidden, 2 * inter)
+        w.linear(p + ("mlp.down_layer" if code else "mlp.wo"), inter, hidden)
+    return w
+
+
+def alibi_slopes(heads):
+    """Press, Smith and Lewis (2022), as the authors' program has them."""
+    def of_power(n):
+        start = 2 ** -(2 ** -(math.log2(n) - 3))
+        return [start * start ** i for i in range(n)]
+    if math.log2(heads).is_integer():
+        return of_power(heads)
+    power = 2 ** math.floor(math.log2(heads))
+    return of_power(power) + alibi_slopes(2 * power)[0::2][:heads - power]
+
+
+def jina2_formula(config, t, ids):
+    """Hidden states of one text, after modeling_bert.py of
+    jinaai/jina-bert-implementation and of jinaai/jina-bert-v2-qk-post-norm."""
+    code = "qk-post-norm" in config["auto_map"]["AutoModel"]
+    heads, width = config["num_attention_heads"], config["hidden_size"]
+    inter = config["intermediate_size"]
+    act = {"geglu": torch.nn.functional.gelu,
+           "reglu": torch.relu}[config["feed_forward_type"]]
+
+    def linear(x, name):
+        return torch.nn.functional.linear(x, t[name + ".weight"],
+                                          t.get(name + ".bias"))
+
+    def norm(x, name):
+        return torch.nn.functional.layer_norm(
+            x, (width,), t[name + ".weight"], t[name + ".bias"],
+            config["layer_norm_eps"])
+
+    def split(x):
+        return x.view(len(ids), heads, width // heads).transpose(0, 1)
+
+    x = norm(t["embeddings.word_embeddings.weight"][ids]
+             + t["embeddings.token_type_embeddings.weight"][0],
+             "embeddings.LayerNorm")
+    place = torch.arange(len(ids))
+    far = (place[None, :] - place[:, None]).abs()
+    bias = -torch.tensor(alibi_slopes(heads)).double()[:, None, None] * far
+    for i in range(config["num_hidden_layers"]):
+        p = f"encoder.layer.{i}."
+        q, k, v = (linear(x, p + "attention.self." + n)
+                   for n in ("query", "key", "value"))
+        if code:
+            q = norm(q, p + "attention.self.layer_norm_q")
+            k = norm(k, p + "attention.self.layer_norm_k")
+        scores = split(q) @ split(k).transpose(1, 2) / (width // heads) ** 0.5
+        context = torch.softmax(scores + bias, -1) @ split(v)
+        context = context.transpose(0, 1).reshape(len(ids), width)
+        y = norm(linear(context, p + "attention.output.dense") + x,
+                 p + "attention.output.LayerNorm")
+        if code:
+            x = norm(x + y, p + "layer_norm_1")
+            both = linear(x, p + "mlp.up_gated_layer")
+            inside = both[:, :inter] * act(both[:, inter:])
+            x = norm(x + linear(inside, p + "mlp.down_layer"),
+                     p + "layer_norm_2")
+        else:
+            both = linear(y, p + "mlp.gated_layers")
+            inside = act(both[:, :inter]) * both[:, inter:]
+            x = norm(linear(inside, p + "mlp.wo") + y, p + "mlp.layernorm")
+    return x
+
+
+def jina2_reference(folder, kind, name, texts_name, texts):
+    config = json.loads((folder / "config.json").read_text())
+    limit = json.loads((folder / "sentence_bert_config.json").read_text())
+    limit = limit["max_seq_length"]
+    tensors = load_file(str(folder / "model.safetensors"))
+    tensors = {n.removeprefix("bert."): v.double() for n, v in tensors.items()}
+    made = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    made.enable_truncation(limit)
+    ids = [made.encode(text).ids for text in texts]
+    vectors = []
+    for row in ids:
+        x = jina2_formula(config, tensors, torch.tensor(row))
+        vectors.append(torch.cat([x[0], x.max(0).values, x.mean(0)]).numpy())
+    make_models.write_answers(folder / name, ids, vectors, {
+        "texts_file": "tests/fixtures/models/" + texts_name,
+        "encoded_as": kind, "prompt": "", "max_length": limit,
+        "width": len(vectors[0]), "formula": True})
+
+
+def jina2(folder):
+    # As jina-embeddings-v2 is published: the slopes of three heads are those
+    # of two and one of four.
+    config = jina2_config("jina-bert-implementation")
+    w = jina2_weights(config, 78, False)
+    w.linear("pooler.dense", 24, 24)
+    small(folder, config, w, SPECIAL, limit=512)
+
+
+def jina2_reglu(folder):
+    # As JinaBertForMaskedLM is saved; eleven heads of two; no auto_map.
+    config = jina2_config("", hidden=22, heads=11, inter=21,
+                          feed_forward_type="reglu", layer_norm_eps=1e-5)
+    w = jina2_weights(config, 79, False, "bert.")
+    w.linear("cls.predictions.transform.dense", 22, 22)
+    small(folder, config, w, SPECIAL)
+
+
+def jina2_code(folder):
+    # As jina-embeddings-v2-base-code is published: norms of queries and keys,
+    # two norms behind attention, the gate behind what it gates.
+    config = jina2_config("jina-bert-v2-qk-post-norm", heads=4, inter=29)
+    w = jina2_weights(config, 80, True)
+    w.linear("pooler.dense", 24, 24)
+    small(folder, config, w, SPECIAL)
+
+
+for made in (jina2, jina2_reglu, jina2_code):
+    made.write_reference = jina2_reference
+
+
 # ---- jina-embeddings-v3 -----------------------------------------------------
 
 def jina3_config(hidden=24, heads=3, inter=36, layers=2, **other):
@@ -363,9 +528,11 @@ jina3_lora.write_reference = jina3_lora_reference
 jina3_lora.references = [("document", f"reference{t}.json")
                          for t in ("", "-1")]
 
-FAMILIES = [t5, t5_gated, t5_long, t5_dense, deberta, deberta_plain, jina3, jina3_lora]
+FAMILIES = [t5, t5_gated, t5_long, t5_dense, deberta, deberta_plain, jina2,
+            jina2_reglu, jina2_code, jina3, jina3_lora]
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
 t5_long.texts = (LONG_NAME, LONG)
-deberta.texts = (LONG_NAME, LONG)
+for made in (deberta, jina2):
+    made.texts = (LONG_NAME, LONG)
 jina3.texts = (LONG_NAME, LONG)

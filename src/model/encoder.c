@@ -54,6 +54,17 @@ static void block_output(struct lane *lane, enum norm_order order,
         device_norm(lane, behind, x, rows, NULL, x);
 }
 
+/* NORM_TWICE's behind attention, from its CONTEXT. */
+static void output_twice(struct lane *lane, const struct layer_weights *w,
+                         const float *context, const struct lane_work *work,
+                         size_t rows) {
+    float *x = work->x, *sum = work->normed;
+    device_linear(lane, &w->attention_out, context, rows, ACTIVATION_NONE, x,
+                  sum);
+    device_norm(lane, &w->behind_attention, sum, rows, x, x);
+    device_norm(lane, &w->twice_behind_attention, x, rows, NULL, x);
+}
+
 /* The queries and keys of QKV as attention wants them. */
 static void prepare_heads(const struct encoder *e,
                           const struct layer_weights *w, struct lane *lane,
@@ -89,8 +100,11 @@ static void attend(const struct encoder *e, const struct layer_weights *w,
         attention.relative.table = work->relative;
     }
     device_attention(lane, &attention, texts, qkv, work->attention, context);
-    block_output(lane, e->spec->family->norms, &w->attention_out,
-                 &w->behind_attention, context, work, rows);
+    if (e->spec->family->norms == NORM_TWICE)
+        output_twice(lane, w, context, work, rows);
+    else
+        block_output(lane, e->spec->family->norms, &w->attention_out,
+                     &w->behind_attention, context, work, rows);
 }
 
 static void feed(const struct encoder *e, const struct layer_weights *w,

@@ -12,7 +12,7 @@
 struct lane_work {
     float *x;         /* [group_tokens, hidden] the residual stream */
     float *normed;    /* [group_tokens, hidden] what a block reads, where norms
-                         go before it; NULL: they do not */
+                         go before it; NULL: NORM_BEHIND */
     float *wide;      /* [group_tokens, ...] the inside of a block */
     void *attention;  /* the device's own scratch */
     void *experts;    /* likewise */

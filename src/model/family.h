@@ -113,6 +113,8 @@ enum norm_order {
     NORM_BEHIND, /* x = norm(x + block(x)): BERT */
     NORM_BEFORE, /* x = x + block(norm(x)); one more behind the last layer */
     NORM_AROUND, /* x = x + norm(block(norm(x))); likewise */
+    NORM_TWICE,  /* as NORM_BEHIND, but for attention, behind which there are
+                    two: x = norm(x + norm(x + attention(x))) */
 };
 
 struct model_spec;

@@ -84,6 +84,48 @@ static const char *const deberta_ignored[] = {"embeddings.position_ids",
                                               "qa_outputs.",
                                               NULL};
 
+/* ---- JinaBERT v2 -------------------------------------------------------- */
+
+/* BERT without a table of positions. */
+#define JINA2_LAYER "encoder.layer.%zu."
+#define JINA2_BODY                                                             \
+    TABLE("embeddings.word_embeddings.weight", USE_TABLE, DIM_VOCAB,           \
+          DIM_EMBEDDING, MODEL(embedding.words), 0),                           \
+        TABLE("embeddings.token_type_embeddings.weight", USE_TYPES, DIM_TYPES, \
+              DIM_EMBEDDING, MODEL(embedding.type), 0),                        \
+        NORM("embeddings.LayerNorm", DIM_EMBEDDING, MODEL(embedding_norm)),    \
+        QKV(JINA2_LAYER "attention.self.query",                                \
+            JINA2_LAYER "attention.self.key",                                  \
+            JINA2_LAYER "attention.self.value"),                               \
+        MATRIX(JINA2_LAYER "attention.output.dense", DIM_HIDDEN, DIM_HIDDEN,   \
+               LAYER(attention_out)),                                          \
+        NORM(JINA2_LAYER "attention.output.LayerNorm", DIM_HIDDEN,             \
+             LAYER(behind_attention))
+
+static const struct tensor_rule jina2_rules[] = {
+    JINA2_BODY,
+    WEIGHT(JINA2_LAYER "mlp.gated_layers", DIM_INTER_TWICE, DIM_HIDDEN,
+           LAYER(up), 0, 0),
+    MATRIX(JINA2_LAYER "mlp.wo", DIM_HIDDEN, DIM_INTER, LAYER(down)),
+    NORM(JINA2_LAYER "mlp.layernorm", DIM_HIDDEN, LAYER(behind_feed)),
+};
+/* Queries and keys are normed over all their heads; what is gated comes before
+ * its gate. */
+static const struct tensor_rule jina2_code_rules[] = {
+    JINA2_BODY,
+    NORM(JINA2_LAYER "attention.self.layer_norm_q", DIM_QUERY,
+         LAYER(query_norm)),
+    NORM(JINA2_LAYER "attention.self.layer_norm_k", DIM_KEY, LAYER(key_norm)),
+    NORM(JINA2_LAYER "layer_norm_1", DIM_HIDDEN, LAYER(twice_behind_attention)),
+    RULE(JINA2_LAYER "mlp.up_gated_layer.weight", USE_MATRIX, DIM_INTER_TWICE,
+         DIM_HIDDEN, LAYER(up), 0, .halves_swapped = true),
+    MATRIX(JINA2_LAYER "mlp.down_layer", DIM_HIDDEN, DIM_INTER, LAYER(down)),
+    NORM(JINA2_LAYER "layer_norm_2", DIM_HIDDEN, LAYER(behind_feed)),
+};
+static const char *const jina2_prefixes[] = {"", "bert.", NULL};
+static const char *const jina2_ignored[] = {
+    "embeddings.position_ids", "pooler.", "cls.", "classifier.", NULL};
+
 /* ---- jina-embeddings-v3 ------------------------------------------------- */
 
 /* transformers' names, and those of the implementation on the hub, which has
@@ -153,6 +195,26 @@ const struct family families_relative[] = {
      .read = read_deberta,
      .activation = "gelu",
      .epsilon = 1e-7f},
+    {.model_type = "bert",
+     .is = is_jina2,
+     .title = "JinaBERT v2",
+     .examples = "jinaai/jina-embeddings-v2-base-en, "
+                 "jinaai/jina-embeddings-v2-base-de",
+     RULES(jina2_rules),
+     .prefixes = jina2_prefixes,
+     .ignored = jina2_ignored,
+     .words = &bert_words,
+     .read = read_jina2},
+    {.model_type = "bert",
+     .is = is_jina2_code,
+     .title = "JinaBERT v2 for code",
+     .examples = "jinaai/jina-embeddings-v2-base-code",
+     RULES(jina2_code_rules),
+     .prefixes = jina2_prefixes,
+     .ignored = jina2_ignored,
+     .words = &bert_words,
+     .read = read_jina2,
+     .norms = NORM_TWICE},
     {.model_type = "xlm-roberta",
      .is = is_jina3_hub,
      .title = "jina-embeddings-v3, as on the hub",

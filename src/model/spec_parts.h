@@ -83,6 +83,10 @@ bool read_heads_of_files(const struct model_files *files,
 
 bool read_deberta(const struct config_source *from, struct model_spec *spec,
                   struct error *err);
+bool read_jina2(const struct config_source *from, struct model_spec *spec,
+                struct error *err);
+bool is_jina2(const json_t *config);
+bool is_jina2_code(const json_t *config);
 bool read_jina3(const struct config_source *from, struct model_spec *spec,
                 struct error *err);
 bool read_jina3_hub(const struct config_source *from, struct model_spec *spec,

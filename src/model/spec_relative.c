@@ -174,7 +174,7 @@ bool read_deberta(const struct config_source *from, struct model_spec *spec,
     return true;
 }
 
-/* ---- jina-embeddings-v3 ------------------------------------------------- */
+/* ---- JinaBERT v2 -------------------------------------------------------- */
 
 /* Is WORD part of a class that the config names for itself, "OWNER/REPO--FILE.
  * CLASS"? */
@@ -192,6 +192,44 @@ static bool says(const json_t *config, const char *key, const char *word) {
     const char *text = json_string_value(json_object_get(config, key));
     return text && strcmp(text, word) == 0;
 }
+
+bool is_jina2_code(const json_t *config) {
+    return implemented_by(config, "jina-bert-v2-qk-post-norm");
+}
+
+bool is_jina2(const json_t *config) {
+    return !is_jina2_code(config) &&
+           (says(config, "position_embedding_type", "alibi") ||
+            implemented_by(config, "jina-bert-implementation"));
+}
+
+/* Gates come first in one of the two, and last in the other: the families'
+ * rules know. The activation is the feed_forward_type's. */
+bool read_jina2(const struct config_source *from, struct model_spec *spec,
+                struct error *err) {
+    const char *feed = "original", *positions = "absolute";
+    spec->alibi = true;
+    if (!config_word(from, "feed_forward_type", &feed, err) ||
+        !config_word(from, "position_embedding_type", &positions, err))
+        return false;
+    if (strcmp(positions, "alibi") != 0)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: position_embedding_type \"%s\" is not supported "
+                         "for JinaBERT; only alibi is",
+                         from->path, positions);
+    if (strcmp(feed, "geglu") != 0 && strcmp(feed, "reglu") != 0)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: feed_forward_type \"%s\" is not supported; geglu "
+                         "and reglu are",
+                         from->path, feed);
+    spec->traits |= TRAIT_GATED;
+    spec->activation = *feed == 'g' ? ACTIVATION_GELU : ACTIVATION_RELU;
+    return config_only(from, "hidden_act", "gelu", err) &&
+           config_only(from, "is_decoder", "false", err) &&
+           config_only(from, "add_cross_attention", "false", err);
+}
+
+/* ---- jina-embeddings-v3 ------------------------------------------------- */
 
 bool is_jina3_hub(const json_t *config) {
     return says(config, "position_embedding_type", "rotary") ||

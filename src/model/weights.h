@@ -43,6 +43,7 @@ struct layer_weights {
     struct norm query_norm, key_norm; /* of a head, or of all of them */
     struct linear attention_out;      /* [hidden, heads * head_dim] */
     struct norm behind_attention;
+    struct norm twice_behind_attention;
     struct norm before_feed;
     struct linear up;   /* [inter, hidden]; gate and up, where there is one */
     struct linear down; /* [hidden, inter] */

@@ -171,6 +171,8 @@ static void bits_do_not_depend_on_where_layers_are(void **state) {
                                           "t5_gated",
                                           "jina3_lora",
                                           "deberta",
+                                          "jina2",
+                                          "jina2_code",
                                           "qwen2_both_ways",
                                           "qwen2_sliding",
                                           "qwen3",

@@ -4,9 +4,9 @@
 #include "model/fixture.h"
 
 static const char *const folders[] = {
-    "mean",          "cls",      "dense",      "f16",    "sharded",
-    "bf16",          "concat",   "distilbert", "mpnet",  "electra_small",
-    "albert_groups", "t5_gated", "jina3_lora", "deberta"};
+    "mean",          "cls",      "dense",      "f16",     "sharded",
+    "bf16",          "concat",   "distilbert", "mpnet",   "electra_small",
+    "albert_groups", "t5_gated", "jina3_lora", "deberta", "jina2_code"};
 enum { FOLDERS = sizeof folders / sizeof *folders };
 
 /* ---- bytes -------------------------------------------------------------- */

@@ -51,6 +51,12 @@ static void options_are_refused_by_name(void **state) {
         {"jina3_lora", "{\"rotary_emb_dim\": 4}", "rotary_emb_dim",
          ERROR_UNSUPPORTED},
         {"jina3_lora", "{\"lora_rank\": 0}", "lora_rank", ERROR_INPUT},
+        {"jina2", "{\"feed_forward_type\": \"original\"}", "original",
+         ERROR_UNSUPPORTED},
+        {"jina2", "{\"position_embedding_type\": \"absolute\"}", "absolute",
+         ERROR_UNSUPPORTED},
+        {"jina2_code", "{\"hidden_act\": \"relu\"}", "hidden_act",
+         ERROR_UNSUPPORTED},
         {"deberta", "{\"pos_att_type\": \"c2p\"}", "pos_att_type",
          ERROR_UNSUPPORTED},
         {"deberta", "{\"pos_att_type\": [\"p2c\"]}", "pos_att_type",
@@ -321,9 +327,9 @@ static void check_missing(const char *folder, size_t rule) {
 static void every_tensor_is_missed_by_name(void **state) {
     (void)state;
     static const char *const folders[] = {
-        "mean",   "distilbert", "mpnet",         "electra_small", "camembert",
-        "albert", "t5_gated",   "jina3",         "deberta",       "qwen2",
-        "qwen3",  "llama",      "embeddinggemma"};
+        "mean",    "distilbert", "mpnet", "electra_small", "camembert",
+        "albert",  "t5_gated",   "jina3", "jina2",         "jina2_code",
+        "deberta", "qwen2",      "qwen3", "llama",         "embeddinggemma"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         struct rig r;
         rig_open(&r, "cpu", 1, folders[i], 0);

@@ -1,25 +1,61 @@
 #include "run/engine.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "run/markers.h"
 #include "run/plan.h"
+
+static bool make_tokenizer(struct engine *engine, struct str json,
+                           struct error *err) {
+    struct memory *memory = &engine->session->memory;
+    const struct model_files *files = engine->member->files;
+    tokenizer_free(engine->tokenizer);
+    engine->tokenizer =
+        files->do_lower_case
+            ? tokenizer_create_lower(memory, json, files->tokenizer_path, err)
+            : tokenizer_create(memory, json, files->tokenizer_path, err);
+    return engine->tokenizer != NULL;
+}
+
+/* Once more, where the model has markers that it would break. */
+static bool mark(struct engine *engine, struct str json, struct error *err) {
+    struct memory *memory = &engine->session->memory;
+    const struct model_files *files = engine->member->files;
+    json_t *patched = NULL;
+    if (!files->multi.query_marker && !files->multi.document_marker)
+        return true;
+    struct tokenizer_scratch *scratch =
+        tokenizer_scratch_create(engine->tokenizer, memory, err);
+    bool fine = scratch && markers_patch(engine->tokenizer, scratch, memory,
+                                         json, files->tokenizer_path,
+                                         &files->multi, &patched, err);
+    tokenizer_scratch_free(scratch);
+    if (patched) {
+        char *text =
+            json_dumps(patched, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        fine = text ? make_tokenizer(engine, str_from(text), err)
+                    : error_set(err, ERROR_MEMORY, "no memory for %s",
+                                files->tokenizer_path);
+        free(text);
+        json_decref(patched);
+    }
+    return fine;
+}
 
 static bool load_tokenizer(struct engine *engine, struct error *err) {
     struct memory *memory = &engine->session->memory;
-    const char *path = engine->member->files->tokenizer_path;
     uint64_t before = memory_live(memory);
     struct file_map map;
-    if (!file_map_open(&map, path, err))
+    if (!file_map_open(&map, engine->member->files->tokenizer_path, err))
         return false;
     struct str json = {map.data, map.size};
-    engine->tokenizer = engine->member->files->do_lower_case
-                            ? tokenizer_create_lower(memory, json, path, err)
-                            : tokenizer_create(memory, json, path, err);
+    bool fine = make_tokenizer(engine, json, err) && mark(engine, json, err);
     file_map_close(&map);
-    if (!engine->tokenizer)
+    if (!fine)
         return false;
     unsigned threads = pool_threads(engine->session->pool);
     engine->scratch =

@@ -231,6 +231,19 @@ static bool add_heads(struct member *member, struct error *err) {
     return true;
 }
 
+/* ColBERT models cut documents at a length of their own. */
+static bool read_spec(struct member *member, const char *what,
+                      struct error *err) {
+    struct model_spec *spec = &member->spec;
+    if (!model_spec_read(member->files, spec, err) || !add_heads(member, err))
+        return false;
+    size_t length = member->files->multi.document_length;
+    if (member->request->use == MODEL_MULTI && !strcmp(what, "document") &&
+        length && length < spec->max_length)
+        spec->max_length = length;
+    return true;
+}
+
 /* BM25 as fastembed's Qdrant/bm25 with its defaults (text/bm25.h). */
 static bool open_bm25(struct member *member, bool digests) {
     member->bm25 = true;
@@ -264,9 +277,7 @@ bool member_open(struct member *member, const struct model_request *request,
     member->key = copy_key(memory, name, err);
     if (!member->key)
         return false;
-    if (!member->files ||
-        !model_spec_read(member->files, &member->spec, &member->error) ||
-        !add_heads(member, &member->error) ||
+    if (!member->files || !read_spec(member, what, &member->error) ||
         !weights_check(memory, &member->spec, member->files, &member->error) ||
         !read_charged(member, memory, err) ||
         !choose_prompt(member, session, what, err) ||

@@ -93,7 +93,8 @@ enum {
     ENS_EXPORT_POINTS = 2,
     ENS_EXPORT_TEXTS = 4,
     ENS_EXPORT_METADATA = 8,
-    ENS_EXPORT_ALL = 15
+    ENS_EXPORT_ALL = 15,
+    ENS_EXPORT_TERMS = 32 /* the chunks' own term weights as a sparse vector */
 };
 
 /* How several models share the devices; the vectors are the same. */

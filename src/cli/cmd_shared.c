@@ -64,6 +64,7 @@ static unsigned exports_of(const struct options *options) {
     exports |= options->exports & OPTION_EXPORT_POINTS ? EXPORT_POINTS : 0;
     exports |= options->exports & OPTION_EXPORT_TEXTS ? EXPORT_TEXTS : 0;
     exports |= options->exports & OPTION_EXPORT_METADATA ? EXPORT_METADATA : 0;
+    exports |= options->exports & OPTION_EXPORT_TERMS ? EXPORT_TERMS : 0;
     return exports;
 }
 

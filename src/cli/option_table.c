@@ -28,8 +28,8 @@ static const char *const modes[] = {"auto", "simultaneous", "sequential",
                                     "exclusive", NULL};
 static const char *const isas[] = {"avx512", "avx2", "generic", NULL};
 static const char *const fusions[] = {"mean", "concat", NULL};
-static const char *const exports[] = {"npy", "points", "texts", "metadata",
-                                      NULL};
+static const char *const exports[] = {"npy",      "points", "texts",
+                                      "metadata", "terms",  NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 
 #define AT(member) .target = offsetof(struct options, member)
@@ -140,7 +140,9 @@ const struct option_row option_rows[] = {
      .help = "Leave collections alone whose files are complete"},
     {"export", 0, OPTION_SET, "LIST", INTAKE, 0, AT(exports),
      .choices = exports, .initial = "npy,points,texts,metadata",
-     .help = "Files to write, separated by commas"},
+     .help = "Files to write, separated by commas; terms (the chunks' own term "
+             "weights, of sparse_features) adds a sparse vector of that name "
+             "to the others"},
     {"text-field", 0, OPTION_TEXT, "FIELD", INTAKE, 0, AT(text_field),
      .initial = "text", .help = "Name of the text in the points' payload"},
     {"summary", 0, OPTION_PATH, "FILE", RUN, 0, AT(summary),

@@ -81,6 +81,7 @@ enum option_export {
     OPTION_EXPORT_POINTS = 2,
     OPTION_EXPORT_TEXTS = 4,
     OPTION_EXPORT_METADATA = 8,
+    OPTION_EXPORT_TERMS = 16,
 };
 
 /* options.lease_wait_seconds where nobody said how long. */

@@ -1,4 +1,5 @@
-/* derive_sparse.c - the sparse vector of a chunk's own term weights. */
+/* derive_sparse.c - the sparse vector of a chunk's own term weights, for the
+ * payload and for search. */
 
 #define _GNU_SOURCE /* uselocale */
 #include <inttypes.h>
@@ -133,21 +134,110 @@ static double norm_of(struct str list) {
     return largest * sqrt(sum);
 }
 
-void derive_sparse_vector(const struct derive_input *input,
-                          struct strbuf *out) {
+/* The list of terms; kind SCAN_ERROR: none. */
+static struct json_item find_terms(const struct derive_input *input) {
     struct json_item list = {.kind = SCAN_ERROR};
     if (input->sparse_features.kind == SCAN_OBJECT)
         json_find(input->sparse_features.value, "term_weights", &list);
-    /* A decimal point is a point, whatever the program's locale. */
-    locale_t plain = newlocale(LC_ALL_MASK, "C", NULL);
-    locale_t before = plain ? uselocale(plain) : NULL;
+    return list;
+}
+
+/* A decimal point is a point, whatever the program's locale. */
+struct plain_locale {
+    locale_t plain, before;
+};
+
+static struct plain_locale plain_begin(void) {
+    struct plain_locale locale = {.plain = newlocale(LC_ALL_MASK, "C", NULL)};
+    if (locale.plain)
+        locale.before = uselocale(locale.plain);
+    return locale;
+}
+
+static void plain_end(struct plain_locale locale) {
+    if (!locale.plain)
+        return;
+    uselocale(locale.before);
+    freelocale(locale.plain);
+}
+
+void derive_sparse_vector(const struct derive_input *input,
+                          struct strbuf *out) {
+    struct json_item list = find_terms(input);
+    struct plain_locale locale = plain_begin();
     double norm = list.kind == SCAN_ARRAY ? norm_of(list.value) : 0;
     if (norm > 0 && isfinite(norm))
         add_vector(out, input->sparse_features.value, list.value, norm);
     else
         strbuf_add(out, STR("null"));
-    if (plain) {
-        uselocale(before);
-        freelocale(plain);
+    plain_end(locale);
+}
+
+/* ---- as a vector --------------------------------------------------------- */
+
+struct pair {
+    uint32_t index;
+    double value;
+};
+
+static int compare_pairs(const void *one, const void *other) {
+    const struct pair *a = one, *b = other;
+    if (a->index != b->index)
+        return a->index < b->index ? -1 : 1;
+    return a->value < b->value ? -1 : a->value > b->value;
+}
+
+static bool read_pairs(struct str list, double norm, struct row_buffer *buffer,
+                       size_t *count, struct error *err) {
+    struct json_iter iter;
+    struct term term;
+    *count = 0;
+    json_iter_begin(&iter, list);
+    while (next_term(&iter, &term)) {
+        size_t end = (*count + 1) * sizeof(struct pair);
+        if (!row_buffer_reserve(buffer, end, err))
+            return false;
+        struct pair *pairs = buffer->bytes;
+        pairs[(*count)++] = (struct pair){index_of(term.value, buffer->memory),
+                                          term.weight / norm};
     }
+    if (*count)
+        qsort(buffer->bytes, *count, sizeof(struct pair), compare_pairs);
+    return true;
+}
+
+/* The first COUNT pairs of BUFFER as a row behind them. */
+static bool join_pairs(struct row_buffer *buffer, size_t count, struct row *out,
+                       struct error *err) {
+    size_t begin = count * sizeof(struct pair);
+    if (!row_buffer_reserve(buffer, begin + count * 2 * sizeof(float), err))
+        return false;
+    const struct pair *pairs = buffer->bytes;
+    uint32_t *indices = (uint32_t *)(void *)((char *)buffer->bytes + begin);
+    float *values = (float *)(void *)(indices + count);
+    *out = (struct row){.indices = indices, .values = values};
+    for (size_t i = 0; i < count;) {
+        double sum = 0;
+        uint32_t index = pairs[i].index;
+        for (; i < count && pairs[i].index == index; i++)
+            sum += pairs[i].value;
+        indices[out->count] = index;
+        values[out->count++] = (float)sum;
+    }
+    return true;
+}
+
+bool derive_terms(struct str metadata, struct row_buffer *buffer,
+                  struct row *out, struct error *err) {
+    struct derive_input input;
+    size_t count = 0;
+    bool fine = true;
+    derive_read(metadata, &input);
+    struct json_item list = find_terms(&input);
+    struct plain_locale locale = plain_begin();
+    double norm = list.kind == SCAN_ARRAY ? norm_of(list.value) : 0;
+    if (norm > 0 && isfinite(norm))
+        fine = read_pairs(list.value, norm, buffer, &count, err);
+    plain_end(locale);
+    return fine && join_pairs(buffer, count, out, err);
 }

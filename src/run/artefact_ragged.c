@@ -3,16 +3,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "data/derive.h"
 #include "run/artefact_set.h"
 
-size_t ragged_file_names(const struct member *member, enum row_kind head,
+size_t ragged_file_names(const char *key, enum row_kind head,
                          char names[RAGGED_FILES_MAX][NAME_MAX + 1]) {
     if (head == ROW_SPARSE) {
-        snprintf(names[0], NAME_MAX + 1, "%.200s.sparse.npz", member->key);
+        snprintf(names[0], NAME_MAX + 1, "%.200s.sparse.npz", key);
         return 1;
     }
-    snprintf(names[0], NAME_MAX + 1, "%.200s.multi.npy", member->key);
-    snprintf(names[1], NAME_MAX + 1, "%.200s.multi.offsets.npy", member->key);
+    snprintf(names[0], NAME_MAX + 1, "%.200s.multi.npy", key);
+    snprintf(names[1], NAME_MAX + 1, "%.200s.multi.offsets.npy", key);
     return 2;
 }
 
@@ -21,46 +22,59 @@ static bool open_files(struct ragged *r, const struct artefacts *a,
     char names[RAGGED_FILES_MAX][NAME_MAX + 1];
     char paths[RAGGED_FILES_MAX][PATH_MAX];
     struct memory *memory = &a->session->memory;
-    size_t count = ragged_file_names(r->member, r->head, names);
+    size_t count = ragged_file_names(r->key, r->head, names);
     for (size_t i = 0; i < count; i++)
         if (!artefact_path(paths[i], a, names[i], err))
             return false;
     return r->head == ROW_SPARSE
                ? csr_writer_open(&r->csr, paths[0], r->width, memory, err)
-               : multi_writer_open(&r->multi, paths[0], paths[1], r->width,
-                                   memory, err);
+               : multi_writer_open(&r->multi, paths[0], paths[1],
+                                   (size_t)r->width, memory, err);
 }
 
-static struct ragged make_ragged(const struct artefacts *a, size_t member,
-                                 enum row_kind head, bool to_file) {
-    struct ragged r = {.member = &a->roster->members[member],
+static struct ragged of_member(const struct artefacts *a, size_t member,
+                               enum row_kind head) {
+    const struct member *of = &a->roster->members[member];
+    struct ragged r = {.key = of->key,
                        .store = a->stores[member].of[head],
                        .head = head,
-                       .index = member,
-                       .to_file = to_file,
-                       .buffer = {.memory = &a->session->memory}};
-    r.width = member_head_width(r.member, head);
-    member_vector_name(r.member, head, r.name);
+                       .width = member_head_width(of, head),
+                       .index = member};
+    member_vector_name(of, head, r.name);
     return r;
 }
 
+static struct ragged of_terms(void) {
+    return (struct ragged){.key = TERMS_KEY,
+                           .head = ROW_SPARSE,
+                           .width = UINT64_C(1) << 32,
+                           .name = TERMS_KEY "-sparse"};
+}
+
+static bool add_ragged(struct ragged_set *set, struct ragged ragged,
+                       const struct artefacts *a, unsigned exports,
+                       struct error *err) {
+    struct ragged *r = &set->list[set->count++];
+    *r = ragged;
+    r->buffer.memory = set->memory;
+    r->to_file = exports & EXPORT_NPY;
+    return !r->to_file || open_files(r, a, err);
+}
+
 bool ragged_open(struct ragged_set *set, const struct artefacts *a,
-                 bool to_files, struct error *err) {
-    size_t room = a->roster->count * (ROW_KINDS - 1);
+                 unsigned exports, struct error *err) {
+    size_t room = a->roster->count * (ROW_KINDS - 1) + 1;
     *set = (struct ragged_set){.memory = &a->session->memory};
     set->list = memory_zalloc(set->memory, room, sizeof *set->list, err);
     if (!set->list)
         return false;
     for (size_t i = 0; i < a->roster->count; i++)
-        for (enum row_kind head = ROW_SPARSE; head < ROW_KINDS; head++) {
-            if (!a->stores[i].of[head])
-                continue;
-            struct ragged *r = &set->list[set->count++];
-            *r = make_ragged(a, i, head, to_files);
-            if (to_files && !open_files(r, a, err))
+        for (enum row_kind head = ROW_SPARSE; head < ROW_KINDS; head++)
+            if (a->stores[i].of[head] &&
+                !add_ragged(set, of_member(a, i, head), a, exports, err))
                 return false;
-        }
-    return true;
+    return !(exports & EXPORT_TERMS) ||
+           add_ragged(set, of_terms(), a, exports, err);
 }
 
 void ragged_close(struct ragged_set *set) {
@@ -84,33 +98,41 @@ static bool to_file(struct ragged *r, const struct row *row,
                : multi_writer_add(&r->multi, row->values, row->count, err);
 }
 
-static bool add_row(struct ragged *r, const struct head_rows *rows,
+static bool read_row(struct ragged *r, const struct head_rows *rows,
+                     const struct chunk *chunk, struct row *row,
+                     struct error *err) {
+    if (!r->store)
+        return derive_terms(chunk->metadata, &r->buffer, row, err);
+    return store_read_row(r->store, rows[r->index].of[r->head], &r->buffer, row,
+                          err);
+}
+
+static bool add_row(struct ragged *r, const struct row *row,
                     struct named_vector *vector, struct error *err) {
-    struct row row;
-    if (!store_read_row(r->store, rows[r->index].of[r->head], &r->buffer, &row,
-                        err) ||
-        !to_file(r, &row, err))
-        return false;
     r->points++;
-    r->items += row.count;
-    r->most = row.count > r->most ? row.count : r->most;
-    r->empty += row.count == 0;
-    r->oversized +=
-        r->head == ROW_MULTI && row.count * r->width >= QDRANT_MULTI_FLOATS;
+    r->items += row->count;
+    r->most = row->count > r->most ? row->count : r->most;
+    r->empty += row->count == 0;
+    r->oversized += r->head == ROW_MULTI &&
+                    !qdrant_takes_multi(row->count, (size_t)r->width);
     *vector = (struct named_vector){.name = r->name,
-                                    .values = row.values,
-                                    .width = r->width,
+                                    .values = row->values,
+                                    .width = (size_t)r->width,
                                     .kind = r->head,
-                                    .count = row.count,
-                                    .indices = row.indices};
-    return true;
+                                    .count = row->count,
+                                    .indices = row->indices};
+    return to_file(r, row, err);
 }
 
 bool ragged_add(struct ragged_set *set, const struct head_rows *rows,
-                struct named_vector *vectors, struct error *err) {
-    for (size_t i = 0; i < set->count; i++)
-        if (!add_row(&set->list[i], rows, &vectors[i], err))
+                const struct chunk *chunk, struct named_vector *vectors,
+                struct error *err) {
+    for (size_t i = 0; i < set->count; i++) {
+        struct row row;
+        if (!read_row(&set->list[i], rows, chunk, &row, err) ||
+            !add_row(&set->list[i], &row, &vectors[i], err))
             return false;
+    }
     return true;
 }
 

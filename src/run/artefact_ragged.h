@@ -22,17 +22,20 @@
 #include "data/points.h"
 #include "run/artefacts.h"
 
-/* Names of the files of MEMBER's HEAD (sparse or multi): how many, 1 or 2. */
+/* The chunks' own term weights, which no model makes, have a KEY as well. */
+#define TERMS_KEY "chunk-terms"
+
+/* Names of the files of KEY's HEAD (sparse or multi): how many, 1 or 2. */
 enum { RAGGED_FILES_MAX = 2 };
-size_t ragged_file_names(const struct member *member, enum row_kind head,
+size_t ragged_file_names(const char *key, enum row_kind head,
                          char names[RAGGED_FILES_MAX][NAME_MAX + 1]);
 
-/* One head of one member. */
+/* One head of one member, or the chunks' terms. */
 struct ragged {
-    const struct member *member;
-    struct store *store; /* borrowed */
+    const char *key;     /* borrowed */
+    struct store *store; /* borrowed; NULL: terms */
     enum row_kind head;
-    size_t width;
+    uint64_t width; /* as a store's: of a vector, or of the index space */
     char name[VECTOR_NAME_MAX]; /* in points.jsonl and stats.json */
     bool to_file;
     struct csr_writer csr;
@@ -50,9 +53,10 @@ struct ragged_set {
     size_t count;
 };
 
-/* Those that have a store. On failure what is open must be closed as well. */
+/* Those that have a store, and terms if EXPORTS has them. On failure what is
+ * open must be closed as well. */
 bool ragged_open(struct ragged_set *set, const struct artefacts *a,
-                 bool to_files, struct error *err);
+                 unsigned exports, struct error *err);
 void ragged_close(struct ragged_set *set); /* {0} is fine */
 
 /* A text's rows in the stores of one member. */
@@ -61,9 +65,11 @@ struct head_rows {
 };
 
 /* A point, whose rows in each member's stores are ROWS [roster->count], to the
- * files and to VECTORS [set->count], which borrow until the next point. */
+ * files and to VECTORS [set->count], which borrow until the next point. CHUNK
+ * is only used for its terms. */
 bool ragged_add(struct ragged_set *set, const struct head_rows *rows,
-                struct named_vector *vectors, struct error *err);
+                const struct chunk *chunk, struct named_vector *vectors,
+                struct error *err);
 /* Tell what Qdrant will not take of points.jsonl. */
 void ragged_warn(const struct ragged_set *set, const struct sink *sink,
                  const char *collection);

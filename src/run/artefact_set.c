@@ -60,7 +60,7 @@ static bool note_arrays(struct artefacts *a, size_t member, struct error *err) {
         return false;
     for (enum row_kind h = ROW_SPARSE; h < ROW_KINDS; h++) {
         size_t count =
-            is_wanted(a, member, h) ? ragged_file_names(of, h, names) : 0;
+            is_wanted(a, member, h) ? ragged_file_names(of->key, h, names) : 0;
         for (size_t n = 0; n < count; n++)
             if (!note_file(a, names[n], err))
                 return false;
@@ -77,6 +77,8 @@ bool artefact_set_list(struct artefacts *a, struct error *err) {
     for (size_t i = 0; fine && i < a->roster->count; i++)
         if (exports & EXPORT_NPY)
             fine = note_arrays(a, i, err);
+    if (fine && (exports & EXPORT_NPY) && (exports & EXPORT_TERMS))
+        fine = note_file(a, TERMS_KEY ".sparse.npz", err);
     if (fine && (exports & EXPORT_NPY) && a->roster->fused_width)
         fine = note_file(a, "embeddings.npy", err);
     if (fine && (exports & EXPORT_POINTS))

@@ -79,7 +79,7 @@ static bool open_arrays(struct writing *w, struct error *err) {
     w->fuse = memory_zalloc(memory, count, sizeof *w->fuse, err);
     w->fuse_rows = memory_zalloc(memory, count, sizeof *w->fuse_rows, err);
     w->vectors =
-        memory_zalloc(memory, count * ROW_KINDS + 1, sizeof *w->vectors, err);
+        memory_zalloc(memory, count * ROW_KINDS + 2, sizeof *w->vectors, err);
     if (!w->arrays || !w->rows || !w->fuse || !w->fuse_rows || !w->vectors)
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -115,7 +115,7 @@ static bool open_writing(struct writing *w, struct error *err) {
     w->points = w->offsets = w->texts = w->metadata = w->digests = closed;
     char path[PATH_MAX];
     return open_arrays(w, err) &&
-           ragged_open(&w->ragged, w->a, w->exports & EXPORT_NPY, err) &&
+           ragged_open(&w->ragged, w->a, w->exports, err) &&
            open_lines(w, &w->points, EXPORT_POINTS, "points.jsonl", err) &&
            open_lines(w, &w->offsets, EXPORT_POINTS, ".ensembed/points.offsets",
                       err) &&
@@ -186,7 +186,8 @@ static bool add_fused(struct writing *w, size_t *count, struct error *err) {
     return add_row(w->fused, err);
 }
 
-static bool add_vectors(struct writing *w, size_t *count, struct error *err) {
+static bool add_vectors(struct writing *w, const struct chunk *chunk,
+                        size_t *count, struct error *err) {
     const struct roster *roster = w->a->roster;
     *count = 0;
     for (size_t i = 0; i < roster->count; i++) {
@@ -208,7 +209,7 @@ static bool add_vectors(struct writing *w, size_t *count, struct error *err) {
         return false;
     struct named_vector *ragged = w->vectors + *count;
     *count += w->ragged.count;
-    return ragged_add(&w->ragged, w->rows, ragged, err);
+    return ragged_add(&w->ragged, w->rows, chunk, ragged, err);
 }
 
 static bool add_line(struct writing *w, struct file_writer *file,
@@ -281,7 +282,8 @@ static bool write_points(struct writing *w, struct error *err) {
     uint8_t digest[SHA256_BYTES];
     uint64_t point;
     enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;
-    bool lines = w->exports & (EXPORT_POINTS | EXPORT_TEXTS | EXPORT_METADATA);
+    bool lines = w->exports & (EXPORT_POINTS | EXPORT_TEXTS | EXPORT_METADATA |
+                               EXPORT_TERMS);
     int64_t told_ms = clock_now_ms();
     while (step == CHUNK_OK) {
         step = chunk_reader_digest(reader, false, &point, digest, err);
@@ -296,7 +298,7 @@ static bool write_points(struct writing *w, struct error *err) {
         if (fine && !whole)
             list_left_out(a, &chunk);
         else if (fine)
-            fine = add_vectors(w, &vectors, err) &&
+            fine = add_vectors(w, &chunk, &vectors, err) &&
                    file_writer_add(&w->digests, digest, sizeof digest, err) &&
                    (!lines || add_lines(w, &chunk, vectors, err));
         a->points += whole;

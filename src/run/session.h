@@ -65,7 +65,9 @@ enum export_bits {
     EXPORT_TEXTS = 4,
     EXPORT_METADATA = 8,
     EXPORT_ALL = 15,
-    EXPORT_NONE = 16, /* compute and keep the rows, write no artefacts */
+    EXPORT_NONE = 16,  /* compute and keep the rows, write no artefacts */
+    EXPORT_TERMS = 32, /* the chunks' own term weights as a sparse vector; with
+                          the files or points that are exported besides */
 };
 
 /* Models that are not in the cache. All zero: no request is ever made. */

@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "data/derive.h"
 #include "data/payload.h"
 
 static struct memory memory;
@@ -190,6 +191,66 @@ static void canonical_collections(void **state) {
     assert_string_equal(small, "docl");
 }
 
+/* The payload's own vector, with equal indices added up, is the judge. */
+static void same_terms(struct str metadata, const json_t *vector) {
+    struct row_buffer buffer = {.memory = &memory};
+    struct row row;
+    const json_t *indices = json_object_get(vector, "indices");
+    const json_t *values = json_object_get(vector, "values");
+    assert_true(derive_terms(metadata, &buffer, &row, NULL));
+    for (size_t i = 0; i < row.count; i++) {
+        double sum = 0;
+        size_t with = 0;
+        for (size_t j = 0; j < json_array_size(indices); j++)
+            if (json_integer_value(json_array_get(indices, j)) ==
+                row.indices[i]) {
+                sum += json_real_value(json_array_get(values, j));
+                with++;
+            }
+        assert_true(with > 0);
+        assert_true(row.values[i] == (float)sum);
+        assert_true(i == 0 || row.indices[i] > row.indices[i - 1]);
+    }
+    for (size_t j = 0; j < json_array_size(indices); j++) {
+        size_t i = 0;
+        while (i < row.count &&
+               row.indices[i] != json_integer_value(json_array_get(indices, j)))
+            i++;
+        assert_true(i < row.count);
+    }
+    row_buffer_free(&buffer);
+    assert_int_equal(memory_live(&memory), 0);
+}
+
+static void terms_are_a_vector_of_their_own(void **state) {
+    (void)state;
+    static const char *const cases[] = {
+        "{}",
+        "{\"sparse_features\":7}",
+        "{\"sparse_features\":{\"term_weights\":[]}}",
+        "{\"sparse_features\":{\"term_weights\":[{\"term\":\"a\",\"weight\":3},"
+        "{\"term\":\"b\",\"weight\":4}]}}",
+        /* once more, as an escape, and one that does not count */
+        "{\"sparse_features\":{\"term_weights\":[{\"term\":\"b\",\"weight\":1},"
+        "{\"term\":\"a\",\"weight\":2},{\"term\":\"\\u0062\",\"weight\":5},"
+        "{\"term\":\"c\",\"weight\":-1},{\"term\":\"d\",\"weight\":1e-3}]}}",
+    };
+    size_t pairs[] = {0, 0, 0, 2, 3};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct strbuf out = write("text", cases[c], "text");
+        json_t *payload = json_loadb(out.data, out.size, 0, NULL);
+        json_t *vector = json_object_get(payload, "sparse_vector");
+        struct row_buffer buffer = {.memory = &memory};
+        struct row row;
+        assert_true(derive_terms(str_from(cases[c]), &buffer, &row, NULL));
+        assert_int_equal(row.count, pairs[c]);
+        row_buffer_free(&buffer);
+        strbuf_free(&out);
+        same_terms(str_from(cases[c]), vector);
+        json_decref(payload);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metadata_is_carried_as_it_came),
@@ -198,6 +259,7 @@ int main(void) {
         cmocka_unit_test(hierarchy_paths),
         cmocka_unit_test(sparse_vectors),
         cmocka_unit_test(canonical_collections),
+        cmocka_unit_test(terms_are_a_vector_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@ SciPy and a JSON parser read them.
 
     tests/run/artefacts.py build/test_run_artefacts
 """
+import hashlib
 import json
 import sys
 
@@ -30,9 +31,23 @@ def values(member, n, size):
     return [(n * 8 + j + member * 3 + 1) / 16 for j in range(size)]
 
 
-def check_point(point, n):
-    """What points.jsonl says of "text N"."""
+def terms(i):
+    """Of chunk I, by the rule of the original system: the first 32 bits of
+    SHA-1, and a weight over the root of the sum of squares."""
+    if i % 4 == 0:
+        return []
+    pairs = [(int(hashlib.sha1(t.encode()).hexdigest()[:8], 16), w)
+             for t, w in ((f"t{i}", 3 / 5), ("u", 4 / 5))]
+    return sorted((index, float(np.float32(w))) for index, w in pairs)
+
+
+def check_point(point, i, n):
+    """What points.jsonl says of chunk I, which is "text N"."""
     vectors = dict(point["vector"])
+    own = vectors.pop("chunk-terms-sparse")
+    assert own["indices"] == [p[0] for p in terms(i)]
+    assert np.array_equal(np.float32(own["values"]),
+                          np.float32([p[1] for p in terms(i)]))
     assert vectors.pop("alpha") == values(0, n, WIDTH)
     for key in ("alpha", "beta"):
         size = count(MEMBERS[key], n)
@@ -58,9 +73,10 @@ def main():
         points = [json.loads(line)
                   for line in (folder / "points.jsonl").read_text().splitlines()]
         assert len(points) == len(texts)
-        for point, n in zip(points, texts):
+        for i, (point, n) in enumerate(zip(points, texts)):
             assert point["payload"]["text"] == f"text {n}"
-            check_point(point, n)
+            assert point["payload"]["chunk_id"] == f"c{i}"
+            check_point(point, i, n)
 
         dense = np.load(folder / "embeddings.npy")
         assert np.array_equal(dense, [values(0, n, WIDTH) for n in texts])
@@ -72,6 +88,13 @@ def main():
                 expected[i, indices(MEMBERS[key], n)] = values(
                     MEMBERS[key], n, count(MEMBERS[key], n))
             assert np.array_equal(rows.toarray(), expected)
+        own = scipy.sparse.load_npz(folder / "chunk-terms.sparse.npz")
+        assert own.shape == (len(texts), 2**32)
+        for i in range(len(texts)):
+            begin, end = own.indptr[i:i + 2]
+            got = list(zip(own.indices[begin:end].tolist(),
+                           own.data[begin:end].tolist()))
+            assert got == terms(i), (i, got)
         stats = json.loads((folder / "stats.json").read_text())["vectors"]
         for key in ("alpha", "gamma"):
             rows = np.load(folder / f"{key}.multi.npy")

@@ -64,9 +64,18 @@ static unsigned text_of_chunk(unsigned i) {
 static void write_chunks(const char *path) {
     FILE *f = fopen(path, "w");
     assert_non_null(f);
-    for (unsigned i = 0; i < TEXTS; i++)
-        fprintf(f, "{\"text\": \"text %u\", \"chunk_id\": \"c%u\"}\n",
+    for (unsigned i = 0; i < TEXTS; i++) {
+        fprintf(f,
+                "{\"text\": \"text %u\", \"metadata\": {\"chunk_id\": \"c%u\"",
                 text_of_chunk(i), i);
+        if (i % 4) /* not by the text: two chunks with one differ */
+            fprintf(f,
+                    ", \"sparse_features\": {\"term_weights\": ["
+                    "{\"term\": \"t%u\", \"weight\": 3}, "
+                    "{\"term\": \"u\", \"weight\": 4}]}",
+                    i);
+        fprintf(f, "}}\n");
+    }
     assert_int_equal(fclose(f), 0);
 }
 
@@ -128,6 +137,7 @@ static void stage_open(struct stage *s, const char *folder,
     struct error err = {0};
     struct stage begun = {0};
     snprintf(begun.folder, sizeof begun.folder, "%s", folder);
+    begun.options.exports = EXPORT_ALL | EXPORT_TERMS;
     *s = begun; /* FOLDER may have been its own */
     folder = s->folder;
     snprintf(chunks, sizeof chunks, "%s-chunks.jsonl", folder);
@@ -202,7 +212,7 @@ static const char *const FILES[] = {
     "embeddings.npy",          "alpha.sparse.npz", "alpha.multi.npy",
     "alpha.multi.offsets.npy", "beta.sparse.npz",  "gamma.multi.npy",
     "gamma.multi.offsets.npy", "points.jsonl",     "texts.jsonl",
-    "metadata.jsonl",          "stats.json"};
+    "chunk-terms.sparse.npz",  "metadata.jsonl",   "stats.json"};
 enum { FILES_COUNT = sizeof FILES / sizeof *FILES };
 
 static uint64_t hash_of(const struct stage *s, const char *name) {
@@ -365,7 +375,7 @@ static void sparse_alone(void **state) {
     fill_stores(&s, MEMBERS, ROW_DENSE, 0);
     write_files(&s);
     assert_int_equal(s.artefacts.points, TEXTS);
-    assert_int_equal(json_object_size(s.artefacts.files), 5);
+    assert_int_equal(json_object_size(s.artefacts.files), 6);
     assert_true(is_there(&s, "beta.sparse.npz"));
     assert_false(is_there(&s, "embeddings.npy"));
     assert_true(artefacts_complete(&s.artefacts));

@@ -372,10 +372,21 @@ static void sparse_alone(void **state) {
     static const unsigned heads[MEMBERS] = {0, 1 << ROW_SPARSE, 0};
     struct stage s;
     stage_open(&s, own_folder("alone"), heads);
+    s.options.exports = EXPORT_NPY | EXPORT_TERMS; /* and no lines */
     fill_stores(&s, MEMBERS, ROW_DENSE, 0);
     write_files(&s);
     assert_int_equal(s.artefacts.points, TEXTS);
-    assert_int_equal(json_object_size(s.artefacts.files), 6);
+    assert_int_equal(json_object_size(s.artefacts.files), 3);
+    struct csr_map terms;
+    char path[700];
+    snprintf(path, sizeof path, "%s/chunk-terms.sparse.npz", s.folder);
+    assert_true(csr_map_open(&terms, path, NULL));
+    for (uint64_t i = 0; i < TEXTS; i++) {
+        struct csr_row row;
+        assert_true(csr_map_row(&terms, i, &row, NULL));
+        assert_int_equal(row.count, i % 4 ? 2 : 0);
+    }
+    csr_map_close(&terms);
     assert_true(is_there(&s, "beta.sparse.npz"));
     assert_false(is_there(&s, "embeddings.npy"));
     assert_true(artefacts_complete(&s.artefacts));

@@ -144,6 +144,9 @@ struct family {
                                     not need, or ends, behind a '*'. NULL at
                                     the end */
     const char *examples;        /* ids of such models, for docs/models.md */
+    const char *inside; /* the object in config.json that has the sizes, where
+                           there is one of this name ("text_config"); NULL:
+                           config.json itself */
     const struct config_words *words;
     const char *activation; /* what a config that says none means; NULL: `read`
                                sets the spec's */

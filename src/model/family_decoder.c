@@ -55,6 +55,21 @@ static const char *const decoder_prefixes[] = {"", "model.", NULL};
 static const char *const decoder_ignored[] = {"lm_head.",
                                               "*.rotary_emb.inv_freq", NULL};
 
+/* Multimodal files in transformers' older and newer spelling. */
+static const char *const text_prefixes[] = {
+    "", "model.", "model.language_model.", "language_model.model.", NULL};
+
+/* jina-embeddings-v4's other vectors, one a token, have a projector. */
+static const char *const vision_ignored[] = {
+    "lm_head.",
+    "language_model.lm_head.",
+    "visual.",
+    "vision_tower.",
+    "multi_modal_projector.",
+    "multi_vector_projector.",
+    "base_model.model.multi_vector_projector.",
+    NULL};
+
 static const struct config_words decoder_words = {
     "hidden_size",       "num_hidden_layers", "num_attention_heads",
     "intermediate_size", "hidden_act",        "rms_norm_eps"};
@@ -91,6 +106,19 @@ const struct family families_decoder[] = {
                  "Salesforce/SFR-Embedding-Mistral",
      .read = read_mistral,
      LIKE_LLAMA},
+    {.model_type = "qwen2_5_vl",
+     .title = "Qwen2.5-VL, its text",
+     .examples = "jinaai/jina-embeddings-v4",
+     .inside = "text_config",
+     RULES(decoder_rules),
+     .prefixes = text_prefixes,
+     .ignored = vision_ignored,
+     .words = &decoder_words,
+     .read = read_qwen25_vl,
+     .activation = "silu",
+     .epsilon = 1e-5f,
+     .norms = NORM_BEFORE,
+     .rms = true},
     {.model_type = "gemma3_text",
      .title = "Gemma3",
      .examples = "google/embeddinggemma-300m",

@@ -261,11 +261,22 @@ static bool read_family(const struct config_source *from,
                      from->path, type, known);
 }
 
+/* To the part of config.json that speaks of text. */
+static void go_inside(struct config_source *from, const struct family *family) {
+    const json_t *inner =
+        family->inside ? json_object_get(from->config, family->inside) : NULL;
+    if (json_is_object(inner))
+        from->config = inner;
+}
+
 bool model_spec_read_sizes(const json_t *config, const char *path,
                            struct model_spec *spec, struct error *err) {
     struct config_source from = {config, path};
     *spec = (struct model_spec){0};
-    return read_family(&from, spec, err) && read_sizes(&from, spec, err);
+    if (!read_family(&from, spec, err))
+        return false;
+    go_inside(&from, spec->family);
+    return read_sizes(&from, spec, err);
 }
 
 /* Tables of positions have an end; otherwise the files say how far. */
@@ -296,7 +307,9 @@ bool model_spec_read(const struct model_files *files, struct model_spec *spec,
     if (!model_spec_read_sizes(from.config, from.path, spec, err))
         return false;
     take_default_task(files, spec);
-    return read_epsilon(&from, spec, err) &&
+    go_inside(&from, spec->family);
+    return read_adapter_file(files, spec, err) &&
+           read_epsilon(&from, spec, err) &&
            read_activation(&from, spec, err) &&
            read_heads_of_files(files, spec, err) &&
            read_limit(&from, files, spec, err);

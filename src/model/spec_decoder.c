@@ -3,6 +3,7 @@
  * what transformers' configuration classes say. */
 
 #include <math.h>
+#include <string.h>
 
 #include "model/spec_parts.h"
 
@@ -83,11 +84,12 @@ static bool read_biases(const struct config_source *from,
 
 /* ---- Qwen --------------------------------------------------------------- */
 
-/* Layers from max_window_layers on slide, or those that layer_types names. */
-static bool read_sliding(const struct config_source *from,
+/* Layers from max_window_layers on slide (FIRST, where the config does not say
+ * it), or those that layer_types names. */
+static bool read_sliding(const struct config_source *from, size_t first,
                          struct model_spec *spec, struct error *err) {
     bool slides = false, listed;
-    size_t window = 4096, first = 28;
+    size_t window = 4096;
     if (!config_flag(from, "use_sliding_window", &slides, err) ||
         !read_window(from, &window, err) ||
         !config_layer_types(from, spec, &listed, err) ||
@@ -110,7 +112,8 @@ static bool read_sliding(const struct config_source *from,
 bool read_qwen2(const struct config_source *from, struct model_spec *spec,
                 struct error *err) {
     spec->traits |= TRAIT_QKV_BIAS;
-    return read_common(from, 32, 0, spec, err) && read_sliding(from, spec, err);
+    return read_common(from, 32, 0, spec, err) &&
+           read_sliding(from, 28, spec, err);
 }
 
 bool read_qwen3(const struct config_source *from, struct model_spec *spec,
@@ -118,7 +121,40 @@ bool read_qwen3(const struct config_source *from, struct model_spec *spec,
     spec->traits |= TRAIT_QK_NORM;
     return read_biases(from, spec, err) &&
            read_common(from, 32, 128, spec, err) &&
-           read_sliding(from, spec, err);
+           read_sliding(from, 28, spec, err);
+}
+
+/* Of Qwen2.5-VL the text: its three positions of each token (of time, height
+ * and width, "mrope") are one and the same there, and turn as any others. */
+static bool read_text_rotary(const struct config_source *from,
+                             struct model_spec *spec, struct error *err) {
+    const json_t *all = json_object_get(from->config, "rope_scaling");
+    double theta = 1e6;
+    if (!json_object_size(all))
+        all = json_object_get(from->config, "rope_parameters");
+    struct config_source parameters = {all, from->path};
+    const char *type = "default";
+    if (!config_real(from, "rope_theta", &theta, err) ||
+        !config_word(&parameters, "type", &type, err) ||
+        !config_word(&parameters, "rope_type", &type, err))
+        return false;
+    if (strcmp(type, "mrope") != 0)
+        return config_rotary(from, NULL, spec->head_dim, theta,
+                             &spec->rotary[0], err);
+    return config_real(&parameters, "rope_theta", &theta, err) &&
+           config_rotary_object(from, NULL, spec->head_dim, theta,
+                                &spec->rotary[0], err);
+}
+
+bool read_qwen25_vl(const struct config_source *from, struct model_spec *spec,
+                    struct error *err) {
+    spec->traits |= TRAIT_GATED | TRAIT_QKV_BIAS;
+    if (!config_only(from, "use_bidirectional_attention", "false", err) ||
+        !read_heads(from, 8, 0, spec, err) ||
+        !read_text_rotary(from, spec, err) || !check_whole(from, spec, err))
+        return false;
+    spec->rotary[1] = spec->rotary[0];
+    return read_sliding(from, 80, spec, err);
 }
 
 /* ---- Llama, Mistral ----------------------------------------------------- */

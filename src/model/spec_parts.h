@@ -79,6 +79,12 @@ bool config_rotary_object(const struct config_source *from,
 bool read_heads_of_files(const struct model_files *files,
                          struct model_spec *spec, struct error *err);
 
+/* ---- spec_adapter.c ----------------------------------------------------- */
+
+/* Rank and scale of the adapters that lie in a file of their own. */
+bool read_adapter_file(const struct model_files *files, struct model_spec *spec,
+                       struct error *err);
+
 /* ---- the families' own -------------------------------------------------- */
 
 bool read_deberta(const struct config_source *from, struct model_spec *spec,
@@ -104,6 +110,8 @@ bool read_llama(const struct config_source *from, struct model_spec *spec,
                 struct error *err);
 bool read_mistral(const struct config_source *from, struct model_spec *spec,
                   struct error *err);
+bool read_qwen25_vl(const struct config_source *from, struct model_spec *spec,
+                    struct error *err);
 bool read_gemma3(const struct config_source *from, struct model_spec *spec,
                  struct error *err);
 bool read_modernbert(const struct config_source *from, struct model_spec *spec,

@@ -27,9 +27,27 @@ static void close_loader(struct loader *loader) {
     strbuf_free(&loader->unexpected);
 }
 
+/* Adapters in a file of their own are one more shard. */
+static struct tensors *open_shards(const struct loader *loader,
+                                   struct error *err) {
+    const struct model_files *files = loader->files;
+    struct memory *memory = loader->weights->memory;
+    size_t count = files->weights_count;
+    if (!files->adapter_path)
+        return tensors_open(memory, files->weights, count, err);
+    const char **paths = memory_alloc(memory, count + 1, sizeof *paths, err);
+    if (!paths)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        paths[i] = files->weights[i];
+    paths[count] = files->adapter_path;
+    struct tensors *st = tensors_open(memory, paths, count + 1, err);
+    memory_free(memory, paths);
+    return st;
+}
+
 static bool open_files(struct loader *loader, struct error *err) {
-    loader->st = tensors_open(loader->weights->memory, loader->files->weights,
-                              loader->files->weights_count, err);
+    loader->st = open_shards(loader, err);
     if (!loader->st)
         return false;
     loader->prefix = find_prefix(loader->st, loader->spec->family);
@@ -98,12 +116,17 @@ static bool measure_blocks(const struct loader *loader, uint64_t *on_device,
 
 static bool measure_mapped(const struct model_files *files, uint64_t *sum,
                            struct error *err) {
+    uint64_t bytes = 0;
     for (size_t i = 0; i < files->weights_count; i++) {
-        uint64_t bytes;
         if (!file_size(files->weights[i], &bytes, err))
             return false;
         *sum += bytes;
     }
+    if (!files->adapter_path)
+        return true;
+    if (!file_size(files->adapter_path, &bytes, err))
+        return false;
+    *sum += bytes;
     return true;
 }
 

@@ -70,6 +70,13 @@ const char *find_prefix(const struct tensors *st, const struct family *family) {
     return family->prefixes[0];
 }
 
+const char *weights_path(const struct loader *loader,
+                         const struct tensor *tensor) {
+    return tensor->file < loader->files->weights_count
+               ? loader->files->weights[tensor->file]
+               : loader->files->adapter_path;
+}
+
 /* PATTERN is the beginning of a name, or '*' and its end. */
 static bool fits(struct str name, const char *pattern) {
     return pattern[0] == '*' ? str_ends(name, str_from(pattern + 1))
@@ -156,8 +163,8 @@ static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
     size_t columns =
         rule->columns == DIM_NONE ? 0 : dim_size(spec, rule->columns);
     loader->used[tensor - tensors_at(loader->st, 0)] = true;
-    return check_tensor(tensor, rows, columns,
-                        loader->files->weights[tensor->file], err) &&
+    return check_tensor(tensor, rows, columns, weights_path(loader, tensor),
+                        err) &&
            check_lora(loader, tensor, err);
 }
 

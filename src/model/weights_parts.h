@@ -91,6 +91,10 @@ bool check_module_files(struct loader *loader, struct memory *memory,
 void place_modules(const struct loader *loader, struct layout *layout);
 bool fill_modules(struct loader *loader, struct error *err);
 
+/* Of the file that has TENSOR. */
+const char *weights_path(const struct loader *loader,
+                         const struct tensor *tensor);
+
 /* ---- weights_lora.c ----------------------------------------------------- */
 
 /* The adapters beside TENSOR, if there are any, fit and are marked as used. */

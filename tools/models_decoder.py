@@ -3,14 +3,21 @@ Llama, Mistral, Gemma3. tools/make_models.py runs these functions like its own;
 the name of one is the name of its folder.
 """
 
+import json
+import pathlib
+import shutil
+import tempfile
+
 import tokenizers
 import torch
+from safetensors.torch import load_file
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
+import make_models
 from make_models import (LENGTHS, LENGTHS_NAME, LIMIT, SPECIAL, TEXTS, WORDS,
                          Weights, dense_layer, family_tokenizer, old_pooling,
                          st_config, vocabulary, words, write_json,
-                         write_modules, write_weights)
+                          write_modules, write_weights)
 
 LONG_LIMIT = 600
 
@@ -77,7 +84,7 @@ def decoder_config(model_type, hidden=16, heads=4, keys=2, inter=24, layers=3,
                    **other):
     return {
         "model_type": model_type,
-        "vocab_size": len(byte_pieces()[0] if model_type == "qwen2" else
+        "vocab_size": len(byte_pieces()[0] if model_type in BYTE_LEVEL else
                           vocabulary(False)),
         "hidden_size": hidden,
         "num_hidden_layers": layers,
@@ -92,6 +99,9 @@ def decoder_config(model_type, hidden=16, heads=4, keys=2, inter=24, layers=3,
 
 
 END = "<|endoftext|>"
+
+
+BYTE_LEVEL = ("qwen2", "qwen2_5_vl_text")
 
 
 def byte_pieces():
@@ -133,7 +143,7 @@ def decoder(folder, config, weights, modes=("lasttoken", "mean_tokens"),
             template="$A [SEP]", limit=LIMIT, dtype=torch.bfloat16):
     """As family() of make_models, with the last token among the modes."""
     write_json(folder / "config.json", config)
-    if config["model_type"] == "qwen2":
+    if config["model_type"] in BYTE_LEVEL:
         byte_tokenizer(folder, limit)
     else:
         family_tokenizer(folder, SPECIAL, template, types=False, limit=limit)
@@ -306,8 +316,153 @@ def gemma3(folder):
                             qk_norm=True, gemma=True), limit=LONG_LIMIT)
 
 
+# The text of jina-embeddings-v4: Qwen2.5-VL, whose adapters lie beside it. What
+# they add is what upstream's MultiAdapterLinear adds, B A x * alpha / r; the
+# reference is transformers' model of Qwen2.5-VL's text with W + B A alpha / r.
+
+TASKS = ["retrieval", "text-matching", "code"]
+RANK, ALPHA = 3, 5
+ADAPTED = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+           "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]
+
+
+def jina4_text():
+    return decoder_config(
+        "qwen2_5_vl_text", hidden=24, heads=3, keys=1, inter=20, layers=2,
+        hidden_act="silu", use_sliding_window=False, rope_theta=1000000.0,
+        rope_scaling={"mrope_section": [2, 1, 1], "rope_type": "default",
+                      "type": "default"})
+
+
+def jina4_adapters(weights, seed):
+    w = Weights(seed)
+    root = "base_model.model."
+    for name, matrix in weights.tensors.items():
+        stem = name.removesuffix(".weight")
+        if not any(stem.endswith(a) for a in ADAPTED):
+            continue
+        stem = root + stem.replace("model.", "model.language_model.", 1)
+        outer, inner = matrix.shape
+        for task in TASKS:
+            w.add(f"{stem}.lora_A.{task}.weight", RANK, inner, scale=0.3)
+            w.add(f"{stem}.lora_B.{task}.weight", outer, RANK, scale=0.3)
+    for task in TASKS:
+        stem = root + "multi_vector_projector.lora_"
+        w.add(f"{stem}A.{task}.weight", RANK, 24, scale=0.3)
+        w.add(f"{stem}B.{task}.weight", 4, RANK, scale=0.3)
+    return w
+
+
+def jina4(folder):
+    text = jina4_text()
+    config = {
+        "architectures": ["JinaEmbeddingsV4Model"],
+        "model_type": "qwen2_5_vl",
+        "text_config": text,
+        "vision_config": {"model_type": "qwen2_5_vl", "depth": 1,
+                          "hidden_size": 8},
+        "task_names": TASKS,
+        "single_vector_pool_strategy": "mean",
+        "multi_vector_projector_dim": 4,
+    }
+    w = decoder_weights(text, 81, "model.", qkv_bias=True)
+    adapters = jina4_adapters(w, 181)
+    w.matrix("multi_vector_projector", 24, 4, True)
+    w.add("visual.patch_embed.proj.weight", 8, 3, 2, 2, 2, scale=0.2)
+    decoder(folder, text, w, ("mean_tokens",))
+    write_json(folder / "config.json", config)
+    (folder / "adapters").mkdir()
+    write_weights(folder / "adapters", adapters.tensors, torch.bfloat16,
+                  "adapter_model.safetensors")
+    write_json(folder / "adapters" / "adapter_config.json", {
+        "peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA, "bias": "none",
+        "use_dora": False, "use_rslora": False, "rank_pattern": {},
+        "alpha_pattern": {}, "fan_in_fan_out": False,
+        "exclude_modules": ".*visual.*"})
+    normalized(folder)
+
+
+def qwen25_vl(folder):
+    # As jina-embeddings-v4-vllm-retrieval is published, its adapters merged:
+    # the names of transformers 5, and positions called by their old name.
+    text = {**jina4_text(), "rope_scaling": None, "rope_theta": None,
+            "rope_parameters": {"rope_type": "mrope", "rope_theta": 3000.0,
+                                "mrope_section": [2, 1, 1]},
+            "use_sliding_window": True, "sliding_window": 30,
+            "max_window_layers": 1}
+    w = decoder_weights(text, 82, "model.language_model.", qkv_bias=True)
+    w.add("model.visual.patch_embed.proj.weight", 8, 3, 2, 2, 2, scale=0.2)
+    w.add("lm_head.weight", text["vocab_size"], 24, scale=0.2)
+    decoder(folder, text, w)
+    write_json(folder / "config.json", {
+        "architectures": ["Qwen2_5_VLForConditionalGeneration"],
+        "model_type": "qwen2_5_vl", "text_config": text})
+
+
+def write_qwen25_vl(folder, kind, name, texts_name, texts):
+    with tempfile.TemporaryDirectory() as place:
+        source = pathlib.Path(place) / "text"
+        shutil.copytree(folder, source)
+        config = json.loads((folder / "config.json").read_text())
+        write_json(source / "config.json", {
+            k: v for k, v in config["text_config"].items() if v is not None})
+        tensors = load_file(str(folder / "model.safetensors"))
+        prefix = "model.language_model."
+        write_weights(source, {n.removeprefix(prefix): t.float()
+                               for n, t in tensors.items()
+                               if n.startswith(prefix)})
+        make_models.write_reference(folder, kind, name, texts_name, texts,
+                                    source=source)
+
+
+qwen25_vl.write_reference = write_qwen25_vl
+
+
+def normalized(folder):
+    write_modules(folder, ("", "sentence_transformers.models.Transformer"),
+                  ("1_Pooling", "sentence_transformers.models.Pooling"),
+                  ("2_Normalize", "sentence_transformers.models.Normalize"))
+
+
+def jina4_merged(folder, task):
+    """The tensors of FOLDER's text with the adapters of TASK in them."""
+    tensors = load_file(str(folder / "model.safetensors"))
+    adapters = load_file(str(folder / "adapters" / "adapter_model.safetensors"))
+    merged = {}
+    for name, matrix in tensors.items():
+        if not name.startswith("model."):
+            continue
+        bare = name.removeprefix("model.")
+        stem = ("base_model.model.model.language_model."
+                + bare.removesuffix("weight"))
+        matrix = matrix.double()
+        if f"{stem}lora_A.{task}.weight" in adapters:
+            a, b = (adapters[f"{stem}lora_{x}.{task}.weight"].double()
+                    for x in "AB")
+            matrix = matrix + b @ a * (ALPHA / RANK)
+        merged[bare] = matrix.float()
+    return merged
+
+
+def write_jina4(folder, kind, name, texts_name, texts):
+    task = TASKS.index(name.removeprefix("reference-").removesuffix(".json"))
+    with tempfile.TemporaryDirectory() as place:
+        source = pathlib.Path(place) / "merged"
+        shutil.copytree(folder, source)
+        shutil.rmtree(source / "adapters")
+        write_json(source / "config.json", jina4_text())
+        write_weights(source, jina4_merged(folder, TASKS[task]))
+        make_models.write_reference(folder, kind, name, texts_name, texts,
+                                    source=source, task=task)
+
+
+jina4.references = [("document", f"reference-{task}.json")
+                    for task in (TASKS[0], TASKS[2])]
+jina4.write_reference = write_jina4
+
 FAMILIES = [qwen2, qwen2_both_ways, qwen2_sliding, qwen3, qwen3_linear, llama,
-           llama_both_ways, mistral, mistral_whole, embeddinggemma, gemma3]
+           llama_both_ways, mistral, mistral_whole, embeddinggemma, gemma3,
+            jina4, qwen25_vl]
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
 for made in (qwen2_both_ways, qwen2_sliding, qwen3_linear, llama, mistral,

@@ -64,6 +64,7 @@ static const char *const vision_ignored[] = {
     "lm_head.",
     "language_model.lm_head.",
     "visual.",
+    "model.visual.",
     "vision_tower.",
     "multi_modal_projector.",
     "multi_vector_projector.",

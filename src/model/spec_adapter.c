@@ -55,8 +55,10 @@ bool read_adapter_file(const struct model_files *files, struct model_spec *spec,
     json_t *config =
         json_read_file(files->adapter_config_path, CONFIG_BYTES_MAX, err);
     struct config_source from = {config, files->adapter_config_path};
-    bool fine =
-        config && check_kind(&from, err) && read_scale(&from, spec, err);
+    bool fine = config && (json_is_object(config) ||
+                           error_set(err, ERROR_INPUT, "%s: is not an object",
+                                     from.path));
+    fine = fine && check_kind(&from, err) && read_scale(&from, spec, err);
     json_decref(config);
     spec->lora_tasks = files->tasks_count;
     return fine;

@@ -376,9 +376,94 @@ static void adapters_must_fit_the_config(void **state) {
     rig_close(&r);
 }
 
+#define JINA4 MODELS "jina4/adapters/"
+
+/* jina4 with adapter_config.json as TEXT, at PATH. */
+static bool read_adapters(struct rig *r, const char *text, char *path,
+                          struct error *err) {
+    static const struct model_task tasks[] = {
+        {"retrieval", NULL}, {"text-matching", NULL}, {"code", NULL}};
+    FILE *file = fdopen(mkstemp(path), "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    rig_open_device(r, "cpu", 1, NULL);
+    rig_read(r, "jina4");
+    r->deep.adapter_path = JINA4 "adapter_model.safetensors";
+    r->deep.adapter_config_path = path;
+    r->deep.tasks = tasks;
+    r->deep.tasks_count = 3;
+    return model_spec_read(&r->deep, &r->spec, err) &&
+           weights_check(&r->memory, &r->spec, &r->deep, err);
+}
+
+static void adapters_in_a_file_are_read_or_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *word;
+        enum error_code code; /* ERROR_NONE: fine, with this scale */
+        float scale;
+    } cases[] = {
+        {"{\"r\": 3, \"lora_alpha\": 6}", "", ERROR_NONE, 2},
+        {"{\"r\": 3, \"lora_alpha\": 6, \"use_rslora\": true}", "", ERROR_NONE,
+         3.4641016f},
+        {"{\"r\": 4, \"lora_alpha\": 6}", "rank 4", ERROR_INPUT, 0},
+        {"{\"lora_alpha\": 6}", "\"r\"", ERROR_INPUT, 0},
+        {"{\"r\": 3, \"peft_type\": \"IA3\"}", "peft_type", ERROR_UNSUPPORTED,
+         0},
+        {"{\"r\": 3, \"bias\": \"all\"}", "bias", ERROR_UNSUPPORTED, 0},
+        {"{\"r\": 3, \"use_dora\": true}", "use_dora", ERROR_UNSUPPORTED, 0},
+        {"{\"r\": 3, \"lora_bias\": true}", "lora_bias", ERROR_UNSUPPORTED, 0},
+        {"{\"r\": 3, \"fan_in_fan_out\": true}", "fan_in_fan_out",
+         ERROR_UNSUPPORTED, 0},
+        {"{\"r\": 3, \"rank_pattern\": {\"q_proj\": 8}}", "rank_pattern",
+         ERROR_UNSUPPORTED, 0},
+        {"{\"r\": 3, \"alpha_pattern\": {\"q_proj\": 8}}", "alpha_pattern",
+         ERROR_UNSUPPORTED, 0},
+        {"{\"r\": 3, \"modules_to_save\": [\"norm\"]}", "modules_to_save",
+         ERROR_UNSUPPORTED, 0},
+        {"[]", "object", ERROR_INPUT, 0},
+        {"{", "", ERROR_INPUT, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig r;
+        struct error err = {0};
+        char path[] = "/tmp/ensembed-test-XXXXXX";
+        bool fine = read_adapters(&r, cases[i].text, path, &err);
+        if (fine != (cases[i].code == ERROR_NONE) ||
+            err.code != cases[i].code || !strstr(err.message, cases[i].word))
+            fail_msg("%s: %s", cases[i].text, err.message);
+        if (fine)
+            assert_true(fabsf(r.spec.lora_scale - cases[i].scale) < 1e-6f);
+        unlink(path);
+        rig_close(&r);
+    }
+}
+
+/* As many tasks as the config names, or none. */
+static void adapters_of_all_tasks_are_there(void **state) {
+    (void)state;
+    static const struct model_task other[] = {
+        {"retrieval", NULL}, {"poetry", NULL}, {"code", NULL}};
+    struct rig r;
+    struct error err = {0};
+    char path[] = "/tmp/ensembed-test-XXXXXX";
+    assert_true(read_adapters(&r, "{\"r\": 3}", path, &err));
+    r.deep.tasks = other;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "2 of 3 tasks"));
+    r.deep.tasks_count = r.spec.lora_tasks = 1;
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "lora_A.code.weight"));
+    unlink(path);
+    rig_close(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adapters_must_fit_the_config),
+        cmocka_unit_test(adapters_in_a_file_are_read_or_refused),
+        cmocka_unit_test(adapters_of_all_tasks_are_there),
         cmocka_unit_test(options_are_refused_by_name),
         cmocka_unit_test(what_a_config_leaves_out),
         cmocka_unit_test(decoders_see_what_upstream_lets_them),

@@ -99,6 +99,7 @@ static const struct reference references[] = {
     {"embeddinggemma", "reference.json"},
     {"gemma3", "reference.json"},
     {"embeddinggemma", "reference-query.json"},
+    {"qwen25_vl", "reference.json"},
     {"deberta", "reference.json"},
     {"deberta_plain", "reference.json"},
     {"jina2", "reference.json"},

@@ -379,7 +379,11 @@ def jina4(folder):
         "use_dora": False, "use_rslora": False, "rank_pattern": {},
         "alpha_pattern": {}, "fan_in_fan_out": False,
         "exclude_modules": ".*visual.*"})
-    normalized(folder)
+    # Upstream's own class pools and normalises by itself.
+    shutil.rmtree(folder / "1_Pooling")
+    write_json(folder / "modules.json", [
+        {"idx": 0, "name": "transformer", "path": "",
+         "type": "custom_st.Transformer", "kwargs": ["task", "truncate_dim"]}])
 
 
 def qwen25_vl(folder):
@@ -450,6 +454,8 @@ def write_jina4(folder, kind, name, texts_name, texts):
         source = pathlib.Path(place) / "merged"
         shutil.copytree(folder, source)
         shutil.rmtree(source / "adapters")
+        old_pooling(source, 24, "mean_tokens")
+        normalized(source)
         write_json(source / "config.json", jina4_text())
         write_weights(source, jina4_merged(folder, TASKS[task]))
         make_models.write_reference(folder, kind, name, texts_name, texts,

@@ -100,6 +100,8 @@ static const struct reference references[] = {
     {"gemma3", "reference.json"},
     {"embeddinggemma", "reference-query.json"},
     {"qwen25_vl", "reference.json"},
+    {"jina4", "reference-retrieval.json"},
+    {"jina4", "reference-code.json"},
     {"deberta", "reference.json"},
     {"deberta_plain", "reference.json"},
     {"jina2", "reference.json"},

@@ -333,7 +333,7 @@ FOLDERS = {**{f: sparse_reference for f in SPARSE},
 
 def rounded(value):
     if isinstance(value, float):
-        return float("%.7g" % value)
+        return float("%.9g" % value)
     if isinstance(value, list):
         return [rounded(v) for v in value]
     if isinstance(value, dict):

@@ -94,7 +94,7 @@ struct encoder_batch {
 struct encoder_output {
     float *dense;   /* [texts, width] */
     float *lexical; /* [tokens]: each token's weight, >= 0 */
-    float *splade;  /* [texts, vocab], >= 0 */
+    float *splade;  /* [texts, vocab], >= 0, logarithms taken */
     float *multi;   /* [tokens, multi_width]: unit rows, one a token */
     float *scores;  /* [texts, labels] */
 };

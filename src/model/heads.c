@@ -79,6 +79,21 @@ static void dense(const struct model_spec *spec, const struct weights *weights,
 
 /* ---- weights of words --------------------------------------------------- */
 
+/* What the text's rows came to, with the logarithms that are taken of it; SPARE
+ * [vocab] is lost. A sum over one row is its logarithm. */
+static const float *text_words(const struct model_spec *spec, struct lane *lane,
+                               const struct lane_work *work, float *spare) {
+    if (!spec->splade_log)
+        return work->text;
+    device_accumulate(lane, ACCUMULATE_SUM_LOG1P, work->text, 1, spec->vocab,
+                      true, spare);
+    if (!spec->splade_log_twice)
+        return spare;
+    device_accumulate(lane, ACCUMULATE_SUM_LOG1P, spare, 1, spec->vocab, true,
+                      work->text);
+    return work->text;
+}
+
 /* Rows [begin, end) of the group are decoded: add them to their texts, the
  * first of which is *TEXT. A text that ends there is done. */
 static void take_decoded(const struct model_spec *spec, struct lane *lane,
@@ -89,14 +104,13 @@ static void take_decoded(const struct model_spec *spec, struct lane *lane,
     while (begin < end) {
         size_t text_end = starts[*text + 1];
         size_t stop = text_end < end ? text_end : end;
-        const float *words = work->words;
-        words += (begin % DECODED_ROWS) * spec->vocab;
+        float *words = work->words + begin % DECODED_ROWS * spec->vocab;
         device_accumulate(lane, spec->splade, words, stop - begin, spec->vocab,
                           begin == starts[*text], work->text);
         if (stop == text_end) {
-            device_download(lane, work->text, spec->vocab,
-                            group->out->splade +
-                                (group->first + *text) * spec->vocab);
+            device_download(
+                lane, text_words(spec, lane, work, words), spec->vocab,
+                group->out->splade + (group->first + *text) * spec->vocab);
             ++*text;
         }
         begin = stop;

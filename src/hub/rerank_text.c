@@ -36,7 +36,7 @@ static const char LIST_HEAD[] =
 static const char LIST_TAIL[] =
     "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
 
-/* TEXT without TOKEN, in TEXT's place; what closes up behind it stays. */
+/* TEXT without TOKEN, in TEXT's place. */
 static void remove_token(struct strbuf *text, size_t begin, const char *token) {
     size_t size = strlen(token), kept = begin;
     for (size_t at = begin; at < text->size;) {
@@ -51,13 +51,17 @@ static void remove_token(struct strbuf *text, size_t begin, const char *token) {
         text->data[kept] = '\0';
 }
 
-/* The query's token goes first, as upstream does it. */
+/* Until none is left: upstream goes through once, and fails on a text that has
+ * one where two halves close up. */
 static void add_clean(const struct rerank_files *rerank, struct str text,
                       struct strbuf *out) {
-    size_t begin = out->size;
+    size_t begin = out->size, before;
     strbuf_add(out, text);
-    remove_token(out, begin, rerank->query_token);
-    remove_token(out, begin, rerank->document_token);
+    do {
+        before = out->size;
+        remove_token(out, begin, rerank->query_token);
+        remove_token(out, begin, rerank->document_token);
+    } while (out->size < before);
 }
 
 void rerank_list_text(const struct rerank_files *rerank,

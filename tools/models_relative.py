@@ -516,7 +516,7 @@ def jina3_lora(folder, task=None):
 def jina3_lora_reference(folder, kind, name, *texts):
     """reference.json: without a task. reference-N.json: with the N-th."""
     stem, _, task = name.removesuffix(".json").partition("-")
-    head = {"task": int(task)} if task else {}
+    head = {"task": TASKS[int(task)]} if task else {}
     with tempfile.TemporaryDirectory() as made:
         made = pathlib.Path(made)
         jina3_lora(made, int(task) if task else NO_TASK)

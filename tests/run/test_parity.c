@@ -230,7 +230,10 @@ static void check_reference(const struct reference *r, const char *isa) {
     json_t *reference = read_json(path);
     json_t *texts =
         read_json(json_string_value(json_object_get(reference, "texts_file")));
-    struct model_request request = {.reference = folder, .weight = 1};
+    struct model_request request = {
+        .reference = folder,
+        .weight = 1,
+        .task = json_string_value(json_object_get(reference, "task"))};
     struct run_options options = {
         .models = &request, .models_count = 1, .threads = 2, .isa = isa};
     struct session session;
@@ -243,12 +246,8 @@ static void check_reference(const struct reference *r, const char *isa) {
                     false, &err)) {
         if (roster.members[0].error.code)
             err = roster.members[0].error;
-        else {
-            const json_t *task = json_object_get(reference, "task");
-            if (task)
-                roster.members[0].spec.task = (size_t)json_integer_value(task);
+        else
             engine = engine_load(&session, &roster.members[0], 0, &err);
-        }
     }
     if (!engine)
         fail_msg("%s: %s", name, err.message);

@@ -459,7 +459,7 @@ def write_jina4(folder, kind, name, texts_name, texts):
         write_json(source / "config.json", jina4_text())
         write_weights(source, jina4_merged(folder, TASKS[task]))
         make_models.write_reference(folder, kind, name, texts_name, texts,
-                                    source=source, task=task)
+                                    source=source, task=TASKS[task])
 
 
 jina4.references = [("document", f"reference-{task}.json")

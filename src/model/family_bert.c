@@ -29,11 +29,6 @@
              TRAIT_CLASSIFIER, 0),                                             \
         HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),  \
                     TRAIT_CLASSIFIER)
-#define CLASSIFIER_OF_TWO                                                      \
-    HEAD_MATRIX("classifier.dense", DIM_HIDDEN, DIM_HIDDEN,                    \
-                MODEL(head.inside), TRAIT_CLASSIFIER),                         \
-        HEAD_MATRIX("classifier.out_proj", DIM_LABELS, DIM_HIDDEN,             \
-                    MODEL(head.labels), TRAIT_CLASSIFIER)
 #define ROBERTA_HEADS                                                          \
     HEAD_MATRIX("lm_head.dense", DIM_EMBEDDING, DIM_HIDDEN,                    \
                 MODEL(head.transform), TRAIT_MLM),                             \

@@ -83,6 +83,12 @@
          .bare = true, .old_name = name ".gamma"),                             \
         RULE(name ".bias", USE_NORM_SHIFT, width, DIM_NONE, target, trait,     \
              .bare = true, .old_name = name ".beta")
+/* A classifier behind the first row, of two matrices (RoBERTa's). */
+#define CLASSIFIER_OF_TWO                                                      \
+    HEAD_MATRIX("classifier.dense", DIM_HIDDEN, DIM_HIDDEN,                    \
+                MODEL(head.inside), TRAIT_CLASSIFIER),                         \
+        HEAD_MATRIX("classifier.out_proj", DIM_LABELS, DIM_HIDDEN,             \
+                    MODEL(head.labels), TRAIT_CLASSIFIER)
 /* The decoder back to words: WORD_TABLE (behind the prefix) and the bias BIAS
  * where they are tied, its own ones where not. */
 #define DECODER(name, bias, word_table)                                        \

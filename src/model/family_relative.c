@@ -100,7 +100,11 @@ static const char *const deberta_ignored[] = {"embeddings.position_ids",
         MATRIX(JINA2_LAYER "attention.output.dense", DIM_HIDDEN, DIM_HIDDEN,   \
                LAYER(attention_out)),                                          \
         NORM(JINA2_LAYER "attention.output.LayerNorm", DIM_HIDDEN,             \
-             LAYER(behind_attention))
+             LAYER(behind_attention)),                                         \
+        PART("pooler.dense", DIM_HIDDEN, DIM_HIDDEN, MODEL(head.inside), 0,    \
+             TRAIT_CLASSIFIER, 0),                                             \
+        HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),  \
+                    TRAIT_CLASSIFIER)
 
 static const struct tensor_rule jina2_rules[] = {
     JINA2_BODY,
@@ -162,6 +166,7 @@ static const struct tensor_rule jina3_rules[] = {
     JINA3_MATRIX("mlp.fc1", "mlp.fc1", DIM_INTER, DIM_HIDDEN, LAYER(up)),
     JINA3_MATRIX("mlp.fc2", "mlp.fc2", DIM_HIDDEN, DIM_INTER, LAYER(down)),
     JINA3_NORM("post_mlp_layernorm", "norm2", LAYER(behind_feed)),
+    CLASSIFIER_OF_TWO,
 };
 static const char *const jina3_prefixes[] = {"", "roberta.", "model.", NULL};
 static const char *const jina3_ignored[] = {"embeddings.position_ids",
@@ -204,7 +209,8 @@ const struct family families_relative[] = {
      .prefixes = jina2_prefixes,
      .ignored = jina2_ignored,
      .words = &bert_words,
-     .read = read_jina2},
+     .read = read_jina2,
+     .label_inside = "tanh"},
     {.model_type = "bert",
      .is = is_jina2_code,
      .title = "JinaBERT v2 for code",
@@ -214,17 +220,20 @@ const struct family families_relative[] = {
      .ignored = jina2_ignored,
      .words = &bert_words,
      .read = read_jina2,
+     .label_inside = "tanh",
      .norms = NORM_TWICE},
     {.model_type = "xlm-roberta",
      .is = is_jina3_hub,
      .title = "jina-embeddings-v3, as on the hub",
-     .examples = "jinaai/jina-embeddings-v3",
+     .examples = "jinaai/jina-embeddings-v3, "
+                 "jinaai/jina-reranker-v2-base-multilingual",
      RULES(jina3_rules),
      .prefixes = jina3_prefixes,
      .ignored = jina3_ignored,
      .words = &bert_words,
      .read = read_jina3_hub,
      .activation = "gelu",
+     .label_inside = "tanh",
      .positions = POSITIONS_PAST_PAD,
      .epsilon = 1e-5f},
     {.model_type = "jina_embeddings_v3",
@@ -236,6 +245,7 @@ const struct family families_relative[] = {
      .words = &bert_words,
      .read = read_jina3,
      .activation = "gelu",
+     .label_inside = "tanh",
      .epsilon = 1e-5f},
 };
 const size_t families_relative_count =

@@ -176,16 +176,20 @@ bool read_deberta(const struct config_source *from, struct model_spec *spec,
 
 /* ---- JinaBERT v2 -------------------------------------------------------- */
 
-/* Is WORD part of a class that the config names for itself, "OWNER/REPO--FILE.
- * CLASS"? */
+/* Is WORD part of a class that the config names for itself ("OWNER/REPO--FILE.
+ * CLASS", without the first half where a model was saved again) or of the model
+ * that it was made of? */
 static bool implemented_by(const json_t *config, const char *word) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(
-        json_object_get(config, "auto_map"), key,
-        value) if (json_is_string(value) &&
-                   strstr(json_string_value(value), word)) return true;
-    return false;
+    const json_t *map = json_object_get(config, "auto_map");
+    const char *from =
+        json_string_value(json_object_get(config, "_name_or_path"));
+    bool found = from && strstr(from, word);
+    for (void *at = json_object_iter((json_t *)map); at && !found;
+         at = json_object_iter_next((json_t *)map, at)) {
+        const char *class = json_string_value(json_object_iter_value(at));
+        found = class && strstr(class, word);
+    }
+    return found;
 }
 
 static bool says(const json_t *config, const char *key, const char *word) {
@@ -194,7 +198,8 @@ static bool says(const json_t *config, const char *key, const char *word) {
 }
 
 bool is_jina2_code(const json_t *config) {
-    return implemented_by(config, "jina-bert-v2-qk-post-norm");
+    return implemented_by(config, "jina-bert-v2-qk-post-norm") ||
+           implemented_by(config, "jina-embeddings-v2-base-code");
 }
 
 bool is_jina2(const json_t *config) {
@@ -234,6 +239,7 @@ bool read_jina2(const struct config_source *from, struct model_spec *spec,
 bool is_jina3_hub(const json_t *config) {
     return says(config, "position_embedding_type", "rotary") ||
            json_is_array(json_object_get(config, "lora_adaptations")) ||
+           implemented_by(config, "XLMRobertaFlashConfig") ||
            implemented_by(config, "xlm-roberta-flash-implementation");
 }
 

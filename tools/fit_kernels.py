@@ -47,3 +47,7 @@ show("TANH", fit(1e-9, 0.36, 5,
 show("GELU", fit(1 / (1 + 0.3 * 14.5), 1, 8,
                  lambda t: erfcx((1 / t - 1) / 0.3 / np.sqrt(2)) / 2,
                  lambda t: 2 / erfcx((1 / t - 1) / 0.3 / np.sqrt(2))))
+# log(1 + f) = f - f^2 / 2 + f^3 p(f)
+show("LOG", fit(np.sqrt(0.5) - 1, np.sqrt(2) - 1, 7,
+                lambda f: (np.log1p(f) - f + f**2 / 2) / f**3,
+                lambda f: f**3 / np.log1p(f)))

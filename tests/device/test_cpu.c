@@ -82,17 +82,35 @@ static void all_verbs(struct fixture *f, bool wide) {
                                   .behind = SIZE_MAX,
                                   .ahead = SIZE_MAX};
     void *scratch = malloc(device_attention_bytes(f->device, &attention, 150));
+    struct rotary rotary = {32, 150, weights, weights, false};
     struct embedding embedding = {
         .width = WIDTH, .vocab = 1, .words = weights, .scale = 1};
     struct norm norm = {WIDTH, weights, NULL, 1e-12f, false};
     struct linear linear = {WIDTH, 3 * WIDTH, packed, weights};
+    struct linear up[2], down[2];
+    for (size_t i = 0; i < 2; i++)
+        up[i] = down[i] = (struct linear){WIDTH, WIDTH, packed, NULL};
+    struct experts experts = {.count = 2,
+                              .chosen = 1,
+                              .router = {WIDTH, 2, packed, NULL},
+                              .up = up,
+                              .down = down};
+    void *work =
+        aligned_alloc(64, device_experts_bytes(f->device, &experts, ROWS));
     assert_non_null(scratch);
+    assert_non_null(work);
     lane_widen(lane, wide);
     uint64_t before = f->memory.allocations;
     device_embed(lane, &embedding, ids, &sequences, x);
     device_norm(lane, &norm, x, ROWS, NULL, x);
     device_linear(lane, &linear, x, ROWS, ACTIVATION_GELU, NULL, y);
+    device_norm_heads(lane, &norm, y, ROWS, 3 * WIDTH, 1);
+    device_rotate(lane, &rotary, &attention, &sequences, y);
     device_attention(lane, &attention, &sequences, y, scratch, x);
+    device_experts(lane, &experts, x, ROWS, NULL, work, y);
+    device_gate(lane, ACTIVATION_SILU, y, ROWS / 2, WIDTH, x);
+    device_gather(lane, y, WIDTH, ids, ROWS, x);
+    device_accumulate(lane, ACCUMULATE_MAX, x, ROWS, WIDTH, true, y);
     device_pool(lane, POOLING_MEAN, &sequences, x, WIDTH, y, WIDTH);
     device_normalize(lane, y, 2, WIDTH);
     assert_int_equal(f->memory.allocations, before);
@@ -102,6 +120,7 @@ static void all_verbs(struct fixture *f, bool wide) {
     free(weights);
     free(packed);
     free(scratch);
+    free(work);
 }
 
 static void narrow_and_wide(struct fixture *f) {

@@ -441,6 +441,21 @@ static void check_accumulate(struct fixture *f, enum accumulate how,
     free(z);
 }
 
+/* As large as floats are: log(1 + x) is right up to 1e38 and no smaller after.
+ */
+static void check_accumulate_ends(struct fixture *f) {
+    float x[] = {0,           -0.0f, 1e-45f, 1e-38f, 0.41421354f,
+                 0.41421360f, 1,     1e38f,  3e38f,  -3e38f};
+    enum { COUNT = sizeof x / sizeof *x };
+    float y[COUNT];
+    device_accumulate(lane_0(f), ACCUMULATE_SUM_LOG1P, x, 1, COUNT, true, y);
+    for (size_t i = 0; i < COUNT; i++) {
+        double expected = log1p(fmin(fmax((double)x[i], 0), 1e38));
+        assert_near((double)y[i], expected, 3 * ROUNDING * expected, "log1p",
+                    i);
+    }
+}
+
 static void check_accumulate_poison(struct fixture *f, enum accumulate how) {
     enum { R = 9, C = 37 };
     float *x = floats(R * C), y[C];
@@ -464,8 +479,10 @@ static void accumulates(struct fixture *f) {
         for (size_t i = 0; i < WIDTH_COUNT; i++)
             check_accumulate(f, (enum accumulate)how, 1 + 8 * i, WIDTHS[i]);
         check_accumulate(f, (enum accumulate)how, 201, 3001);
+        check_accumulate(f, (enum accumulate)how, 1, 1 << 14);
         check_accumulate_poison(f, (enum accumulate)how);
     }
+    check_accumulate_ends(f);
 }
 
 static void rows_are_accumulated(void **state) {

@@ -14,7 +14,7 @@ enum {
     TEXTS = 3,
     ROWS = 200,
     VOCAB = 50,
-    PARTS = 5, /* results that are looked at, each of ROWS x 3 WIDTH at most */
+    PARTS = 10, /* results that are looked at, each of ROWS x 3 WIDTH at most */
     PART = ROWS * 3 * WIDTH,
 };
 
@@ -57,11 +57,25 @@ static float *there(struct device *d, const float *from, size_t count) {
 
 struct on_device {
     float *words, *bias, *scale, *x, *y, *z;
-    void *packed, *scratch;
+    void *packed, *scratch, *work;
 };
+
+/* Two experts of the first rows of the one matrix; the router is of its last.
+ */
+static struct experts experts_of(struct linear *linears, const void *packed) {
+    linears[0] = linears[1] = (struct linear){WIDTH, WIDTH, packed, NULL};
+    return (struct experts){.count = 2,
+                            .chosen = 1,
+                            .router = {WIDTH, 2, packed, NULL},
+                            .up = linears,
+                            .down = linears,
+                            .activation = ACTIVATION_TANH};
+}
 
 static struct on_device place(struct device *d, const struct input *in,
                               const struct attention *attention) {
+    struct linear linears[2];
+    struct experts experts = experts_of(linears, NULL);
     struct on_device on = {.words = there(d, in->words, VOCAB * WIDTH),
                            .bias = there(d, in->bias, 3 * WIDTH),
                            .scale = there(d, in->scale, WIDTH),
@@ -72,6 +86,9 @@ static struct on_device place(struct device *d, const struct input *in,
                              NULL, NULL);
     on.scratch = device_alloc(d, device_attention_bytes(d, attention, 149), 7,
                               NULL, NULL);
+    on.work =
+        device_alloc(d, device_experts_bytes(d, &experts, ROWS), 7, NULL, NULL);
+    assert_non_null(on.work);
     assert_non_null(on.packed);
     assert_non_null(on.scratch);
     device_linear_pack(d, in->weights, WIDTH, 3 * WIDTH, 0, 3 * WIDTH,
@@ -88,6 +105,7 @@ static void take_away(struct device *d, struct on_device *on) {
     device_release(d, on->z);
     device_release(d, on->packed);
     device_release(d, on->scratch);
+    device_release(d, on->work);
 }
 
 /* All verbs, one after another; what each wrote into OUT. */
@@ -106,6 +124,10 @@ static void compute(struct device *d, unsigned number, bool wide,
         .width = WIDTH, .vocab = VOCAB, .words = on.words, .scale = 1};
     struct norm norm = {WIDTH, on.scale, on.bias, 1e-5f, false};
     struct linear linear = {WIDTH, 3 * WIDTH, on.packed, on.bias};
+    struct linear linears[2];
+    struct experts experts = experts_of(linears, on.packed);
+    struct rotary rotary = {8, VOCAB * WIDTH / 4, on.words, on.words, false};
+    struct norm heads = {WIDTH / HEADS, on.scale, NULL, 1e-5f, true};
     struct error err = {0};
     memset(out, 0, sizeof *out * PARTS * PART);
     if (!device_submit(lane, &err))
@@ -117,8 +139,20 @@ static void compute(struct device *d, unsigned number, bool wide,
     device_download(lane, on.x, ROWS * WIDTH, out + PART);
     device_linear(lane, &linear, on.x, ROWS, ACTIVATION_GELU, NULL, on.y);
     device_download(lane, on.y, PART, out + 2 * PART);
+    device_norm_heads(lane, &heads, on.y, ROWS, 3 * WIDTH, HEADS);
+    device_download(lane, on.y, PART, out + 5 * PART);
+    device_rotate(lane, &rotary, &attention, &sequences, on.y);
+    device_download(lane, on.y, PART, out + 6 * PART);
     device_attention(lane, &attention, &sequences, on.y, on.scratch, on.z);
     device_download(lane, on.z, ROWS * WIDTH, out + 3 * PART);
+    device_experts(lane, &experts, on.z, ROWS, on.x, on.work, on.y);
+    device_gate(lane, ACTIVATION_SILU, on.y, ROWS / 2, WIDTH, on.x);
+    device_download(lane, on.x, ROWS / 2 * WIDTH, out + 7 * PART);
+    device_gather(lane, on.y, WIDTH, in->ids, ROWS, on.x);
+    device_download(lane, on.x, ROWS * WIDTH, out + 8 * PART);
+    device_accumulate(lane, ACCUMULATE_SUM_LOG1P, on.z, ROWS, WIDTH, true,
+                      on.x);
+    device_download(lane, on.x, WIDTH, out + 9 * PART);
     device_pool(lane, POOLING_MEAN, &sequences, on.z, WIDTH, on.x, WIDTH);
     device_normalize(lane, on.x, TEXTS, WIDTH);
     device_download(lane, on.x, TEXTS * WIDTH, out + 4 * PART);
@@ -130,7 +164,8 @@ static void compute(struct device *d, unsigned number, bool wide,
 
 static void assert_computed(const float *out) {
     for (size_t p = 0; p < PARTS; p++)
-        assert_true(out[p * PART] != 0 && isfinite(out[p * PART]));
+        if (out[p * PART] == 0 || !isfinite(out[p * PART]))
+            fail_msg("part %zu begins with %g", p, (double)out[p * PART]);
 }
 
 static void every_verb_gives_the_bits_of_the_cpu(void **state) {

@@ -207,13 +207,19 @@ void cpu_normalize(struct lane *lane, float *x, size_t rows, size_t width) {
     cpu_share_rows(lane, 16 * rows * width, rows, normalize_task, &s);
 }
 
-/* By columns: rows are added in their order. */
+/* By columns, some lines of the cache at a time: rows are added in their
+ * order. */
+enum { LOT = 64 };
+
 static void accumulate_task(void *context, size_t begin, size_t end,
                             unsigned thread) {
     (void)thread;
     const struct shared_rows *s = context;
-    s->kernels->accumulate(s->accumulate, s->x + begin, s->times, s->width,
-                           end - begin, s->y + begin);
+    size_t first = begin * LOT, last = end * LOT;
+    if (last > s->width)
+        last = s->width;
+    s->kernels->accumulate(s->accumulate, s->x + first, s->times, s->width,
+                           last - first, s->y + first);
 }
 
 void cpu_accumulate(struct lane *lane, enum accumulate how, const float *x,
@@ -226,7 +232,8 @@ void cpu_accumulate(struct lane *lane, enum accumulate how, const float *x,
                             .width = width};
     if (first)
         memset(y, 0, width * sizeof *y);
-    cpu_share_rows(lane, 16 * rows * width, width, accumulate_task, &s);
+    cpu_share_rows(lane, 16 * rows * width, (width + LOT - 1) / LOT,
+                   accumulate_task, &s);
 }
 
 static void gather_task(void *context, size_t begin, size_t end,

@@ -127,16 +127,18 @@ struct rotary {
 
 /* DeBERTa's disentangled attention (He et al. 2021): besides q_i . k_j the
  * score of query i and key j has q_i . kr[r] + k_j . qr[r], all times the
- * scale, where r = rows[d] for d = i - j, and kr, qr are the K and Q parts of
- * row r of TABLE, which is laid out as qkv is. */
+ * scale, where r = row[reach + d] for d = i - j, and kr, qr are the K and Q
+ * parts of row r of TABLE, which is laid out as qkv is. */
 struct relative {
-    size_t rows;         /* of the table; 0: no such attention */
+    size_t rows;         /* of the table, at most RELATIVE_MAX; 0: no such
+                            attention */
     const float *table;  /* (device) [rows, heads + 2 * kv_heads, head_dim];
                             kv_heads is heads */
     const uint32_t *row; /* (device) [2 * reach + 1]: at reach + d the row for
                             distance d, d taken as at most reach either way */
     size_t reach;
 };
+enum { RELATIVE_MAX = 8192 };
 
 /* A feed-forward block of which each token passes through the CHOSEN most
  * likely of COUNT: y = sum of p_e * down_e(activation(up_e x)) in the order of
@@ -145,7 +147,8 @@ struct relative {
 struct experts {
     size_t count, chosen;    /* count 0: there are none; at most EXPERTS_MAX */
     struct linear router;    /* [count, in] */
-    const struct linear *up; /* host memory, [count] of [inter, in] */
+    const struct linear *up; /* host memory, [count] of [inter, in]; all of
+                                the shape that the first has, and so below */
     const struct linear *down; /* host memory, [count] of [out, inter] */
     const float *shift;        /* (device) [out], NULL: none */
     enum activation activation;
@@ -161,7 +164,8 @@ enum accumulate {
 
 /* Queries, keys and values lie in one row a token: [heads + 2 * kv_heads,
  * head_dim], Q before K before V; query head h reads the keys and values of
- * head h / (heads / kv_heads). */
+ * head h / (heads / kv_heads). A query always sees itself. What is added to
+ * scores is finite. */
 struct attention {
     size_t heads, kv_heads, head_dim; /* kv_heads divides heads */
     float scale;            /* on the scores, usually 1 / sqrt(head_dim) */
@@ -169,9 +173,9 @@ struct attention {
                                its text; SIZE_MAX: all that way. Causal: ahead
                                is 0 */
     const float *distances; /* (device) [heads, 2 * reach + 1]: added to the
-                               score of the key that lies d rows behind the
-                               query, at reach + d, d taken as at most reach
-                               either way; NULL: none */
+                               score of query i and key j is the number at
+                               reach + d for d = j - i, d taken as at most
+                               reach either way; NULL: none */
     size_t reach;
     const float *slopes; /* (device) [heads]: slope * |i - j| is taken from the
                             score of query i and key j (ALiBi, both ways);
@@ -362,7 +366,9 @@ void device_linear_pack(struct device *device, const float *weights, size_t in,
                         void *packed);
 
 /* Scratch that device_attention needs for texts of at most LONGEST rows, on a
- * wide lane as well; 64-byte aligned. Grows with LONGEST, not its square. */
+ * wide lane as well; 64-byte aligned. Grows with LONGEST, not its square (with
+ * relative.rows it is LONGEST times them). Pointers in ATTENTION are not
+ * followed and may be NULL. */
 size_t device_attention_bytes(const struct device *device,
                               const struct attention *attention,
                               size_t longest);
@@ -402,11 +408,13 @@ void device_rotate(struct lane *lane, const struct rotary *rotary,
 void device_gate(struct lane *lane, enum activation activation, const float *x,
                  size_t rows, size_t width, float *y);
 
+/* Scratch that device_experts needs; counts and shapes are read, no weights. */
+size_t device_experts_bytes(const struct device *device,
+                            const struct experts *experts, size_t rows);
+
 /* y = experts(x) + residual (which may be NULL, or y). SCRATCH is
  * device_experts_bytes for at least as many rows, 64-byte aligned. x may not
  * overlap y. */
-size_t device_experts_bytes(const struct device *device,
-                            const struct experts *experts, size_t rows);
 void device_experts(struct lane *lane, const struct experts *experts,
                     const float *x, size_t rows, const float *residual,
                     void *scratch, float *y);
@@ -437,7 +445,8 @@ void device_pool(struct lane *lane, enum pooling pooling,
 void device_normalize(struct lane *lane, float *x, size_t rows, size_t width);
 
 /* Rows of one text into one row Y [width] (SPLADE's pooling). FIRST: y begins
- * as zeros; without it, what was accumulated before counts on. */
+ * as zeros; without it, what was accumulated before counts on, and it is the
+ * same whether rows come at once or some at a time. */
 void device_accumulate(struct lane *lane, enum accumulate how, const float *x,
                        size_t rows, size_t width, bool first, float *y);
 

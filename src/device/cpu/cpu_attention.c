@@ -6,6 +6,7 @@
 
 #include "device/cpu/cpu.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 /* For short texts there are as many slots as heads, so that threads can share
@@ -196,6 +197,8 @@ void cpu_attention(struct lane *lane, const struct attention *attention,
         .units = sequences->texts * attention->kv_heads,
     };
     size_t threads = lane->device->lanes;
+    assert(attention->heads % attention->kv_heads == 0);
+    assert(attention->relative.rows <= RELATIVE_MAX);
     s.slots = bytes / s.slot_bytes;
     if (!cpu_shares(lane, attention_flops(&s)))
         for (size_t unit = 0; unit < s.units; unit++)

@@ -5,6 +5,7 @@
 
 #include "device/cpu/cpu.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -147,6 +148,7 @@ void cpu_experts(struct lane *lane, const struct experts *experts,
                             .residual = residual,
                             .y = y};
     size_t out = experts->down[0].out;
+    assert(experts->count <= EXPERTS_MAX && experts->chosen <= experts->count);
     place(&layout, experts, rows, &w);
     cpu_linear(lane, &experts->router, x, rows, ACTIVATION_NONE, NULL,
                w.chance);

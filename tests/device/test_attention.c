@@ -376,6 +376,7 @@ static void relatives(struct fixture *f) {
         check_reference(f, LONGER, 2, form);
         form.behind = form.ahead = 7;
         check_reference(f, ODD, 8, form);
+        check_reference(f, LONGER, 2, form);
     }
 }
 

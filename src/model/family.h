@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "device/device.h"
+
 #include <jansson.h>
 
 /* Sizes that a shape is written in; the numbers come from model_spec. */
@@ -45,17 +47,19 @@ enum trait {
     TRAIT_FEED_BIAS = 1 << 3, /* of the feed-forward block */
     TRAIT_NORM_BIAS = 1 << 4,
     TRAIT_QK_NORM = 1 << 5,
-    TRAIT_TYPES = 1 << 6,       /* a table of token types */
-    TRAIT_POSITIONS = 1 << 7,   /* a table of positions */
-    TRAIT_GATED = 1 << 8,       /* the feed-forward block has a gate */
-    TRAIT_PLAIN = 1 << 9,       /* it has none */
-    TRAIT_UNTIED = 1 << 10,     /* its decoder has a table of its own ... */
-    TRAIT_TIED = 1 << 13,       /* ... or the words' */
-    TRAIT_DOWN_BIAS = 1 << 14,  /* of the feed-forward block's last matrix, in
-                                   families where it is asked for by itself */
-    TRAIT_MLM = 1 << 11,        /* the head that guesses words is wanted */
-    TRAIT_CLASSIFIER = 1 << 12, /* the head that gives scores is wanted */
-    TRAIT_YES_NO = 1 << 14,     /* scores by two words' logits are wanted */
+    TRAIT_TYPES = 1 << 6,         /* a table of token types */
+    TRAIT_POSITIONS = 1 << 7,     /* a table of positions */
+    TRAIT_GATED = 1 << 8,         /* the feed-forward block has a gate */
+    TRAIT_PLAIN = 1 << 9,         /* it has none */
+    TRAIT_UNTIED = 1 << 10,       /* its decoder has a table of its own ... */
+    TRAIT_TIED = 1 << 13,         /* ... or the words' */
+    TRAIT_DOWN_BIAS = 1 << 14,    /* of the feed-forward block's last matrix, in
+                                     families where it is asked for by itself */
+    TRAIT_MLM = 1 << 11,          /* the head that guesses words is wanted */
+    TRAIT_CLASSIFIER = 1 << 12,   /* the head that gives scores is wanted */
+    TRAIT_YES_NO = 1 << 20,       /* scores by two words' logits are wanted */
+    TRAIT_HEAD_BIAS = 1 << 21,    /* of a head's first matrix, in ModernBERT */
+    TRAIT_DECODER_BIAS = 1 << 22, /* of the decoder, likewise */
     TRAIT_RELATIVE_NORM = 1 << 15, /* rows of relative positions are normed */
     /* these differ from layer to layer */
     TRAIT_LAYER_NORM = 1 << 16, /* the norm before attention is there (all
@@ -156,7 +160,10 @@ struct family {
     bool always_projects;  /* through a matrix even if the widths are equal */
     const char *label_inside; /* activation behind a classifier's first matrix;
                                  NULL: it has only one */
-    float epsilon;            /* what a config that says none means; 0: 1e-12 */
+    const char *word_inside;  /* activation behind the first matrix of the head
+                                 that guesses words; NULL: the model's own */
+    enum pooling label_pooling; /* the row that a classifier reads */
+    float epsilon; /* what a config that says none means; 0: 1e-12 */
     bool untied; /* its decoder has its own table where a config says nothing */
     bool fixed_epsilon; /* 1e-12 whatever the config says */
     bool shares_layers; /* num_hidden_groups of them, used several times */

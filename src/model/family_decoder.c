@@ -37,6 +37,9 @@ static const struct tensor_rule decoder_rules[] = {
     DECODER_ATTENTION,
     RMS("post_attention_layernorm", DIM_HIDDEN, before_feed, 0),
     DECODER_FEED,
+    RULE("score.weight", USE_MATRIX, DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),
+         TRAIT_CLASSIFIER, .bare = true),
+    YES_NO("embed_tokens.weight", "lm_head.weight"),
 };
 
 static const struct tensor_rule gemma3_rules[] = {
@@ -52,7 +55,7 @@ static const struct tensor_rule gemma3_rules[] = {
 static const char *const decoder_prefixes[] = {"", "model.", NULL};
 
 /* What guesses the next word, and a constant of older files. */
-static const char *const decoder_ignored[] = {"lm_head.",
+static const char *const decoder_ignored[] = {"lm_head.", "score.",
                                               "*.rotary_emb.inv_freq", NULL};
 
 /* Multimodal files in transformers' older and newer spelling. */
@@ -82,7 +85,8 @@ static const struct config_words gemma_words = {
     RULES(decoder_rules), .prefixes = decoder_prefixes,                        \
                           .ignored = decoder_ignored, .words = &decoder_words, \
                           .activation = "silu", .epsilon = 1e-6f,              \
-                          .norms = NORM_BEFORE, .rms = true
+                          .norms = NORM_BEFORE, .rms = true, .untied = true,   \
+                          .label_pooling = POOLING_LAST
 
 const struct family families_decoder[] = {
     {.model_type = "qwen2",

@@ -16,6 +16,16 @@
     TABLE("embeddings.token_type_embeddings.weight", USE_TYPES, DIM_TYPES,     \
           DIM_HIDDEN, MODEL(embedding.type), TRAIT_TYPES)
 
+/* One head's first layers serve both heads. */
+#define MODERN_HEAD(trait, matrix, norm)                                       \
+    RULE("head.dense.weight", USE_MATRIX, DIM_HIDDEN, DIM_HIDDEN,              \
+         MODEL(head.matrix), trait, .bare = true),                             \
+        RULE("head.dense.bias", USE_BIAS, DIM_HIDDEN, DIM_NONE,                \
+             MODEL(head.matrix), (trait) | TRAIT_HEAD_BIAS, .bare = true),     \
+        RULE("head.norm.weight", USE_NORM_SCALE, DIM_HIDDEN, DIM_NONE,         \
+             MODEL(head.norm), trait, .bare = true),                           \
+        RULE("head.norm.bias", USE_NORM_SHIFT, DIM_HIDDEN, DIM_NONE,           \
+             MODEL(head.norm), (trait) | TRAIT_NORM_BIAS, .bare = true)
 static const struct tensor_rule modernbert_rules[] = {
     TABLE("embeddings.tok_embeddings.weight", USE_TABLE, DIM_VOCAB, DIM_HIDDEN,
           MODEL(embedding.words), 0),
@@ -32,6 +42,16 @@ static const struct tensor_rule modernbert_rules[] = {
     PART("layers.%zu.mlp.Wo", DIM_HIDDEN, DIM_INTER, LAYER(down), 0, 0,
          TRAIT_FEED_BIAS),
     PLAIN_NORM("final_norm", MODEL(final_norm), 0),
+    MODERN_HEAD(TRAIT_MLM, transform, transform_norm),
+    TABLE("embeddings.tok_embeddings.weight", USE_MATRIX, DIM_VOCAB, DIM_HIDDEN,
+          MODEL(head.decoder), TRAIT_MLM | TRAIT_TIED),
+    RULE("decoder.weight", USE_MATRIX, DIM_VOCAB, DIM_HIDDEN,
+         MODEL(head.decoder), TRAIT_MLM | TRAIT_UNTIED, .bare = true),
+    RULE("decoder.bias", USE_BIAS, DIM_VOCAB, DIM_NONE, MODEL(head.decoder),
+         TRAIT_MLM | TRAIT_DECODER_BIAS, .bare = true),
+    MODERN_HEAD(TRAIT_CLASSIFIER, inside, inside_norm),
+    HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),
+                TRAIT_CLASSIFIER),
 };
 
 static const struct tensor_rule eurobert_rules[] = {
@@ -132,6 +152,16 @@ static const struct tensor_rule gte_rules[] = {
             DIM_HIDDEN, DIM_INTER, LAYER(down), 0, 0, 0),
     RENAMED_NORM("layers.%zu.post_mlp_layernorm", "encoder.layer.%zu.mlp_ln",
                  LAYER(behind_feed)),
+    HEAD_MATRIX("lm_head.dense", DIM_EMBEDDING, DIM_HIDDEN,
+                MODEL(head.transform), TRAIT_MLM),
+    HEAD_NORM("lm_head.layer_norm", DIM_EMBEDDING, MODEL(head.transform_norm),
+              TRAIT_MLM),
+    DECODER("lm_head.decoder", "lm_head.decoder.bias",
+            "embeddings.word_embeddings.weight"),
+    PART("pooler.dense", DIM_HIDDEN, DIM_HIDDEN, MODEL(head.inside), 0,
+         TRAIT_CLASSIFIER, 0),
+    HEAD_MATRIX("classifier", DIM_LABELS, DIM_HIDDEN, MODEL(head.labels),
+                TRAIT_CLASSIFIER),
 };
 
 static const char *const model_prefixes[] = {"", "model.", NULL};
@@ -186,6 +216,8 @@ const struct family families_modern[] = {
      .ignored = gte_ignored,
      .words = &bert_words,
      .activation = "gelu",
+     .word_inside = "gelu",
+     .label_inside = "tanh",
      .read = read_gte},
     {.model_type = "new",
      .title = "GTE",
@@ -196,6 +228,8 @@ const struct family families_modern[] = {
      .ignored = gte_ignored,
      .words = &bert_words,
      .activation = "gelu",
+     .word_inside = "gelu",
+     .label_inside = "tanh",
      .read = read_gte_new},
     {.model_type = "eurobert",
      .title = "EuroBERT",

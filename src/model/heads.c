@@ -125,8 +125,8 @@ static void splade(const struct model_spec *spec, const struct weights *weights,
     const struct head_weights *head = &weights->head;
     size_t rows = sequences_rows(&group->texts), text = 0;
     float *inside = work->wide;
-    device_linear(lane, &head->transform, work->x, rows, spec->activation, NULL,
-                  inside);
+    device_linear(lane, &head->transform, work->x, rows, spec->word_inside,
+                  NULL, inside);
     if (head->transform_norm.width)
         device_norm(lane, &head->transform_norm, inside, rows, NULL, inside);
     for (size_t row = 0; row < rows; row += DECODED_ROWS) {

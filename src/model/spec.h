@@ -124,10 +124,11 @@ struct model_spec {
     size_t width;   /* of the vector that comes out */
 
     enum sparse_kind sparse;
-    struct module_spec lexical; /* of a row, one number */
-    enum accumulate splade;     /* over a text's rows */
-    bool splade_log;            /* log(1 + x) of what came together ... */
-    bool splade_log_twice;      /* ... and once more */
+    struct module_spec lexical;  /* of a row, one number */
+    enum accumulate splade;      /* over a text's rows */
+    enum activation word_inside; /* behind the first matrix of that head */
+    bool splade_log;             /* log(1 + x) of what came together ... */
+    bool splade_log_twice;       /* ... and once more */
 
     struct module_spec token[DENSE_MAX]; /* on each row, for multivectors */
     size_t token_count;

@@ -123,6 +123,10 @@ static bool read_splade(const struct model_files *files,
     const struct sparse_files *sparse = &files->sparse;
     if (!read_tie(files, TRAIT_MLM, spec, err))
         return false;
+    if (spec->word_inside == ACTIVATION_NONE)
+        spec->word_inside = spec->activation;
+    if (spec->family->word_inside)
+        activation_named(spec->family->word_inside, &spec->word_inside);
     spec->splade_log = !sparse->sum;
     spec->splade_log_twice = sparse->log_twice;
     spec->splade = sparse->sum ? ACCUMULATE_SUM_LOG1P : ACCUMULATE_MAX;
@@ -182,6 +186,8 @@ static bool read_classifier(const struct model_files *files,
                             struct model_spec *spec, struct error *err) {
     spec->traits |= TRAIT_CLASSIFIER;
     spec->labels = files->rerank.labels;
+    if (spec->family->label_pooling != POOLING_CLS)
+        spec->label_pooling = spec->family->label_pooling;
     if (spec->family->label_inside)
         activation_named(spec->family->label_inside, &spec->label_inside);
     if (spec->labels < 1 || spec->labels > SIZE_LIMIT)

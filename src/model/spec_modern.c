@@ -74,6 +74,32 @@ static bool read_two_rotaries(const struct config_source *from,
                              &spec->rotary[1], err);
 }
 
+/* Of the heads that guess words and give scores. */
+static bool read_modern_heads(const struct config_source *from,
+                              struct model_spec *spec, struct error *err) {
+    const char *pooling = "cls", *inside = "gelu";
+    if (!config_trait(from, "classifier_bias", false, TRAIT_HEAD_BIAS, spec,
+                      err) ||
+        !config_trait(from, "decoder_bias", true, TRAIT_DECODER_BIAS, spec,
+                      err) ||
+        !config_word(from, "classifier_pooling", &pooling, err) ||
+        !config_word(from, "classifier_activation", &inside, err))
+        return false;
+    spec->label_pooling =
+        strcmp(pooling, "mean") == 0 ? POOLING_MEAN : POOLING_CLS;
+    if (strcmp(pooling, "mean") != 0 && strcmp(pooling, "cls") != 0)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: classifier_pooling \"%s\" is not supported; cls "
+                         "and mean are",
+                         from->path, pooling);
+    if (!activation_named(inside, &spec->word_inside))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: classifier_activation \"%s\" is not supported",
+                         from->path, inside);
+    spec->label_inside = spec->word_inside;
+    return true;
+}
+
 bool read_modernbert(const struct config_source *from, struct model_spec *spec,
                      struct error *err) {
     spec->traits |= TRAIT_GATED;
@@ -83,7 +109,8 @@ bool read_modernbert(const struct config_source *from, struct model_spec *spec,
            config_trait(from, "norm_bias", false, TRAIT_NORM_BIAS, spec, err) &&
            config_trait(from, "attention_bias", false,
                         TRAIT_QKV_BIAS | TRAIT_OUT_BIAS, spec, err) &&
-           config_trait(from, "mlp_bias", false, TRAIT_FEED_BIAS, spec, err);
+           config_trait(from, "mlp_bias", false, TRAIT_FEED_BIAS, spec, err) &&
+           read_modern_heads(from, spec, err);
 }
 
 /* ---- EuroBERT ----------------------------------------------------------- */

@@ -8,20 +8,27 @@
 #include "model/spec.h"
 
 static const char *const kinds[] = {
-    [REGISTRY_DENSE] = "dense",
-    [REGISTRY_SPARSE] = "sparse",
-    [REGISTRY_RERANK] = "rerank",
+    [REGISTRY_DENSE] = "dense",   [REGISTRY_SPARSE] = "sparse",
+    [REGISTRY_RERANK] = "rerank", [REGISTRY_BI_ENCODER] = "bi-encoder",
+    [REGISTRY_BM25] = "bm25",
+};
+static const enum model_use uses[] = {
+    [REGISTRY_DENSE] = MODEL_DENSE,   [REGISTRY_SPARSE] = MODEL_SPARSE,
+    [REGISTRY_RERANK] = MODEL_RERANK, [REGISTRY_BI_ENCODER] = MODEL_DENSE,
+    [REGISTRY_BM25] = MODEL_SPARSE, /* not asked for */
 };
 
 /* "usable", or why not. */
 static bool look(const struct program *program,
                  const struct registry_entry *entry, struct error *why) {
     struct hub_places places = {.cache = program->options->hub_cache};
-    if (entry->kind != REGISTRY_DENSE || !family_find(entry->family))
+    if (entry->kind == REGISTRY_BM25)
+        return true;
+    if (!family_find(entry->family))
         return error_set(why, ERROR_UNSUPPORTED, "not in this release (%s, %s)",
                          kinds[entry->kind], entry->family);
     struct model_files *files = model_files_open(
-        program->memory, entry->id, NULL, MODEL_DENSE, &places, why);
+        program->memory, entry->id, NULL, uses[entry->kind], &places, why);
     struct model_spec spec;
     bool fine = files && model_spec_read(files, &spec, why);
     model_files_free(files);

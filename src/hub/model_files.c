@@ -187,6 +187,15 @@ static bool explain(const char *reference, struct error *err) {
                          "%s has its weights as ONNX, and only safetensors and "
                          "pytorch_model.bin are read: use %s",
                          reference, entry->id);
+    entry = registry_find(reference);
+    if (entry && entry->gated && err && err->code == ERROR_MISSING) {
+        struct error before = *err;
+        return error_set(err, ERROR_MISSING,
+                         "%s; it is gated: take its terms on its page with an "
+                         "account and log in (HF_TOKEN, or hf auth login) "
+                         "first",
+                         before.message);
+    }
     if (folder_exists(reference))
         return error_set(err, ERROR_MISSING,
                          "%s: the folder has neither config.json nor "
@@ -214,6 +223,12 @@ static bool locate_id(struct reading *r, const char *reference,
                          "%s: not a folder with config.json or modules.json, "
                          "and neither a model's key nor a hub id (ORG/NAME)",
                          reference);
+    const struct registry_entry *known = registry_find(reference);
+    if (known && known->kind == REGISTRY_BM25)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s is BM25, which has no weights to read: it is "
+                         "computed here, with --sparse %s",
+                         reference, known->key);
     if (!open_cached(r, entry ? entry->id : reference, r->files.revision,
                      places, err))
         return explain(reference, err);

@@ -4,9 +4,16 @@
 #ifndef HUB_REGISTRY_H
 #define HUB_REGISTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-enum registry_kind { REGISTRY_DENSE, REGISTRY_SPARSE, REGISTRY_RERANK };
+enum registry_kind {
+    REGISTRY_DENSE,
+    REGISTRY_SPARSE,
+    REGISTRY_RERANK,
+    REGISTRY_BI_ENCODER, /* a dense model that reranks: by its cosine */
+    REGISTRY_BM25,       /* no model and no files: BM25 is our own */
+};
 
 struct registry_entry {
     const char *key;
@@ -16,6 +23,7 @@ struct registry_entry {
     enum registry_kind kind;
     size_t width; /* the model's own; 0: not a dense one */
     size_t max_tokens;
+    bool gated;           /* the hub gives it to accounts that took its terms */
     size_t matryoshka[8]; /* declared widths, 0-terminated */
     const char *family;   /* "bert": what it takes to run it */
 };

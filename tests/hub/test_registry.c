@@ -17,7 +17,8 @@ static void keys_are_unique_and_all_can_be_found(void **state) {
         assert_ptr_equal(registry_find_key(e->key), e);
         assert_non_null(registry_find(e->id));
         assert_non_null(e->family);
-        assert_true((e->kind == REGISTRY_DENSE) == (e->width > 0));
+        assert_true((e->kind == REGISTRY_DENSE ||
+                     e->kind == REGISTRY_BI_ENCODER) == (e->width > 0));
         for (size_t i = 0; i < 8 && e->matryoshka[i]; i++)
             assert_true(e->matryoshka[i] <= e->width);
     }
@@ -41,6 +42,12 @@ static void an_onnx_repository_is_stood_for(void **state) {
     assert_ptr_equal(registry_find("qdrant/all-minilm-l6-v2-onnx"), e);
     assert_ptr_equal(registry_find_replaced("Qdrant/all-MiniLM-L6-v2-onnx"), e);
     assert_null(registry_find_replaced(e->id));
+    e = registry_find("qdrant-minilm-attention");
+    assert_string_equal(e->id, "sentence-transformers/all-MiniLM-L6-v2");
+    assert_ptr_equal(registry_find("Qdrant/all_miniLM_L6_v2_with_attentions"),
+                     e);
+    assert_int_equal(registry_find("qdrant-bm25")->kind, REGISTRY_BM25);
+    assert_true(registry_find("naver/splade-v3")->gated);
 }
 
 static void widths_are_the_models_own(void **state) {

@@ -29,9 +29,11 @@ static inline uint64_t disk_estimate_bytes(const struct disk_estimate *disk) {
            disk->metadata_bytes;
 }
 
-/* Arrays exactly (but for headers); the line files from the first chunks: their
- * lines are put together as a run does it, with vectors of random numbers, and
- * their mean size is taken for all. What EXPORTS leaves away is 0. */
+/* Arrays of dense vectors exactly (but for headers), sparse vectors and
+ * multivectors by the mean text (estimate_row_bytes); the line files from the
+ * first chunks: their lines are put together as a run does it, with vectors of
+ * random numbers, and their mean size is taken for all. What EXPORTS leaves
+ * away is 0. */
 bool estimate_disk(struct session *session, const struct roster *roster,
                    const struct intake *intake, unsigned exports,
                    struct disk_estimate *disk, struct error *err);

@@ -242,10 +242,11 @@ static uint64_t smallest(struct session *session, const struct member *member,
     uint64_t pass = need.charge_bytes + need.host_bytes +
                     most(need.loading_bytes, space.charge + 2 * scratch);
     /* Afterwards the outputs are written, all files side by side. */
-    enum { LINE_FILES = 6 };
+    enum { LINE_FILES = 6, TERM_FILES = 3 };
     const struct run_options *options = session->options;
     uint64_t files = options->models_count + 3 * options->sparse_count +
-                     2 * options->multi_count + 1 + LINE_FILES;
+                     2 * options->multi_count + 1 + LINE_FILES +
+                     (options->exports & EXPORT_TERMS ? TERM_FILES : 0);
     return most(pass, files * file_writer_bytes());
 }
 

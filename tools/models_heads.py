@@ -25,6 +25,8 @@ from sentence_transformers import CrossEncoder, SparseEncoder
 from sentence_transformers.multi_vector_encoder import MultiVectorEncoder
 
 import make_models as base
+import models_decoder as decoder
+import models_modern as modern
 
 REFERENCE = "reference-heads.json"
 TEXTS = ["a", "the function returns a list", base.words(14), base.words(15),
@@ -207,6 +209,65 @@ def cross_roberta(folder):
     base.write_weights(folder, w.tensors)
 
 
+def head_of_modern(w, hidden, seed_bias=True):
+    modern.matrix(w, "head.dense", hidden, hidden, seed_bias)
+    modern.scale(w, "head.norm", hidden, seed_bias)
+
+
+def plain(folder, config, w, pair=True):
+    base.write_json(folder / "config.json", config)
+    if pair:
+        pair_tokenizer(folder)
+    else:
+        base.family_tokenizer(folder, types=False)
+    base.write_weights(folder, w.tensors)
+
+
+def splade_modern(folder):
+    """Another activation in the head than in the body, no bias behind words."""
+    config = modern.modern_config(
+        "modernbert", hidden=12, layers=2, hidden_activation="gelu",
+        norm_eps=1e-5, global_attn_every_n_layers=2, local_attention=16,
+        classifier_activation="silu", decoder_bias=False,
+        architectures=["ModernBertForMaskedLM"])
+    w = modern.modernbert_weights(config, 305, "model.")
+    head_of_modern(w, 12, False)
+    plain(folder, config, w, pair=False)
+
+
+def cross_modern(folder):
+    config = modern.modern_config(
+        "modernbert", hidden=12, layers=2, hidden_activation="gelu",
+        norm_eps=1e-5, global_attn_every_n_layers=2, local_attention=16,
+        classifier_pooling="mean", classifier_bias=True, norm_bias=True,
+        **labels(1), architectures=["ModernBertForSequenceClassification"])
+    w = modern.modernbert_weights(config, 314, "model.")
+    head_of_modern(w, 12)
+    w.linear("classifier", 12, 1)
+    plain(folder, config, w)
+
+
+def cross_gte(folder):
+    config = modern.modern_config(
+        "gte", hidden=12, layers=2, type_vocab_size=2, hidden_act="gelu",
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        **labels(1), architectures=["GteForSequenceClassification"])
+    w = modern.gte_weights(config, 315, "gte.")
+    w.linear("gte.pooler.dense", 12, 12)
+    w.linear("classifier", 12, 1)
+    plain(folder, config, w)
+
+
+def cross_qwen3(folder):
+    """A row at a text's end, as Qwen3ForSequenceClassification reads it."""
+    config = decoder.decoder_config(
+        "qwen3", head_dim=6, pad_token_id=0, tie_word_embeddings=True,
+        **labels(2), architectures=["Qwen3ForSequenceClassification"])
+    w = decoder.decoder_weights(config, 316, "model.", qk_norm=True)
+    w.add("score.weight", 2, config["hidden_size"], scale=0.5)
+    plain(folder, config, w)
+
+
 def m3(folder):
     """bge-m3's three heads over a small XLM-RoBERTa."""
     config = base.family_config("xlm-roberta", type_vocab_size=1,
@@ -324,8 +385,10 @@ def multi_reference(folder):
     return {"use": "multi", "texts": FEW, "rows": rows}
 
 
-SPARSE = [splade, splade_plain, splade_distil, splade_log_twice, splade_roberta]
-CROSS = [cross_bert, cross_labels, cross_roberta]
+SPARSE = [splade, splade_plain, splade_distil, splade_log_twice, splade_roberta,
+          splade_modern]
+CROSS = [cross_bert, cross_labels, cross_roberta, cross_modern, cross_gte,
+         cross_qwen3]
 FOLDERS = {**{f: sparse_reference for f in SPARSE},
            **{f: score_reference for f in CROSS},
            m3: m3_reference, colbert: multi_reference}

@@ -21,6 +21,10 @@ static const struct {
     {"cross_bert", MODEL_RERANK},
     {"cross_labels", MODEL_RERANK},
     {"cross_roberta", MODEL_RERANK},
+    {"splade_modern", MODEL_SPARSE},
+    {"cross_modern", MODEL_RERANK},
+    {"cross_gte", MODEL_RERANK},
+    {"cross_qwen3", MODEL_RERANK},
     {"m3", MODEL_DENSE},
     {"colbert", MODEL_MULTI},
 };

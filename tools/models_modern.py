@@ -100,7 +100,7 @@ def modernbert(folder):
         "modernbert", hidden=12, layers=5, hidden_activation="gelu",
         norm_eps=1e-5,
         global_attn_every_n_layers=3, local_attention=16,
-        global_rope_theta=160000.0, local_rope_theta=10000.0,
+        global_rope_theta=40000.0, local_rope_theta=900.0,
         attention_bias=False, mlp_bias=False, norm_bias=False,
         position_embedding_type="absolute")
     w = modernbert_weights(config, 201, "model.")
@@ -228,7 +228,7 @@ def join(tensors, first, whole, parts):
 def gte(folder):
     # As transformers 5 saves GteForMaskedLM; no token types.
     config = modern_config("gte", layers=2, type_vocab_size=0,
-                           hidden_act="gelu", layer_norm_eps=1e-5,
+                           hidden_act="gelu", layer_norm_eps=0.02,
                            rope_parameters={"rope_type": "default",
                                             "rope_theta": 1000.0})
     w = gte_weights(config, 205, "gte.")
@@ -289,8 +289,8 @@ def gte_arctic_twin(config, tensors):
 def nomic_bert(folder):
     # transformers' spelling; heads narrower than their part of the rows.
     config = modern_config("nomic_bert", layers=2, head_dim=6,
-                           type_vocab_size=3, hidden_act="silu",
-                           layer_norm_eps=1e-5, rope_parameters={
+                           type_vocab_size=3, hidden_act="gelu",
+                           layer_norm_eps=0.03, rope_parameters={
                                "rope_type": "default", "rope_theta": 700.0})
     hidden, inter, dim = 16, config["intermediate_size"], 12
     w = Weights(208)

@@ -132,6 +132,78 @@ static void options_are_refused_by_name(void **state) {
          "sliding_attention", ERROR_UNSUPPORTED},
         {"embeddinggemma", "{\"sliding_window_pattern\": 0}",
          "sliding_window_pattern", ERROR_INPUT},
+        {"modernbert", "{\"head_dim\": 4}", "head_dim", ERROR_UNSUPPORTED},
+        {"modernbert", "{\"sliding_window\": 16}", "sliding_window",
+         ERROR_UNSUPPORTED},
+        {"modernbert", "{\"local_attention\": 0}", "local_attention",
+         ERROR_INPUT},
+        {"modernbert", "{\"global_attn_every_n_layers\": 0}",
+         "global_attn_every_n_layers", ERROR_INPUT},
+        {"modernbert", "{\"partial_rotary_factor\": 0.7}",
+         "partial_rotary_factor", ERROR_UNSUPPORTED},
+        {"modernbert",
+         "{\"rope_scaling\": {\"rope_type\": \"dynamic\", \"factor\": 2}}",
+         "dynamic", ERROR_UNSUPPORTED},
+        {"modernbert_biased", "{\"num_hidden_layers\": 3}", "layer_types",
+         ERROR_INPUT},
+        {"eurobert", "{\"num_key_value_heads\": 3}", "key heads", ERROR_INPUT},
+        {"eurobert", "{\"attention_bias\": \"yes\"}", "attention_bias",
+         ERROR_INPUT},
+        {"gte",
+         "{\"rope_parameters\": {\"rope_type\": \"ntk\", \"factor\": 2}}",
+         "ntk", ERROR_UNSUPPORTED},
+        {"gte_new", "{\"layer_norm_type\": \"rms_norm\"}", "rms_norm",
+         ERROR_UNSUPPORTED},
+        {"gte_new", "{\"logn_attention_scale\": true}", "logn_attention_scale",
+         ERROR_UNSUPPORTED},
+        {"gte_new", "{\"position_embedding_type\": \"absolute\"}", "absolute",
+         ERROR_UNSUPPORTED},
+        {"gte_new", "{\"type_vocab_size\": -1}", "type_vocab_size",
+         ERROR_INPUT},
+        {"gte_new",
+         "{\"rope_scaling\": {\"type\": \"ntk\", \"factor\": 2, \"mixed_b\": "
+         "0.6}}",
+         "mixed_b", ERROR_UNSUPPORTED},
+        {"gte_new", "{\"rope_scaling\": {\"type\": \"ntk\"}}", "factor",
+         ERROR_INPUT},
+        {"gte_new",
+         "{\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}}",
+         "dynamic", ERROR_UNSUPPORTED},
+        {"nomic_bert", "{\"hidden_act\": \"mish\"}", "mish", ERROR_UNSUPPORTED},
+        {"nomic_bert", "{\"num_key_value_heads\": 1}", "num_key_value_heads",
+         ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"activation_function\": \"gelu_fast\"}", "gelu_fast",
+         ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"prenorm\": true}", "prenorm", ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"parallel_block\": true}", "parallel_block",
+         ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"causal\": true}", "causal", ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"use_rms_norm\": true}", "use_rms_norm",
+         ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"norm_mlp\": true}", "norm_mlp", ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"num_heads_kv\": 1}", "num_heads_kv",
+         ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"rotary_head_dim\": true}", "rotary_head_dim",
+         ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"rotary_emb_fraction\": 0.0}", "rotary_emb_fraction",
+         ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"rotary_emb_scale_base\": 512}",
+         "rotary_emb_scale_base", ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"rotary_scaling_factor\": 2}", "rotary_scaling_factor",
+         ERROR_UNSUPPORTED},
+        {"nomic_hub", "{\"rope_parameters\": {\"rope_theta\": 7}}",
+         "rotary_emb_base", ERROR_INPUT},
+        {"nomic_moe", "{\"num_experts\": 65}", "65", ERROR_UNSUPPORTED},
+        {"nomic_moe", "{\"moe_top_k\": 9}", "9 of 8", ERROR_UNSUPPORTED},
+        {"nomic_moe", "{\"activation_function\": \"swiglu\"}", "gate",
+         ERROR_UNSUPPORTED},
+        {"nomic_moe", "{\"num_shared_experts\": 1}", "num_shared_experts",
+         ERROR_UNSUPPORTED},
+        {"nomic_moe", "{\"expert_choice_router\": true}",
+         "expert_choice_router", ERROR_UNSUPPORTED},
+        {"nomic_moe", "{\"moe_normalize_expert_weights\": true}",
+         "moe_normalize_expert_weights", ERROR_UNSUPPORTED},
+        {"nomic_moe", "{\"ffn_div\": 2}", "ffn_div", ERROR_UNSUPPORTED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct rig r;
@@ -238,6 +310,60 @@ static void decoders_see_what_upstream_lets_them(void **state) {
     sees(&s, 4, 22, 22);
 }
 
+static void windows_and_thetas_of_modernbert(void **state) {
+    (void)state;
+    struct model_spec s = changed("modernbert", "{}");
+    sees(&s, 3, SIZE_MAX, SIZE_MAX);
+    sees(&s, 4, 8, 8);
+    s = changed("modernbert", "{\"global_attn_every_n_layers\": null, "
+                              "\"local_attention\": null, "
+                              "\"global_rope_theta\": null, "
+                              "\"local_rope_theta\": null}");
+    sees(&s, 2, 64, 64);
+    sees(&s, 3, SIZE_MAX, SIZE_MAX);
+    assert_true(changed("modernbert", "{\"norm_eps\": null}").norm_epsilon ==
+                1e-5f);
+    assert_true(s.rotary[0].inverse[1] == 1 / powf(16e4f, 2.0f / 6));
+    assert_true(s.rotary[1].inverse[1] == 1 / powf(1e4f, 2.0f / 6));
+    s = changed("modernbert", "{\"sliding_window\": 8}");
+    sees(&s, 1, 8, 8);
+}
+
+/* Of two words for one thing each spelling has its own default. */
+static void what_modern_encoders_leave_out(void **state) {
+    (void)state;
+    struct model_spec s = changed("gte", "{\"rope_parameters\": null, "
+                                         "\"type_vocab_size\": null}");
+    assert_true(s.rotary[0].inverse[1] == 1 / powf(16e4f, 2.0f / 8));
+    assert_int_equal(s.types, 1);
+    s = changed("gte_new", "{\"rope_scaling\": null, \"rope_theta\": null}");
+    assert_true(s.rotary[0].inverse[1] == 1 / powf(1e4f, 2.0f / 8));
+    assert_int_equal(changed("gte", "{}").traits & TRAIT_TYPES, 0);
+    s = changed("nomic_bert", "{\"rope_parameters\": null, "
+                              "\"layer_norm_eps\": null, "
+                              "\"type_vocab_size\": null, "
+                              "\"head_dim\": null}");
+    assert_true(s.rotary[0].inverse[1] == 1 / powf(1e3f, 2.0f / 8));
+    assert_true(s.norm_epsilon == 1e-12f);
+    assert_int_equal(s.types, 2);
+    assert_int_equal(s.head_dim, 8);
+    s = changed("nomic_moe", "{\"layer_norm_epsilon\": null, "
+                             "\"rotary_emb_base\": null, "
+                             "\"qkv_proj_bias\": null, "
+                             "\"mlp_fc1_bias\": null, "
+                             "\"moe_every_n_layers\": 3}");
+    assert_true(s.norm_epsilon == 1e-5f);
+    assert_true(s.rotary[0].inverse[1] == 1 / powf(1e3f, 2.0f / 4));
+    assert_true(s.traits & TRAIT_QKV_BIAS && s.traits & TRAIT_FEED_BIAS);
+    assert_int_equal(s.experts_at.bits[0], 2);
+    s = changed("eurobert", "{\"head_dim\": null, "
+                            "\"num_key_value_heads\": null, "
+                            "\"rms_norm_eps\": null}");
+    assert_int_equal(s.head_dim, 4);
+    assert_int_equal(s.kv_heads, 4);
+    assert_true(s.norm_epsilon == 1e-5f);
+}
+
 static void what_a_decoder_leaves_out(void **state) {
     (void)state;
     struct model_spec s = changed("qwen3", "{\"rms_norm_eps\": null, "
@@ -327,9 +453,13 @@ static void check_missing(const char *folder, size_t rule) {
 static void every_tensor_is_missed_by_name(void **state) {
     (void)state;
     static const char *const folders[] = {
-        "mean",    "distilbert", "mpnet", "electra_small", "camembert",
-        "albert",  "t5_gated",   "jina3", "jina2",         "jina2_code",
-        "deberta", "qwen2",      "qwen3", "llama",         "embeddinggemma"};
+        "mean",          "distilbert",      "mpnet",
+        "electra_small", "camembert",       "albert",
+        "t5_gated",      "jina3",           "jina2",
+        "jina2_code",    "deberta",         "qwen2",
+        "qwen3",         "llama",           "embeddinggemma",
+        "modernbert",    "eurobert_biased", "gte",
+        "nomic_bert",    "nomic_moe"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         struct rig r;
         rig_open(&r, "cpu", 1, folders[i], 0);
@@ -468,6 +598,8 @@ int main(void) {
         cmocka_unit_test(what_a_config_leaves_out),
         cmocka_unit_test(decoders_see_what_upstream_lets_them),
         cmocka_unit_test(what_a_decoder_leaves_out),
+        cmocka_unit_test(windows_and_thetas_of_modernbert),
+        cmocka_unit_test(what_modern_encoders_leave_out),
         cmocka_unit_test(shared_layers_take_turns_as_upstream),
         cmocka_unit_test(every_tensor_is_missed_by_name),
         cmocka_unit_test(a_projection_is_there_where_widths_differ),

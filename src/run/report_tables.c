@@ -91,6 +91,19 @@ void report_collections(const struct report *report) {
 
 /* ---- passes ------------------------------------------------------------- */
 
+/* What the pass gave of each text. */
+static void cell_heads(struct strbuf *out, const json_t *pass) {
+    json_t *list = lookup_list(pass, "heads"), *head;
+    size_t i;
+    strbuf_add(out, STR("<td>"));
+    json_array_foreach(list, i, head) {
+        if (i)
+            strbuf_add(out, STR(", "));
+        html_text(out, json_string_value(head));
+    }
+    strbuf_add(out, STR("</td>"));
+}
+
 /* Each device of a pass with its part of the tokens; else its names. */
 static void cell_devices(struct strbuf *out, const json_t *pass) {
     json_t *devices = lookup_list(pass, "devices"), *device;
@@ -163,6 +176,7 @@ static void pass_row(const struct report *report, const json_t *collection,
     cell_text(out, collection, "collection");
     cell_count(out, pass, "pass");
     cell_model(report, lookup_text(pass, "model"));
+    cell_heads(out, pass);
     cell_status(out, lookup_text(pass, "status"));
     cell_text(out, pass, "mode");
     cell_devices(out, pass);
@@ -231,7 +245,7 @@ void report_passes(const struct report *report) {
                         "collection. Peaks: this process's own memory on the "
                         "host, as planned before the pass and as measured; "
                         "that of each device stands below.</p>"));
-    html_table(out, "Collection|#Pass|Model|Status|Mode|Devices, "
+    html_table(out, "Collection|#Pass|Model|Gives|Status|Mode|Devices, "
                     "tokens|#Texts|#Tokens|#Load|#Time|#Tokens/s|#Planned "
                     "peak|#Measured, of plan");
     size_t head = out->size;

@@ -40,6 +40,7 @@ struct member {
     const char *task;    /* of those that the model has; NULL: none */
     size_t width;        /* of the dense vectors that are exported */
     bool undeclared_cut; /* cut below its own width without declaring it */
+    struct long_texts long_texts;
     char weights_sha256[65], tokenizer_sha256[65];
     json_t *fingerprints[ROW_KINDS]; /* what decides a row (DESIGN 6); NULL:
                                          that head is not wanted */

@@ -125,8 +125,7 @@ static void pooling_text(const struct model_spec *spec, char *text,
 }
 
 /* What all heads' rows depend on. NULL: the prompt is not valid UTF-8. */
-static json_t *common_fingerprint(const struct member *member,
-                                  const struct long_texts *long_texts) {
+static json_t *common_fingerprint(const struct member *member) {
     const char *commit = member->files->commit;
     json_t *made = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:I}", "commit", commit ? commit : "",
@@ -135,9 +134,10 @@ static json_t *common_fingerprint(const struct member *member,
         member->prompt ? member->prompt : "", "dtype", "f32", "max_length",
         (json_int_t)member->spec.max_length);
     /* Only where they were asked for, so that older stores stay valid. */
-    if (made && long_texts->windows)
-        json_object_set_new(made, "long_overlap",
-                            json_integer((json_int_t)long_texts->overlap));
+    if (made && member->long_texts.windows)
+        json_object_set_new(
+            made, "long_overlap",
+            json_integer((json_int_t)member->long_texts.overlap));
     if (made && member->task)
         json_object_set_new(made, "task", json_string(member->task));
     return made;
@@ -153,11 +153,14 @@ static void add_dense_fingerprint(const struct member *member, json_t *to) {
                       (json_int_t)member->spec.width));
 }
 
+static const char *sparse_name(const struct member *member) {
+    return member->spec.sparse == SPARSE_LEXICAL ? "lexical" : "splade";
+}
+
 static void add_sparse_fingerprint(const struct member *member, json_t *to) {
     const struct model_spec *spec = &member->spec;
     json_object_update_new(
-        to, json_pack("{s:s, s:I, s:I, s:I}", "sparse",
-                      spec->sparse == SPARSE_LEXICAL ? "lexical" : "splade",
+        to, json_pack("{s:s, s:I, s:I, s:I}", "sparse", sparse_name(member),
                       "vocab", (json_int_t)spec->vocab, "active_max",
                       (json_int_t)member->files->sparse.active_max, "pooling",
                       (json_int_t)spec->splade + 4 * spec->splade_log +
@@ -178,16 +181,14 @@ static void add_multi_fingerprint(const struct member *member, json_t *to) {
 
 /* Flat objects: store_open compares them member by member and shows both
  * values of one that differs. */
-static bool make_fingerprints(struct member *member,
-                              const struct long_texts *long_texts,
-                              struct error *err) {
+static bool make_fingerprints(struct member *member, struct error *err) {
     if (!model_files_digest(member->files, member->weights_sha256,
                             member->tokenizer_sha256, err))
         return false;
     for (enum row_kind h = 0; h < ROW_KINDS; h++) {
         if (!member_has(member, h))
             continue;
-        json_t *made = common_fingerprint(member, long_texts);
+        json_t *made = common_fingerprint(member);
         if (!made)
             return error_set(err, ERROR_INPUT,
                              "%s: its prompt is not valid UTF-8", member->key);
@@ -259,6 +260,7 @@ bool member_open(struct member *member, const struct model_request *request,
                  struct error *err) {
     member->request = request;
     member->heads = request->heads;
+    member->long_texts = session->options->long_texts;
     struct memory *memory = &session->memory;
     if (request_is_bm25(request)) {
         member->key =
@@ -281,8 +283,7 @@ bool member_open(struct member *member, const struct model_request *request,
         !weights_check(memory, &member->spec, member->files, &member->error) ||
         !read_charged(member, memory, err) ||
         !choose_prompt(member, session, what, err) ||
-        (digests && !make_fingerprints(member, &session->options->long_texts,
-                                       &member->error)))
+        (digests && !make_fingerprints(member, &member->error)))
         return member->error.code != ERROR_NONE;
     return choose_width(member, session, err);
 }
@@ -330,8 +331,48 @@ json_t *member_heads_list(const struct member *member) {
     return list;
 }
 
-json_t *member_describe(const struct member *member) {
+static void describe_dense(const struct member *member, json_t *object) {
+    const struct model_spec *spec = &member->spec;
+    json_object_update_new(
+        object,
+        json_pack("{s:I, s:I, s:o, s:b, s:s, s:b}", "own_width",
+                  (json_int_t)spec->width, "width", (json_int_t)member->width,
+                  "pooling", pooling_list(spec), "normalized", spec->normalize,
+                  "similarity", member->files->similarity,
+                  "truncated_without_declaring", member->undeclared_cut));
+}
+
+static void describe_model(const struct member *member, json_t *object) {
     const struct model_files *files = member->files;
+    const struct model_spec *spec = &member->spec;
+    json_object_update_new(
+        object,
+        json_pack("{s:s?, s:s?, s:s, s:s, s:I, s:s?}", "id", files->id,
+                  "commit", files->commit, "family", spec->family->title,
+                  "dtype", "f32", "max_length", (json_int_t)spec->max_length,
+                  "prompt", member->prompt));
+    if (member->task)
+        json_object_set_new(object, "task", json_string(member->task));
+    if (member->long_texts.windows)
+        json_object_set_new(
+            object, "long_overlap",
+            json_integer((json_int_t)member->long_texts.overlap));
+    if (member_has(member, ROW_DENSE))
+        describe_dense(member, object);
+    if (member_has(member, ROW_SPARSE))
+        json_object_set_new(object, "sparse", json_string(sparse_name(member)));
+    if (member_has(member, ROW_MULTI))
+        json_object_set_new(object, "multi_width",
+                            json_integer((json_int_t)spec->multi_width));
+    if (*member->weights_sha256) {
+        json_object_set_new(object, "weights_sha256",
+                            json_string(member->weights_sha256));
+        json_object_set_new(object, "tokenizer_sha256",
+                            json_string(member->tokenizer_sha256));
+    }
+}
+
+json_t *member_describe(const struct member *member) {
     json_t *object =
         json_pack("{s:s, s:o, s:f}", "key", member->key, "reference",
                   json_any_text(member->request->reference), "weight",
@@ -346,30 +387,10 @@ json_t *member_describe(const struct member *member) {
         return object;
     }
     json_object_set_new(object, "heads", member_heads_list(member));
-    if (member->bm25) {
-        json_object_set_new(object, "family", json_string("bm25"));
-        return object;
-    }
-    const struct model_spec *spec = &member->spec;
-    json_object_update_new(
-        object,
-        json_pack("{s:s?, s:s?, s:s, s:s, s:I, s:I, s:o, s:b, s:I, s:s?}", "id",
-                  files->id, "commit", files->commit, "family",
-                  spec->family->title, "dtype", "f32", "own_width",
-                  (json_int_t)spec->width, "width", (json_int_t)member->width,
-                  "pooling", pooling_list(spec), "normalized", spec->normalize,
-                  "max_length", (json_int_t)spec->max_length, "prompt",
-                  member->prompt));
-    if (member->task)
-        json_object_set_new(object, "task", json_string(member->task));
-    json_object_set_new(object, "similarity", json_string(files->similarity));
-    json_object_set_new(object, "truncated_without_declaring",
-                        json_boolean(member->undeclared_cut));
-    if (*member->weights_sha256) {
-        json_object_set_new(object, "weights_sha256",
-                            json_string(member->weights_sha256));
-        json_object_set_new(object, "tokenizer_sha256",
-                            json_string(member->tokenizer_sha256));
-    }
+    if (member->bm25)
+        json_object_update_new(object, json_pack("{s:s, s:s}", "family", "bm25",
+                                                 "sparse", "bm25"));
+    else
+        describe_model(member, object);
     return object;
 }

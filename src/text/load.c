@@ -190,7 +190,8 @@ static bool load_list(struct tokenizer *tokenizer, const struct part *part,
 }
 
 static bool load_model(struct tokenizer *tokenizer, const json_t *root,
-                       size_t added, const char *name, struct error *err) {
+                       size_t added, bool exact, const char *name,
+                       struct error *err) {
     struct stages *stages = tokenizer->stages;
     struct trie *vocab = &tokenizer->wordpiece.vocab;
     struct part part;
@@ -208,7 +209,7 @@ static bool load_model(struct tokenizer *tokenizer, const json_t *root,
         stages->model = STAGES_UNIGRAM;
         return load_list(tokenizer, &part, added, err) &&
                unigram_load(&stages->unigram, &part, vocab,
-                            tokenizer->vocab_count, err);
+                            tokenizer->vocab_count, exact, err);
     }
     return part_unsupported(&part, "WordPiece, BPE and Unigram are", err);
 }
@@ -303,9 +304,13 @@ static bool load_added(struct tokenizer *tokenizer, const json_t *list,
     return true;
 }
 
-static bool load_parts(struct tokenizer *tokenizer, const json_t *root,
-                       bool lower, const char *name, struct error *err) {
+bool tokenizer_load(struct tokenizer *tokenizer, const json_t *root,
+                    const struct load_options *options, const char *name,
+                    struct error *err) {
     const json_t *added = json_object_get(root, "added_tokens");
+    if (!json_is_object(root))
+        return error_set(err, ERROR_INPUT,
+                         "%s: not a tokenizer.json: no JSON object", name);
     if (added && !json_is_null(added) && !json_is_array(added))
         return error_set(err, ERROR_INPUT, "%s: \"added_tokens\" is not a list",
                          name);
@@ -313,23 +318,16 @@ static bool load_parts(struct tokenizer *tokenizer, const json_t *root,
         return error_set(err, ERROR_INPUT,
                          "%s: \"added_tokens\" has more than %d entries", name,
                          IDS_MAX);
-    return load_steps(tokenizer, root, lower, name, err) &&
-           load_model(tokenizer, root, json_array_size(added), name, err) &&
-           load_added(tokenizer, added, name, err) &&
-           template_load(&tokenizer->template, root, tokenizer->vocab_size,
-                         name, &tokenizer->arena, err);
-}
-
-bool tokenizer_load(struct tokenizer *tokenizer, struct str json, bool lower,
-                    const char *name, struct error *err) {
-    json_t *root = json_parse(json, name, err);
-    if (!root)
+    struct template_terms terms = {.vocab = 0,
+                                   .names = options->made ? tokenizer : NULL,
+                                   .no_types = options->no_types,
+                                   .name = name,
+                                   .arena = &tokenizer->arena};
+    if (!load_steps(tokenizer, root, options->lower, name, err) ||
+        !load_model(tokenizer, root, json_array_size(added), options->made,
+                    name, err) ||
+        !load_added(tokenizer, added, name, err))
         return false;
-    bool fine =
-        json_is_object(root)
-            ? load_parts(tokenizer, root, lower, name, err)
-            : error_set(err, ERROR_INPUT,
-                        "%s: not a tokenizer.json: no JSON object", name);
-    json_decref(root);
-    return fine;
+    terms.vocab = tokenizer->vocab_size;
+    return template_load(&tokenizer->template, root, &terms, err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "text/part.h"
+#include "text/tokenizer.h"
 
 enum { ITEMS_MAX = 1024 }; /* special tokens and texts of one row */
 
@@ -21,7 +22,7 @@ struct row {
 
 struct building {
     struct part part;
-    size_t vocab;
+    const struct template_terms *terms;
     bool given; /* by a post_processor that has a template */
     struct row single, pair;
     struct error pair_error; /* why PAIR is none; empty: it is one */
@@ -50,8 +51,8 @@ static bool add_id(const struct building *building, struct row *row,
                    const json_t *value, const char *of, json_int_t type,
                    struct error *err) {
     struct item item = {.kind = SPECIAL, .type = type};
-    return part_id(value, building->vocab, of, building->part.name, &item.id,
-                   err) &&
+    return part_id(value, building->terms->vocab, of, building->part.name,
+                   &item.id, err) &&
            add_item(building, row, item, err);
 }
 
@@ -61,6 +62,10 @@ static bool add_special(const struct building *building, struct row *row,
         json_object_get(building->part.json, "special_tokens");
     const json_t *ids =
         id ? json_object_get(json_object_get(specials, id), "ids") : NULL;
+    struct item item = {.kind = SPECIAL, .type = type};
+    if (id && !ids && building->terms->names &&
+        tokenizer_id(building->terms->names, str_from(id), &item.id))
+        return add_item(building, row, item, err);
     if (!json_is_array(ids))
         return error_set(err, ERROR_INPUT,
                          "%s: the post_processor names the special token "
@@ -160,7 +165,7 @@ static bool take(struct building *all, const struct building *one,
 static bool add_processor(void *context, const struct part *part,
                           struct error *err) {
     struct building *all = context;
-    struct building one = {.part = *part, .vocab = all->vocab};
+    struct building one = {.part = *part, .terms = all->terms};
     if (strcmp(part->type, "ByteLevel") == 0)
         return true; /* it moves offsets, and we have none */
     if (strcmp(part->type, "TemplateProcessing") == 0)
@@ -185,10 +190,11 @@ static bool keep(const struct row *row, size_t begin, size_t end,
 }
 
 static bool keep_single(struct template *made, const struct building *all,
-                        struct arena *arena, struct error *err) {
+                        struct error *err) {
+    struct arena *arena = all->terms->arena;
     const struct row *row = &all->single;
     size_t a = row->places[TEXT_A];
-    for (size_t i = 0; i < row->count; i++)
+    for (size_t i = 0; i < row->count && !all->terms->no_types; i++)
         if (row->items[i].type != 0)
             return error_set(err, ERROR_UNSUPPORTED,
                              "%s: the post_processor gives a single text "
@@ -213,8 +219,8 @@ static bool find_step(const struct row *row, size_t *step) {
 }
 
 static bool refuse(struct template_pair *pair, const char *reason,
-                   const struct building *all, struct arena *arena,
-                   struct error *err) {
+                   const struct building *all, struct error *err) {
+    struct arena *arena = all->terms->arena;
     pair->refused =
         all->pair_fails
             ? arena_copy(arena, str_from(all->pair_error.message), err)
@@ -226,17 +232,20 @@ static bool refuse(struct template_pair *pair, const char *reason,
 }
 
 static bool keep_pair(struct template_pair *pair, const struct building *all,
-                      struct arena *arena, struct error *err) {
+                      struct error *err) {
+    struct arena *arena = all->terms->arena;
+    bool types = !all->terms->no_types;
     const struct row *row = &all->pair;
-    size_t a = row->places[TEXT_A], b = row->places[TEXT_B], step;
+    size_t a = row->places[TEXT_A], b = row->places[TEXT_B];
+    size_t step = row->count;
     if (all->pair_fails || b == SIZE_MAX || b < a)
         return refuse(pair, "is not a sequence A and a sequence B behind it",
-                      all, arena, err);
-    if (!find_step(row, &step))
+                      all, err);
+    if (types && !find_step(row, &step))
         return refuse(pair,
                       "has token types that are not 0 up to a place behind A "
                       "and 1 from there on",
-                      all, arena, err);
+                      all, err);
     pair->types = step < row->count;
     pair->between_first = pair->types ? step - a - 1 : 0;
     return keep(row, 0, a, &pair->before, arena, err) &&
@@ -254,16 +263,15 @@ static bool begin(struct building *all, struct error *err) {
            add_item(all, &all->pair, b, err);
 }
 
-bool template_load(struct template *made, const json_t *root, size_t vocab,
-                   const char *name, struct arena *arena, struct error *err) {
-    struct building all = {.vocab = vocab};
-    if (!part_open(&all.part, root, "post_processor", NULL, name, err) ||
+bool template_load(struct template *made, const json_t *root,
+                   const struct template_terms *terms, struct error *err) {
+    struct building all = {.terms = terms};
+    if (!part_open(&all.part, root, "post_processor", NULL, terms->name, err) ||
         !begin(&all, err))
         return false;
-    struct part_steps steps = {"post_processor", "processors", name,
+    struct part_steps steps = {"post_processor", "processors", terms->name,
                                add_processor, &all};
     if (all.part.json && !part_each(&steps, all.part.json, err))
         return false;
-    return keep_single(made, &all, arena, err) &&
-           keep_pair(&made->pair, &all, arena, err);
+    return keep_single(made, &all, err) && keep_pair(&made->pair, &all, err);
 }

@@ -33,9 +33,20 @@ struct template {
     struct template_pair pair;
 };
 
-/* ROOT is tokenizer.json, NAME its path; a file without post_processor has an
- * empty template, and B's token type is 1. Ids must be below VOCAB. */
-bool template_load(struct template *made, const json_t *root, size_t vocab,
-                   const char *name, struct arena *arena, struct error *err);
+struct tokenizer;
+
+struct template_terms {
+    size_t vocab; /* ids are below this */
+    /* Special tokens without "ids" have theirs by name; NULL: refused. */
+    const struct tokenizer *names;
+    bool no_types;    /* token types do not matter */
+    const char *name; /* the file, for messages */
+    struct arena *arena;
+};
+
+/* ROOT is tokenizer.json; a file without post_processor has an empty template,
+ * and B's token type is 1. */
+bool template_load(struct template *made, const json_t *root,
+                   const struct template_terms *terms, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/json.h"
 #include "text/tokenizer_parts.h"
 
 struct tokens tokens_make(struct memory *memory) {
@@ -43,9 +44,9 @@ bool tokens_add(struct tokens *tokens, struct ids ids, struct error *err) {
     return true;
 }
 
-static struct tokenizer *create(struct memory *memory, struct str json,
-                                bool lower, const char *name,
-                                struct error *err) {
+struct tokenizer *tokenizer_of(struct memory *memory, const json_t *root,
+                               const struct load_options *options,
+                               const char *name, struct error *err) {
     struct tokenizer *tokenizer =
         memory_zalloc(memory, 1, sizeof *tokenizer, err);
     if (!tokenizer)
@@ -55,10 +56,21 @@ static struct tokenizer *create(struct memory *memory, struct str json,
     tokenizer->wordpiece.vocab = trie_make(memory);
     tokenizer->raw = added_set_make(memory, NULL);
     tokenizer->normalized = added_set_make(memory, NULL);
-    if (tokenizer_load(tokenizer, json, lower, name, err))
+    if (tokenizer_load(tokenizer, root, options, name, err))
         return tokenizer;
     tokenizer_free(tokenizer);
     return NULL;
+}
+
+static struct tokenizer *create(struct memory *memory, struct str json,
+                                bool lower, const char *name,
+                                struct error *err) {
+    struct load_options options = {.lower = lower};
+    json_t *root = json_parse(json, name, err);
+    struct tokenizer *tokenizer =
+        root ? tokenizer_of(memory, root, &options, name, err) : NULL;
+    json_decref(root);
+    return tokenizer;
 }
 
 struct tokenizer *tokenizer_create(struct memory *memory, struct str json,

@@ -54,10 +54,22 @@ bool tokenizer_content(const struct tokenizer *tokenizer,
                        size_t most, bool count, struct tokens *out, size_t *cut,
                        struct error *err);
 
+struct load_options {
+    bool lower;    /* a Lowercase first */
+    bool made;     /* the document was made in memory: special tokens of the
+                      template may have no ids but names, and scores are exact */
+    bool no_types; /* the model is given no token types */
+};
+
 /* Fills an empty TOKENIZER, of which memory and arena are set, from a
  * tokenizer.json. What was made before a failure is the caller's to free. */
-bool tokenizer_load(struct tokenizer *tokenizer, struct str json, bool lower,
-                    const char *name, struct error *err);
+bool tokenizer_load(struct tokenizer *tokenizer, const json_t *root,
+                    const struct load_options *options, const char *name,
+                    struct error *err);
+/* A new tokenizer of a document; NULL and ERR. */
+struct tokenizer *tokenizer_of(struct memory *memory, const json_t *root,
+                               const struct load_options *options,
+                               const char *name, struct error *err);
 
 /* The normalised form of a short text, appended to OUT. */
 bool tokenizer_normalize(const struct tokenizer *tokenizer, struct str text,

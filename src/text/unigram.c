@@ -65,7 +65,7 @@ void unigram_scratch_free(struct unigram_scratch *scratch) {
 }
 
 static bool load_scores(struct unigram *unigram, const struct part *part,
-                        const json_t *list, struct error *err) {
+                        const json_t *list, bool exact, struct error *err) {
     double least = INFINITY;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *score = json_array_get(json_array_get(list, i), 1);
@@ -74,7 +74,8 @@ static bool load_scores(struct unigram *unigram, const struct part *part,
                              "%s: piece %zu of the model's \"vocab\" has no "
                              "score",
                              part->name, i);
-        unigram->scores[i] = unigram_score(json_number_value(score));
+        double number = json_number_value(score);
+        unigram->scores[i] = exact ? number : unigram_score(number);
         least = unigram->scores[i] < least ? unigram->scores[i] : least;
     }
     unigram->unknown_score = least - UNKNOWN_PENALTY;
@@ -92,7 +93,8 @@ static void load_bytes(struct unigram *unigram) {
 }
 
 bool unigram_load(struct unigram *unigram, const struct part *part,
-                  const struct trie *vocab, size_t count, struct error *err) {
+                  const struct trie *vocab, size_t count, bool exact,
+                  struct error *err) {
     size_t unknown = SIZE_MAX;
     unigram->vocab = vocab;
     if (!json_member_size(part->json, "unk_id", part->name, &unknown, err) ||
@@ -110,7 +112,7 @@ bool unigram_load(struct unigram *unigram, const struct part *part,
     load_bytes(unigram);
     return unigram->scores &&
            load_scores(unigram, part, json_object_get(part->json, "vocab"),
-                       err);
+                       exact, err);
 }
 
 static void offer(struct unigram_node *node, double score, size_t begin,

@@ -38,9 +38,11 @@ struct unigram_scratch {
     size_t capacity;
 };
 
-/* From the part "model", whose vocabulary of COUNT pieces is in VOCAB. */
+/* From the part "model", whose vocabulary of COUNT pieces is in VOCAB. EXACT:
+ * the scores are as they are written, not as `tokenizers` reads them. */
 bool unigram_load(struct unigram *unigram, const struct part *part,
-                  const struct trie *vocab, size_t count, struct error *err);
+                  const struct trie *vocab, size_t count, bool exact,
+                  struct error *err);
 void unigram_free(struct unigram *unigram);
 void unigram_scratch_free(struct unigram_scratch *scratch);
 

@@ -26,6 +26,7 @@ static const char *const names[] = {
     "merges.txt",
     "sentencepiece.bpe.model",
     "spiece.model",
+    "spm.model",
     "tokenizer.model",
     "chat_template.jinja",
     "router_config.json",

@@ -29,24 +29,10 @@ static const char *const NAMES[] = {
 enum { NAMES_COUNT = sizeof NAMES / sizeof *NAMES };
 
 bool limits_need(struct reading *r, struct error *err) {
-    const char *dir = modules_transformer(r);
-    const char *tokenizer = reading_join(r, dir, "tokenizer.json", err);
-    const char *vocab = reading_join(r, dir, "vocab.txt", err);
-    const char *config = reading_join(r, dir, "tokenizer_config.json", err);
-    const char *limits = reading_join(r, dir, NAMES[0], err);
-    if (!tokenizer || !vocab || !config || !limits)
-        return false;
-    if (!whole_known(&r->whole, tokenizer) && whole_known(&r->whole, vocab))
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s has its tokenizer as %s, and only tokenizer.json "
-                         "is read: save it with a newer transformers",
-                         r->files.folder, vocab);
-    whole_need(&r->whole, tokenizer);
-    whole_maybe(&r->whole, config);
-    if (r->has_modules)
+    const char *limits = reading_join(r, modules_transformer(r), NAMES[0], err);
+    if (limits && r->has_modules)
         whole_maybe(&r->whole, limits);
-    r->files.tokenizer_path = reading_path(r, dir, "tokenizer.json", err);
-    return r->files.tokenizer_path != NULL;
+    return limits;
 }
 
 /* Settings of version 6 that change what a model does in ways that have no

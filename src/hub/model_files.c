@@ -278,8 +278,8 @@ static bool check_files(struct reading *r, struct error *err) {
     return whole_make(&r->whole, &r->arena, &r->snapshot, err) &&
            read_root_config(r, err) && modules_list(r, err) &&
            need_config(r, err) && modules_need(r, err) &&
-           weights_need(r, err) && limits_need(r, err) &&
-           whole_check(&r->whole, err);
+           weights_need(r, err) && tokenizer_files_need(r, err) &&
+           limits_need(r, err) && whole_check(&r->whole, err);
 }
 
 static bool read_files(struct reading *r, struct error *err) {
@@ -289,9 +289,10 @@ static bool read_files(struct reading *r, struct error *err) {
                         &path, err))
         return false;
     r->files.config = r->config;
-    return limits_read(r, err) && prompts_read(r, err) &&
-           sentence_read(r, err) && sparse_read(r, err) && multi_read(r, err) &&
-           rerank_read(r, err) && tasks_read(r, err);
+    return tokenizer_files_read(r, err) && limits_read(r, err) &&
+           prompts_read(r, err) && sentence_read(r, err) &&
+           sparse_read(r, err) && multi_read(r, err) && rerank_read(r, err) &&
+           tasks_read(r, err);
 }
 
 struct model_files *model_files_open(struct memory *memory,
@@ -345,7 +346,8 @@ static bool digest_of_blob(const char *path, char hex[65]) {
     return true;
 }
 
-static bool digest_file(const char *path, char hex[65], struct error *err) {
+bool model_files_digest_file(const char *path, char hex[65],
+                             struct error *err) {
     uint8_t digest[SHA256_BYTES];
     if (digest_of_blob(path, hex))
         return true;
@@ -360,7 +362,7 @@ static bool add_digests(const char *const *paths, size_t count,
                         struct strbuf *text, struct error *err) {
     for (size_t i = 0; i < count; i++) {
         char hex[65];
-        if (!digest_file(paths[i], hex, err))
+        if (!model_files_digest_file(paths[i], hex, err))
             return false;
         strbuf_add(text, str_from(hex));
     }
@@ -420,7 +422,7 @@ bool model_files_digest(const struct model_files *files, char weights[65],
     const struct reading *r = (const struct reading *)files;
     struct strbuf text = strbuf_make(r->memory);
     bool fine = digest_weights(files, &text, weights, err) &&
-                digest_file(files->tokenizer_path, tokenizer, err);
+                tokenizer_files_digest(files, tokenizer, err);
     strbuf_free(&text);
     return fine;
 }

@@ -29,6 +29,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "hub/tokenizer_files.h"
 
 /* Where models may lie. The cli reads the environment into this. */
 struct hub_places {
@@ -191,7 +192,9 @@ struct model_files {
 
     const char *config_path;
     const json_t *config; /* config.json, an object */
-    const char *tokenizer_path;
+    const char *tokenizer_folder; /* absolute */
+    const struct tokenizer_path *tokenizer_files;
+    size_t tokenizer_files_count;
     const char *const *weights; /* for tensors_open; shards in order */
     size_t weights_count;
 

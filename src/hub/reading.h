@@ -123,6 +123,9 @@ bool chat_pair_read(struct reading *r, struct pair_template *pair,
 /* weights.c: model.safetensors, or the shards of its index. */
 bool weights_need(struct reading *r, struct error *err);
 
+/* model_files.c: of one file; see model_files_digest. */
+bool model_files_digest_file(const char *path, char hex[65], struct error *err);
+
 /* limits.c: sentence_bert_config.json and tokenizer_config.json. */
 bool limits_need(struct reading *r, struct error *err);
 bool limits_read(struct reading *r, struct error *err);

@@ -8,54 +8,62 @@
 #include "base/file.h"
 #include "run/markers.h"
 #include "run/plan.h"
+#include "text/folder.h"
 
-static bool make_tokenizer(struct engine *engine, struct str json,
-                           struct error *err) {
-    struct memory *memory = &engine->session->memory;
+/* The tokenizer of the model's files, with MORE special tokens. */
+static bool make_tokenizer(struct engine *engine, const struct str *more,
+                           size_t more_count, struct error *err) {
     const struct model_files *files = engine->member->files;
+    struct file_map maps[TOKENIZER_FILES_MAX] = {{0}};
+    struct tokenizer_file contents[TOKENIZER_FILES_MAX];
+    const json_t *type = json_object_get(files->config, "model_type");
+    const json_t *class = json_object_get(files->config, "tokenizer_class");
+    struct tokenizer_folder folder = {.path = files->tokenizer_folder,
+                                      .model_type = json_string_value(type),
+                                      .tokenizer_class =
+                                          json_string_value(class),
+                                      .files = contents,
+                                      .lower = files->do_lower_case,
+                                      .specials = more,
+                                      .specials_count = more_count};
+    bool fine = true;
+    for (size_t i = 0; fine && i < files->tokenizer_files_count; i++) {
+        const struct tokenizer_path *file = &files->tokenizer_files[i];
+        if (!(fine = file_map_open(&maps[i], file->path, err)))
+            break;
+        contents[folder.count++] =
+            (struct tokenizer_file){file->name, {maps[i].data, maps[i].size}};
+    }
+    struct tokenizer *made =
+        fine ? tokenizer_create_folder(&engine->session->memory, &folder, err)
+             : NULL;
+    for (size_t i = 0; i < folder.count; i++)
+        file_map_close(&maps[i]);
     tokenizer_free(engine->tokenizer);
-    engine->tokenizer =
-        files->do_lower_case
-            ? tokenizer_create_lower(memory, json, files->tokenizer_path, err)
-            : tokenizer_create(memory, json, files->tokenizer_path, err);
-    return engine->tokenizer != NULL;
+    engine->tokenizer = made;
+    return made;
 }
 
 /* Once more, where the model has markers that it would break. */
-static bool mark(struct engine *engine, struct str json, struct error *err) {
+static bool mark(struct engine *engine, struct error *err) {
     struct memory *memory = &engine->session->memory;
     const struct model_files *files = engine->member->files;
-    json_t *patched = NULL;
+    struct str broken[MARKERS_MAX];
+    size_t count = 0;
     if (!files->multi.query_marker && !files->multi.document_marker)
         return true;
     struct tokenizer_scratch *scratch =
         tokenizer_scratch_create(engine->tokenizer, memory, err);
-    bool fine = scratch && markers_patch(engine->tokenizer, scratch, memory,
-                                         json, files->tokenizer_path,
-                                         &files->multi, &patched, err);
+    bool fine = scratch && markers_broken(engine->tokenizer, scratch, memory,
+                                          &files->multi, broken, &count, err);
     tokenizer_scratch_free(scratch);
-    if (patched) {
-        char *text =
-            json_dumps(patched, JSON_COMPACT | JSON_REAL_PRECISION(17));
-        fine = text ? make_tokenizer(engine, str_from(text), err)
-                    : error_set(err, ERROR_MEMORY, "no memory for %s",
-                                files->tokenizer_path);
-        free(text);
-        json_decref(patched);
-    }
-    return fine;
+    return fine && (!count || make_tokenizer(engine, broken, count, err));
 }
 
 static bool load_tokenizer(struct engine *engine, struct error *err) {
     struct memory *memory = &engine->session->memory;
     uint64_t before = memory_live(memory);
-    struct file_map map;
-    if (!file_map_open(&map, engine->member->files->tokenizer_path, err))
-        return false;
-    struct str json = {map.data, map.size};
-    bool fine = make_tokenizer(engine, json, err) && mark(engine, json, err);
-    file_map_close(&map);
-    if (!fine)
+    if (!make_tokenizer(engine, NULL, 0, err) || !mark(engine, err))
         return false;
     unsigned threads = pool_threads(engine->session->pool);
     engine->scratch =

@@ -31,58 +31,24 @@ static bool is_one_piece(const struct tokenizer *tokenizer,
     return fine;
 }
 
-/* The token's entry in added_tokens is replaced, or a new one is put there. */
-static bool add(json_t *root, struct str token, uint32_t id) {
-    json_t *list = json_object_get(root, "added_tokens"), *old;
-    size_t i;
-    if (!json_is_array(list)) {
-        list = json_array();
-        json_object_set_new(root, "added_tokens", list);
-    }
-    json_array_foreach(list, i, old) {
-        const json_t *content = json_object_get(old, "content");
-        if (json_string_length(content) == token.size &&
-            !memcmp(json_string_value(content), token.data, token.size))
-            break;
-    }
-    json_t *made =
-        json_pack("{s:I, s:s%, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)id,
-                  "content", token.data, token.size, "single_word", 0, "lstrip",
-                  0, "rstrip", 0, "normalized", 0, "special", 1);
-    return made &&
-           (i < json_array_size(list) ? json_array_set_new(list, i, made) == 0
-                                      : json_array_append_new(list, made) == 0);
-}
-
-static bool patch(struct str json, const char *path, struct str token,
-                  uint32_t id, json_t **patched, struct error *err) {
-    if (!*patched)
-        *patched = json_loadb(json.data, json.size, JSON_ALLOW_NUL, NULL);
-    return (*patched && add(*patched, token, id)) ||
-           error_set(err, ERROR_INPUT,
-                     "%s: its marker %.*s cannot be made a special token", path,
-                     (int)(token.size < 40 ? token.size : 40), token.data);
-}
-
-bool markers_patch(const struct tokenizer *tokenizer,
-                   struct tokenizer_scratch *scratch, struct memory *memory,
-                   struct str json, const char *path,
-                   const struct multi_files *multi, json_t **patched,
-                   struct error *err) {
-    const char *const markers[] = {multi->query_marker, multi->document_marker};
-    *patched = NULL;
-    for (size_t i = 0; i < sizeof markers / sizeof *markers; i++) {
+bool markers_broken(const struct tokenizer *tokenizer,
+                    struct tokenizer_scratch *scratch, struct memory *memory,
+                    const struct multi_files *multi,
+                    struct str broken[MARKERS_MAX], size_t *count,
+                    struct error *err) {
+    const char *const markers[MARKERS_MAX] = {multi->query_marker,
+                                              multi->document_marker};
+    *count = 0;
+    for (size_t i = 0; i < MARKERS_MAX; i++) {
         uint32_t id;
         bool one = true;
         struct str token = token_of(tokenizer, markers[i], &id);
         if (!token.size)
             continue;
-        if (!is_one_piece(tokenizer, scratch, memory, token, id, &one, err) ||
-            (!one && !patch(json, path, token, id, patched, err))) {
-            json_decref(*patched);
-            *patched = NULL;
+        if (!is_one_piece(tokenizer, scratch, memory, token, id, &one, err))
             return false;
-        }
+        if (!one)
+            broken[(*count)++] = token;
     }
     return true;
 }

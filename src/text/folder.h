@@ -40,6 +40,9 @@ struct tokenizer_folder {
     const struct tokenizer_file *files;
     size_t count;
     bool lower; /* sentence-transformers' do_lower_case: see tokenizer.h */
+    const struct str *specials; /* [specials_count]: special tokens besides, or
+                                   instead of those with the same text */
+    size_t specials_count;
 };
 
 /* NULL and ERROR_MISSING (no file that the class reads, by name), ERROR_INPUT,

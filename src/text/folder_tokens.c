@@ -443,6 +443,17 @@ static bool put_plain(struct making *m, json_t *places) {
     return true;
 }
 
+static bool put_more(struct making *m, json_t *places) {
+    bool fine = true;
+    for (size_t i = 0; fine && i < m->folder->specials_count; i++) {
+        struct str text = m->folder->specials[i];
+        json_t *token = json_stringn(text.data, text.size);
+        fine = token && put(m, places, token);
+        json_decref(token);
+    }
+    return fine;
+}
+
 bool making_add_tokens(struct making *m, struct error *err) {
     const json_t *start = json_object_get(m->source, "added_tokens");
     json_t *places = json_object(), *list = NULL;
@@ -453,6 +464,7 @@ bool making_add_tokens(struct making *m, struct error *err) {
     fine = fine && (list = wanted(m, places, err)) && put_all(m, places, list);
     if (fine && m->class->kind == CLASS_QWEN2)
         fine = put_plain(m, places);
+    fine = fine && put_more(m, places);
     json_decref(places);
     json_decref(list);
     return fine || (err && err->code ? false : no_memory(err));

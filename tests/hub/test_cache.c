@@ -307,6 +307,10 @@ static void a_download_that_was_cut_off(void **state) {
     put(REPO "/.no_exist/" COMMIT "/config_sentence_transformers.json", "");
     put(REPO "/.no_exist/" COMMIT "/sentence_bert_config.json", "");
     put(REPO "/.no_exist/" COMMIT "/tokenizer_config.json", "");
+    refused("org/Name", NULL, ERROR_MISSING,
+            "special_tokens_map.json (a download was cut off)");
+    put(REPO "/.no_exist/" COMMIT "/special_tokens_map.json", "");
+    put(REPO "/.no_exist/" COMMIT "/added_tokens.json", "");
     model_files_free(open_it("org/Name", NULL));
 }
 

@@ -252,7 +252,11 @@ static void all_that_is_missing_is_named(void **state) {
     put_model();
     put("tokenizer.json", NULL);
     put("vocab.txt", "a");
-    refused(ERROR_UNSUPPORTED, "vocab.txt");
+    struct model_files *m = open_it();
+    assert_int_equal(m->tokenizer_files_count, 1);
+    assert_string_equal(m->tokenizer_files[0].name, "vocab.txt");
+    model_files_free(m);
+    put("vocab.txt", NULL);
     put_model();
     put("model.safetensors", "version https://git-lfs.github.com/spec/v1\n");
     refused(ERROR_MISSING, "Git LFS pointer");
@@ -478,7 +482,10 @@ static void a_transformer_in_a_folder_of_its_own(void **state) {
     put("0_Transformer/sentence_bert_config.json", "{\"max_seq_length\":30}");
     struct model_files *m = open_it();
     assert_non_null(strstr(m->config_path, "/0_Transformer/config.json"));
-    assert_non_null(strstr(m->tokenizer_path, "/0_Transformer/tokenizer.json"));
+    assert_string_equal(m->tokenizer_files[0].name, "tokenizer.json");
+    assert_non_null(
+        strstr(m->tokenizer_files[0].path, "/0_Transformer/tokenizer.json"));
+    assert_non_null(strstr(m->tokenizer_folder, "/0_Transformer"));
     assert_non_null(strstr(m->weights[0], "/0_Transformer/model.safe"));
     assert_int_equal(m->max_length, 30);
     model_files_free(m);
@@ -529,6 +536,20 @@ static void digests(void **state) {
     sha256_text("{}", expected);
     assert_string_equal(tokenizer, expected);
     model_files_free(m);
+
+    /* All files of the tokenizer count, and not those that nobody reads. */
+    put("special_tokens_map.json", "{}");
+    put("vocab.txt", "a");
+    m = open_it();
+    assert_true(model_files_digest(m, weights, tokenizer, &err));
+    char files[256];
+    snprintf(files, sizeof files, "tokenizer.json%sspecial_tokens_map.json%s",
+             expected, expected);
+    sha256_text(files, expected);
+    assert_string_equal(tokenizer, expected);
+    model_files_free(m);
+    put("special_tokens_map.json", NULL);
+    put("vocab.txt", NULL);
 
     put("modules.json", "[" TWO "," MODULE("2_Dense", OLD "Dense") "]");
     put("2_Dense/config.json", "{\"in_features\":8,\"out_features\":4}");

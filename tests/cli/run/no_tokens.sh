@@ -2,6 +2,7 @@
 # alone in its batch too, and named by its chunk.
 cp -r "$MODELS/mean" m
 sed 's/"post_processor": *{/"post_processor": null, "unused": {/' "$MODELS/mean/tokenizer.json" >m/tokenizer.json
+sed -i 's/BertTokenizer/PreTrainedTokenizerFast/' m/tokenizer_config.json
 mkdir c
 printf '[{"text":"hello"},{"text":"\\u0001","id":"empty"}]' >c/a_chunks.json
 ensembed run c --model ./m --out o --quiet || echo $?

@@ -449,7 +449,7 @@ def jina4_merged(folder, task):
 
 
 def write_jina4(folder, kind, name, texts_name, texts):
-    task = TASKS.index(name.removeprefix("reference-").removesuffix(".json"))
+    task = name.removeprefix("reference-").removesuffix(".json")
     with tempfile.TemporaryDirectory() as place:
         source = pathlib.Path(place) / "merged"
         shutil.copytree(folder, source)
@@ -457,7 +457,7 @@ def write_jina4(folder, kind, name, texts_name, texts):
         old_pooling(source, 24, "mean_tokens")
         normalized(source)
         write_json(source / "config.json", jina4_text())
-        write_weights(source, jina4_merged(folder, TASKS[task]))
+        write_weights(source, jina4_merged(folder, task))
         make_models.write_reference(folder, kind, name, texts_name, texts,
                                     source=source, task=TASKS[task])
 

@@ -35,6 +35,20 @@ static char *copy_key(struct memory *memory, const char *text,
     return key;
 }
 
+/* What has a file of adapters was never meant to go without (upstream refuses
+ * as well, and there is none that all would mean). */
+static bool must_choose(const struct model_files *files, struct error *err) {
+    char list[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < files->tasks_count && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
+                                 i ? ", " : "", files->tasks[i].name);
+    return error_set(err, ERROR_USAGE,
+                     "%s gives other vectors for each task: choose one of %s "
+                     "with --task",
+                     files->key, list);
+}
+
 /* A task that only this model was given must be one of its own; the run's is
  * for those that have tasks. *PROMPT: what belongs to the task, or NULL. */
 static bool choose_task(struct member *member,
@@ -49,6 +63,8 @@ static bool choose_task(struct member *member,
     member->task = task ? task->name : NULL;
     member->spec.task =
         task ? (size_t)(task - member->files->tasks) : TASK_NONE;
+    if (!task && member->files->adapter_path)
+        return must_choose(member->files, err);
     return !task || member->spec.lora_rank ||
            error_set(err, ERROR_UNSUPPORTED,
                      "%s names the task %s, but its weights have no adapters",

@@ -191,6 +191,11 @@ struct sequences {
                     prompt's) that do not count */
     const uint32_t *second; /* device_embed only: [texts] the row in its text
                                from which on tokens have type 1; NULL: none */
+    const uint32_t *keys;   /* device_attention only: [texts] the first so many
+                               rows of a text, at least one, are all that its
+                               rows see of it (a query's tokens, and not what it
+                               was filled up with); NULL: all are. A row whose
+                               window has none of them sees the window's first */
 };
 
 static inline size_t sequences_rows(const struct sequences *s) {

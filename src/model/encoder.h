@@ -88,6 +88,8 @@ struct encoder_batch {
                                where the model says so; 0: none */
     const uint32_t *second; /* [texts] the row in its text from which on tokens
                                have type 1 (pairs of texts); NULL: none has */
+    const uint32_t *keys;   /* [texts] how many of its first rows a text's rows
+                               attend to, at least one; NULL: to all */
 };
 
 /* What one forward pass is to give; NULL: not wanted. Host memory. */

@@ -13,12 +13,13 @@ struct form {
     size_t reach; /* of distances; NONE */
     bool slopes;
     size_t table, far; /* rows of the relative table, its reach; 0: none */
+    bool few_keys;     /* only the first rows of a text are seen */
 };
 
 struct batch {
     struct attention attention;
     struct sequences sequences;
-    uint32_t *starts, *table_row;
+    uint32_t *starts, *table_row, *keys;
     size_t rows, longest, stride;
     size_t width; /* of a row of the context */
     float *qkv, *context, *distances, *slopes, *table;
@@ -110,10 +111,21 @@ static struct batch batch_of(struct fixture *f, const uint32_t *lengths,
     return b;
 }
 
+/* From one key to all of them. */
+static void take_few_keys(struct batch *b) {
+    b->keys = calloc(b->sequences.texts, sizeof *b->keys);
+    assert_non_null(b->keys);
+    for (size_t t = 0; t < b->sequences.texts; t++)
+        b->keys[t] = 1 + (b->starts[t + 1] - b->starts[t]) * (uint32_t)t /
+                             (uint32_t)(b->sequences.texts + 1);
+    b->sequences.keys = b->keys;
+}
+
 static void batch_free(struct batch *b) {
     for (size_t i = 0; i < PAST; i++)
         assert_int_equal((uint8_t)b->scratch[b->scratch_bytes + i], 0xff);
     free(b->starts);
+    free(b->keys);
     free(b->qkv);
     free(b->context);
     free(b->scratch);
@@ -159,8 +171,16 @@ static void add_dot(struct sum *sum, const float *a, const float *b,
         add(sum, (double)a[i] * (double)b[i] * scale);
 }
 
-static bool sees(const struct attention *a, size_t query, size_t key) {
-    return key <= query ? query - key <= a->behind : key - query <= a->ahead;
+/* KEYS: of the text, which begins at BEGIN. A row that would see none sees the
+ * first of its window. */
+static bool sees(const struct attention *a, size_t begin, size_t keys,
+                 size_t query, size_t key) {
+    size_t inside = query - begin;
+    size_t first = inside > a->behind ? inside - a->behind : 0;
+    if (first >= keys)
+        return key == begin + first;
+    return key - begin < keys &&
+           (key <= query ? query - key <= a->behind : key - query <= a->ahead);
 }
 
 /* D taken as at most REACH either way, counted from -REACH. */
@@ -196,14 +216,15 @@ static struct sum score_of(const struct batch *b, size_t head, size_t query,
 /* The definition for one row and head; *SIZE gets the greatest magnitude of a
  * score's sum. */
 static void reference_row(const struct batch *b, size_t begin, size_t end,
-                          size_t row, size_t head, double *out, double *size) {
+                          size_t keys, size_t row, size_t head, double *out,
+                          double *size) {
     size_t dim = b->attention.head_dim, count = end - begin;
     double *weights = calloc(count, sizeof *weights);
     double most = -INFINITY, mass = 0;
     assert_non_null(weights);
     *size = 0;
     for (size_t k = 0; k < count; k++) {
-        if (!sees(&b->attention, row, begin + k))
+        if (!sees(&b->attention, begin, keys, row, begin + k))
             continue;
         struct sum s = score_of(b, head, row, begin + k);
         weights[k] = s.value;
@@ -211,7 +232,7 @@ static void reference_row(const struct batch *b, size_t begin, size_t end,
         *size = fmax(*size, s.size);
     }
     for (size_t k = 0; k < count; k++)
-        if (sees(&b->attention, row, begin + k))
+        if (sees(&b->attention, begin, keys, row, begin + k))
             mass += weights[k] = exp(weights[k] - most);
     memset(out, 0, dim * sizeof *out);
     for (size_t k = 0; k < count; k++)
@@ -228,6 +249,8 @@ static void reference_row(const struct batch *b, size_t begin, size_t end,
 static void check_reference(struct fixture *f, const uint32_t *lengths,
                             size_t texts, struct form form) {
     struct batch b = batch_of(f, lengths, texts, &form);
+    if (form.few_keys)
+        take_few_keys(&b);
     size_t dim = form.dim, terms = (form.table ? 3 * dim : dim) + 4;
     double *expected = malloc(dim * sizeof *expected), total = 0, size;
     assert_non_null(expected);
@@ -235,8 +258,9 @@ static void check_reference(struct fixture *f, const uint32_t *lengths,
     for (size_t t = 0; t < texts; t++)
         for (size_t row = b.starts[t]; row < b.starts[t + 1]; row++)
             for (size_t h = 0; h < form.heads; h++) {
-                reference_row(&b, b.starts[t], b.starts[t + 1], row, h,
-                              expected, &size);
+                reference_row(&b, b.starts[t], b.starts[t + 1],
+                              b.keys ? b.keys[t] : SIZE_MAX, row, h, expected,
+                              &size);
                 const float *y = b.context + row * b.width + h * dim;
                 double bound =
                     3 * ROUNDING *
@@ -297,6 +321,23 @@ static void distances_are_added(void **state) {
 /* Lengths about the sizes that tiles, panels and blocks have. */
 static const uint32_t ODD[] = {1, 2, 15, 16, 17, 63, 64, 65};
 static const uint32_t LONGER[] = {200, 513};
+
+static void few_keys(struct fixture *f) {
+    struct form form = plain(2, 20);
+    form.few_keys = true;
+    check_reference(f, ODD, 8, form);
+    check_reference(f, LONG, 4, form);
+    form.behind = form.ahead = 7;
+    check_reference(f, ODD, 8, form);
+    form.behind = 64;
+    form.ahead = 0;
+    check_reference(f, LONGER, 2, form);
+}
+
+static void only_the_first_keys_are_seen(void **state) {
+    (void)state;
+    on_each_isa(few_keys);
+}
 
 static void heads_and_dims(struct fixture *f) {
     static const struct {
@@ -576,6 +617,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_is_its_definition),
         cmocka_unit_test(distances_are_added),
+        cmocka_unit_test(only_the_first_keys_are_seen),
         cmocka_unit_test(heads_share_keys_and_values),
         cmocka_unit_test(windows_hide_what_is_outside),
         cmocka_unit_test(slopes_are_taken_off),

@@ -24,6 +24,7 @@ struct attention_job {
     const struct attention *attention;
     size_t kv_head;
     size_t rows;                     /* of the text */
+    size_t keys;                     /* the first so many of them are seen */
     size_t table_begin, table_count; /* rows of the relative table that occur
                                         between two rows of the text */
     const float *qkv; /* [rows, heads + 2 * kv_heads, head_dim] */

@@ -259,6 +259,23 @@ static bool embed_all(struct searching *s, const struct shelf *shelf,
     return fine;
 }
 
+/* How many of the models gave dense vectors: they are the first ones. Older
+ * files do not say, and had no others. */
+static size_t dense_models(const json_t *models) {
+    size_t count = 0, i;
+    for (; count < json_array_size(models); count++) {
+        json_t *heads = json_object_get(json_array_get(models, count), "heads");
+        bool dense = !heads;
+        json_t *head;
+        json_array_foreach(heads, i, head) dense |=
+            !strcmp(json_string_value(head) ? json_string_value(head) : "",
+                    row_kind_name(ROW_DENSE));
+        if (!dense)
+            break;
+    }
+    return count;
+}
+
 /* The question as a vector of this collection's space. Collections made by the
  * same models share it. */
 static bool make_query(struct searching *s, const struct shelf *shelf,
@@ -269,9 +286,10 @@ static bool make_query(struct searching *s, const struct shelf *shelf,
     memory_free(&s->result->memory, s->query);
     s->query = NULL;
     s->answered = NULL;
-    size_t count = json_array_size(models);
+    size_t count = dense_models(models);
     if (!count || count > MODELS_MAX)
-        return error_set(err, ERROR_INPUT, "%s/stats.json names %zu models",
+        return error_set(err, ERROR_INPUT,
+                         "%s/stats.json names %zu models with dense vectors",
                          shelf->folder, count);
     for (size_t i = 0; i < count; i++)
         if (!read_model(s, shelf, json_array_get(models, i), &s->models[i],
@@ -298,7 +316,7 @@ static bool by_dot(const struct shelf *shelf, bool *dot, struct error *err) {
     const json_t *model = json_array_get(models, 0);
     const char *similarity =
         json_string_value(json_object_get(model, "similarity"));
-    bool unit = json_array_size(models) > 1 ||
+    bool unit = dense_models(models) > 1 ||
                 json_is_true(json_object_get(model, "normalized"));
     bool is_dot = similarity && !strcmp(similarity, "dot");
     bool cosine = !similarity || !strcmp(similarity, "cosine");

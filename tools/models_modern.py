@@ -268,12 +268,27 @@ def gte_new_twin(config, tensors):
 
 def gte_arctic(folder):
     # As Snowflake's is on the hub: Alibaba's names under transformers' word,
-    # here with Q, K and V apart, and two types of tokens.
+    # here with Q, K and V apart, two types of tokens and two files.
     config = modern_config("gte", hidden=12, heads=3, inter=18, layers=2,
                            type_vocab_size=2, hidden_act="gelu",
                            rope_theta=160000, **{**NEW, "pack_qkv": False})
     w = alibaba_names(gte_weights(config, 207), False)
     modern(folder, config, w, template="[CLS] $A")
+    shard(folder)
+
+
+def shard(folder, count=2):
+    """The folder's weights in COUNT files and their index."""
+    tensors = load_file(str(folder / "model.safetensors"))
+    (folder / "model.safetensors").unlink()
+    places = {}
+    for i in range(count):
+        name = f"model-{i + 1:05}-of-{count:05}.safetensors"
+        part = {n: tensors[n] for n in sorted(tensors)[i::count]}
+        write_weights(folder, part, None, name)
+        places.update(dict.fromkeys(part, name))
+    write_json(folder / "model.safetensors.index.json", {
+        "metadata": {}, "weight_map": dict(sorted(places.items()))})
 
 
 def gte_arctic_twin(config, tensors):
@@ -522,9 +537,13 @@ def by_twin(twin):
         with tempfile.TemporaryDirectory() as target:
             target = pathlib.Path(target)
             shutil.copytree(folder, target, dirs_exist_ok=True)
+            tensors = {}
+            for path in folder.glob("*.safetensors"):
+                tensors.update(load_file(str(path)))
+                (target / path.name).unlink()
+            (target / "model.safetensors.index.json").unlink(missing_ok=True)
             config, tensors = twin(
-                json.loads((folder / "config.json").read_text()),
-                load_file(str(folder / "model.safetensors")))
+                json.loads((folder / "config.json").read_text()), tensors)
             write_json(target / "config.json", config)
             save_file(tensors, str(target / "model.safetensors"),
                       metadata={"format": "pt"})

@@ -234,15 +234,18 @@ static bool tokenizer_limit(struct reading *r, double *limit,
 /* Positions that the model has a row for, or NO_LIMIT. */
 static bool read_positions(const struct reading *r, double *positions,
                            struct error *err) {
-    const json_t *value = json_object_get(r->config, "max_position_embeddings");
+    const char *key = "max_position_embeddings";
+    if (!json_object_get(r->config, key) &&
+        json_object_get(r->config, "n_positions"))
+        key = "n_positions"; /* GPT-2's word, and nomic-ai's */
+    const json_t *value = json_object_get(r->config, key);
     const char *type =
         json_string_value(json_object_get(r->config, "model_type"));
     if (!value && type && strcmp(type, "bert") == 0)
         *positions = BERT_POSITIONS;
     if (json_is_integer(value) && json_integer_value(value) == -1)
         return true; /* XLNet's word for none */
-    return read_limit(r->config, "max_position_embeddings",
-                      r->files.config_path, positions, err);
+    return read_limit(r->config, key, r->files.config_path, positions, err);
 }
 
 /* BERT looks positions up in a table, and no library can go past its end. */

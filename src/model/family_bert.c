@@ -243,7 +243,8 @@ const struct family families_bert[] = {
      .positions = POSITIONS_PAST_PAD},
     {.model_type = "xlm-roberta",
      .title = "XLM-RoBERTa",
-     .examples = "BAAI/bge-m3, intfloat/multilingual-e5-base",
+     .examples = "BAAI/bge-m3, intfloat/multilingual-e5-base, "
+                 "Snowflake/snowflake-arctic-embed-l-v2.0",
      RULES(roberta_rules),
      .prefixes = roberta_prefixes,
      .ignored = lm_head_ignored,

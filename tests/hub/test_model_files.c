@@ -325,6 +325,9 @@ static void length_limits(void **state) {
     put("config.json", "{\"model_type\":\"other\"}");
     assert_int_equal(limit_with(NULL, HUGE_LIMIT), 0);
     assert_int_equal(limit_with("{\"max_seq_length\":100}", NULL), 100);
+    put("config.json", "{\"model_type\":\"nomic_bert\","
+                       "\"n_positions\":77}");
+    assert_int_equal(limit_with(NULL, HUGE_LIMIT), 77);
     put("sentence_bert_config.json", "{\"max_seq_length\":\"many\"}");
     refused(ERROR_INPUT, "max_seq_length");
     put("sentence_bert_config.json", "{}");

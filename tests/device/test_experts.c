@@ -193,8 +193,10 @@ static void reference_row(const struct block *b, size_t row,
 /* |x|, |w| < 1: an inner number errs by (IN + 10) roundings of at most IN, the
  * activation by 3e-6, each product of INTER of them. */
 static void check_experts(struct fixture *f, size_t count, size_t chosen,
-                          size_t rows, bool residual) {
+                          size_t rows, bool residual, float bias) {
     struct block b = block_of(f, count, chosen, rows);
+    for (size_t e = 0; e < count; e++)
+        b.router_bias[e] += bias;
     const float *added = residual ? b.residual : NULL;
     double expected[OUT], gap;
     if (!residual)
@@ -214,12 +216,13 @@ static void check_experts(struct fixture *f, size_t count, size_t chosen,
 static void experts(struct fixture *f) {
     static const size_t ROWS[] = {1, 2, 15, 17, 64, 200};
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
-        check_experts(f, 8, 2, ROWS[i], true);
-        check_experts(f, 3, 1, ROWS[i], false);
-        check_experts(f, 5, 5, ROWS[i], true);
-        check_experts(f, 1, 1, ROWS[i], false);
+        check_experts(f, 8, 2, ROWS[i], true, 0);
+        check_experts(f, 3, 1, ROWS[i], false, 0);
+        check_experts(f, 5, 5, ROWS[i], true, 0);
+        check_experts(f, 1, 1, ROWS[i], false, 0);
     }
-    check_experts(f, EXPERTS_MAX, 7, 100, true);
+    check_experts(f, EXPERTS_MAX, 7, 100, true, 0);
+    check_experts(f, 7, 2, 9, true, 100); /* e^x is too large */
 }
 
 static void experts_are_their_definition(void **state) {

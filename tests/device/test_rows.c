@@ -127,17 +127,23 @@ static void check_norm_splits(struct fixture *f) {
     enum { ROWS = 301, WIDTH = 100 };
     float *x = floats(ROWS * WIDTH), *y = floats(ROWS * WIDTH);
     float *other = floats(ROWS * WIDTH), *scale = floats(WIDTH);
+    float *added = floats(ROWS * WIDTH);
     struct norm norm = {WIDTH, scale, scale, 1e-12f, false};
-    device_norm(lane_0(f), &norm, x, ROWS, NULL, y);
-    for (size_t r = 0; r < ROWS; r++)
-        device_norm(lane_0(f), &norm, x + r * WIDTH, 1, NULL,
-                    other + r * WIDTH);
-    assert_same_bits(y, other, ROWS * WIDTH, "norm row by row");
+    for (int i = 0; i < 2; i++) {
+        const float *residual = i ? NULL : added;
+        device_norm(lane_0(f), &norm, x, ROWS, residual, y);
+        for (size_t r = 0; r < ROWS; r++)
+            device_norm(lane_0(f), &norm, x + r * WIDTH, 1,
+                        residual ? residual + r * WIDTH : NULL,
+                        other + r * WIDTH);
+        assert_same_bits(y, other, ROWS * WIDTH, "norm row by row");
+        memset(other, 0, ROWS * WIDTH * sizeof *other);
+        lane_widen(lane_0(f), true);
+        device_norm(lane_0(f), &norm, x, ROWS, residual, other);
+        lane_widen(lane_0(f), false);
+        assert_same_bits(y, other, ROWS * WIDTH, "norm by all threads");
+    }
     lane_widen(lane_0(f), true);
-    memset(other, 0, ROWS * WIDTH * sizeof *other);
-    device_norm(lane_0(f), &norm, x, ROWS, NULL, other);
-    assert_same_bits(y, other, ROWS * WIDTH, "norm by all threads");
-
     device_normalize(lane_0(f), other, ROWS, WIDTH);
     lane_widen(lane_0(f), false);
     for (size_t r = 0; r < ROWS; r++)
@@ -147,6 +153,7 @@ static void check_norm_splits(struct fixture *f) {
     free(y);
     free(other);
     free(scale);
+    free(added);
 }
 
 static void rows_and_threads_change_no_bit(void **state) {

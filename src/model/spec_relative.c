@@ -143,6 +143,7 @@ static bool refuse_variants(const struct config_source *from,
                          from->path);
     return config_only(from, "conv_kernel_size", "0", err) &&
            only_size(from, "embedding_size", spec->hidden, err) &&
+           only_size(from, "pooler_hidden_size", spec->hidden, err) &&
            only_size(from, "attention_head_size", spec->hidden / spec->heads,
                      err);
 }

@@ -25,6 +25,7 @@ from sentence_transformers import CrossEncoder, SparseEncoder
 from sentence_transformers.multi_vector_encoder import MultiVectorEncoder
 
 import make_models as base
+import models_relative as relative
 import models_decoder as decoder
 import models_modern as modern
 
@@ -143,8 +144,9 @@ def splade_roberta(folder):
     splade_modules(folder, old=False)
 
 
-def pair_tokenizer(folder, special=base.SPECIAL, pair=None):
-    base.family_tokenizer(folder, special, types=special is base.SPECIAL)
+def pair_tokenizer(folder, special=base.SPECIAL, pair=None, vocab=None):
+    base.family_tokenizer(folder, special, types=special is base.SPECIAL,
+                          vocab=vocab)
     path = folder / "tokenizer.json"
     made = json.loads(path.read_text())
     cls, sep = ("[CLS]", "[SEP]") if special is base.SPECIAL else ("<s>", "</s>")
@@ -388,9 +390,11 @@ def multi_reference(folder):
 SPARSE = [splade, splade_plain, splade_distil, splade_log_twice, splade_roberta,
           splade_modern]
 CROSS = [cross_bert, cross_labels, cross_roberta, cross_modern, cross_gte,
-         cross_qwen3]
+         cross_qwen3, relative.cross_deberta]
 FOLDERS = {**{f: sparse_reference for f in SPARSE},
            **{f: score_reference for f in CROSS},
+           relative.cross_jina2: relative.cross_jina2_reference,
+           relative.cross_jina3: relative.cross_jina3_reference,
            m3: m3_reference, colbert: multi_reference}
 
 

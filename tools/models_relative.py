@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 import make_models
 from make_models import (BASE, DENSE, FAIRSEQ, LENGTHS, LENGTHS_NAME, LONG,
                          LONG_NAME, SPECIAL, WORDS, Weights, dense_layer,
-                         family, old_pooling, write_modules)
+                         family, old_pooling, write_json, write_modules,
+                         write_weights)
 
 
 def few_words(special):
@@ -282,7 +283,7 @@ def alibi_slopes(heads):
     return of_power(power) + alibi_slopes(2 * power)[0::2][:heads - power]
 
 
-def jina2_formula(config, t, ids):
+def jina2_formula(config, t, ids, types=0):
     """Hidden states of one text, after modeling_bert.py of
     jinaai/jina-bert-implementation and of jinaai/jina-bert-v2-qk-post-norm."""
     code = "qk-post-norm" in config["auto_map"]["AutoModel"]
@@ -304,7 +305,7 @@ def jina2_formula(config, t, ids):
         return x.view(len(ids), heads, width // heads).transpose(0, 1)
 
     x = norm(t["embeddings.word_embeddings.weight"][ids]
-             + t["embeddings.token_type_embeddings.weight"][0],
+             + t["embeddings.token_type_embeddings.weight"][types],
              "embeddings.LayerNorm")
     place = torch.arange(len(ids))
     far = (place[None, :] - place[:, None]).abs()
@@ -438,21 +439,33 @@ HUB_NAMES = [("embeddings.LayerNorm", "emb_ln"), ("layers", "encoder.layers"),
              ("post_mlp_layernorm", "norm2")]
 
 
+ROBERTA_NAMES = [("layers", "encoder.layer"),
+                 ("self_attn.q_proj", "attention.self.query"),
+                 ("self_attn.k_proj", "attention.self.key"),
+                 ("self_attn.v_proj", "attention.self.value"),
+                 ("self_attn.o_proj", "attention.output.dense"),
+                 ("post_attention_layernorm", "attention.output.LayerNorm"),
+                 ("mlp.fc1", "intermediate.dense"),
+                 ("mlp.fc2", "output.dense"),
+                 ("post_mlp_layernorm", "output.LayerNorm")]
+
+
+def join_heads(tensors):
+    """Q, K and V in one tensor, as the hub's implementation has them."""
+    for name in [n for n in tensors if ".self_attn.q_proj." in n]:
+        parts = [name.replace("q_proj", p + "_proj") for p in "qkv"]
+        tensors[name.replace("self_attn.q_proj", "mixer.Wqkv")] = torch.cat(
+            [tensors.pop(part) for part in parts])
+
+
 def jina3_hub_weights(config, seed):
     """The same in the names of the hub's implementation."""
-    tensors = jina3_weights(config, seed).tensors
     w = Weights(seed + 1000)
-    for name, tensor in tensors.items():
+    for name, tensor in jina3_weights(config, seed).tensors.items():
         for new, old in HUB_NAMES:
             name = name.replace(new, old)
-        if ".self_attn.q_proj." in name:
-            joined = [tensors[t] for t in (
-                name.replace("encoder.", "").replace("q_proj", p + "_proj")
-                for p in "qkv")]
-            name = name.replace("self_attn.q_proj", "mixer.Wqkv")
-            w.tensors["roberta." + name] = torch.cat(joined)
-        elif ".self_attn." not in name:
-            w.tensors["roberta." + name] = tensor
+        w.tensors["roberta." + name] = tensor
+    join_heads(w.tensors)
     return w
 
 
@@ -489,6 +502,19 @@ def merged(tensors, task, scaling):
     return made
 
 
+def shard(folder, tensors):
+    """Two files, so that a matrix and its adapters are apart."""
+    (folder / "model.safetensors").unlink()
+    weight_map = {n: f"model-{i % 2 + 1:05}-of-00002.safetensors"
+                  for i, n in enumerate(sorted(tensors))}
+    for name in sorted(set(weight_map.values())):
+        write_weights(folder, {n: t for n, t in tensors.items()
+                               if weight_map[n] == name}, None, name)
+    size = sum(t.numel() * 4 for t in tensors.values())
+    write_json(folder / "model.safetensors.index.json",
+               {"metadata": {"total_size": size}, "weight_map": weight_map})
+
+
 def jina3_lora(folder, task=None):
     # As jina-embeddings-v3 is published. With TASK, what that one means: in
     # transformers' words (which loads the hub's names) and merged.
@@ -511,6 +537,8 @@ def jina3_lora(folder, task=None):
     else:
         w.linear("roberta.pooler.dense", 24, 24)
     small(folder, config, w, FAIRSEQ, types=False)
+    if task is None:
+        shard(folder, w.tensors)
 
 
 def jina3_lora_reference(folder, kind, name, *texts):
@@ -527,6 +555,97 @@ def jina3_lora_reference(folder, kind, name, *texts):
 jina3_lora.write_reference = jina3_lora_reference
 jina3_lora.references = [("document", f"reference{t}.json")
                          for t in ("", "-1")]
+
+# ---- scores of pairs, for models_heads.py -----------------------------------
+
+def cross_deberta(folder):
+    # As DebertaV2ForSequenceClassification is saved.
+    import models_heads
+    config = deberta_config(
+        architectures=["DebertaV2ForSequenceClassification"],
+        position_biased_input=False, type_vocab_size=2, position_buckets=16,
+        max_relative_positions=-1, norm_rel_ebd="layer_norm",
+        max_position_embeddings=160, pooler_hidden_act="relu",
+        **models_heads.labels(2))
+    w = deberta_weights(config, 81, "deberta.")
+    w.linear("pooler.dense", 24, 24)
+    w.linear("classifier", 24, 2)
+    write_json(folder / "config.json", config)
+    write_weights(folder, w.tensors)
+    models_heads.pair_tokenizer(folder, vocab=few_words(SPECIAL))
+
+
+def cross_jina2(folder):
+    # As jina-reranker-v1 is published.
+    import models_heads
+    config = jina2_config("jina-bert-implementation",
+                          max_position_embeddings=160,
+                          **models_heads.labels(1))
+    config["architectures"] = ["JinaBertForSequenceClassification"]
+    w = jina2_weights(config, 82, False, "bert.")
+    w.linear("bert.pooler.dense", 24, 24)
+    w.linear("classifier", 24, 1)
+    write_json(folder / "config.json", config)
+    write_weights(folder, w.tensors)
+    models_heads.pair_tokenizer(folder, vocab=few_words(SPECIAL))
+
+
+def cross_jina2_reference(folder):
+    import models_heads
+    config = json.loads((folder / "config.json").read_text())
+    t = {n.removeprefix("bert."): v.double() for n, v in
+         load_file(str(folder / "model.safetensors")).items()}
+    made = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    made.enable_truncation(make_models.LIMIT)
+    rows = []
+    for a, b in models_heads.PAIRS:
+        code = made.encode(a, b)
+        x = jina2_formula(config, t, torch.tensor(code.ids),
+                          torch.tensor(code.type_ids))[0]
+        for name in ("pooler.dense", "classifier"):
+            x = torch.tanh(x) if name == "classifier" else x
+            x = t[name + ".weight"] @ x + t[name + ".bias"]
+        rows.append({"ids": code.ids, "second": code.type_ids.index(1),
+                     "scores": torch.sigmoid(x).tolist()})
+    return {"use": "rerank", "texts": models_heads.PAIRS, "rows": rows}
+
+
+def cross_jina3(folder, twin=False):
+    # As jina-reranker-v2 is published: the names of jina-embeddings-v3's
+    # implementation around XLM-RoBERTa. TWIN: in transformers' names.
+    import models_heads
+    config = jina3_config(
+        model_type="xlm-roberta", max_position_embeddings=162,
+        position_embedding_type="absolute",
+        architectures=["XLMRobertaForSequenceClassification"],
+        **models_heads.labels(1))
+    hidden = config["hidden_size"]
+    w = jina3_weights(config, 83)
+    w.add("embeddings.position_embeddings.weight", 162, hidden, scale=0.3)
+    names = ROBERTA_NAMES if twin else HUB_NAMES
+    tensors = {}
+    for name, tensor in w.tensors.items():
+        for new, old in names:
+            name = name.replace(new, old)
+        tensors["roberta." + name] = tensor
+    if not twin:
+        config["auto_map"] = {"AutoConfig": "configuration_xlm_roberta."
+                                            "XLMRobertaFlashConfig"}
+        join_heads(tensors)
+    head = Weights(84)
+    head.linear("classifier.dense", hidden, hidden)
+    head.linear("classifier.out_proj", hidden, 1)
+    write_json(folder / "config.json", config)
+    write_weights(folder, {**tensors, **head.tensors})
+    models_heads.pair_tokenizer(folder, FAIRSEQ, vocab=few_words(FAIRSEQ))
+
+
+def cross_jina3_reference(folder):
+    import models_heads
+    with tempfile.TemporaryDirectory() as made:
+        cross_jina3(pathlib.Path(made), twin=True)
+        return models_heads.score_reference(pathlib.Path(made))
+
 
 FAMILIES = [t5, t5_gated, t5_long, t5_dense, deberta, deberta_plain, jina2,
             jina2_reglu, jina2_code, jina3, jina3_lora]

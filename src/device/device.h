@@ -164,8 +164,8 @@ enum accumulate {
 
 /* Queries, keys and values lie in one row a token: [heads + 2 * kv_heads,
  * head_dim], Q before K before V; query head h reads the keys and values of
- * head h / (heads / kv_heads). A query always sees itself. What is added to
- * scores is finite. */
+ * head h / (heads / kv_heads). A query sees itself, unless
+ * sequences.keys hides it. What is added to scores is finite. */
 struct attention {
     size_t heads, kv_heads, head_dim; /* kv_heads divides heads */
     float scale;            /* on the scores, usually 1 / sqrt(head_dim) */

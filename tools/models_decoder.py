@@ -422,6 +422,29 @@ def write_qwen25_vl(folder, kind, name, texts_name, texts):
 qwen25_vl.write_reference = write_qwen25_vl
 
 
+def llama_bidirec(folder):
+    # NVIDIA's LlamaBidirectionalModel, which no library has: Llama whose mask
+    # hides only padding.
+    config = decoder_config("llama_bidirec", hidden=20, heads=2, keys=1,
+                            layers=2, rope_theta=500000.0, pooling="avg",
+                            temperature=0.02)
+    decoder(folder, config, decoder_weights(config, 83))
+
+
+def write_llama_bidirec(folder, kind, name, texts_name, texts):
+    with tempfile.TemporaryDirectory() as place:
+        source = pathlib.Path(place) / "llama"
+        shutil.copytree(folder, source)
+        config = json.loads((folder / "config.json").read_text())
+        write_json(source / "config.json",
+                   {**config, "model_type": "llama", "is_causal": False})
+        make_models.write_reference(folder, kind, name, texts_name, texts,
+                                    source=source, formula=True)
+
+
+llama_bidirec.write_reference = write_llama_bidirec
+
+
 def normalized(folder):
     write_modules(folder, ("", "sentence_transformers.models.Transformer"),
                   ("1_Pooling", "sentence_transformers.models.Pooling"),
@@ -468,7 +491,7 @@ jina4.write_reference = write_jina4
 
 FAMILIES = [qwen2, qwen2_both_ways, qwen2_sliding, qwen3, qwen3_linear, llama,
            llama_both_ways, mistral, mistral_whole, embeddinggemma, gemma3,
-            jina4, qwen25_vl]
+            jina4, qwen25_vl, llama_bidirec]
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
 for made in (qwen2_both_ways, qwen2_sliding, qwen3_linear, llama, mistral,

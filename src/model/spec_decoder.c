@@ -166,6 +166,16 @@ bool read_llama(const struct config_source *from, struct model_spec *spec,
            read_common(from, 0, 0, spec, err) && read_reach(from, 0, spec, err);
 }
 
+/* NVIDIA's class of that name hides nothing from a token, whatever is_causal
+ * says. */
+bool read_llama_bidirec(const struct config_source *from,
+                        struct model_spec *spec, struct error *err) {
+    if (!read_llama(from, spec, err))
+        return false;
+    spec->reach[0] = spec->reach[1] = reach_of(false, 0);
+    return true;
+}
+
 /* All layers slide, or none does. */
 bool read_mistral(const struct config_source *from, struct model_spec *spec,
                   struct error *err) {

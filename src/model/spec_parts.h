@@ -108,6 +108,8 @@ bool read_qwen3(const struct config_source *from, struct model_spec *spec,
                 struct error *err);
 bool read_llama(const struct config_source *from, struct model_spec *spec,
                 struct error *err);
+bool read_llama_bidirec(const struct config_source *from,
+                        struct model_spec *spec, struct error *err);
 bool read_mistral(const struct config_source *from, struct model_spec *spec,
                   struct error *err);
 bool read_qwen25_vl(const struct config_source *from, struct model_spec *spec,

@@ -99,6 +99,7 @@ static const struct reference references[] = {
     {"embeddinggemma", "reference.json"},
     {"gemma3", "reference.json"},
     {"embeddinggemma", "reference-query.json"},
+    {"llama_bidirec", "reference.json"},
     {"qwen25_vl", "reference.json"},
     {"jina4", "reference-retrieval.json"},
     {"jina4", "reference-code.json"},

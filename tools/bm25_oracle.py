@@ -190,6 +190,7 @@ def make_fixture():
     for language in LANGUAGES:
         if language != "english":
             groups.append(group(language, [random_text(rng, language)[:250] for _ in range(8)]))
+    groups.append(group("english", real[:8], k=1.5, b=0.5, avg_len=20.0))
     FIXTURE.write_text(json.dumps(groups, ensure_ascii=False, separators=(",", ":")) + "\n")
     print(f"{FIXTURE.name}: {FIXTURE.stat().st_size} bytes")
 

@@ -7,16 +7,26 @@
 #include "cli/command.h"
 #include "data/chunks.h"
 
+static struct bm25_number number_of(double value) {
+    return (struct bm25_number){.said = value >= 0, .value = value};
+}
+
 static struct model_request request_of(const struct model_option *model) {
-    return (struct model_request){.reference = model->reference,
-                                  .revision = model->revision,
-                                  .name = model->name,
-                                  .prompt = model->prompt,
-                                  .task = model->task,
-                                  .weight = model->weight,
-                                  .dim = model->dim,
-                                  .budget = model->budget,
-                                  .account = model->account};
+    return (struct model_request){
+        .reference = model->reference,
+        .revision = model->revision,
+        .name = model->name,
+        .prompt = model->prompt,
+        .task = model->task,
+        .weight = model->weight,
+        .dim = model->dim,
+        .budget = model->budget,
+        .account = model->account,
+        .bm25 = {.language = model->language,
+                 .stopwords = model->stopwords,
+                 .k = number_of(model->k),
+                 .b = number_of(model->b),
+                 .avg_len = number_of(model->avg_len)}};
 }
 
 /* In the order of models, sparse, colbert, rerank. */

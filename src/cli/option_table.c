@@ -47,8 +47,9 @@ const struct option_row option_rows[] = {
     {"sparse", 0, OPTION_MODEL, "MODEL", INTAKE, 0, AT(sparse),
      .otherwise = "none",
      .help = "Model for sparse vectors: bge-m3, a SPLADE model, or qdrant-bm25 "
-             "(BM25, which needs no model); one that is a --model too shares "
-             "its pass"},
+             "(BM25, which needs no model; its keys are language, stopwords "
+             "(a file, one a line), k, b and length (of a mean text, in "
+             "words)); one that is a --model too shares its pass"},
     {"colbert", 0, OPTION_MODEL, "MODEL", INTAKE, 0, AT(colbert),
      .otherwise = "none",
      .help = "Model for a vector a token (late interaction): bge-m3 or a "

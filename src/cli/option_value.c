@@ -54,6 +54,20 @@ static bool model_weight(const char *text, const char *where, double *weight,
     return true;
 }
 
+/* BM25's numbers; what they may be is known where they are used. */
+static bool model_number(const char *key, const char *text, const char *where,
+                         double *number, struct error *err) {
+    char *tail = NULL;
+    double value =
+        isdigit((unsigned char)*text) || *text == '.' ? strtod(text, &tail) : 0;
+    if (!tail || *tail || !isfinite(value))
+        return error_set(err, ERROR_USAGE,
+                         "%s: %s '%s' is not a number of 0 or more", where, key,
+                         text);
+    *number = value;
+    return true;
+}
+
 static bool model_name(const char *text, const char *where, struct error *err) {
     const char *c = text;
     while (isalnum((unsigned char)*c) || (*c && strchr("._-", *c)))
@@ -99,9 +113,24 @@ static bool model_key(const char *key, const char *value, const char *where,
         model->account = value;
         return true;
     }
+    if (strcmp(key, "language") == 0) {
+        model->language = value;
+        return true;
+    }
+    if (strcmp(key, "stopwords") == 0) {
+        model->stopwords = value;
+        return true;
+    }
+    if (strcmp(key, "k") == 0)
+        return model_number(key, value, where, &model->k, err);
+    if (strcmp(key, "b") == 0)
+        return model_number(key, value, where, &model->b, err);
+    if (strcmp(key, "length") == 0)
+        return model_number(key, value, where, &model->avg_len, err);
     return error_set(err, ERROR_USAGE,
                      "%s: '%s' is no key of a model; there are weight, dim, "
-                     "prompt, task, name, budget and account",
+                     "prompt, task, name, budget and account, and for BM25 "
+                     "language, stopwords, k, b and length",
                      where, key);
 }
 
@@ -123,7 +152,8 @@ bool value_model(const char *text, const char *where, struct arena *arena,
     char *copy = arena_copy(arena, str_from(text), err);
     if (!copy)
         return false;
-    *model = (struct model_option){.reference = copy, .weight = 1};
+    *model = (struct model_option){
+        .reference = copy, .weight = 1, .k = -1, .b = -1, .avg_len = -1};
 
     char *keys = model_keys(copy);
     char *rest = *keys ? keys + 1 : NULL;

@@ -59,6 +59,9 @@ struct model_option {
     size_t dim;            /* 0: not said */
     size_t budget;         /* most tokens in a batch; 0: not said */
     const char *account; /* config.json that simulated cards charge, or NULL */
+    /* of BM25 only; NULL, or below 0: not said */
+    const char *language, *stopwords;
+    double k, b, avg_len;
 };
 
 /* Each list ends with what `count` says and is NULL while empty. */

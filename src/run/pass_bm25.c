@@ -41,7 +41,7 @@ static bool open_formula(struct formula *f, struct error *err) {
     struct layout measure = {0};
     place(&measure, f);
     f->pairs = (struct bm25_pairs){.memory = memory};
-    f->bm25 = bm25_open(memory, &BM25_DEFAULTS, err);
+    f->bm25 = bm25_open(memory, &f->pass->member->formula, err);
     f->block = memory_alloc(memory, 1, measure.bytes, f->bm25 ? err : NULL);
     struct layout real = {.base = f->block};
     if (f->block)

@@ -13,6 +13,13 @@ bool request_is_bm25(const struct model_request *request) {
             !strcasecmp(request->reference, "Qdrant/bm25"));
 }
 
+/* Is BM25 told anything? */
+static bool tells_bm25(const struct model_request *request) {
+    const struct bm25_request *told = &request->bm25;
+    return told->language || told->stopwords || told->k.said || told->b.said ||
+           told->avg_len.said;
+}
+
 /* NULL is the same as FALLBACK. */
 static bool same_text(const char *a, const char *b, const char *fallback) {
     return !strcmp(a ? a : fallback, b ? b : fallback);
@@ -100,8 +107,14 @@ bool requests_merge(const struct run_options *options, struct memory *memory,
         add_heads(&m, options->sparse, options->sparse_count, ROW_SPARSE,
                   err) &&
         add_heads(&m, options->multi, options->multi_count, ROW_MULTI, err);
-    for (size_t i = 0; i < m.count; i++)
+    for (size_t i = 0; fine && i < m.count; i++) {
         m.list[i].use = use_for(m.list[i].heads);
+        fine = !tells_bm25(&m.list[i]) || request_is_bm25(&m.list[i]) ||
+               error_set(err, ERROR_USAGE,
+                         "%s: the keys language, stopwords, k, b and length "
+                         "are for --sparse " BM25_KEY,
+                         m.list[i].reference);
+    }
     *count = m.count;
     return fine;
 }

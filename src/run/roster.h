@@ -26,6 +26,7 @@
 #include "run/heads.h"
 #include "run/kept_events.h"
 #include "run/session.h"
+#include "text/bm25.h"
 
 /* What a model is asked for, its names merged from all the options that name
  * it: one pass gives all heads. */
@@ -33,6 +34,8 @@ struct member {
     const struct model_request *request; /* the roster's */
     unsigned heads;                      /* bits of enum row_kind */
     bool bm25; /* no model but a formula: no files, no spec, no device */
+    struct bm25_options formula; /* its; the list of stopwords is owned: */
+    struct strbuf stopwords;
     struct model_files *files; /* NULL if `error` is set, and with bm25 */
     struct model_spec spec;
     char *key;           /* for files and vector names */

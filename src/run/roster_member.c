@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "model/weights.h"
@@ -261,14 +262,62 @@ static bool read_spec(struct member *member, const char *what,
     return true;
 }
 
-/* BM25 as fastembed's Qdrant/bm25 with its defaults (text/bm25.h). */
-static bool open_bm25(struct member *member, bool digests) {
-    member->bm25 = true;
-    if (digests)
-        member->fingerprints[ROW_SPARSE] = json_pack(
-            "{s:s, s:s, s:f, s:f, s:f}", "formula", "bm25", "language",
-            "english", "k", 1.2, "b", 0.75, "avg_len", 256.0);
+/* What decides a row of BM25's, and what a report says of it. */
+static json_t *describe_formula(const struct member *member) {
+    const struct bm25_options *o = &member->formula;
+    json_t *made = json_pack("{s:s, s:f, s:f, s:f}", "language", o->language,
+                             "k", o->k, "b", o->b, "avg_len", o->avg_len);
+    if (made && o->stopwords.data) {
+        uint8_t digest[SHA256_BYTES];
+        char hex[2 * SHA256_BYTES + 1];
+        hash_sha256(o->stopwords, digest);
+        hash_hex(digest, sizeof digest, hex);
+        json_object_set_new(made, "stopwords_sha256", json_string(hex));
+    }
+    return made;
+}
+
+static bool read_stopwords(struct member *member, struct memory *memory,
+                           const char *path, struct error *err) {
+    enum { LIST_BYTES_MAX = 1 << 20 };
+    member->stopwords = strbuf_make(memory);
+    if (!path)
+        return true;
+    if (!file_read(path, LIST_BYTES_MAX, &member->stopwords, err))
+        return false;
+    member->formula.stopwords = strbuf_str(&member->stopwords);
+    if (!member->formula.stopwords.data)
+        member->formula.stopwords = STR(""); /* none, and that on purpose */
     return true;
+}
+
+static double said_or(struct bm25_number number, double fallback) {
+    return number.said ? number.value : fallback;
+}
+
+/* As fastembed's Qdrant/bm25 but for what the request says. What cannot be is
+ * the request's fault. */
+static bool open_bm25(struct member *member, struct memory *memory,
+                      bool digests, struct error *err) {
+    const struct bm25_request *told = &member->request->bm25;
+    struct bm25_options *o = &member->formula;
+    member->bm25 = true;
+    *o = BM25_DEFAULTS;
+    if (told->language)
+        o->language = told->language;
+    o->k = said_or(told->k, o->k);
+    o->b = said_or(told->b, o->b);
+    o->avg_len = said_or(told->avg_len, o->avg_len);
+    if (!read_stopwords(member, memory, told->stopwords, err))
+        return false;
+    struct bm25 *trial = bm25_open(memory, o, err);
+    bm25_close(trial);
+    if (trial && digests) {
+        json_t *made = describe_formula(member);
+        json_object_set_new(made, "formula", json_string("bm25"));
+        member->fingerprints[ROW_SPARSE] = made;
+    }
+    return trial != NULL;
 }
 
 bool member_open(struct member *member, const struct model_request *request,
@@ -281,7 +330,7 @@ bool member_open(struct member *member, const struct model_request *request,
     if (request_is_bm25(request)) {
         member->key =
             copy_key(memory, request->name ? request->name : BM25_KEY, err);
-        return member->key && open_bm25(member, digests);
+        return member->key && open_bm25(member, memory, digests, err);
     }
     member->files = fetching_open(memory, session->options, session->sink,
                                   request, &member->cache, &member->error);
@@ -307,6 +356,8 @@ bool member_open(struct member *member, const struct model_request *request,
 void member_close(struct member *member, struct memory *memory) {
     model_files_free(member->files);
     memory_free(memory, member->key);
+    if (member->bm25)
+        strbuf_free(&member->stopwords);
     for (enum row_kind h = 0; h < ROW_KINDS; h++)
         json_decref(member->fingerprints[h]);
 }
@@ -403,10 +454,11 @@ json_t *member_describe(const struct member *member) {
         return object;
     }
     json_object_set_new(object, "heads", member_heads_list(member));
-    if (member->bm25)
+    if (member->bm25) {
         json_object_update_new(object, json_pack("{s:s, s:s}", "family", "bm25",
                                                  "sparse", "bm25"));
-    else
+        json_object_update_new(object, describe_formula(member));
+    } else
         describe_model(member, object);
     return object;
 }

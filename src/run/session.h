@@ -22,6 +22,17 @@
 #include "hub/hub.h"
 #include "hub/model_files.h"
 
+/* What BM25 is told, and no other model; {0}: as fastembed (text/bm25.h). */
+struct bm25_number {
+    bool said;
+    double value;
+};
+struct bm25_request {
+    const char *language;  /* NULL: english */
+    const char *stopwords; /* file with one a line; NULL: the language's own */
+    struct bm25_number k, b, avg_len;
+};
+
 /* One model as the user named it. Strings are borrowed from the caller. */
 struct model_request {
     const char *reference; /* folder, registry key or hub id */
@@ -34,6 +45,7 @@ struct model_request {
     size_t budget;         /* most tokens in a batch; 0: default */
     const char *account;   /* config.json whose bytes simulated cards charge, or
                               NULL */
+    struct bm25_request bm25;
     /* set by run/requests.h */
     unsigned heads; /* bits of enum row_kind */
     enum model_use use;

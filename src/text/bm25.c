@@ -40,16 +40,26 @@ const char *bm25_language(size_t i) {
 
 /* ---- opening ------------------------------------------------------------ */
 
+static bool refuse_language(const char *name, struct memory *memory,
+                            struct error *err) {
+    const char *why = bm25_language_refused(name);
+    struct strbuf ours = strbuf_make(memory);
+    for (size_t i = 0; bm25_language(i); i++)
+        strbuf_printf(&ours, i ? ", %s" : "%s", bm25_language(i));
+    if (strbuf_ok(&ours, err))
+        error_set(err, ERROR_UNSUPPORTED,
+                  "BM25 in %s is not supported%s%s; there are %s", name,
+                  why ? ": " : "", why ? why : "", ours.data);
+    strbuf_free(&ours);
+    return false;
+}
+
 static bool find_language(struct bm25 *bm25, struct error *err) {
     const char *name = bm25->options.language;
     for (size_t i = 0; (bm25->language = bm25_language_at(i)); i++)
         if (!strcmp(bm25->language->name, name))
             return true;
-    const char *why = bm25_language_refused(name);
-    return error_set(err, ERROR_UNSUPPORTED,
-                     "BM25 in %s is not supported%s%s; english, german, "
-                     "spanish and others are",
-                     name, why ? ": " : "", why ? why : "");
+    return refuse_language(name, bm25->memory, err);
 }
 
 static bool check_numbers(const struct bm25_options *o, struct error *err) {
@@ -68,8 +78,8 @@ static bool put_stopwords(struct bm25 *bm25, struct error *err) {
         list = str_from(bm25->language->stopwords);
     if (!list.data)
         return error_set(err, ERROR_USAGE,
-                         "BM25 in %s needs its list of stopwords; pull "
-                         "Qdrant/bm25, which has it as %s.txt",
+                         "BM25 in %s needs its list of stopwords: give it as "
+                         "stopwords=FILE (the hub's Qdrant/bm25 has a %s.txt)",
                          bm25->language->name, bm25->language->name);
     strbuf_add(&bm25->stopwords, list);
     if (!strbuf_ok(&bm25->stopwords, err))

@@ -1,6 +1,5 @@
 /* weights_fill.c - from the mapped file to where weights_place.c put them. */
 
-#include <math.h>
 #include <string.h>
 
 #include "model/weights_parts.h"
@@ -127,29 +126,12 @@ static void fill_scale(const struct loader *loader, const struct tensor *tensor,
         scale[i] += 1;
 }
 
-/* Half the buckets are for keys behind the query. Of a half, distances below
- * half of that have one each; the others end at equal steps of the logarithm,
- * the last before the reach. In float and cut, as transformers' T5 computes
- * them: some steps end just at a whole distance. */
-static size_t bucket_of(const struct model_spec *spec, long behind) {
-    size_t half = spec->buckets_used / 2, each = half / 2;
-    size_t n = (size_t)(behind < 0 ? -behind : behind), bucket = n;
-    if (n >= each) {
-        float all = (float)log((double)spec->distance_reach / (double)each);
-        float part = logf((float)n / (float)each) / all * (float)(half - each);
-        bucket = each + (size_t)part;
-    }
-    if (bucket >= half)
-        bucket = half - 1;
-    return bucket + (behind > 0 ? half : 0);
-}
-
 static void fill_distances(const struct loader *loader,
                            const struct tensor *tensor, float *distances) {
     size_t heads = loader->spec->heads, reach = loader->spec->distance_reach;
     size_t count = 2 * reach + 1;
     for (size_t i = 0; i < count; i++) {
-        size_t bucket = bucket_of(loader->spec, (long)i - (long)reach);
+        size_t bucket = distance_bucket(loader->spec, (long)i - (long)reach);
         tensor_read_f32(tensor, bucket * heads, heads, loader->stage);
         for (size_t h = 0; h < heads; h++)
             distances[h * count + i] = loader->stage[h];

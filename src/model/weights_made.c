@@ -32,10 +32,27 @@ static void fill_slopes(size_t heads, float *slopes) {
     }
 }
 
+/* Half the buckets are for keys behind the query. Of a half, distances below
+ * half of that have one each; the others end at equal steps of the logarithm,
+ * the last before the reach. In float and cut, as transformers' T5 computes
+ * them: some steps end just at a whole distance. */
+size_t distance_bucket(const struct model_spec *spec, long behind) {
+    size_t half = spec->buckets_used / 2, each = half / 2;
+    size_t n = (size_t)(behind < 0 ? -behind : behind), bucket = n;
+    if (n >= each) {
+        float all = (float)log((double)spec->distance_reach / (double)each);
+        float part = logf((float)n / (float)each) / all * (float)(half - each);
+        bucket = each + (size_t)part;
+    }
+    if (bucket >= half)
+        bucket = half - 1;
+    return bucket + (behind > 0 ? half : 0);
+}
+
 /* DeBERTa v2's buckets, where there are any: distances up to half as many have
  * one each, the others share them by the logarithm up to the reach. In float,
  * as transformers' make_log_bucket_position computes them. */
-static uint32_t relative_row(const struct model_spec *spec, long distance) {
+uint32_t relative_row(const struct model_spec *spec, long distance) {
     long buckets = (long)spec->relative_buckets, half = buckets / 2;
     long span = (long)spec->relative_rows / 2, bucket = distance;
     long far = distance < 0 ? -distance : distance;

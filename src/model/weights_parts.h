@@ -113,6 +113,10 @@ size_t lora_floats(const struct model_spec *spec);
 /* Fill the tables that no file has: rotary positions, ALiBi's slopes, rows of
  * relative positions; norm DeBERTa's table. */
 void fill_made(const struct model_spec *spec, struct weights *weights);
+/* T5's and MPNet's bucket of the key BEHIND rows behind the query. */
+size_t distance_bucket(const struct model_spec *spec, long behind);
+/* DeBERTa's row for a query DISTANCE rows behind the key. */
+uint32_t relative_row(const struct model_spec *spec, long distance);
 
 /* ---- weights_stream.c --------------------------------------------------- */
 

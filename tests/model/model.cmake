@@ -15,6 +15,14 @@ add_test(NAME model/rope_oracle
 set_tests_properties(model/rope_oracle PROPERTIES TIMEOUT 600
                      SKIP_REGULAR_EXPRESSION "^skip: ")
 
+# The oracle of model/relative, likewise.
+add_test(NAME model/relative_oracle
+         COMMAND ${ENS_PYTHON} tools/relative_oracle.py --check
+                 tests/fixtures/relative/cases.json
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(model/relative_oracle PROPERTIES TIMEOUT 600
+                     SKIP_REGULAR_EXPRESSION "^skip: ")
+
 # Nothing may allocate while a batch is encoded: the tests count every call.
 foreach(test test_model_weights test_model_encoder test_model_spec test_model_heads)
   foreach(name malloc calloc realloc aligned_alloc posix_memalign)

@@ -23,7 +23,7 @@
 #include "base/layout.h"
 #include "data/rows.h"
 #include "model/encoder.h"
-#include "model/multi_rows.h"
+#include "run/head_rules.h"
 #include "run/long_text.h"
 #include "run/roster.h"
 
@@ -46,15 +46,6 @@ struct batch_rows {
     struct row_span *vectors_of; /* [texts] */
     const char **why; /* [texts]: why its rows are not sound (a literal), or
                          NULL */
-};
-
-/* Ids of the model's vocabulary that its heads pass over. */
-enum { RULE_IDS_MAX = 64 };
-struct head_rules {
-    uint32_t dropped[4]; /* special tokens, in lexical weights */
-    size_t dropped_count;
-    uint32_t skipped[RULE_IDS_MAX]; /* rows of a multivector: rule.skip */
-    struct multi_rule rule;
 };
 
 /* Most texts and tokens of a batch that gives MEMBER's heads; MOST and TOKENS

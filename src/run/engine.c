@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "run/head_rules.h"
 #include "run/markers.h"
 #include "run/plan.h"
 #include "text/folder.h"
@@ -158,43 +159,6 @@ static bool frame_windows(struct engine *engine, struct error *err) {
     return long_frame_check(&engine->frame, member->key, err);
 }
 
-/* FlagEmbedding leaves cls, eos, pad and unk out of lexical weights; these are
- * their names in the tokenizers of such models (XLM-R's, and BERT's, which has
- * no eos). */
-static void find_dropped(struct engine *engine) {
-    static const char *const names[] = {"<s>",   "</s>",  "<pad>", "<unk>",
-                                        "[CLS]", "[PAD]", "[UNK]"};
-    struct head_rules *rules = &engine->rules;
-    size_t most = sizeof rules->dropped / sizeof *rules->dropped;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (rules->dropped_count < most &&
-            tokenizer_id(engine->tokenizer, str_from(names[i]),
-                         &rules->dropped[rules->dropped_count]))
-            rules->dropped_count++;
-}
-
-/* Words of the skiplist that the vocabulary does not have count for nothing. */
-static bool find_rules(struct engine *engine, struct error *err) {
-    const struct multi_files *multi = &engine->member->files->multi;
-    struct head_rules *rules = &engine->rules;
-    find_dropped(engine);
-    rules->rule = (struct multi_rule){.drop_first = multi->drop_first,
-                                      .skip = rules->skipped};
-    for (size_t i = 0; multi->skip_in_documents && i < multi->skiplist_count;
-         i++) {
-        uint32_t id;
-        if (!tokenizer_id(engine->tokenizer, str_from(multi->skiplist[i]), &id))
-            continue;
-        if (rules->rule.skip_count == RULE_IDS_MAX)
-            return error_set(err, ERROR_UNSUPPORTED,
-                             "%s: more than %d words are left out of its "
-                             "multivectors",
-                             engine->member->files->folder, RULE_IDS_MAX);
-        rules->skipped[rules->rule.skip_count++] = id;
-    }
-    return true;
-}
-
 static struct engine *load(struct session *session, const struct member *member,
                            size_t batch_tokens, bool weights,
                            struct error *err) {
@@ -206,7 +170,9 @@ static struct engine *load(struct session *session, const struct member *member,
     engine->session = session;
     engine->member = member;
     if (!load_tokenizer(engine, err) || !measure_prompt(engine, err) ||
-        !frame_windows(engine, err) || !find_rules(engine, err) ||
+        !frame_windows(engine, err) ||
+        !head_rules_find(member->files, engine->tokenizer, &engine->rules,
+                         err) ||
         (weights && !load_resident(engine, batch_tokens, err))) {
         engine_free(engine);
         return NULL;

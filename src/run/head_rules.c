@@ -1,0 +1,96 @@
+#include "run/head_rules.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+
+enum { CONFIG_BYTES_MAX = 64 << 20 };
+
+struct special {
+    const char *key, *xlm_roberta;
+};
+
+static const struct special SPECIALS[] = {{"cls_token", "<s>"},
+                                          {"eos_token", "</s>"},
+                                          {"pad_token", "<pad>"},
+                                          {"unk_token", "<unk>"}};
+
+/* A token stands as text, or in an object as its "content". */
+static const char *token_named(const json_t *config,
+                               const struct special *special) {
+    const json_t *token = json_object_get(config, special->key);
+    const char *class =
+        json_string_value(json_object_get(config, "tokenizer_class"));
+    if (json_is_object(token))
+        token = json_object_get(token, "content");
+    if (json_is_string(token))
+        return json_string_value(token);
+    bool known = class && !strncmp(class, "XLMRobertaTokenizer", 19);
+    return known ? special->xlm_roberta : NULL;
+}
+
+static void find_dropped(const json_t *config,
+                         const struct tokenizer *tokenizer,
+                         struct head_rules *rules) {
+    for (size_t i = 0; i < sizeof SPECIALS / sizeof *SPECIALS; i++) {
+        const char *name = token_named(config, &SPECIALS[i]);
+        if (name && tokenizer_id(tokenizer, str_from(name),
+                                 &rules->dropped[rules->dropped_count]))
+            rules->dropped_count++;
+    }
+}
+
+/* NULL without an error: there is none. */
+static bool read_config(const struct model_files *files, json_t **config,
+                        struct error *err) {
+    char path[PATH_MAX];
+    const char *tokenizer = files->tokenizer_path;
+    const char *slash = strrchr(tokenizer, '/');
+    *config = NULL;
+    if (!slash ||
+        snprintf(path, sizeof path, "%.*s/tokenizer_config.json",
+                 (int)(slash - tokenizer), tokenizer) >= PATH_MAX ||
+        !file_exists(path))
+        return true;
+    *config = json_read_file(path, CONFIG_BYTES_MAX, err);
+    return *config != NULL;
+}
+
+/* Words of the skiplist that the vocabulary does not have count for nothing. */
+static bool find_skipped(const struct model_files *files,
+                         const struct tokenizer *tokenizer,
+                         struct head_rules *rules, struct error *err) {
+    const struct multi_files *multi = &files->multi;
+    rules->rule = (struct multi_rule){.drop_first = multi->drop_first,
+                                      .skip = rules->skipped};
+    for (size_t i = 0; multi->skip_in_documents && i < multi->skiplist_count;
+         i++) {
+        uint32_t id;
+        if (!tokenizer_id(tokenizer, str_from(multi->skiplist[i]), &id))
+            continue;
+        if (rules->rule.skip_count == RULE_IDS_MAX)
+            return error_set(err, ERROR_UNSUPPORTED,
+                             "%s: more than %d words are left out of its "
+                             "multivectors",
+                             files->folder, RULE_IDS_MAX);
+        rules->skipped[rules->rule.skip_count++] = id;
+    }
+    return true;
+}
+
+bool head_rules_find(const struct model_files *files,
+                     const struct tokenizer *tokenizer,
+                     struct head_rules *rules, struct error *err) {
+    json_t *config = NULL;
+    *rules = (struct head_rules){0};
+    if (files->sparse.kind == SPARSE_LEXICAL) {
+        if (!read_config(files, &config, err))
+            return false;
+        find_dropped(config, tokenizer, rules);
+        json_decref(config);
+    }
+    return find_skipped(files, tokenizer, rules, err);
+}

@@ -1,0 +1,234 @@
+/* test_outputs.c - whole runs with sparse and late-interaction heads: what is
+ * in the files against upstream's encode_document and FlagEmbedding's formulas
+ * (tools/outputs_oracle.py), on the CPU and on a simulated card, alone and
+ * sharing a pass, in large and small batches, cut and in windows. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "data/csr.h"
+#include "data/multi.h"
+#include "run/pipeline.h"
+
+#define OUTPUTS "tests/fixtures/outputs/"
+
+static json_t *read_json(const char *path) {
+    struct error err = {0};
+    json_t *document = json_read_file(path, 16 << 20, &err);
+    if (!document)
+        fail_msg("%s", err.message);
+    return document;
+}
+
+/* How a model is run. */
+struct way {
+    bool dense, sparse, multi; /* its heads */
+    const char *devices;
+    size_t budget;
+};
+
+/* The reference's texts, or with windows only its last ones. */
+static void write_chunks(const char *folder, size_t count) {
+    char path[128];
+    json_t *texts = read_json(OUTPUTS "texts.json");
+    snprintf(path, sizeof path, "%s/chunks.jsonl", folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (size_t i = json_array_size(texts) - count; i < json_array_size(texts);
+         i++)
+        fprintf(f, "{\"text\": \"%s\"}\n",
+                json_string_value(json_array_get(texts, i)));
+    assert_int_equal(fclose(f), 0);
+    json_decref(texts);
+}
+
+static void run(const char *folder, const char *model, const json_t *overlap,
+                const struct way *way) {
+    char chunks[128], out[128], path[128];
+    struct error err = {0};
+    struct run_result result;
+    snprintf(chunks, sizeof chunks, "%s/chunks.jsonl", folder);
+    snprintf(out, sizeof out, "%s/out", folder);
+    snprintf(path, sizeof path, "tests/fixtures/models/%s", model);
+    struct model_request request = {
+        .reference = path, .weight = 1, .budget = way->budget};
+    struct sink sink = {0};
+    struct run_options options = {
+        .chunks = chunks,
+        .out = out,
+        .models = &request,
+        .models_count = way->dense,
+        .sparse = &request,
+        .sparse_count = way->sparse,
+        .multi = &request,
+        .multi_count = way->multi,
+        .threads = 2,
+        .devices = way->devices,
+        .lease_wait_ms = -1,
+        .restart = true,
+        .long_texts = {json_is_integer(overlap),
+                       (size_t)json_integer_value(overlap)}};
+    if (!pipeline_run(&options, &sink, &result, &err))
+        fail_msg("%s: %s", model, err.message);
+    if (result.worst.code)
+        fail_msg("%s: %s", model, result.worst.message);
+    const json_t *collection =
+        json_array_get(json_object_get(result.summary, "collections"), 0);
+    assert_int_equal(json_array_size(json_object_get(collection, "passes")), 1);
+    run_result_free(&result);
+}
+
+static void near(const char *name, size_t row, double want, double have) {
+    if (!(__builtin_fabs(want - have) <= 1e-4))
+        fail_msg("%s, text %zu: %.9g, not %.9g", name, row, have, want);
+}
+
+static void compare_sparse(const char *name, size_t row, const json_t *want,
+                           const struct csr_row *have) {
+    const json_t *indices = json_object_get(want, "indices");
+    const json_t *values = json_object_get(want, "values");
+    assert_int_equal(have->count, json_array_size(indices));
+    for (size_t i = 0; i < have->count; i++) {
+        assert_int_equal(csr_index(have, i),
+                         json_integer_value(json_array_get(indices, i)));
+        near(name, row, json_number_value(json_array_get(values, i)),
+             (double)have->values[i]);
+    }
+}
+
+static void check_sparse(const char *folder, const char *model,
+                         const json_t *rows) {
+    char path[192];
+    struct csr_map csr;
+    struct csr_row have;
+    struct error err = {0};
+    snprintf(path, sizeof path, "%s/out/chunks/%s.sparse.npz", folder, model);
+    if (!csr_map_open(&csr, path, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(csr.rows, json_array_size(rows));
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        assert_true(csr_map_row(&csr, i, &have, &err));
+        compare_sparse(model, i,
+                       json_object_get(json_array_get(rows, i), "sparse"),
+                       &have);
+    }
+    csr_map_close(&csr);
+}
+
+static void check_multi(const char *folder, const char *model,
+                        const json_t *rows) {
+    char vectors[192], offsets[192];
+    struct multi_map map;
+    struct error err = {0};
+    snprintf(vectors, sizeof vectors, "%s/out/chunks/%s.multi.npy", folder,
+             model);
+    snprintf(offsets, sizeof offsets, "%s/out/chunks/%s.multi.offsets.npy",
+             folder, model);
+    if (!multi_map_open(&map, vectors, offsets, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(map.points, json_array_size(rows));
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *want = json_object_get(json_array_get(rows, i), "multi");
+        const float *have;
+        size_t count;
+        assert_true(multi_map_row(&map, i, &have, &count, &err));
+        assert_int_equal(count, json_array_size(want));
+        for (size_t k = 0; k < count; k++)
+            for (size_t d = 0; d < map.vectors.width; d++)
+                near(model, i,
+                     json_number_value(
+                         json_array_get(json_array_get(want, k), d)),
+                     (double)have[k * map.vectors.width + d]);
+    }
+    multi_map_close(&map);
+}
+
+static void check_dense(const char *folder, const json_t *rows) {
+    char path[192];
+    struct npy_map map;
+    struct error err = {0};
+    snprintf(path, sizeof path, "%s/out/chunks/embeddings.npy", folder);
+    if (!npy_map_open(&map, path, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(map.rows, json_array_size(rows));
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        for (size_t d = 0; d < map.width; d++)
+            near("dense", i,
+                 json_number_value(json_array_get(
+                     json_object_get(json_array_get(rows, i), "dense"), d)),
+                 (double)map.data[i * map.width + d]);
+    npy_map_close(&map);
+}
+
+static void check_case(const char *file, const struct way *way) {
+    char path[128], folder[] = "/tmp/ensembed-outputs-XXXXXX", command[64];
+    snprintf(path, sizeof path, OUTPUTS "%s", file);
+    json_t *reference = read_json(path);
+    const json_t *rows = json_object_get(reference, "rows");
+    const char *model = json_string_value(json_object_get(reference, "model"));
+    assert_non_null(mkdtemp(folder));
+    write_chunks(folder, json_array_size(rows));
+    run(folder, model, json_object_get(reference, "overlap"), way);
+    if (way->dense)
+        check_dense(folder, rows);
+    if (way->sparse)
+        check_sparse(folder, model, rows);
+    if (way->multi)
+        check_multi(folder, model, rows);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+    json_decref(reference);
+}
+
+static void splade_rows_are_upstreams(void **state) {
+    (void)state;
+    static const char *const files[] = {"splade.json", "splade_distil.json",
+                                        "splade_log_twice.json",
+                                        "splade-5.json"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        check_case(files[i], &(struct way){.sparse = true, .devices = "cpu"});
+        check_case(files[i], &(struct way){.sparse = true,
+                                           .devices = "sim:a=64MB",
+                                           .budget = 70});
+    }
+}
+
+static void colbert_rows_are_upstreams(void **state) {
+    (void)state;
+    check_case("colbert.json", &(struct way){.multi = true, .devices = "cpu"});
+    check_case(
+        "colbert.json",
+        &(struct way){.multi = true, .devices = "sim:a=64MB", .budget = 70});
+}
+
+/* One pass, whichever heads are wanted of it. */
+static void m3_gives_all_heads_at_once(void **state) {
+    (void)state;
+    static const struct way ways[] = {
+        {true, true, true, "cpu", 0},         {true, true, true, "cpu", 1},
+        {true, true, true, "sim:a=64MB", 90}, {false, true, true, "cpu", 0},
+        {true, false, true, "cpu", 0},        {true, true, false, "cpu", 0},
+        {false, true, false, "cpu", 0},       {false, false, true, "cpu", 0}};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        check_case("m3.json", &ways[i]);
+        check_case("m3-5.json", &ways[i]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(splade_rows_are_upstreams),
+        cmocka_unit_test(colbert_rows_are_upstreams),
+        cmocka_unit_test(m3_gives_all_heads_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -125,9 +125,9 @@ def in_windows(model, text, overlap):
     return model.pooled(made)
 
 
-def write(name, file, made, overlap=None):
+def write(name, file, chosen, made, overlap=None):
     (OUT / file).write_text(json.dumps(
-        {"model": name, "overlap": overlap, "rows": made},
+        {"model": name, "overlap": overlap, "texts": chosen, "rows": made},
         separators=(",", ":")) + "\n")
     print(file)
 
@@ -135,15 +135,15 @@ def write(name, file, made, overlap=None):
 def main():
     OUT.mkdir(exist_ok=True)
     few = [texts()[i] for i in (0, 1, 5, 8, 9, 11)]
-    (OUT / "texts.json").write_text(json.dumps(few, indent=0) + "\n")
+    long = [texts()[i] for i in (10, 13)]
     for name, kind in [("splade", Splade), ("splade_distil", Splade),
                        ("splade_log_twice", Splade), ("m3", M3),
                        ("colbert", Colbert)]:
         model = kind(name)
-        write(name, name + ".json", [model.whole(t) for t in few])
+        write(name, name + ".json", few, [model.whole(t) for t in few])
         if kind is not Colbert and name in ("splade", "m3"):
-            write(name, name + "-5.json",
-                  [in_windows(model, t, 5) for t in few[-2:]], 5)
+            write(name, name + "-5.json", long,
+                  [in_windows(model, t, 5) for t in long], 5)
 
 
 if __name__ == "__main__":

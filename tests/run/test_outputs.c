@@ -36,19 +36,15 @@ struct way {
     size_t budget;
 };
 
-/* The reference's texts, or with windows only its last ones. */
-static void write_chunks(const char *folder, size_t count) {
+static void write_chunks(const char *folder, const json_t *texts) {
     char path[128];
-    json_t *texts = read_json(OUTPUTS "texts.json");
     snprintf(path, sizeof path, "%s/chunks.jsonl", folder);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
-    for (size_t i = json_array_size(texts) - count; i < json_array_size(texts);
-         i++)
+    for (size_t i = 0; i < json_array_size(texts); i++)
         fprintf(f, "{\"text\": \"%s\"}\n",
                 json_string_value(json_array_get(texts, i)));
     assert_int_equal(fclose(f), 0);
-    json_decref(texts);
 }
 
 static void run(const char *folder, const char *model, const json_t *overlap,
@@ -176,7 +172,7 @@ static void check_case(const char *file, const struct way *way) {
     const json_t *rows = json_object_get(reference, "rows");
     const char *model = json_string_value(json_object_get(reference, "model"));
     assert_non_null(mkdtemp(folder));
-    write_chunks(folder, json_array_size(rows));
+    write_chunks(folder, json_object_get(reference, "texts"));
     run(folder, model, json_object_get(reference, "overlap"), way);
     if (way->dense)
         check_dense(folder, rows);

@@ -1,7 +1,6 @@
 #include "run/head_rules.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -47,13 +46,11 @@ static void find_dropped(const json_t *config,
 static bool read_config(const struct model_files *files, json_t **config,
                         struct error *err) {
     char path[PATH_MAX];
-    const char *tokenizer = files->tokenizer_path;
-    const char *slash = strrchr(tokenizer, '/');
     *config = NULL;
-    if (!slash ||
-        snprintf(path, sizeof path, "%.*s/tokenizer_config.json",
-                 (int)(slash - tokenizer), tokenizer) >= PATH_MAX ||
-        !file_exists(path))
+    if (!path_join(path, files->tokenizer_folder, "tokenizer_config.json",
+                   err))
+        return false;
+    if (!file_exists(path))
         return true;
     *config = json_read_file(path, CONFIG_BYTES_MAX, err);
     return *config != NULL;

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "run/markers.h"
+#include "text/folder.h"
 
 #define TOKENIZER "tests/fixtures/models/colbert/tokenizer.json"
 
@@ -36,39 +37,45 @@ static json_t *with_word(const char *name, bool added, uint32_t *id) {
     return root;
 }
 
-static struct tokenizer *make(const json_t *root) {
+/* With MORE special tokens, as the engine makes it. */
+static struct tokenizer *make(const json_t *root, const struct str *more,
+                              size_t count) {
     struct error err = {0};
     char *text = json_dumps(root, JSON_COMPACT);
-    struct tokenizer *made =
-        tokenizer_create(&memory, str_from(text), TOKENIZER, &err);
+    struct tokenizer_file file = {"tokenizer.json", str_from(text)};
+    struct tokenizer_folder folder = {.path = TOKENIZER,
+                                      .files = &file,
+                                      .count = 1,
+                                      .specials = more,
+                                      .specials_count = count};
+    struct tokenizer *made = tokenizer_create_folder(&memory, &folder, &err);
     if (!made)
         fail_msg("%s", err.message);
     free(text);
     return made;
 }
 
-static json_t *patched(const json_t *root, const char *query,
-                       const char *document) {
+static size_t broken(const json_t *root, const char *query,
+                     const char *document, struct str found[MARKERS_MAX]) {
     struct error err = {0};
     struct multi_files multi = {.query_marker = query,
                                 .document_marker = document};
-    struct tokenizer *tokenizer = make(root);
+    struct tokenizer *tokenizer = make(root, NULL, 0);
     struct tokenizer_scratch *scratch =
         tokenizer_scratch_create(tokenizer, &memory, &err);
-    char *text = json_dumps(root, JSON_COMPACT);
-    json_t *made;
-    if (!markers_patch(tokenizer, scratch, &memory, str_from(text), TOKENIZER,
-                       &multi, &made, &err))
+    size_t count;
+    if (!markers_broken(tokenizer, scratch, &memory, &multi, found, &count,
+                        &err))
         fail_msg("%s", err.message);
-    free(text);
     tokenizer_scratch_free(scratch);
     tokenizer_free(tokenizer);
-    return made;
+    return count;
 }
 
-static bool begins_with(const json_t *root, const char *text, uint32_t id) {
+static bool begins_with(const json_t *root, const struct str *more,
+                        size_t count, const char *text, uint32_t id) {
     struct error err = {0};
-    struct tokenizer *tokenizer = make(root);
+    struct tokenizer *tokenizer = make(root, more, count);
     struct tokenizer_scratch *scratch =
         tokenizer_scratch_create(tokenizer, &memory, &err);
     struct tokens tokens = tokens_make(&memory);
@@ -85,35 +92,34 @@ static bool begins_with(const json_t *root, const char *text, uint32_t id) {
 static void a_word_of_the_vocabulary_is_one_piece(void **state) {
     (void)state;
     uint32_t id;
+    struct str found[MARKERS_MAX];
     json_t *root = with_word("[unused1]", false, &id);
-    assert_false(begins_with(root, "[unused1] a list", id));
-    json_t *made = patched(root, "[unused1] ", NULL);
-    assert_non_null(made);
-    assert_true(begins_with(made, "[unused1] a list", id));
-    json_decref(made);
-    made = patched(root, NULL, "[unused1]");
-    assert_true(begins_with(made, "[unused1]a list", id));
-    assert_null(patched(made, "[unused1] ", "[unused1] "));
-    json_decref(made);
+    assert_false(begins_with(root, NULL, 0, "[unused1] a list", id));
+    assert_int_equal(broken(root, "[unused1] ", NULL, found), 1);
+    assert_true(begins_with(root, found, 1, "[unused1] a list", id));
+    assert_int_equal(broken(root, NULL, "[unused1]", found), 1);
+    assert_true(begins_with(root, found, 1, "[unused1]a list", id));
     json_decref(root);
 }
 
-/* The tokenizer has it in one piece already: nothing is made again. */
+/* The tokenizer has it in one piece already. */
 static void an_added_token_is_left_alone(void **state) {
     (void)state;
     uint32_t id;
+    struct str found[MARKERS_MAX];
     json_t *root = with_word("[Q] ", true, &id);
-    assert_true(begins_with(root, "[Q] a list", id));
-    assert_null(patched(root, "[Q] ", "[D] "));
+    assert_true(begins_with(root, NULL, 0, "[Q] a list", id));
+    assert_int_equal(broken(root, "[Q] ", "[D] ", found), 0);
     json_decref(root);
 }
 
 static void text_stays_text(void **state) {
     (void)state;
     uint32_t id;
+    struct str found[MARKERS_MAX];
     json_t *root = with_word("[unused1]", false, &id);
-    assert_null(patched(root, "query: ", "[D] "));
-    assert_null(patched(root, NULL, ""));
+    assert_int_equal(broken(root, "query: ", "[D] ", found), 0);
+    assert_int_equal(broken(root, NULL, "", found), 0);
     json_decref(root);
     assert_int_equal(memory_live(&memory), 0);
 }

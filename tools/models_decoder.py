@@ -482,7 +482,7 @@ def write_jina4(folder, kind, name, texts_name, texts):
         write_json(source / "config.json", jina4_text())
         write_weights(source, jina4_merged(folder, task))
         make_models.write_reference(folder, kind, name, texts_name, texts,
-                                    source=source, task=TASKS[task])
+                                    source=source, task=task)
 
 
 jina4.references = [("document", f"reference-{task}.json")

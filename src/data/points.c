@@ -162,6 +162,26 @@ void float_write(struct strbuf *out, float x) {
     out->size = (size_t)(text - out->data);
 }
 
+/* A line on its way: TEXT is its end, and with FILE what came before is there
+ * already. */
+struct line {
+    struct strbuf *text;
+    struct file_writer *file; /* NULL: all of it stays in the text */
+    struct error *err;
+    bool failed;
+};
+
+enum { DRAIN_BYTES = 64 * 1024 };
+
+static void drain(struct line *line, size_t at_least) {
+    if (!line->file || line->failed || line->text->size < at_least)
+        return;
+    line->failed = !strbuf_ok(line->text, line->err) ||
+                   !file_writer_add(line->file, line->text->data,
+                                    line->text->size, line->err);
+    strbuf_clear(line->text);
+}
+
 static void write_floats(struct strbuf *out, const float *values,
                          size_t count) {
     strbuf_add_char(out, '[');
@@ -183,24 +203,26 @@ static void write_sparse(struct strbuf *out,
     strbuf_add_char(out, '}');
 }
 
-static void write_multi(struct strbuf *out, const struct named_vector *vector) {
-    strbuf_add_char(out, '[');
+static void write_multi(struct line *line, const struct named_vector *vector) {
+    strbuf_add_char(line->text, '[');
     for (size_t i = 0; i < vector->count; i++) {
         if (i)
-            strbuf_add_char(out, ',');
-        write_floats(out, vector->values + i * vector->width, vector->width);
+            strbuf_add_char(line->text, ',');
+        write_floats(line->text, vector->values + i * vector->width,
+                     vector->width);
+        drain(line, DRAIN_BYTES);
     }
-    strbuf_add_char(out, ']');
+    strbuf_add_char(line->text, ']');
 }
 
-static void write_vector(struct strbuf *out,
-                         const struct named_vector *vector) {
+static void write_vector(struct line *line, const struct named_vector *vector) {
+    struct strbuf *out = line->text;
     strbuf_add_json(out, str_from(vector->name));
     strbuf_add_char(out, ':');
     if (vector->kind == ROW_SPARSE)
         write_sparse(out, vector);
     else if (vector->kind == ROW_MULTI)
-        write_multi(out, vector);
+        write_multi(line, vector);
     else
         write_floats(out, vector->values, vector->width);
 }
@@ -209,9 +231,11 @@ static bool is_left_out(const struct named_vector *vector) {
     return vector->kind == ROW_MULTI && vector->count == 0;
 }
 
-void point_line(struct strbuf *out, const struct chunk *chunk,
-                const struct collection *collection, const char *text_field,
-                const struct named_vector *vectors, size_t count) {
+static void write_line(struct line *line, const struct chunk *chunk,
+                       const struct collection *collection,
+                       const char *text_field,
+                       const struct named_vector *vectors, size_t count) {
+    struct strbuf *out = line->text;
     char id[37];
     uuid_text(chunk->id, id);
     strbuf_add(out, STR("{\"id\":\""));
@@ -224,9 +248,27 @@ void point_line(struct strbuf *out, const struct chunk *chunk,
         if (!first)
             strbuf_add_char(out, ',');
         first = false;
-        write_vector(out, &vectors[v]);
+        write_vector(line, &vectors[v]);
     }
     strbuf_add(out, STR("},\"payload\":"));
     payload_write(out, chunk, collection, text_field);
     strbuf_add(out, STR("}\n"));
+}
+
+void point_line(struct strbuf *out, const struct chunk *chunk,
+                const struct collection *collection, const char *text_field,
+                const struct named_vector *vectors, size_t count) {
+    struct line line = {.text = out};
+    write_line(&line, chunk, collection, text_field, vectors, count);
+}
+
+bool point_write(struct file_writer *file, struct strbuf *scratch,
+                 const struct chunk *chunk, const struct collection *collection,
+                 const char *text_field, const struct named_vector *vectors,
+                 size_t count, struct error *err) {
+    struct line line = {.text = scratch, .file = file, .err = err};
+    strbuf_clear(scratch);
+    write_line(&line, chunk, collection, text_field, vectors, count);
+    drain(&line, 0);
+    return !line.failed;
 }

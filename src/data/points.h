@@ -34,6 +34,13 @@ void point_line(struct strbuf *out, const struct chunk *chunk,
                 const struct collection *collection, const char *text_field,
                 const struct named_vector *vectors, size_t count);
 
+/* The same to the end of FILE, by way of SCRATCH, which stays small however
+ * many vectors a multivector has. */
+bool point_write(struct file_writer *file, struct strbuf *scratch,
+                 const struct chunk *chunk, const struct collection *collection,
+                 const char *text_field, const struct named_vector *vectors,
+                 size_t count, struct error *err);
+
 /* Does Qdrant take a multivector of COUNT vectors of WIDTH? Its numbers must be
  * fewer than MAX_MULTIVECTOR_FLATTENED_LEN (same file). */
 enum { QDRANT_MULTI_FLOATS = 1024 * 1024 - 1 };

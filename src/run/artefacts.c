@@ -222,12 +222,11 @@ static bool add_lines(struct writing *w, const struct chunk *chunk,
                       size_t vectors, struct error *err) {
     bool fine = true;
     if (w->exports & EXPORT_POINTS) {
-        strbuf_clear(&w->line);
-        point_line(&w->line, chunk, w->a->intake->collection, w->text_field,
-                   w->vectors, vectors);
         uint64_t offset = w->points.written;
-        fine = file_writer_add(&w->offsets, &offset, sizeof offset, err) &&
-               add_line(w, &w->points, err);
+        fine =
+            file_writer_add(&w->offsets, &offset, sizeof offset, err) &&
+            point_write(&w->points, &w->line, chunk, w->a->intake->collection,
+                        w->text_field, w->vectors, vectors, err);
     }
     if (fine && (w->exports & EXPORT_TEXTS)) {
         strbuf_clear(&w->line);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -296,6 +297,55 @@ static void ragged_vectors_are_json_lines(void **state) {
     assert_true(qdrant_takes_multi(0, 128));
 }
 
+/* To a file in pieces: the same line, and memory that does not grow with it. */
+static void large_multivectors_go_to_files_in_pieces(void **state) {
+    (void)state;
+    enum { VECTORS = 20000, DIM = 16 };
+    static const char path[] = "/tmp/ens-points-test.jsonl";
+    const struct collection collection = {
+        .name = "c", .folder = "c", .canonical = "c"};
+    const struct chunk chunk = {.text = STR("a"),
+                                .original = STR("a"),
+                                .metadata = STR("{}"),
+                                .chunk_id = STR("d"),
+                                .file = "a_chunks.json"};
+    struct memory own = {0};
+    float *values = malloc(VECTORS * DIM * sizeof *values);
+    for (size_t i = 0; i < VECTORS * DIM; i++)
+        values[i] = (float)(i % 997) / 7;
+    const struct named_vector vectors[] = {
+        {.name = "m",
+         .kind = ROW_MULTI,
+         .count = VECTORS,
+         .values = values,
+         .width = DIM},
+        {.name = "d", .values = values, .width = 3}};
+    struct strbuf whole = strbuf_make(&memory), scratch = strbuf_make(&own);
+    struct strbuf read = strbuf_make(&memory);
+    struct file_writer file;
+    point_line(&whole, &chunk, &collection, "text", vectors, 2);
+    point_line(&whole, &chunk, &collection, "text", vectors + 1, 1);
+    assert_true(file_writer_open(&file, path, &own, NULL));
+    uint64_t before = memory_live(&own);
+    assert_true(point_write(&file, &scratch, &chunk, &collection, "text",
+                            vectors, 2, NULL));
+    assert_true(memory_peak(&own) - before < 512 * 1024);
+    assert_true(whole.size > 1 << 20);
+    assert_true(point_write(&file, &scratch, &chunk, &collection, "text",
+                            vectors + 1, 1, NULL));
+    assert_true(file_writer_commit(&file, NULL));
+    file_writer_close(&file);
+    assert_true(file_read(path, SIZE_MAX / 2, &read, NULL));
+    assert_int_equal(read.size, whole.size);
+    assert_memory_equal(read.data, whole.data, whole.size);
+    strbuf_free(&whole);
+    strbuf_free(&scratch);
+    strbuf_free(&read);
+    assert_int_equal(memory_live(&own), 0);
+    free(values);
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_exponent_comes_back),
@@ -304,6 +354,7 @@ int main(void) {
         cmocka_unit_test(prints_its_speed),
         cmocka_unit_test(points_are_json_lines),
         cmocka_unit_test(ragged_vectors_are_json_lines),
+        cmocka_unit_test(large_multivectors_go_to_files_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,3 +132,13 @@ bool config_layer_types(const struct config_source *from,
             return false;
     return true;
 }
+
+bool config_object(const struct config_source *from, const char *key,
+                   const json_t **object, struct error *err) {
+    const json_t *found = json_object_get(from->config, key);
+    if (found && !json_is_object(found) && !json_is_null(found))
+        return error_set(err, ERROR_INPUT, "%s: %s is not an object",
+                         from->path, key);
+    *object = json_object_size(found) ? found : NULL;
+    return true;
+}

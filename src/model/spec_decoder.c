@@ -128,11 +128,12 @@ bool read_qwen3(const struct config_source *from, struct model_spec *spec,
  * and width, "mrope") are one and the same there, and turn as any others. */
 static bool read_text_rotary(const struct config_source *from,
                              struct model_spec *spec, struct error *err) {
-    const json_t *all = json_object_get(from->config, "rope_scaling");
+    const json_t *old, *all;
     double theta = 1e6;
-    if (!json_object_size(all))
-        all = json_object_get(from->config, "rope_parameters");
-    struct config_source parameters = {all, from->path};
+    if (!config_object(from, "rope_scaling", &old, err) ||
+        !config_object(from, "rope_parameters", &all, err))
+        return false;
+    struct config_source parameters = {old ? old : all, from->path};
     const char *type = "default";
     if (!config_real(from, "rope_theta", &theta, err) ||
         !config_word(&parameters, "type", &type, err) ||
@@ -148,8 +149,12 @@ static bool read_text_rotary(const struct config_source *from,
 
 bool read_qwen25_vl(const struct config_source *from, struct model_spec *spec,
                     struct error *err) {
+    const char *type = "";
     spec->traits |= TRAIT_GATED | TRAIT_QKV_BIAS;
-    if (!config_only(from, "use_bidirectional_attention", "false", err) ||
+    if (!config_word(from, "model_type", &type, err) ||
+        (strcmp(type, "qwen2_5_vl") != 0 &&
+         !config_only(from, "model_type", "qwen2_5_vl_text", err)) ||
+        !config_only(from, "use_bidirectional_attention", "false", err) ||
         !read_heads(from, 8, 0, spec, err) ||
         !read_text_rotary(from, spec, err) || !check_whole(from, spec, err))
         return false;

@@ -30,6 +30,10 @@ bool config_real(const struct config_source *from, const char *key, double *out,
 /* *OUT is borrowed from the config; NULL and "" mean what the caller says. */
 bool config_word(const struct config_source *from, const char *key,
                  const char **out, struct error *err);
+/* *OBJECT is borrowed from the config; NULL: there is none, or nothing in it.
+ */
+bool config_object(const struct config_source *from, const char *key,
+                   const json_t **object, struct error *err);
 /* ERROR_UNSUPPORTED that names the key unless it is missing, null, or WANTED
  * (a word, "true", "false" or a number as %.9g). */
 bool config_only(const struct config_source *from, const char *key,

@@ -196,18 +196,6 @@ bool config_rotary_object(const struct config_source *from,
     return true;
 }
 
-/* *OBJECT stays NULL where there is none, or an empty one. */
-static bool find_object(const struct config_source *from, const json_t *within,
-                        const char *key, const json_t **object,
-                        struct error *err) {
-    const json_t *found = json_object_get(within, key);
-    if (found && !json_is_object(found) && !json_is_null(found))
-        return error_set(err, ERROR_INPUT, "%s: %s is not an object",
-                         from->path, key);
-    *object = json_object_size(found) ? found : NULL;
-    return true;
-}
-
 /* Parameters that are some layers' own, where we want those of all. */
 static bool check_flat(const struct config_source *from, const json_t *object,
                        struct error *err) {
@@ -228,9 +216,11 @@ static bool check_flat(const struct config_source *from, const json_t *object,
 static bool find_parameters(const struct config_source *from, const char *kind,
                             const json_t **found, struct error *err) {
     const json_t *old, *all, *own = NULL;
-    if (!find_object(from, from->config, "rope_scaling", &old, err) ||
-        !find_object(from, from->config, "rope_parameters", &all, err) ||
-        (kind && !find_object(from, all, kind, &own, err)))
+    if (!config_object(from, "rope_scaling", &old, err) ||
+        !config_object(from, "rope_parameters", &all, err))
+        return false;
+    struct config_source kinds = {all, from->path};
+    if (kind && !config_object(&kinds, kind, &own, err))
         return false;
     *found = old ? old : kind ? own : all;
     if (!kind)

@@ -28,6 +28,12 @@ static bool read_changed(struct rig *r, const char *folder, const char *changes,
     return model_spec_read(&r->deep, &r->spec, err);
 }
 
+#define TEXT_SIZES                                                             \
+    "\"hidden_size\": 24, \"num_hidden_layers\": 2, \"num_attention_heads\": " \
+    "3, \"num_key_value_heads\": 1, \"intermediate_size\": 20, "               \
+    "\"vocab_size\": "                                                         \
+    "511"
+
 static void options_are_refused_by_name(void **state) {
     (void)state;
     static const struct {
@@ -126,6 +132,14 @@ static void options_are_refused_by_name(void **state) {
         {"mistral", "{\"hidden_act\": \"relu2\"}", "relu2", ERROR_UNSUPPORTED},
         {"gemma3", "{\"attn_logit_softcapping\": 50.0}",
          "attn_logit_softcapping", ERROR_UNSUPPORTED},
+        {"qwen25_vl",
+         "{\"text_config\": {\"model_type\": \"qwen2_vl_text\", " TEXT_SIZES
+         "}}",
+         "qwen2_vl_text", ERROR_UNSUPPORTED},
+        {"qwen25_vl",
+         "{\"text_config\": {\"rope_scaling\": 3, " TEXT_SIZES "}}",
+         "rope_scaling", ERROR_INPUT},
+        {"qwen25_vl", "{\"text_config\": null}", "hidden_size", ERROR_INPUT},
         {"gemma3", "{\"query_pre_attn_scalar\": 0}", "query_pre_attn_scalar",
          ERROR_INPUT},
         {"gemma3", "{\"rope_parameters\": {\"rope_theta\": 5}}",

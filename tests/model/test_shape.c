@@ -102,13 +102,32 @@ static void is_same(const struct shape *a, const struct shape *b) {
 
 static void own_shape_is_what_the_files_hold(void **state) {
     (void)state;
-    static const char *const folders[] = {
-        "mean",          "cls",           "pooler",        "cased",
-        "mpnet",         "electra_wide",  "electra_small", "roberta_pad",
-        "xlm_roberta",   "camembert",     "albert",        "t5_long",
-        "jina3",         "deberta_plain", "jina2",         "jina2_code",
-        "qwen2_sliding", "qwen3_linear",  "llama",         "mistral",
-        "gemma3"};
+    static const char *const folders[] = {"mean",
+                                          "cls",
+                                          "pooler",
+                                          "cased",
+                                          "mpnet",
+                                          "electra_wide",
+                                          "electra_small",
+                                          "roberta_pad",
+                                          "xlm_roberta",
+                                          "camembert",
+                                          "albert",
+                                          "t5_long",
+                                          "jina3",
+                                          "deberta_plain",
+                                          "jina2",
+                                          "jina2_code",
+                                          "qwen2_sliding",
+                                          "qwen3_linear",
+                                          "llama",
+                                          "mistral",
+                                          "gemma3",
+                                          "modernbert_biased",
+                                          "eurobert_biased",
+                                          "nomic_bert",
+                                          "nomic_plain",
+                                          "nomic_moe"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char folder[128], config[160], weights[160];
         snprintf(folder, sizeof folder, MODELS "%s", folders[i]);

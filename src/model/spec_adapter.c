@@ -50,8 +50,13 @@ static bool read_scale(const struct config_source *from,
 
 bool read_adapter_file(const struct model_files *files, struct model_spec *spec,
                        struct error *err) {
+    const json_t *tasks = json_object_get(files->config, "task_names");
     if (!files->adapter_path)
-        return true;
+        return json_array_size(tasks) == 0 ||
+               error_set(err, ERROR_MISSING,
+                         "%s has task_names, but their adapters are not in %s"
+                         "/adapters; get the model's files again",
+                         files->config_path, files->folder);
     json_t *config =
         json_read_file(files->adapter_config_path, CONFIG_BYTES_MAX, err);
     struct config_source from = {config, files->adapter_config_path};

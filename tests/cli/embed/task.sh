@@ -8,4 +8,7 @@ ensembed embed --model "$MODELS/jina4" --task retrieval "a text" >retrieval.json
 cp -r "$MODELS/jina4" other
 sed -i 's/"code"/"poetry"/' other/config.json
 ensembed embed --model other --task retrieval "a text" && exit 1
+# None at all.
+rm -r other/adapters
+ensembed embed --model other "a text" && exit 1
 exit 0

@@ -113,6 +113,10 @@ static bool read_matryoshka(struct reading *r, struct error *err) {
     if (!list)
         list = json_object_get(r->config, "matryoshka_dimensions");
     size_t count = json_array_size(list);
+    if (list && !json_is_null(list) && !json_is_array(list))
+        return error_set(err, ERROR_INPUT,
+                         "%s: matryoshka_dims is not a list of widths",
+                         files->config_path);
     size_t *widths = arena_alloc(&r->arena, count + 1, sizeof *widths, err);
     if (!widths)
         return false;

@@ -257,6 +257,9 @@ static bool read_own_pooling(struct reading *r, struct error *err) {
                          "%s: its one module %s is code of its own, and how it "
                          "pools stands in no file",
                          r->files.folder, r->modules[0].type);
+    if (!reading_must_be(r->config, "single_vector_pool_strategy", "mean",
+                         r->files.config_path, err))
+        return false;
     r->files.pooling[r->files.pooling_count++] = POOL_MEAN;
     return add_sentence(r, SENTENCE_NORMALIZE, err) != NULL;
 }

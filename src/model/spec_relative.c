@@ -66,8 +66,9 @@ bool read_t5(const struct config_source *from, struct model_spec *spec,
 static bool read_terms(const struct config_source *from, struct error *err) {
     const json_t *terms = json_object_get(from->config, "pos_att_type");
     const char *text = json_string_value(terms);
-    bool keys = text && strstr(text, "c2p");
-    bool queries = text && strstr(text, "p2c");
+    bool keys =
+        text && (strcmp(text, "c2p|p2c") == 0 || strcmp(text, "p2c|c2p") == 0);
+    bool queries = keys;
     for (size_t i = 0; i < json_array_size(terms); i++) {
         const char *term = json_string_value(json_array_get(terms, i));
         keys = keys || (term && strcmp(term, "c2p") == 0);

@@ -20,10 +20,12 @@ import tokenizers
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import erf
+from transformers import AutoTokenizer
 
 import make_models
-from make_models import (LENGTHS, LENGTHS_NAME, LONG, LONG_NAME, OLD, SPECIAL,
-                         Weights, family_tokenizer, old_pooling, vocabulary,
+from make_models import (FAIRSEQ, LENGTHS, LENGTHS_NAME, LONG, LONG_NAME, OLD,
+                         SPECIAL, TEXTS, WORDS, Weights, family_tokenizer,
+                         old_pooling, vocabulary,
                          write_json, write_modules, write_weights)
 
 LONG_LIMIT = 600
@@ -413,7 +415,35 @@ def nomic_moe(folder):
                           num_experts=8, moe_top_k=2, num_shared_experts=0,
                           expert_choice_router=False, ffn_div=1,
                           moe_normalize_expert_weights=False)
-    modern(folder, config, nomic_weights(config, 210), template="[CLS] $A")
+    config["vocab_size"] = len(unigram_pieces())
+    modern(folder, config, nomic_weights(config, 210))
+    unigram_tokenizer(folder)
+
+
+def unigram_pieces():
+    """XLM-RoBERTa's special tokens, words and all letters."""
+    words = [("\u2581" + w, -5.0 - i / 50) for i, w in enumerate(WORDS)]
+    letters = sorted(set("".join(TEXTS)) - set(" \t\r\n"))
+    pieces = dict([(t, 0.0) for t in FAIRSEQ[:4]] + words + [("\u2581", -6.0)]
+                  + [(c, -9.0) for c in letters] + [(FAIRSEQ[4], 0.0)])
+    return list(pieces.items())
+
+
+def unigram_tokenizer(folder):
+    made = tokenizers.Tokenizer(tokenizers.models.Unigram(unigram_pieces(), 3))
+    made.normalizer = tokenizers.normalizers.Sequence([
+        tokenizers.normalizers.NFKC(),
+        tokenizers.normalizers.Replace(tokenizers.Regex(" {2,}"), " ")])
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    made.add_special_tokens(FAIRSEQ)
+    made.save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json", {
+        "tokenizer_class": "XLMRobertaTokenizer", "model_max_length": 512,
+        "bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>",
+        "sep_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>",
+        "mask_token": "<mask>"})
 
 
 def nomic_plain(folder):
@@ -513,9 +543,8 @@ def nomic_vectors(folder, texts):
     config = json.loads((folder / "config.json").read_text())
     tensors = {n: t.double().numpy() for n, t in
                load_file(str(folder / "model.safetensors")).items()}
-    made = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    made.enable_truncation(LONG_LIMIT)
-    ids = [made.encode(text).ids for text in texts]
+    made = AutoTokenizer.from_pretrained(str(folder))
+    ids = made(texts, truncation=True, max_length=LONG_LIMIT)["input_ids"]
     vectors = []
     for row in ids:
         x = nomic_formula(config, tensors, numpy.array(row))

@@ -423,12 +423,14 @@ def judge_of(path):
     return AutoTokenizer.from_pretrained(str(path))
 
 
-def answer(judge, text):
-    # A batch of one: alone, an empty second text would be none at all.
-    pair = {key: rows[0] for key, rows in judge([text], [text]).items()}
-    types = pair.get("token_type_ids", [0] * len(pair["input_ids"]))
-    second = types.index(1) if 1 in types else len(types)
-    return judge(text)["input_ids"], second
+def answers_of(judge, texts):
+    """Ids of each text, and the second of the pair of it with itself. As a
+    batch: alone, an empty second text would be none at all."""
+    pairs = judge(texts, texts)
+    types = pairs.get("token_type_ids",
+                      [[0] * len(ids) for ids in pairs["input_ids"]])
+    seconds = [row.index(1) if 1 in row else len(row) for row in types]
+    return list(zip(judge(texts)["input_ids"], seconds))
 
 
 def texts_of(strings, count, judge):
@@ -450,7 +452,7 @@ def write(target):
         put(path, files)
         judge = judge_of(path)
         texts = [t[:120] for t in texts_of(strings, 6, judge)] + [""]
-        answers = [answer(judge, text) for text in texts]
+        answers = answers_of(judge, texts)
         rows.append({"folder": path.name, "texts": texts,
                      "ids": [ids for ids, _ in answers],
                      "seconds": [second for _, second in answers]})
@@ -480,8 +482,8 @@ def hold(command, name, path, strings, count):
         print(f"{name}: refused: {answers[0]['refused']}")
         return 1, 0
     wrong = 0
-    for text, got in zip(texts, answers):
-        ids, second = answer(judge, text)
+    for text, got, (ids, second) in zip(texts, answers,
+                                        answers_of(judge, texts)):
         if got == {"ids": ids, "second": second}:
             continue
         wrong += 1

@@ -220,6 +220,17 @@ def wordpiece_model(strings):
             "vocab": {p: i for i, p in enumerate(dict.fromkeys(pieces))}}
 
 
+def wordlevel_model(strings):
+    words = collections.Counter()
+    for text in strings.list(1500)[:1500]:
+        words.update(text.split())
+    pieces = [w for w, _ in words.most_common(150) if "\0" not in w and
+              len(w) < 30]
+    pieces = ["<unk>", "the", *pieces, " ", "tag", "a", "e"]
+    return {"type": "WordLevel", "unk_token": "<unk>",
+            "vocab": {p: i for i, p in enumerate(dict.fromkeys(pieces))}}
+
+
 def part(kind, **options):
     return {"type": kind, **options}
 
@@ -259,7 +270,8 @@ SPECIALS = [added("<s>", special=True), added("</s>", special=True),
             added("[MASK]", rstrip=True)]
 # A text each, for what chance seldom finds: \w that is none in [..], a mark
 # that keeps another from joining, merges of one rank in a row.
-EXTRA = ["a\u00b2\u00bd.\u00be-x", "q\u0301\u0302e\u035b\u0301", "aaaaaaa aaaa"]
+EXTRA = ["a\u00b2\u00bd.\u00be-x", "q\u0301\u0302e\u035b\u0301", "aaaaaaa aaaa",
+         "\u0600\u0600\U0001d178"]
 BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext",
              "Contiguous"]
 
@@ -358,11 +370,38 @@ def variants(models):
             ), byte_level(regex=False), None
 
 
+def more_variants():
+    """Parts that came later: behind the others, which stay as they were."""
+    pre, norm = (lambda *p: sequence("pretokenizers", *p),
+                 lambda *p: sequence("normalizers", *p))
+    delimiter = part("CharDelimiterSplit", delimiter="e")
+    yield "words", "wordlevel", part("Lowercase"), part("Whitespace"), None
+    yield "bert words", "wordlevel", bert(), part(
+        "BertPreTokenizer"), template(["<s>"], ["</s>"])
+    yield "word", "wordlevel", None, None, None
+    yield "words at e", "wordlevel", None, delimiter, None
+    yield "pieces at e", "wordpiece", None, pre(part("Whitespace"),
+                                                delimiter), None
+    yield "bytes at e", "bytes", None, pre(part(
+        "CharDelimiterSplit", delimiter="\u00e9"), byte_level()), None
+    yield "lengths", "wordpiece", None, pre(part("FixedLength", length=3)), None
+    yield "lengths of words", "unigram", None, pre(metaspace(), part(
+        "FixedLength", length=2)), None
+    yield "nmt", "bytes", part("Nmt"), byte_level(), None
+    yield "nmt first", "unigram", norm(part("Nmt"), part("NFKC")), metaspace(
+        "first"), None
+    yield "byte normalizer", "bytes", part("ByteLevel"), None, None
+    yield "byte normalizer and words", "bytes", norm(part("NFC"), part(
+        "ByteLevel")), split("\u0120", "MergedWithNext", kind="String"), None
+
+
 def make_all(strings):
     models = {"bytes": byte_level_model(strings), "plain": plain_model(strings),
               "affix": affix_model(strings), "unigram": unigram_model(strings),
               "wordpiece": wordpiece_model(strings)}
-    for name, model, normalizer, pretokenizer, processor in variants(models):
+    models["wordlevel"] = wordlevel_model(tokenizer_oracle.Strings(12))
+    for name, model, normalizer, pretokenizer, processor in [
+            *variants(models), *more_variants()]:
         base = model
         if isinstance(model, dict):
             options = dict(model)

@@ -133,6 +133,11 @@ def graphemes(flags):
         # U+0300 joins whatever is no control
         if len(s.encode()) < 4 and not joined(s + "\u0300", 2):
             flags[c] |= BIT["CONTROL"]
+        # Of four bytes: two signs that join what follows are one grapheme of
+        # four bytes before a control; before all else it is of eight, and
+        # taken one by one.
+        if len(s.encode()) == 4 and joined("\u0600\u0600" + s, 3):
+            flags[c] |= BIT["CONTROL"]
         if joined(s + "a", 2) and c != 13:
             flags[c] |= BIT["PREPEND"]
         # copyright sign, joiner: 5 bytes, with a picture 7 and so one by one
@@ -141,8 +146,7 @@ def graphemes(flags):
     assert joined("\r\n", 2) and not joined("\n\r", 2)
     flags[0] |= BIT["CONTROL"]
     for c in range(0x10000, LIMIT):
-        # Of four bytes: with the mark it is six, and its class cannot be seen,
-        # nor does it matter; only a joiner must not join it.
+        # A carriage return joins none of these.
         if c in flags and joined(chr(c) + "\r", 2):
             raise AssertionError(hex(c))
 

@@ -16,12 +16,8 @@ static bool no_memory(struct error *err) {
 }
 
 static bool add_scored(json_t *list, struct str text, double score) {
-    json_t *pair = json_array();
-    return pair &&
-           json_array_append_new(pair, json_stringn(text.data, text.size)) ==
-               0 &&
-           json_array_append_new(pair, json_real(score)) == 0 &&
-           json_array_append_new(list, pair) == 0;
+    return json_array_append_new(
+               list, json_pack("[s%,f]", text.data, text.size, score)) == 0;
 }
 
 static bool add_named(struct making *m, const char *key, const char *if_none,

@@ -239,12 +239,14 @@ static bool read_added_file(struct making *m, struct error *err) {
         return false;
     bool fine = true;
     json_object_foreach(file, content, id) {
+        if (!fine)
+            break;
         bool special = is_special(m, content);
         json_t *token =
             json_pack("{s:s,s:b,s:b,s:b,s:b,s:b}", "content", content,
                       "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized",
                       !special, "special", special);
-        fine = fine && give_number(m, id, token, err);
+        fine = give_number(m, id, token, err);
     }
     json_decref(file);
     return fine;
@@ -327,11 +329,14 @@ static json_t *sorted_given(const struct making *m, struct error *err) {
             (struct numbered){strtol(id, NULL, 10), token};
         qsort(list, count, sizeof *list, by_id);
     }
-    for (i = 0; list && sorted && i < count; i++)
-        if (json_array_append(sorted, list[i].token) != 0)
-            sorted = NULL;
+    bool fine = list && sorted;
+    for (i = 0; fine && i < count; i++)
+        fine = json_array_append(sorted, list[i].token) == 0;
     memory_free(m->memory, list);
-    return sorted;
+    if (fine)
+        return sorted;
+    json_decref(sorted);
+    return NULL;
 }
 
 static bool list_has(const json_t *list, const char *content) {

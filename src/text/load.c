@@ -138,6 +138,16 @@ static bool load_wordpiece(struct wordpiece *wordpiece, const struct part *part,
                      part->name, unknown.data);
 }
 
+static bool load_wordlevel(struct wordpiece *words, const struct part *part,
+                           struct error *err) {
+    struct str unknown;
+    if (!part_text(part, "unk_token", &unknown, err))
+        return false;
+    if (!trie_get(&words->vocab, unknown, &words->unknown))
+        words->unknown = TRIE_NONE;
+    return true;
+}
+
 /* Room for the names of END ids and of ADDED tokens. */
 static bool make_names(struct tokenizer *tokenizer, size_t end, size_t added,
                        size_t count, struct error *err) {
@@ -211,7 +221,13 @@ static bool load_model(struct tokenizer *tokenizer, const json_t *root,
                unigram_load(&stages->unigram, &part, vocab,
                             tokenizer->vocab_count, exact, err);
     }
-    return part_unsupported(&part, "WordPiece, BPE and Unigram are", err);
+    if (part.json && strcmp(part.type, "WordLevel") == 0 && stages) {
+        stages->model = STAGES_WORDLEVEL;
+        return load_table(tokenizer, &part, added, err) &&
+               load_wordlevel(&tokenizer->wordpiece, &part, err);
+    }
+    return part_unsupported(&part, "WordPiece, WordLevel, BPE and Unigram are",
+                            err);
 }
 
 /* Hugging Face does not read an added token's id: it is the vocabulary's, or

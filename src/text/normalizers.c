@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "text/byte_characters.h"
 #include "text/part.h"
 #include "text/unicode_sets.h"
 
@@ -107,6 +108,8 @@ static const struct {
     {"Prepend", NORMALIZER_PREPEND, load_prepend},
     {"Replace", NORMALIZER_REPLACE, load_replace},
     {"Precompiled", NORMALIZER_PRECOMPILED, load_precompiled},
+    {"Nmt", NORMALIZER_NMT, load_nothing},
+    {"ByteLevel", NORMALIZER_BYTE_LEVEL, load_nothing},
     {"NFC", NORMALIZER_FORM, load_form},
     {"NFD", NORMALIZER_FORM, load_form},
     {"NFKC", NORMALIZER_FORM, load_form},
@@ -138,7 +141,8 @@ static bool load_step(void *context, const struct part *part,
     }
     return part_unsupported(part,
                             "BertNormalizer, Lowercase, StripAccents, Strip, "
-                            "Prepend, Replace, Precompiled and NF(K)C/D are",
+                            "Prepend, Replace, Precompiled, Nmt, ByteLevel and "
+                            "NF(K)C/D are",
                             err);
 }
 
@@ -207,6 +211,45 @@ static void put_without_marks(struct str text, struct strbuf *out) {
             strbuf_add(out, (struct str){text.data + at, next - at});
 }
 
+/* What Nmt drops. */
+static bool nmt_drops(uint32_t code) {
+    return (code >= 0x01 && code <= 0x08) || code == 0x0B ||
+           (code >= 0x0E && code <= 0x1F) || code == 0x7F || code == 0x8F ||
+           code == 0x9F;
+}
+
+/* What it takes for a space. */
+static bool nmt_spaces(uint32_t code) {
+    switch (code) {
+    case 0x09:
+    case 0x0A:
+    case 0x0C:
+    case 0x0D:
+    case 0x1680:
+    case 0x2028:
+    case 0x2029:
+    case 0x2581:
+    case 0xFEFF:
+    case 0xFFFD:
+        return true;
+    default:
+        return code >= 0x200B && code <= 0x200F;
+    }
+}
+
+/* FIRST: the first character is still there. */
+static void put_nmt(struct str text, struct strbuf *out, bool *first) {
+    for (size_t at = 0, next = 0; at < text.size; at = next) {
+        uint32_t code = utf8_next(text, &next);
+        if (nmt_drops(code))
+            *first &= at != 0;
+        else if (nmt_spaces(code))
+            strbuf_add_char(out, ' ');
+        else
+            strbuf_add(out, (struct str){text.data + at, next - at});
+    }
+}
+
 struct replacing {
     struct str text, content;
     struct strbuf *out;
@@ -259,6 +302,13 @@ static bool run_step(const struct normalizer_step *step,
         break;
     case NORMALIZER_PRECOMPILED:
         precompiled_put(&step->map, now->text, out);
+        break;
+    case NORMALIZER_NMT:
+        put_nmt(now->text, out, &now->first);
+        break;
+    case NORMALIZER_BYTE_LEVEL:
+        if (strbuf_reserve(out, now->text.size * 2 + 1))
+            byte_characters_put(now->text, out);
         break;
     case NORMALIZER_FORM:
         normal_form(step->form, &scratch->codes, now->text, out);

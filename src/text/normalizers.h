@@ -1,6 +1,6 @@
 /* normalizers.h - the "normalizer" of a tokenizer.json, one step after
  * another: BertNormalizer, Lowercase, StripAccents, Strip, Prepend, Replace,
- * Precompiled, NFC, NFD, NFKC, NFKD, and Sequences of them.
+ * Precompiled, Nmt, ByteLevel, NFC, NFD, NFKC, NFKD, and Sequences of them.
  *
  *     normalizers_load(&steps, json, name, memory, arena, err);
  *     normalizers_run(&steps, &scratch, text, &changed, err);
@@ -33,6 +33,8 @@ struct normalizer_step {
         NORMALIZER_PREPEND,
         NORMALIZER_REPLACE,
         NORMALIZER_PRECOMPILED,
+        NORMALIZER_NMT,
+        NORMALIZER_BYTE_LEVEL,
         NORMALIZER_FORM,
     } kind;
     struct normalizer bert;

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "text/byte_characters.h"
 #include "text/part.h"
 #include "text/unicode_sets.h"
 
@@ -57,6 +58,37 @@ static bool load_split(struct loading *loading, const struct part *part,
            part_bool(part, "invert", &step->invert, loading->err) &&
            part_pattern(part, loading->to->memory, &step->pattern,
                         loading->err);
+}
+
+/* One character, where each piece ends. */
+static bool load_delimiter(struct loading *loading, const struct part *part,
+                           struct pretokenizer_step *step) {
+    struct str delimiter;
+    size_t end = 0;
+    if (!part_text(part, "delimiter", &delimiter, loading->err))
+        return false;
+    if (delimiter.size)
+        utf8_next(delimiter, &end);
+    if (!end || end != delimiter.size)
+        return error_set(loading->err, ERROR_INPUT,
+                         "%s: CharDelimiterSplit's \"delimiter\" is not one "
+                         "character",
+                         part->name);
+    step->behavior = SPLIT_REMOVED;
+    step->pattern =
+        pattern_string(loading->to->memory, delimiter, loading->err);
+    return step->pattern;
+}
+
+static bool load_length(struct loading *loading, const struct part *part,
+                        struct pretokenizer_step *step) {
+    step->length = 5;
+    if (!json_member_size(part->json, "length", part->name, &step->length,
+                          loading->err))
+        return false;
+    return step->length ||
+           error_set(loading->err, ERROR_INPUT,
+                     "%s: FixedLength's \"length\" is 0", part->name);
 }
 
 static bool load_byte_level(struct loading *loading, const struct part *part,
@@ -131,6 +163,8 @@ static const struct {
     {"Metaspace", PRETOKENIZER_METASPACE, load_metaspace},
     {"ByteLevel", PRETOKENIZER_BYTE_LEVEL, load_byte_level},
     {"Split", PRETOKENIZER_SPLIT, load_split},
+    {"CharDelimiterSplit", PRETOKENIZER_SPLIT, load_delimiter},
+    {"FixedLength", PRETOKENIZER_FIXED_LENGTH, load_length},
 };
 
 static struct pretokenizer_step *new_step(struct loading *loading,
@@ -158,8 +192,8 @@ static bool load_step(void *context, const struct part *part,
     }
     return part_unsupported(part,
                             "BertPreTokenizer, Whitespace, WhitespaceSplit, "
-                            "Punctuation, Digits, Metaspace, ByteLevel and "
-                            "Split are",
+                            "Punctuation, Digits, Metaspace, ByteLevel, Split, "
+                            "CharDelimiterSplit and FixedLength are",
                             err);
 }
 
@@ -272,6 +306,16 @@ static void put_delimited(struct state *state, struct split split,
     splitter_end(&splitter);
 }
 
+static void put_lengths(struct state *state, struct split split,
+                        size_t length) {
+    struct str text = {state->text.data, split.end};
+    for (size_t at = split.begin, begin = at; at < split.end; begin = at) {
+        for (size_t i = 0; i < length && at < split.end; i++)
+            utf8_next(text, &at);
+        splits_add(state->next, begin, at);
+    }
+}
+
 static void put_bert(struct state *state, struct split split,
                      const struct pretokenizer *bert) {
     struct str text = piece(state, split), word;
@@ -325,6 +369,9 @@ static bool cut(struct state *state, const struct pretokenizer_step *step) {
             break;
         case PRETOKENIZER_DIGITS:
             put_delimited(state, split, SET_DIGIT, step->behavior);
+            break;
+        case PRETOKENIZER_FIXED_LENGTH:
+            put_lengths(state, split, step->length);
             break;
         default:
             fine = put_pattern(state, split, step);
@@ -420,16 +467,6 @@ static bool prefix_spaces(struct state *state) {
     return end_text(state, out);
 }
 
-/* The character that stands for BYTE: itself if it can be seen, else one of
- * those from U+0100 on, in order. */
-static uint32_t byte_character(unsigned byte) {
-    if (byte <= 0x20)
-        return 0x100 + byte;
-    if (byte >= 0x7F && byte <= 0xA0)
-        return 0x121 + byte - 0x7F;
-    return byte == 0xAD ? 0x143 : byte;
-}
-
 static bool byte_characters(struct state *state) {
     struct strbuf *out = begin_text(state);
     if (!strbuf_reserve(out, state->text.size * 2 + 1))
@@ -437,14 +474,7 @@ static bool byte_characters(struct state *state) {
     for (size_t i = 0; i < state->now->count; i++) {
         struct str text = piece(state, state->now->list[i]);
         size_t begin = out->size;
-        for (size_t k = 0; k < text.size; k++) {
-            uint8_t byte = (uint8_t)text.data[k];
-            if (byte > 0x20 && byte < 0x7F)
-                out->data[out->size++] = (char)byte;
-            else
-                out->size +=
-                    utf8_put(byte_character(byte), out->data + out->size);
-        }
+        byte_characters_put(text, out);
         splits_add(state->next, begin, out->size);
     }
     return end_text(state, out);

@@ -1,6 +1,7 @@
 /* pretokenizers.h - the "pre_tokenizer" of a tokenizer.json, one step after
  * another: BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits,
- * Metaspace, ByteLevel, Split, and Sequences of them.
+ * Metaspace, ByteLevel, Split, CharDelimiterSplit, FixedLength, and Sequences
+ * of them.
  *
  *     pretokenizers_load(&steps, json, name, memory, arena, err);
  *     pretokenizers_run(&steps, &scratch, text, first, &words, err);
@@ -33,7 +34,8 @@ struct pretokenizer_step {
         PRETOKENIZER_DIGITS,
         PRETOKENIZER_METASPACE,
         PRETOKENIZER_BYTE_LEVEL,
-        PRETOKENIZER_SPLIT,
+        PRETOKENIZER_SPLIT, /* and CharDelimiterSplit */
+        PRETOKENIZER_FIXED_LENGTH,
     } kind;
     struct pretokenizer bert;
     enum behavior behavior;
@@ -43,6 +45,7 @@ struct pretokenizer_step {
     enum { PREPEND_ALWAYS, PREPEND_FIRST, PREPEND_NEVER } prepend;
     bool split;        /* Metaspace */
     bool prefix_space; /* ByteLevel */
+    size_t length;     /* FixedLength, in characters */
 };
 
 struct pretokenizers {

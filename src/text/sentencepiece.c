@@ -2,6 +2,7 @@
 
 #include "text/sentencepiece.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -87,7 +88,8 @@ static bool read_piece(struct str bytes, struct sentencepiece_piece *piece) {
         if (is(&field, 3, VARINT))
             piece->type = field.value;
     }
-    return utf8_valid_prefix(piece->text) == piece->text.size &&
+    return isfinite(piece->score) &&
+           utf8_valid_prefix(piece->text) == piece->text.size &&
            (!piece->text.size ||
             !memchr(piece->text.data, 0, piece->text.size));
 }

@@ -122,6 +122,19 @@ static bool put_id(struct walk *walk, uint32_t id) {
     return true;
 }
 
+/* WordLevel: a word is a token or unknown. */
+static bool put_whole_word(struct walk *walk, struct str word) {
+    const struct wordpiece *words = &walk->tokenizer->wordpiece;
+    uint32_t id = words->unknown;
+    if (!trie_get(&words->vocab, word, &id) && id == TRIE_NONE)
+        return error_set(walk->err, ERROR_INPUT,
+                         "the tokenizer has no token for \"%.*s\", and its "
+                         "\"unk_token\" is not in the vocabulary: use another "
+                         "model",
+                         (int)(word.size < 64 ? word.size : 64), word.data);
+    return tokens_add(walk->room->out, (struct ids){&id, 1}, walk->err);
+}
+
 static bool put_pieces(struct walk *walk, struct str word) {
     const struct stages *stages = walk->tokenizer->stages;
     struct stages_scratch *scratch = walk->scratch;
@@ -131,6 +144,8 @@ static bool put_pieces(struct walk *walk, struct str word) {
     if (stages->model == STAGES_UNIGRAM)
         return unigram_word(&stages->unigram, &scratch->unigram, word, out,
                             walk->err);
+    if (stages->model == STAGES_WORDLEVEL)
+        return put_whole_word(walk, word);
     if (!tokens_reserve(out, word.size, walk->err))
         return false;
     out->count +=

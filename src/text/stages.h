@@ -24,7 +24,12 @@
 struct tokenizer;
 struct stages_scratch;
 
-enum stages_model { STAGES_WORDPIECE, STAGES_BPE, STAGES_UNIGRAM };
+enum stages_model {
+    STAGES_WORDPIECE,
+    STAGES_WORDLEVEL, /* of the WordPiece: its vocabulary and unknown token */
+    STAGES_BPE,
+    STAGES_UNIGRAM
+};
 
 struct stages {
     struct normalizers normalizers;

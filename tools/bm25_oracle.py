@@ -30,6 +30,7 @@ DEFAULTS = {"k": 1.2, "b": 0.75, "avg_len": 256.0, "token_max_length": 40}
 LANGUAGES = {
     "english": ("abcdefghijklmnopqrstuvwxyz", None),
     "arabic": ("ابتثجحخدذرزسشصضطظعغفقكلمنهويةىءأإآؤئًٌٍَُِّْـ", "في\nمن\nعلى\n"),
+    "danish": ("abcdefghijklmnopqrstuvwxyzæøåé", "og\ni\njeg\n"),
     "dutch": ("abcdefghijklmnopqrstuvwxyzëïéè", "de\nhet\neen\n"),
     "german": ("abcdefghijklmnopqrstuvwxyzäöüß", "der\ndie\nund\nfür\n"),
     "greek": ("αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊΐϋ", "και\nτο\nς\n"),
@@ -91,7 +92,7 @@ def random_word(rng, language):
     elif kind < 0.2:
         word = word.capitalize()
     elif kind < 0.3:
-        word += rng.choice("0123456789")
+        word += rng.choice("0123456789") * rng.choice([1, 1, 2, 3])
     return word
 
 
@@ -189,7 +190,11 @@ def make_fixture():
     ]
     for language in LANGUAGES:
         if language != "english":
-            groups.append(group(language, [random_text(rng, language)[:250] for _ in range(8)]))
+            texts = [random_text(rng, language)[:250] for _ in range(8)]
+            if language == "danish":  # doubles at the end, before and behind the region
+                texts.append("00 000 a00 ab00 b00 bba00 a11 aé11 abé11 bogg hus55 hund__ ___ aa éé "
+                             "ééé bééé aééé aaééé øl22 å33 ab é11 bé11 x77 xa77 xab77 aaa99")
+            groups.append(group(language, texts))
     groups.append(group("english", real[:8], k=1.5, b=0.5, avg_len=20.0))
     FIXTURE.write_text(json.dumps(groups, ensure_ascii=False, separators=(",", ":")) + "\n")
     print(f"{FIXTURE.name}: {FIXTURE.stat().st_size} bytes")

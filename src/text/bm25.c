@@ -222,9 +222,11 @@ static bool add_word(struct bm25 *bm25, size_t characters, struct error *err) {
         bm25->stemmer, (const sb_symbol *)word.data, (int)word.size);
     if (!stem)
         return error_set(err, ERROR_MEMORY, "no memory for the stemmer");
-    int size = sb_stemmer_length(bm25->stemmer);
-    return size <= 0 ||
-           add_stem(bm25, (struct str){(const char *)stem, (size_t)size}, err);
+    struct str made = {(const char *)stem,
+                       (size_t)sb_stemmer_length(bm25->stemmer)};
+    if (bm25->language->trim)
+        made.size = bm25->language->trim(word, made);
+    return made.size == 0 || add_stem(bm25, made, err);
 }
 
 static bool find_stems(struct bm25 *bm25, struct str text, struct error *err) {

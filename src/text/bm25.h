@@ -52,9 +52,9 @@ extern const struct bm25_options BM25_DEFAULTS;
 /* Indices are below it. */
 #define BM25_COLUMNS ((uint64_t)1 << 31 | 1)
 
-/* Languages by number, NULL after the last. Of fastembed's, three are missing:
- * danish, finnish and french, for which libstemmer 2.2 and the older Snowball
- * of fastembed's py_rust_stemmers 0.1.8 differ; they are refused by name. */
+/* Languages by number, NULL after the last. Of fastembed's, two are missing:
+ * finnish and french, for which libstemmer 2.2 and the older Snowball of
+ * fastembed's py_rust_stemmers 0.1.8 differ; they are refused by name. */
 const char *bm25_language(size_t i);
 
 /* ERROR_UNSUPPORTED for a language that is not ours, ERROR_USAGE where its

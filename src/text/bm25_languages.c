@@ -1,6 +1,9 @@
 #include "text/bm25_languages.h"
 
+#include <stdint.h>
 #include <string.h>
+
+#include "base/utf8.h"
 
 /* The 179 words of NLTK's list of English stopwords (nltk_data,
  * corpora/stopwords), which is english.txt of the hub's Qdrant/bm25. Those with
@@ -25,9 +28,53 @@ static const char ENGLISH[] =
     "needn't\nshan\nshan't\nshouldn\nshouldn't\nwasn\nwasn't\nweren\n"
     "weren't\nwon\nwon't\nwouldn\nwouldn't\n";
 
+static bool is_danish_vowel(uint32_t code) {
+    return (code < 128 && code && strchr("aeiouy", (int)code)) ||
+           code == 0xE6 || code == 0xE5 || code == 0xF8;
+}
+
+/* Where Snowball's region R1 begins in Danish: behind the first letter that is
+ * no vowel behind a vowel, and not before the third letter. */
+static size_t danish_region(struct str word) {
+    size_t at = 0, third = 0;
+    for (int i = 0; i < 3; i++) {
+        if (third == word.size)
+            return word.size;
+        utf8_next(word, &third);
+    }
+    for (int looked_for = 1; looked_for >= 0; looked_for--) {
+        bool found = false;
+        while (!found && at < word.size)
+            found = is_danish_vowel(utf8_next(word, &at)) == looked_for;
+        if (!found)
+            return word.size;
+    }
+    return at > third ? at : third;
+}
+
+/* Of two equal letters at the end, no vowels, one goes. libstemmer 2.2 does so
+ * for the letters of a list, the older one also for digits and the rest. */
+static size_t trim_danish(struct str word, struct str stem) {
+    size_t before = 0, last = 0;
+    uint32_t code = 0, code_before = 0;
+    for (size_t at = 0; at < stem.size;) {
+        before = last;
+        last = at;
+        code_before = code;
+        code = utf8_next(stem, &at);
+    }
+    bool listed =
+        code < 128 && code && strchr("bcdfghjklmnpqrstvwxz", (int)code);
+    return before < last && code == code_before && !listed &&
+                   !is_danish_vowel(code) && last >= danish_region(word)
+               ? last
+               : stem.size;
+}
+
 static const struct bm25_language LANGUAGES[] = {
     {.name = "english", .stopwords = ENGLISH},
     {.name = "arabic"},
+    {.name = "danish", .trim = trim_danish},
     {.name = "dutch"},
     {.name = "german"},
     {.name = "greek"},
@@ -49,7 +96,7 @@ const struct bm25_language *bm25_language_at(size_t i) {
 }
 
 const char *bm25_language_refused(const char *name) {
-    static const char *const refused[] = {"danish", "finnish", "french"};
+    static const char *const refused[] = {"finnish", "french"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (!strcmp(name, refused[i]))
             return "libstemmer stems it otherwise than fastembed does";

@@ -15,6 +15,9 @@ struct bm25_language {
      * does not: the two change places before the stemming and after it. NULL:
      * none. Both have two bytes. */
     const char *hidden, *stranger;
+    /* Bytes that the older Snowball leaves of STEM, which libstemmer made of
+     * WORD. NULL: all. */
+    size_t (*trim)(struct str word, struct str stem);
 };
 
 /* NULL after the last. */

@@ -173,7 +173,7 @@ static void languages_open(void **state) {
         options.stopwords = STR("");
         bm25_close(open_fine(&options));
     }
-    assert_int_equal(count, 15);
+    assert_int_equal(count, 16);
     assert_string_equal(bm25_language(0), "english");
 }
 

@@ -34,6 +34,9 @@ TEXTS = ["a", "the function returns a list", base.words(14), base.words(15),
          base.words(61), base.words(63), base.words(127), base.words(150),
          "", "def f(self, x): return [self.key[i] for i in x]", "Ünïcödé ßtraße"]
 FEW = [t for t in TEXTS if len(t) < 250]
+# Filled up with mask tokens; of the last one not all fits.
+QUERIES = ["the", "which function returns a list, and of what?",
+           base.words(40)]
 PAIRS = [("what returns a list", "the function returns a list of keys"),
          ("a", "b"), ("import class", base.words(60)),
          (base.words(20), base.words(45)), ("", "empty query"),
@@ -384,7 +387,9 @@ def multi_reference(folder):
                      "multi": torch.nn.functional.normalize(
                          token, dim=-1).tolist(),
                      "kept": numpy.asarray(kept).tolist()})
-    return {"use": "multi", "texts": FEW, "rows": rows}
+    queries = [{"text": text, "multi": numpy.asarray(
+        model.encode_query([text])[0]).tolist()} for text in QUERIES]
+    return {"use": "multi", "texts": FEW, "rows": rows, "queries": queries}
 
 
 SPARSE = [splade, splade_plain, splade_distil, splade_log_twice, splade_roberta,
@@ -409,7 +414,7 @@ def rounded(value):
 
 
 def write_reference(folder, content):
-    head = {k: v for k, v in content.items() if k != "rows"}
+    head = {k: rounded(v) for k, v in content.items() if k != "rows"}
     lines = ",\n".join(json.dumps(rounded(r)) for r in content["rows"])
     (folder / REFERENCE).write_text(
         json.dumps(head)[:-1] + ',\n "rows": [\n' + lines + "]}\n")

@@ -38,16 +38,28 @@ static void print_hits(const struct search_result *result) {
     }
 }
 
+/* {"KEY-sparse": {"rank": 3, "score": 12.5}, ...} */
+static json_t *describe_ranks(const struct search_hit *hit) {
+    json_t *ranks = json_object();
+    for (size_t i = 0; i < hit->ranks_count; i++)
+        json_object_set_new(ranks, hit->ranks[i].source,
+                            json_pack("{s:I, s:f}", "rank",
+                                      (json_int_t)hit->ranks[i].rank, "score",
+                                      hit->ranks[i].score));
+    return ranks;
+}
+
 static json_t *describe(const struct search_result *result) {
     json_t *hits = json_array();
     for (size_t i = 0; i < result->count; i++) {
         const struct search_hit *hit = &result->hits[i];
         json_array_append_new(
             hits,
-            json_pack("{s:i, s:f, s:s, s:s, s:s, s:s, s:I}", "rank", (int)i + 1,
-                      "score", hit->score, "collection", hit->collection,
-                      "chunk_id", hit->chunk_id, "source_file", hit->source,
-                      "text", hit->text, "row", (json_int_t)hit->row));
+            json_pack("{s:i, s:f, s:s, s:s, s:s, s:s, s:I, s:o}", "rank",
+                      (int)i + 1, "score", hit->score, "collection",
+                      hit->collection, "chunk_id", hit->chunk_id, "source_file",
+                      hit->source, "text", hit->text, "row",
+                      (json_int_t)hit->row, "by", describe_ranks(hit)));
     }
     return json_pack("{s:o, s:I, s:I, s:f, s:f, s:f}", "hits", hits,
                      "collections", (json_int_t)result->collections, "rows",
@@ -66,6 +78,8 @@ int command_search(const struct program *program, struct error *err) {
                                      .collections = options->collections.items,
                                      .collections_count =
                                          options->collections.count,
+                                     .by = options->by.items,
+                                     .by_count = options->by.count,
                                      .machine = &machine};
     struct search_result result;
     if (!search_run(&request, &program->sink, &result, err))

@@ -151,6 +151,10 @@ const struct option_row option_rows[] = {
     {"npy", 0, OPTION_PATH, "FILE", EMBED, 0, AT(npy),
      .otherwise = "JSON arrays on standard output",
      .help = "Write the vectors to a NumPy file"},
+    {"by", 0, OPTION_TEXTS, "VECTORS", SEARCH, 0, AT(by), .otherwise = "all",
+     .help = "Compare by these vectors only: dense, sparse, multi, or one of "
+             "the names in stats.json (KEY-sparse, KEY-multi); may be said "
+             "several times. What several find is joined by their ranks"},
     {"top", 'k', OPTION_NUMBER, "N", SEARCH, 0, AT(top), .least = 1,
      .most = 1000000, .initial = "10", .help = "How many chunks to show"},
     {"offline", 0, OPTION_FLAG, NULL, FETCH, 0, AT(offline),

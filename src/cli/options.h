@@ -123,6 +123,7 @@ struct options {
     const char *prompt_text;      /* the prompt itself, or NULL */
     const char *task;             /* a task's name, or NULL */
     struct text_list collections; /* empty: all */
+    struct text_list by;          /* of a search; empty: all vectors */
     const char *as;               /* one name for everything, or NULL */
     bool collapse_whitespace;
     size_t trim_chars; /* 0: off */

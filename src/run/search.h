@@ -1,6 +1,7 @@
 /* search.h - answers to a question from the exported files of a run, without
  * a server: the same models with their query prompts, the same fusion, every
- * row compared.
+ * row compared; by dense vectors, sparse ones (BM25 with Qdrant's inverse
+ * document frequency among them) and multivectors, joined by their ranks.
  *
  *     struct search_request request = {.folder = "out", .question = "...",
  *                                      .top = 10, ...};
@@ -28,9 +29,19 @@ struct search_request {
     size_t top;                     /* >= 1 */
     const char *const *collections; /* names; NULL: all */
     size_t collections_count;
+    const char *const *by; /* "dense", "sparse", "multi", or the name of one of
+                              these vectors; NULL: all that there are */
+    size_t by_count;
     /* Where the models are found and computed: places, hub, devices, ceilings,
      * leases, isa, threads. Borrowed; the rest of it is not looked at. */
     const struct run_options *machine;
+};
+
+/* Where one source has a hit, and what it says of it. */
+struct search_rank {
+    const char *source; /* "dense", "KEY-sparse", "KEY-multi" */
+    size_t rank;        /* from 1 */
+    double score;
 };
 
 struct search_hit {
@@ -38,8 +49,12 @@ struct search_hit {
     const char *chunk_id; /* "" where points.jsonl was not exported */
     const char *text;     /* "" where neither it nor texts.jsonl was */
     const char *source;   /* metadata's source_file, or "" */
-    double score;         /* cosine, or dot product if the model says so */
+    double score; /* by one source: cosine, or dot product if the model says
+                     so, or a sparse dot product, or MaxSim; by several: of
+                     reciprocal rank fusion (search_join.c) */
     uint64_t row;
+    const struct search_rank *ranks; /* [ranks_count] */
+    size_t ranks_count;
 };
 
 struct search_result {

@@ -17,3 +17,10 @@ endforeach()
 
 # Which threads are workers: those that have encoded.
 target_link_options(test_run_no_malloc PRIVATE -Wl,--wrap=encoder_encode)
+
+# `ensembed search` against NumPy and SciPy over the files of a run.
+add_test(NAME run/search_judged
+         COMMAND ${ENS_PYTHON} tests/run/search.py $<TARGET_FILE:ens_program>
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(run/search_judged PROPERTIES SKIP_RETURN_CODE 77
+                     TIMEOUT 300)

@@ -7,5 +7,5 @@ ensembed run a.jsonl --model "$MODELS/prompts" --sparse qdrant-bm25 \
     --export npy,points,texts,metadata,terms --out both --quiet
 ls both/a
 ensembed search plain "a quick dog" >plain.txt
-ensembed search both "a quick dog" >both.txt
+ensembed search both --by dense "a quick dog" >both.txt
 cmp plain.txt both.txt && grep -c "^[123]\. " both.txt

@@ -9,7 +9,8 @@ MultiVectorEncoder (for bge-m3's heads FlagEmbedding's formulas) make of them.
 One reference-heads.json a folder: `use`, and for each text (or pair of texts)
 its `ids`, `second` (the row from which on tokens have type 1; of pairs only)
 and what the head gives: `splade` {indices, values}, `scores`, `lexical` (a
-number a token), `multi` (a row a token), `dense`."""
+number a token), `multi` (a row a token), `dense`. Those of models_ranks.py have
+rows of another kind, a question and its texts."""
 
 import argparse
 import json
@@ -28,6 +29,7 @@ import make_models as base
 import models_relative as relative
 import models_decoder as decoder
 import models_modern as modern
+import models_ranks as ranks
 
 REFERENCE = "reference-heads.json"
 TEXTS = ["a", "the function returns a list", base.words(14), base.words(15),
@@ -400,7 +402,7 @@ FOLDERS = {**{f: sparse_reference for f in SPARSE},
            **{f: score_reference for f in CROSS},
            relative.cross_jina2: relative.cross_jina2_reference,
            relative.cross_jina3: relative.cross_jina3_reference,
-           m3: m3_reference, colbert: multi_reference}
+           m3: m3_reference, colbert: multi_reference, **ranks.FOLDERS}
 
 
 def rounded(value):

@@ -83,12 +83,11 @@ static bool load_tokenizer(struct engine *engine, struct error *err) {
 
 /* On the first device with room, the whole model or what streams. */
 static bool load_resident(struct engine *engine, size_t batch_tokens,
-                          struct error *err) {
+                          size_t longest, struct error *err) {
     struct session *session = engine->session;
     const struct member *member = engine->member;
     struct plan_home home;
-    if (!plan_home(session, member, batch_tokens, member->spec.max_length,
-                   &home, err))
+    if (!plan_home(session, member, batch_tokens, longest, &home, err))
         return false;
     struct station *station = &session->stations[home.station];
     struct lease_terms terms = session_lease_terms(session);
@@ -97,9 +96,21 @@ static bool load_resident(struct engine *engine, size_t batch_tokens,
         return false;
     engine->resident = station_load(station, member, &home.placement, err);
     engine->batch_tokens = home.tokens;
-    return engine->resident &&
-           station_lay_out(station, engine->resident, home.tokens,
-                           member->spec.max_length, err);
+    return engine->resident && station_lay_out(station, engine->resident,
+                                               home.tokens, longest, err);
+}
+
+bool engine_bring(struct engine *engine, size_t batch_tokens, size_t longest,
+                  struct error *err) {
+    struct resident *resident = engine->resident;
+    if (!resident)
+        return load_resident(engine, batch_tokens, longest, err);
+    if (resident->budget.longest >= longest)
+        return true;
+    if (engine->batch_tokens < longest)
+        engine->batch_tokens = longest;
+    return station_lay_out(resident->station, resident, engine->batch_tokens,
+                           longest, err);
 }
 
 static void free_resident(struct engine *engine) {
@@ -119,7 +130,7 @@ static bool prompt_size(struct engine *engine, size_t *size,
     struct tokens tokens = tokens_make(&engine->session->memory);
     struct tokenized what;
     bool fine = tokenizer_encode(
-        engine->tokenizer, engine->scratch[0], str_from(engine->member->prompt),
+        engine->tokenizer, engine->scratch[0], str_from(engine->prompt),
         engine->member->spec.max_length, TOKENIZER_CUT, &tokens, &what, err);
     *size = tokens.count;
     tokens_free(&tokens);
@@ -132,13 +143,20 @@ static bool prompt_size(struct engine *engine, size_t *size,
 static bool measure_prompt(struct engine *engine, struct error *err) {
     const struct member *member = engine->member;
     size_t size;
-    if (!member->prompt || member->spec.pooling_include_prompt)
+    engine->prompt_tokens = 0;
+    if (!engine->prompt || member->spec.pooling_include_prompt)
         return true;
     if (!prompt_size(engine, &size, err))
         return false;
     engine->prompt_tokens =
         size - (tokenizer_special_count(engine->tokenizer) > 1 ? 1 : 0);
     return true;
+}
+
+bool engine_use_prompt(struct engine *engine, const char *prompt,
+                       struct error *err) {
+    engine->prompt = prompt;
+    return measure_prompt(engine, err);
 }
 
 /* Each window of a long text begins as the text does: with the prompt. */
@@ -149,7 +167,7 @@ static bool frame_windows(struct engine *engine, struct error *err) {
     size_t before = tokenizer_special_before(engine->tokenizer), prompt = 0;
     if (!how->windows)
         return true;
-    if (member->prompt && !prompt_size(engine, &prompt, err))
+    if (engine->prompt && !prompt_size(engine, &prompt, err))
         return false;
     prompt = prompt > specials ? prompt - specials : 0;
     engine->frame = (struct long_frame){.limit = member->spec.max_length,
@@ -169,11 +187,13 @@ static struct engine *load(struct session *session, const struct member *member,
         return NULL;
     engine->session = session;
     engine->member = member;
+    engine->prompt = member->prompt;
     if (!load_tokenizer(engine, err) || !measure_prompt(engine, err) ||
         !frame_windows(engine, err) ||
         !head_rules_find(member->files, engine->tokenizer, &engine->rules,
                          err) ||
-        (weights && !load_resident(engine, batch_tokens, err))) {
+        (weights &&
+         !load_resident(engine, batch_tokens, member->spec.max_length, err))) {
         engine_free(engine);
         return NULL;
     }
@@ -209,7 +229,7 @@ void engine_free(struct engine *engine) {
 static struct str *prompted(struct engine *engine, const struct str *texts,
                             size_t count, struct strbuf *buf,
                             struct error *err) {
-    struct str prompt = str_from(engine->member->prompt);
+    struct str prompt = str_from(engine->prompt);
     struct str *out =
         memory_alloc(&engine->session->memory, count, sizeof *out, err);
     if (!out)
@@ -246,7 +266,7 @@ bool engine_tokenize(struct engine *engine, const struct str *texts,
                      struct error *err) {
     struct strbuf buf = strbuf_make(&engine->session->memory);
     struct str *copies = NULL;
-    if (engine->member->prompt) {
+    if (engine->prompt) {
         copies = prompted(engine, texts, count, &buf, err);
         if (!copies) {
             strbuf_free(&buf);

@@ -33,6 +33,7 @@ struct engine {
     struct tokenizer *tokenizer;
     struct tokenizer_scratch **scratch; /* [threads] */
     struct resident *resident;          /* NULL: only the tokenizer */
+    const char *prompt;                 /* before each text; the member's */
     size_t batch_tokens;                /* most that engine_encode takes */
     size_t prompt_tokens;               /* to keep out of pooling; 0: none */
     struct long_frame frame;            /* limit 0: long texts are cut */
@@ -50,6 +51,16 @@ struct engine *engine_load_tokenizer(struct session *session,
                                      const struct member *member,
                                      struct error *err);
 void engine_free(struct engine *engine); /* NULL is fine */
+
+/* The model as well, with room for texts of LONGEST tokens, where it is not
+ * there yet or has less: for an engine with its tokenizer only, whose texts are
+ * known before its weights are needed. */
+bool engine_bring(struct engine *engine, size_t batch_tokens, size_t longest,
+                  struct error *err);
+
+/* From now on PROMPT (borrowed; NULL: none) instead of the member's. */
+bool engine_use_prompt(struct engine *engine, const char *prompt,
+                       struct error *err);
 
 /* COUNT texts, the prompt put before each, at the model's length limit. See
  * tokenizer_encode_batch for the rest. */

@@ -1,0 +1,204 @@
+/* test_rerank.c - scores of texts for a question, from their text on, against
+ * CrossEncoder of sentence-transformers, and jina-reranker-v3's own formula
+ * transcribed (tools/models_heads.py): on each instruction set, each text
+ * alone and all together. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "run/rerank.h"
+
+#define MODELS "tests/fixtures/models/"
+
+enum { FILE_MAX = 16 << 20, TEXTS_MAX = 400 };
+
+/* A model that was opened. */
+struct scene {
+    struct model_request request;
+    struct run_options options;
+    struct session session;
+    struct member member;
+    struct reranker *reranker;
+    char folder[256];
+};
+
+/* NULL, or why not. */
+static bool open_scene(struct scene *s, const char *folder, enum model_use use,
+                       const char *isa, struct error *err) {
+    *s = (struct scene){0};
+    snprintf(s->folder, sizeof s->folder, MODELS "%s", folder);
+    s->request =
+        (struct model_request){.reference = s->folder, .weight = 1, .use = use};
+    s->request.heads = use == MODEL_DENSE ? head_bit(ROW_DENSE) : 0;
+    s->options = (struct run_options){
+        .models = &s->request, .models_count = 1, .threads = 2, .isa = isa};
+    if (!session_open(&s->session, &s->options, NULL, err))
+        return false;
+    if (!member_open(&s->member, &s->request, &s->session, "query", false, err))
+        return false;
+    s->reranker = reranker_open(&s->session, &s->member, err);
+    return s->reranker != NULL;
+}
+
+static void close_scene(struct scene *s) {
+    reranker_close(s->reranker);
+    member_close(&s->member, &s->session.memory);
+    session_close(&s->session);
+    assert_int_equal(memory_live(&s->session.memory), 0);
+}
+
+static void open_well(struct scene *s, const char *folder, enum model_use use,
+                      const char *isa) {
+    struct error err = {0};
+    if (!open_scene(s, folder, use, isa, &err))
+        fail_msg("%s: %s", folder, err.message);
+}
+
+static struct str text_of(const json_t *value) {
+    return (struct str){json_string_value(value), json_string_length(value)};
+}
+
+static void score(struct scene *s, struct str question, const struct str *texts,
+                  size_t count, double *scores) {
+    struct error err = {0};
+    if (!reranker_score(s->reranker, question, texts, count, scores, &err))
+        fail_msg("%s: %s", s->folder, err.message);
+}
+
+static void near(const char *what, size_t text, double want, double got) {
+    if (!(__builtin_fabs(want - got) <= 1e-4))
+        fail_msg("%s, text %zu: %.7g, expected %.7g", what, text, got, want);
+}
+
+static json_t *read_reference(const char *folder) {
+    char path[320];
+    struct error err = {0};
+    snprintf(path, sizeof path, MODELS "%s/reference-heads.json", folder);
+    json_t *reference = json_read_file(path, FILE_MAX, &err);
+    if (!reference)
+        fail_msg("%s", err.message);
+    return reference;
+}
+
+/* ---- pairs of different questions --------------------------------------- */
+
+static const char *const of_pairs[] = {
+    "cross_bert",  "cross_roberta", "cross_jina2",
+    "cross_jina3", "cross_modern",  "cross_gte",
+};
+
+static void check_pairs(const char *folder, const char *isa) {
+    struct scene s;
+    json_t *reference = read_reference(folder);
+    const json_t *texts = json_object_get(reference, "texts");
+    const json_t *rows = json_object_get(reference, "rows");
+    open_well(&s, folder, MODEL_RERANK, isa);
+    assert_true(json_array_size(texts) > 0);
+    for (size_t i = 0; i < json_array_size(texts); i++) {
+        const json_t *pair = json_array_get(texts, i);
+        struct str text = text_of(json_array_get(pair, 1));
+        const json_t *want = json_object_get(json_array_get(rows, i), "scores");
+        double got;
+        score(&s, text_of(json_array_get(pair, 0)), &text, 1, &got);
+        near(folder, i, json_number_value(json_array_get(want, 0)), got);
+    }
+    close_scene(&s);
+    json_decref(reference);
+}
+
+static void pairs_are_those_of_cross_encoder(void **state) {
+    (void)state;
+    for (const char *const *isa = device_isas(); *isa; isa++)
+        for (size_t i = 0; i < sizeof of_pairs / sizeof *of_pairs; i++)
+            check_pairs(of_pairs[i], *isa);
+}
+
+/* ---- many texts of one question ----------------------------------------- */
+
+static const struct {
+    const char *folder;
+    enum model_use use;
+    bool list; /* scores depend on what is scored with them */
+} of_questions[] = {
+    {"rank_yes_no", MODEL_RERANK, false},
+    {"rank_yes_no_saved", MODEL_RERANK, false},
+    {"rank_list", MODEL_RERANK, true},
+    {"rank_dense", MODEL_DENSE, false},
+};
+
+static void check_question(const char *folder, struct scene *s,
+                           const json_t *row, bool list) {
+    static struct str texts[TEXTS_MAX];
+    static double scores[TEXTS_MAX];
+    const json_t *given = json_object_get(row, "texts");
+    const json_t *want = json_object_get(row, "scores");
+    struct str question = text_of(json_object_get(row, "question"));
+    size_t count = json_array_size(given);
+    assert_in_range(count, 1, TEXTS_MAX);
+    for (size_t i = 0; i < count; i++)
+        texts[i] = text_of(json_array_get(given, i));
+    score(s, question, texts, count, scores);
+    for (size_t i = 0; i < count; i++) {
+        double alone;
+        near(folder, i, json_number_value(json_array_get(want, i)), scores[i]);
+        if (list)
+            continue;
+        score(s, question, texts + i, 1, &alone);
+        assert_memory_equal(&alone, &scores[i], sizeof alone);
+    }
+}
+
+static void texts_of_a_question(void **state) {
+    (void)state;
+    size_t count = sizeof of_questions / sizeof *of_questions;
+    for (const char *const *isa = device_isas(); *isa; isa++)
+        for (size_t i = 0; i < count; i++) {
+            struct scene s;
+            const char *folder = of_questions[i].folder;
+            json_t *reference = read_reference(folder);
+            const json_t *rows = json_object_get(reference, "rows");
+            open_well(&s, folder, of_questions[i].use, *isa);
+            assert_true(json_array_size(rows) > 0);
+            for (size_t k = 0; k < json_array_size(rows); k++)
+                check_question(folder, &s, json_array_get(rows, k),
+                               of_questions[i].list);
+            close_scene(&s);
+            json_decref(reference);
+        }
+}
+
+/* ---- what is refused ---------------------------------------------------- */
+
+static void refused(const char *folder, enum model_use use, const char *word) {
+    struct scene s;
+    struct error err = {0};
+    assert_false(open_scene(&s, folder, use, NULL, &err));
+    if (err.code != ERROR_UNSUPPORTED || !strstr(err.message, word))
+        fail_msg("%s: not about \"%s\": %s", folder, word, err.message);
+    close_scene(&s);
+}
+
+static void what_cannot_rank(void **state) {
+    (void)state;
+    refused("cross_labels", MODEL_RERANK, "3 scores");
+    refused("cross_qwen3", MODEL_RERANK, "2 scores");
+    refused("cross_deberta", MODEL_RERANK, "2 scores");
+    refused("jina3_lora", MODEL_DENSE, "without tasks");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pairs_are_those_of_cross_encoder),
+        cmocka_unit_test(texts_of_a_question),
+        cmocka_unit_test(what_cannot_rank),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

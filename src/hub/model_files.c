@@ -417,6 +417,20 @@ static bool digest_weights(const struct model_files *files, struct strbuf *text,
     return true;
 }
 
+bool model_files_digest_weights(const struct model_files *files,
+                                enum model_use use, char weights[65],
+                                struct error *err) {
+    const struct reading *r = (const struct reading *)files;
+    struct model_files as = *files;
+    struct strbuf text = strbuf_make(r->memory);
+    as.use = use;
+    if (use != files->use)
+        as.sentence_count = 0;
+    bool fine = digest_weights(&as, &text, weights, err);
+    strbuf_free(&text);
+    return fine;
+}
+
 bool model_files_digest(const struct model_files *files, char weights[65],
                         char tokenizer[65], struct error *err) {
     const struct reading *r = (const struct reading *)files;

@@ -258,6 +258,12 @@ const char *model_hub_id(const char *reference);
 bool model_files_digest(const struct model_files *files, char weights[65],
                         char tokenizer[65], struct error *err);
 
+/* The weights of a head alone, as if the files had been opened for USE: of
+ * MODEL_DENSE that gives the others too. */
+bool model_files_digest_weights(const struct model_files *files,
+                                enum model_use use, char weights[65],
+                                struct error *err);
+
 /* The text that goes before each text: NULL for none. WHAT is "document" (as
  * encode_document), "query" (as encode_query) or "" (as encode); a NAME (not
  * NULL) overrides it and must exist. */

@@ -86,8 +86,13 @@ uint64_t pass_staging_bytes(const struct intake *intake,
 uint64_t pass_scratch_bytes(const struct session *session,
                             const struct intake *intake) {
     uint64_t texts = intake->counts.unique;
-    return tokenizer_batch_bytes(
+    uint64_t bytes = tokenizer_batch_bytes(
         session->pool, texts < BLOCK_TEXTS ? (size_t)texts : BLOCK_TEXTS);
+    /* Where texts are not cut, each thread's ids grow with the longest. */
+    if (session->options->long_texts.windows)
+        bytes += pool_threads(session->pool) * 2 *
+                 intake->counts.text_bytes_longest * sizeof(uint32_t);
+    return bytes;
 }
 
 /* ---- reading a window --------------------------------------------------- */

@@ -7,7 +7,12 @@
 #include "run/pass_parts.h"
 #include "text/bm25.h"
 
-enum { ROWS = 1024, PAIRS = 128 * 1024 }; /* of a block */
+enum {
+    ROWS = 1024, /* of a block */
+    PAIRS = 128 * 1024,
+    TABLES_BYTES = 128 * 1024, /* of the formula: its stopwords */
+    WORD_BYTES = 16            /* of its words and pairs, a byte of text */
+};
 
 struct formula {
     struct pass *pass;
@@ -33,7 +38,8 @@ uint64_t pass_bm25_bytes(const struct intake *intake) {
     struct formula f;
     struct layout measure = {0};
     place(&measure, &f);
-    return memory_block_bytes(measure.bytes) + chunk_reader_bytes(intake);
+    return memory_block_bytes(measure.bytes) + chunk_reader_bytes(intake) +
+           TABLES_BYTES + WORD_BYTES * intake->counts.text_bytes_longest;
 }
 
 static bool open_formula(struct formula *f, struct error *err) {

@@ -14,8 +14,8 @@
 
 #include "run/pass.h"
 
-/* Host memory that it takes for its buffers; the pairs of a text grow with the
- * longest of the collection besides. */
+/* Host memory that it takes, at most: exactly for its buffers, about for the
+ * words of the longest text. */
 uint64_t pass_bm25_bytes(const struct intake *intake);
 
 /* The pass's report is filled; its stores are ready, its engine is not used. */

@@ -141,15 +141,16 @@ static void pooling_text(const struct model_spec *spec, char *text,
                  i ? "+" : "", pooling_names[spec->pooling[i]]);
 }
 
-/* What all heads' rows depend on. NULL: the prompt is not valid UTF-8. */
-static json_t *common_fingerprint(const struct member *member) {
+/* What all heads' rows depend on, with the digest of the head's WEIGHTS. NULL:
+ * the prompt is not valid UTF-8. */
+static json_t *common_fingerprint(const struct member *member,
+                                  const char *weights) {
     const char *commit = member->files->commit;
     json_t *made = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:I}", "commit", commit ? commit : "",
-        "weights_sha256", member->weights_sha256, "tokenizer_sha256",
-        member->tokenizer_sha256, "prompt",
-        member->prompt ? member->prompt : "", "dtype", "f32", "max_length",
-        (json_int_t)member->spec.max_length);
+        "weights_sha256", weights, "tokenizer_sha256", member->tokenizer_sha256,
+        "prompt", member->prompt ? member->prompt : "", "dtype", "f32",
+        "max_length", (json_int_t)member->spec.max_length);
     /* Only where they were asked for, so that older stores stay valid. */
     if (made && member->long_texts.windows)
         json_object_set_new(
@@ -196,6 +197,17 @@ static void add_multi_fingerprint(const struct member *member, json_t *to) {
                                                         : 0)));
 }
 
+/* The same rows whether the head shares a pass or has it alone: its digest is
+ * of the files that it would have alone. */
+static bool head_weights(const struct member *member, enum row_kind head,
+                         char weights[65], struct error *err) {
+    static const enum model_use uses[] = {MODEL_DENSE, MODEL_SPARSE,
+                                          MODEL_MULTI};
+    memcpy(weights, member->weights_sha256, sizeof member->weights_sha256);
+    return uses[head] == member->files->use ||
+           model_files_digest_weights(member->files, uses[head], weights, err);
+}
+
 /* Flat objects: store_open compares them member by member and shows both
  * values of one that differs. */
 static bool make_fingerprints(struct member *member, struct error *err) {
@@ -205,7 +217,10 @@ static bool make_fingerprints(struct member *member, struct error *err) {
     for (enum row_kind h = 0; h < ROW_KINDS; h++) {
         if (!member_has(member, h))
             continue;
-        json_t *made = common_fingerprint(member);
+        char weights[65];
+        if (!head_weights(member, h, weights, err))
+            return false;
+        json_t *made = common_fingerprint(member, weights);
         if (!made)
             return error_set(err, ERROR_INPUT,
                              "%s: its prompt is not valid UTF-8", member->key);

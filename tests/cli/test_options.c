@@ -245,6 +245,40 @@ static void models_are_taken_apart(void **state) {
     rmdir(folder);
 }
 
+static void heads_and_long_texts(void **state) {
+    (void)state;
+    assert_true(parse(RUN "|--sparse|qdrant-bm25|--sparse|a@b:name=s|"
+                          "--colbert|c:task=t|--rerank|r|--task|all|"
+                          "--long|window:64"));
+    assert_int_equal(options.models.count, 1);
+    assert_int_equal(options.sparse.count, 2);
+    assert_string_equal(options.sparse.items[1].reference, "a");
+    assert_string_equal(options.sparse.items[1].revision, "b");
+    assert_string_equal(options.sparse.items[1].name, "s");
+    assert_string_equal(options.colbert.items[0].task, "t");
+    assert_string_equal(options.rerank.items[0].reference, "r");
+    assert_string_equal(options.task, "all");
+    assert_true(options.long_texts.windows);
+    assert_int_equal(options.long_texts.overlap, 64);
+    assert_true(parse(RUN "|--long|window"));
+    assert_true(options.long_texts.windows);
+    assert_int_equal(options.long_texts.overlap, 0);
+    assert_true(parse(RUN));
+    assert_false(options.long_texts.windows);
+    assert_true(parse_in("ENSEMBED_LONG=window:3", RUN));
+    assert_int_equal(options.long_texts.overlap, 3);
+    assert_true(parse_in("ENSEMBED_LONG=window:3", RUN "|--long|cut"));
+    assert_false(options.long_texts.windows);
+    assert_true(parse("ensembed|run|c|--sparse|s|--out|o"));
+    assert_true(parse("ensembed|run|c|--colbert|s|--out|o"));
+    refused("ensembed|run|c|--rerank|s|--out|o", "needs --model MODEL");
+    refused(RUN "|--rerank|a|--rerank|b", "one --rerank, not 2");
+    refused(RUN "|--long|windows", "neither cut nor window[:OVERLAP]");
+    refused(RUN "|--long|window:", "is not a whole number");
+    refused(RUN "|--long|window:-1", "is not a whole number");
+    refused("ensembed|search|d|q|--sparse|x", "takes no --sparse");
+}
+
 static void what_is_required_is_asked_for(void **state) {
     (void)state;
     refused("ensembed|run|c|--out|o", "`ensembed run` needs --model MODEL");
@@ -468,6 +502,7 @@ int main(void) {
         cmocka_unit_test(numbers_are_strict),
         cmocka_unit_test(ceilings_are_checked),
         cmocka_unit_test(models_are_taken_apart),
+        cmocka_unit_test(heads_and_long_texts),
         cmocka_unit_test(what_is_required_is_asked_for),
         cmocka_unit_test(help_beats_mistakes),
         cmocka_unit_test(line_beats_environment_beats_file),

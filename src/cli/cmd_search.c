@@ -61,28 +61,37 @@ static json_t *describe(const struct search_result *result) {
                       hit->source, "text", hit->text, "row",
                       (json_int_t)hit->row, "by", describe_ranks(hit)));
     }
-    return json_pack("{s:o, s:I, s:I, s:f, s:f, s:f}", "hits", hits,
+    return json_pack("{s:o, s:I, s:I, s:s?, s:f, s:f, s:f, s:f}", "hits", hits,
                      "collections", (json_int_t)result->collections, "rows",
-                     (json_int_t)result->rows, "load_ms", result->load_ms,
-                     "encode_ms", result->encode_ms, "scan_ms",
-                     result->scan_ms);
+                     (json_int_t)result->rows, "reranked_by",
+                     result->reranked_by, "load_ms", result->load_ms,
+                     "encode_ms", result->encode_ms, "scan_ms", result->scan_ms,
+                     "rerank_ms", result->rerank_ms);
 }
 
 int command_search(const struct program *program, struct error *err) {
     const struct options *options = program->options;
     struct run_options machine;
+    struct model_request *models = command_models_requested(program, err);
+    if (!models)
+        return EXIT_FAILED;
     command_run_options(program, NULL, &machine);
-    struct search_request request = {.folder = options->words.items[0],
-                                     .question = options->words.items[1],
-                                     .top = options->top,
-                                     .collections = options->collections.items,
-                                     .collections_count =
-                                         options->collections.count,
-                                     .by = options->by.items,
-                                     .by_count = options->by.count,
-                                     .machine = &machine};
+    struct search_request request = {
+        .folder = options->words.items[0],
+        .question = options->words.items[1],
+        .top = options->top,
+        .collections = options->collections.items,
+        .collections_count = options->collections.count,
+        .by = options->by.items,
+        .by_count = options->by.count,
+        .rerank = options->rerank.count ? models : NULL,
+        .no_rerank = options->no_rerank,
+        .candidates = options->candidates,
+        .machine = &machine};
     struct search_result result;
-    if (!search_run(&request, &program->sink, &result, err))
+    bool fine = search_run(&request, &program->sink, &result, err);
+    memory_free(program->memory, models);
+    if (!fine)
         return EXIT_FAILED;
     if (!result.rows)
         terminal_log(program->terminal, LOG_WARNING,

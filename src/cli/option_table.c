@@ -54,8 +54,8 @@ const struct option_row option_rows[] = {
      .otherwise = "none",
      .help = "Model for a vector a token (late interaction): bge-m3 or a "
              "ColBERT model; one that is a --model too shares its pass"},
-    {"rerank", 0, OPTION_MODEL, "MODEL", INTAKE, 0, AT(rerank),
-     .otherwise = "none",
+    {"rerank", 0, OPTION_MODEL, "MODEL", INTAKE | SEARCH, 0, AT(rerank),
+     .otherwise = "none; in a search the run's",
      .help = "Model that `ensembed search` on the output puts the best chunks "
              "in order with"},
     {"out", 'o', OPTION_PATH, "DIR", INTAKE, RUN, AT(out),
@@ -155,6 +155,11 @@ const struct option_row option_rows[] = {
      .help = "Compare by these vectors only: dense, sparse, multi, or one of "
              "the names in stats.json (KEY-sparse, KEY-multi); may be said "
              "several times. What several find is joined by their ranks"},
+    {"candidates", 0, OPTION_NUMBER, "N", SEARCH, 0, AT(candidates), .least = 1,
+     .most = 10000, .otherwise = "100",
+     .help = "Chunks that the reranker looks at"},
+    {"no-rerank", 0, OPTION_FLAG, NULL, SEARCH, 0, AT(no_rerank),
+     .help = "Leave the chunks in the order of their vectors"},
     {"top", 'k', OPTION_NUMBER, "N", SEARCH, 0, AT(top), .least = 1,
      .most = 1000000, .initial = "10", .help = "How many chunks to show"},
     {"offline", 0, OPTION_FLAG, NULL, FETCH, 0, AT(offline),

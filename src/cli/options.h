@@ -124,7 +124,9 @@ struct options {
     const char *task;             /* a task's name, or NULL */
     struct text_list collections; /* empty: all */
     struct text_list by;          /* of a search; empty: all vectors */
-    const char *as;               /* one name for everything, or NULL */
+    size_t candidates;            /* of a search; 0: not said */
+    bool no_rerank;
+    const char *as; /* one name for everything, or NULL */
     bool collapse_whitespace;
     size_t trim_chars; /* 0: off */
     bool restart;

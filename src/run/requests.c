@@ -5,12 +5,21 @@
 #include <strings.h>
 
 #include "hub/model_files.h"
+#include "hub/registry.h"
 #include "run/heads.h"
 
 bool request_is_bm25(const struct model_request *request) {
     return request->heads == head_bit(ROW_SPARSE) &&
            (!strcasecmp(request->reference, BM25_KEY) ||
             !strcasecmp(request->reference, "Qdrant/bm25"));
+}
+
+void request_set_rerank(struct model_request *request) {
+    const struct registry_entry *entry =
+        request->reference ? registry_find_key(request->reference) : NULL;
+    bool dense = entry && entry->kind == REGISTRY_BI_ENCODER;
+    request->use = dense ? MODEL_DENSE : MODEL_RERANK;
+    request->heads = dense ? head_bit(ROW_DENSE) : 0;
 }
 
 /* Is BM25 told anything? */

@@ -28,6 +28,10 @@ bool requests_merge(const struct run_options *options, struct memory *memory,
                     struct model_request **requests, size_t *count,
                     struct error *err);
 
+/* Make REQUEST that of a reranker: a model that scores pairs, or a dense one
+ * that the registry knows to rerank by its cosine. */
+void request_set_rerank(struct model_request *request);
+
 /* BM25 is a formula, known to users as the model Qdrant/bm25. */
 #define BM25_KEY "qdrant-bm25"
 bool request_is_bm25(const struct model_request *request);

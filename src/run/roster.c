@@ -161,7 +161,7 @@ static bool open_reranker(struct roster *roster, struct session *session,
     roster->reranker =
         memory_zalloc(roster->memory, 1, sizeof *roster->reranker, err);
     roster->rerank = *request;
-    roster->rerank.use = MODEL_RERANK;
+    request_set_rerank(&roster->rerank);
     return roster->reranker && member_open(roster->reranker, &roster->rerank,
                                            session, "document", digests, err);
 }

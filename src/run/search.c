@@ -14,6 +14,10 @@
 /* Rows that each source gives where several are joined, or a reranker looks. */
 enum { DEPTH = 100 };
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 bool search_wants(const struct search_request *request, const char *source,
                   enum row_kind kind) {
     for (size_t i = 0; i < request->by_count; i++)
@@ -162,7 +166,13 @@ static bool search_all(struct searching *s, const struct sink *sink,
     struct search_result *result = s->result;
     if (!find_shelves(s, err))
         return false;
-    s->depth = s->request->top > DEPTH ? s->request->top : DEPTH;
+    if (!search_reranker(s, err))
+        return false;
+    s->wanted = s->request->top;
+    if (s->reranks)
+        s->wanted = larger(
+            s->wanted, s->request->candidates ? s->request->candidates : DEPTH);
+    s->depth = larger(s->wanted, DEPTH);
     s->options = *s->request->machine;
     s->options.models_count = 0; /* each collection's own come later */
     if (!session_open(&s->session, &s->options, sink, err) ||
@@ -172,7 +182,7 @@ static bool search_all(struct searching *s, const struct sink *sink,
         struct search_hit *hit = &result->hits[i];
         search_describe(s, shelf_of(s, hit->collection), hit);
     }
-    return keep_names(s, err);
+    return search_rerank(s, err) && keep_names(s, err);
 }
 
 bool search_run(const struct search_request *request, const struct sink *sink,

@@ -32,6 +32,11 @@ struct search_request {
     const char *const *by; /* "dense", "sparse", "multi", or the name of one of
                               these vectors; NULL: all that there are */
     size_t by_count;
+    /* Who puts the best CANDIDATES (0: 100) in their last order: RERANK, else
+     * the model that the run recorded, else nobody. */
+    const struct model_request *rerank; /* NULL: none is named */
+    bool no_rerank;
+    size_t candidates;
     /* Where the models are found and computed: places, hub, devices, ceilings,
      * leases, isa, threads. Borrowed; the rest of it is not looked at. */
     const struct run_options *machine;
@@ -51,7 +56,8 @@ struct search_hit {
     const char *source;   /* metadata's source_file, or "" */
     double score; /* by one source: cosine, or dot product if the model says
                      so, or a sparse dot product, or MaxSim; by several: of
-                     reciprocal rank fusion (search_join.c) */
+                     reciprocal rank fusion (search_join.c); or the
+                     reranker's */
     uint64_t row;
     const struct search_rank *ranks; /* [ranks_count] */
     size_t ranks_count;
@@ -62,9 +68,10 @@ struct search_result {
     struct arena arena;      /* owner of the strings and hits */
     struct search_hit *hits; /* best first */
     size_t count;
-    size_t collections; /* searched */
-    uint64_t rows;      /* compared */
-    double load_ms, encode_ms, scan_ms;
+    size_t collections;      /* searched */
+    uint64_t rows;           /* compared */
+    const char *reranked_by; /* KEY, or NULL */
+    double load_ms, encode_ms, scan_ms, rerank_ms;
 };
 
 bool search_run(const struct search_request *request, const struct sink *sink,

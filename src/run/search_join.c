@@ -100,7 +100,7 @@ bool search_join(struct searching *s, struct error *err) {
         if (s->rankings_count > 1)
             count = join_rows(all, count, merged);
         qsort(all, count, sizeof *all, by_score);
-        give_hits(s, all, count < s->request->top ? count : s->request->top);
+        give_hits(s, all, count < s->wanted ? count : s->wanted);
     }
     memory_free(&result->memory, all);
     return fine;

@@ -52,7 +52,8 @@ struct searching {
     struct search_result *result;
     struct shelf *shelves;
     size_t shelves_count;
-    size_t depth; /* rows that each source gives, at most */
+    size_t wanted; /* hits of all sources together: what a reranker looks at */
+    size_t depth;  /* rows that each source gives, at most */
     struct session session;
     struct run_options options;
     struct model_request dense[SEARCH_MODELS_MAX], sparse[SEARCH_MODELS_MAX],
@@ -64,6 +65,8 @@ struct searching {
     size_t query_width;
     struct ranking rankings[RANKINGS_MAX];
     size_t rankings_count;
+    bool reranks;
+    struct model_request rerank;
 };
 
 /* Is SOURCE (its kind's name, or its own) asked for? */
@@ -97,6 +100,13 @@ bool search_scan(struct searching *s, size_t shelf, struct error *err);
 
 /* The rankings as one, into result->hits. */
 bool search_join(struct searching *s, struct error *err);
+
+/* ---- search_rerank.c ---------------------------------------------------- */
+
+/* Which reranker, if any: before anything is compared. */
+bool search_reranker(struct searching *s, struct error *err);
+/* The hits, whose texts are known, by its scores; the best of them stay. */
+bool search_rerank(struct searching *s, struct error *err);
 
 /* ---- search_chunks.c ---------------------------------------------------- */
 

@@ -314,9 +314,13 @@ bool question_ask(struct engine *engine, struct str text, struct question *out,
     return fine;
 }
 
-bool question_terms(struct str text, struct question *out, struct error *err) {
+bool question_terms(const char *language, struct str text, struct question *out,
+                    struct error *err) {
     struct bm25_pairs pairs = {.memory = out->memory};
-    struct bm25 *bm25 = bm25_open(out->memory, &BM25_DEFAULTS, err);
+    struct bm25_options options = BM25_DEFAULTS;
+    options.language = language;
+    options.stopwords = STR("");
+    struct bm25 *bm25 = bm25_open(out->memory, &options, err);
     bool fine = bm25 && bm25_query(bm25, text, &pairs, err);
     bm25_close(bm25);
     if (!fine) {

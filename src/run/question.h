@@ -3,7 +3,7 @@
  *
  *     struct question q = {.memory = memory};
  *     question_ask(engine, text, &q, err);       a model, all heads it is for
- *     question_terms(text, &q, err);             BM25
+ *     question_terms("english", text, &q, err);            BM25
  *     ... q.dense, q.indices and q.values, q.vectors ...
  *     question_free(&q);
  *
@@ -36,7 +36,11 @@ struct question {
 
 bool question_ask(struct engine *engine, struct str text, struct question *out,
                   struct error *err);
-bool question_terms(struct str text, struct question *out, struct error *err);
+/* LANGUAGE is the documents'. Stopwords need not be known: no document has
+ * them.
+ */
+bool question_terms(const char *language, struct str text, struct question *out,
+                    struct error *err);
 void question_free(struct question *question); /* {0} is fine */
 
 #endif

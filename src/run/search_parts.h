@@ -43,7 +43,7 @@ enum { RANKINGS_MAX = 3 * SEARCH_MODELS_MAX };
 struct asked_model {
     const json_t *model; /* of stats.json, borrowed */
     const char *key;
-    bool bm25;
+    const char *bm25; /* the language of the formula; NULL: a model */
     struct question question;
 };
 

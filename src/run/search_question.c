@@ -106,6 +106,19 @@ static bool model_wanted(const struct searching *s, const json_t *model,
     return false;
 }
 
+/* *LANGUAGE is NULL for what is a model. */
+static bool read_formula(const json_t *model, const char *folder,
+                         const char **language, struct error *err) {
+    const char *family = NULL, *said = "english";
+    *language = NULL;
+    if (!json_member_string(model, "family", folder, &family, err) ||
+        !json_member_string(model, "language", folder, &said, err))
+        return false;
+    if (family && strcmp(family, "bm25") == 0)
+        *language = said;
+    return true;
+}
+
 /* The requests that make the run's roster again, with all heads of each model
  * that is wanted: what a model is asked for is part of its digest. */
 static bool list_models(struct searching *s, const struct shelf *shelf,
@@ -120,11 +133,13 @@ static bool list_models(struct searching *s, const struct shelf *shelf,
             return false;
         if (!model_wanted(s, model, request.name))
             continue;
-        for (enum row_kind h = 0; h < ROW_KINDS; h++)
+        struct asked_model *asked = &s->models[s->models_count++];
+        *asked = (struct asked_model){.model = model, .key = request.name};
+        if (!read_formula(model, shelf->folder, &asked->bm25, err))
+            return false;
+        for (enum row_kind h = 0; h < ROW_KINDS && !asked->bm25; h++)
             if (search_model_gives(model, h))
                 add_request(s, &request, h);
-        s->models[s->models_count++] =
-            (struct asked_model){.model = model, .key = request.name};
     }
     s->options.models = s->dense;
     s->options.sparse = s->sparse;
@@ -156,8 +171,6 @@ static bool ask_member(struct searching *s, const struct member *member,
         return false;
     }
     int64_t begin = clock_now_ns();
-    if (member->bm25)
-        return question_terms(text, question, err);
     struct engine *engine = engine_load(&s->session, member, 0, err);
     if (!engine)
         return false;
@@ -214,15 +227,20 @@ static bool ask_all(struct searching *s, const struct shelf *shelf,
     for (size_t i = 0; i < s->models_count; i++) {
         struct asked_model *asked = &s->models[i];
         const struct member *member = member_of(roster, asked->key);
+        asked->question.memory = &s->result->memory;
+        if (asked->bm25) {
+            if (!question_terms(asked->bm25, str_from(s->request->question),
+                                &asked->question, err))
+                return false;
+            continue;
+        }
         if (!member)
             return error_set(err, ERROR_INPUT,
                              "%s/stats.json names the model %s in a way that "
                              "cannot be",
                              shelf->folder, asked->key);
-        asked->bm25 = member->bm25;
-        asked->question.memory = &s->result->memory;
         if (!ask_member(s, member, &asked->question, err) ||
-            (!member->bm25 && !check_same(member, asked->model, shelf, err)))
+            !check_same(member, asked->model, shelf, err))
             return false;
     }
     return fuse_query(s, roster, err);
@@ -252,11 +270,14 @@ bool search_ask(struct searching *s, const struct shelf *shelf,
         return s->models_count || err->code == ERROR_NONE;
     const char *fuse = json_string_value(json_object_get(shelf->stats, "fuse"));
     s->options.fuse = fuse && !strcmp(fuse, "concat") ? FUSE_CONCAT : FUSE_MEAN;
-    struct roster roster;
-    if (!roster_open(&roster, &s->session, "query", true, err))
+    struct roster roster = {0};
+    bool models_asked = s->options.models_count || s->options.sparse_count ||
+                        s->options.multi_count;
+    if (models_asked && !roster_open(&roster, &s->session, "query", true, err))
         return false;
     bool fine = ask_all(s, shelf, &roster, err);
-    roster_free(&roster);
+    if (models_asked)
+        roster_free(&roster);
     s->answered = fine ? models : NULL;
     return fine;
 }

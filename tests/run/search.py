@@ -135,10 +135,36 @@ def check(program, folder):
                    max_sim(numpy.array(query["multi"]), *multi["colbert"]))
 
 
+def check_rerank(program, folder):
+    """Each pair of the reference, as a question and its chunk among others."""
+    reference = json.loads(pathlib.Path(
+        MODELS + "cross_bert/reference-heads.json").read_text())
+    pairs = [(a, b, row["scores"][0]) for (a, b), row in
+             zip(reference["texts"], reference["rows"]) if a and b]
+    (folder / "b.jsonl").write_text(
+        "".join(json.dumps({"text": b}) + "\n" for _, b, _ in pairs))
+    out = folder / "reranked"
+    run(program, "run", str(folder / "b.jsonl"), "--sparse", "qdrant-bm25",
+        "--model", MODELS + "mean", "--rerank", MODELS + "cross_bert", "--out",
+        str(out), "--quiet")
+    for row, (question, _, score) in enumerate(pairs):
+        for words in ([], ["--by", "dense"],
+                      ["--rerank", MODELS + "cross_bert", "--candidates", "50"]):
+            hits = answers(program, out, question, *words)
+            scores = {r: s for _, r, s, _ in hits}
+            assert abs(scores[row] - score) < 1e-4, (scores, score)
+            assert list(scores.values()) == sorted(scores.values(),
+                                                   reverse=True)
+        plain = answers(program, out, question, "--no-rerank", "--by", "dense")
+        assert [s for _, _, s, _ in plain] != list(scores.values())
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         check(sys.argv[1], pathlib.Path(folder))
-    print("ok: every source and their fusion as NumPy and SciPy have them")
+        check_rerank(sys.argv[1], pathlib.Path(folder))
+    print("ok: every source and their fusion as NumPy and SciPy have them, "
+          "and a reranker's scores as CrossEncoder's")
 
 
 main()

@@ -53,6 +53,20 @@ def yes_no_weights(folder, seed, tied):
     (folder / "chat_template.jinja").write_text(CHAT)
 
 
+def rank_chat(folder):
+    """A classifier that takes its pairs as chats."""
+    config = decoder.decoder_config(
+        "qwen3", head_dim=6, pad_token_id=0, tie_word_embeddings=True,
+        id2label={"0": "LABEL_0"}, label2id={"LABEL_0": 0},
+        architectures=["Qwen3ForSequenceClassification"])
+    w = decoder.decoder_weights(config, 344, "model.", qk_norm=True)
+    w.add("score.weight", 1, config["hidden_size"], scale=0.5)
+    base.write_json(folder / "config.json", config)
+    base.family_tokenizer(folder, types=False)
+    base.write_weights(folder, w.tensors)
+    (folder / "chat_template.jinja").write_text(CHAT)
+
+
 def rank_yes_no(folder):
     """As Qwen3-Reranker, without modules.json: the words by their names."""
     yes_no_weights(folder, 341, True)
@@ -243,5 +257,6 @@ def list_reference(folder):
         for question, texts in list_rows()]}
 
 
-FOLDERS = {rank_yes_no: yes_no_reference, rank_yes_no_saved: yes_no_reference,
-           rank_list: list_reference, rank_dense: dense_reference}
+FOLDERS = {rank_chat: yes_no_reference, rank_yes_no: yes_no_reference,
+           rank_yes_no_saved: yes_no_reference, rank_list: list_reference,
+           rank_dense: dense_reference}

@@ -32,6 +32,15 @@ size_t rerank_rows_longest(const struct rerank_rows *rows) {
     return longest;
 }
 
+size_t rerank_rows_end(const struct rerank_rows *rows, size_t first,
+                       size_t tokens) {
+    size_t end = first + 1;
+    while (end < rows->count &&
+           rows->starts[end + 1] - rows->starts[first] <= tokens)
+        end++;
+    return end;
+}
+
 bool rerank_tokens(struct reranker *reranker, struct str text, size_t count,
                    struct tokens *out, struct error *err) {
     struct engine *engine = reranker->engine;
@@ -70,16 +79,6 @@ struct pair_batch {
     uint32_t *starts, *second;
     float *scores;
 };
-
-/* The texts from FIRST on that go into one batch. */
-static size_t batch_end(const struct rerank_rows *rows, size_t first,
-                        size_t tokens) {
-    size_t end = first + 1;
-    while (end < rows->count &&
-           rows->starts[end + 1] - rows->starts[first] <= tokens)
-        end++;
-    return end;
-}
 
 static bool encode_pairs(struct reranker *reranker,
                          const struct rerank_rows *rows, size_t first,
@@ -124,7 +123,7 @@ static bool score_rows(struct reranker *reranker,
         .scores = memory_alloc(memory, count, sizeof *to.scores, err)};
     bool fine = to.starts && to.second && to.scores;
     for (size_t i = 0, end; fine && i < count; i = end) {
-        end = batch_end(rows, i, reranker->engine->batch_tokens);
+        end = rerank_rows_end(rows, i, reranker->engine->batch_tokens);
         fine = encode_pairs(reranker, rows, i, end, &to, err) &&
                take_scores(reranker, to.scores, end - i, scores + i, err);
     }

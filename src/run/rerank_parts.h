@@ -31,6 +31,9 @@ bool rerank_rows_open(struct rerank_rows *rows, struct memory *memory,
                       size_t count, struct error *err);
 void rerank_rows_close(struct rerank_rows *rows);
 size_t rerank_rows_longest(const struct rerank_rows *rows);
+/* The texts from FIRST to there go into one batch of TOKENS. */
+size_t rerank_rows_end(const struct rerank_rows *rows, size_t first,
+                       size_t tokens);
 
 /* Are all ids the model's, and no text without any? Then brings the model. */
 bool rerank_ready(struct reranker *reranker, const struct rerank_rows *rows,

@@ -128,6 +128,7 @@ static const struct {
     enum model_use use;
     bool list; /* scores depend on what is scored with them */
 } of_questions[] = {
+    {"rank_chat", MODEL_RERANK, false},
     {"rank_yes_no", MODEL_RERANK, false},
     {"rank_yes_no_saved", MODEL_RERANK, false},
     {"rank_list", MODEL_RERANK, true},

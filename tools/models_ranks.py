@@ -241,8 +241,8 @@ def list_rows():
             ("import class", [base.words(10 + 17 * i % 70) for i in range(14)]),
             ("a", [chr(97 + i % 26) for i in range(130)]),
             ("which <|rerank_token|> " + base.words(600), few[:3]),
-            ("e\u0301 of", ["e\u0301" + "\u00e9" * 1500, "the key",
-                            "a list " + base.words(2500)])]
+            ("e\u0301 of", ["xe\u0301\u00ec\u00ed" + "\u00e9" * 1500,
+                            "the\tkey", "a list\n\t " + base.words(2500)])]
 
 
 def list_reference(folder):

@@ -27,22 +27,38 @@ struct scene {
     struct session session;
     struct member member;
     struct reranker *reranker;
+    struct device_bytes ceiling;
     char folder[256];
 };
 
-/* NULL, or why not. */
-static bool open_scene(struct scene *s, const char *folder, enum model_use use,
-                       const char *isa, struct error *err) {
-    *s = (struct scene){0};
-    snprintf(s->folder, sizeof s->folder, MODELS "%s", folder);
-    s->request =
-        (struct model_request){.reference = s->folder, .weight = 1, .use = use};
-    s->request.heads = use == MODEL_DENSE ? head_bit(ROW_DENSE) : 0;
-    s->options = (struct run_options){
-        .models = &s->request, .models_count = 1, .threads = 2, .isa = isa};
-    if (!session_open(&s->session, &s->options, NULL, err))
-        return false;
-    if (!member_open(&s->member, &s->request, &s->session, "query", false, err))
+/* How one is opened. */
+struct terms {
+    const char *folder;
+    enum model_use use;
+    const char *isa;
+    size_t budget;    /* tokens of a batch */
+    uint64_t ceiling; /* bytes; 0: none */
+};
+
+/* What was opened must be closed also if this fails. */
+static bool open_scene(struct scene *s, const struct terms *terms,
+                       struct error *err) {
+    *s = (struct scene){.ceiling = {"cpu", terms->ceiling}};
+    snprintf(s->folder, sizeof s->folder, MODELS "%s", terms->folder);
+    s->request = (struct model_request){.reference = s->folder,
+                                        .weight = 1,
+                                        .use = terms->use,
+                                        .budget = terms->budget};
+    if (terms->use == MODEL_DENSE)
+        s->request.heads = head_bit(ROW_DENSE);
+    s->options = (struct run_options){.models = &s->request,
+                                      .models_count = 1,
+                                      .threads = 2,
+                                      .isa = terms->isa,
+                                      .ceilings = &s->ceiling,
+                                      .ceilings_count = terms->ceiling > 0};
+    if (!session_open(&s->session, &s->options, NULL, err) ||
+        !member_open(&s->member, &s->request, &s->session, "query", false, err))
         return false;
     s->reranker = reranker_open(&s->session, &s->member, err);
     return s->reranker != NULL;
@@ -55,11 +71,10 @@ static void close_scene(struct scene *s) {
     assert_int_equal(memory_live(&s->session.memory), 0);
 }
 
-static void open_well(struct scene *s, const char *folder, enum model_use use,
-                      const char *isa) {
+static void open_well(struct scene *s, const struct terms *terms) {
     struct error err = {0};
-    if (!open_scene(s, folder, use, isa, &err))
-        fail_msg("%s: %s", folder, err.message);
+    if (!open_scene(s, terms, &err))
+        fail_msg("%s: %s", terms->folder, err.message);
 }
 
 static struct str text_of(const json_t *value) {
@@ -100,7 +115,7 @@ static void check_pairs(const char *folder, const char *isa) {
     json_t *reference = read_reference(folder);
     const json_t *texts = json_object_get(reference, "texts");
     const json_t *rows = json_object_get(reference, "rows");
-    open_well(&s, folder, MODEL_RERANK, isa);
+    open_well(&s, &(struct terms){folder, MODEL_RERANK, isa, 0, 0});
     assert_true(json_array_size(texts) > 0);
     for (size_t i = 0; i < json_array_size(texts); i++) {
         const json_t *pair = json_array_get(texts, i);
@@ -157,23 +172,33 @@ static void check_question(const char *folder, struct scene *s,
     }
 }
 
+static void check_questions(size_t i, const char *isa, size_t budget) {
+    struct scene s;
+    const char *folder = of_questions[i].folder;
+    json_t *reference = read_reference(folder);
+    const json_t *rows = json_object_get(reference, "rows");
+    open_well(&s, &(struct terms){folder, of_questions[i].use, isa, budget, 0});
+    assert_true(json_array_size(rows) > 0);
+    for (size_t k = 0; k < json_array_size(rows); k++)
+        check_question(folder, &s, json_array_get(rows, k),
+                       of_questions[i].list);
+    close_scene(&s);
+    json_decref(reference);
+}
+
 static void texts_of_a_question(void **state) {
     (void)state;
     size_t count = sizeof of_questions / sizeof *of_questions;
     for (const char *const *isa = device_isas(); *isa; isa++)
-        for (size_t i = 0; i < count; i++) {
-            struct scene s;
-            const char *folder = of_questions[i].folder;
-            json_t *reference = read_reference(folder);
-            const json_t *rows = json_object_get(reference, "rows");
-            open_well(&s, folder, of_questions[i].use, *isa);
-            assert_true(json_array_size(rows) > 0);
-            for (size_t k = 0; k < json_array_size(rows); k++)
-                check_question(folder, &s, json_array_get(rows, k),
-                               of_questions[i].list);
-            close_scene(&s);
-            json_decref(reference);
-        }
+        for (size_t i = 0; i < count; i++)
+            check_questions(i, *isa, 0);
+}
+
+static void texts_in_many_batches(void **state) {
+    (void)state;
+    size_t count = sizeof of_questions / sizeof *of_questions;
+    for (size_t i = 0; i < count; i++)
+        check_questions(i, NULL, 200);
 }
 
 /* ---- what is refused ---------------------------------------------------- */
@@ -181,7 +206,8 @@ static void texts_of_a_question(void **state) {
 static void refused(const char *folder, enum model_use use, const char *word) {
     struct scene s;
     struct error err = {0};
-    assert_false(open_scene(&s, folder, use, NULL, &err));
+    assert_false(
+        open_scene(&s, &(struct terms){folder, use, NULL, 0, 0}, &err));
     if (err.code != ERROR_UNSUPPORTED || !strstr(err.message, word))
         fail_msg("%s: not about \"%s\": %s", folder, word, err.message);
     close_scene(&s);
@@ -195,11 +221,42 @@ static void what_cannot_rank(void **state) {
     refused("jina3_lora", MODEL_DENSE, "without tasks");
 }
 
+/* Wherever memory ends, it is told and nothing stays. */
+static void low_ceilings(void **state) {
+    (void)state;
+    const char *const folders[] = {"cross_bert", "rank_chat", "rank_list",
+                                   "rank_dense"};
+    struct str texts[] = {STR("the function returns a list"), STR("b")};
+    size_t failed = 0;
+    for (size_t i = 0; i < 4; i++) {
+        bool done = false;
+        for (uint64_t kib = 16; !done && kib < 1 << 20; kib += kib / 16) {
+            struct scene s;
+            struct error err = {0};
+            double scores[2];
+            struct terms terms = {folders[i], MODEL_RERANK, NULL, 0, kib << 10};
+            if (i == 3)
+                terms.use = MODEL_DENSE;
+            done = open_scene(&s, &terms, &err) &&
+                   reranker_score(s.reranker, STR("a list"), texts, 2, scores,
+                                  &err);
+            if (!done && err.code != ERROR_MEMORY)
+                fail_msg("%s: %s", folders[i], err.message);
+            failed += !done;
+            close_scene(&s);
+        }
+        assert_true(done);
+    }
+    assert_true(failed > 8);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_are_those_of_cross_encoder),
         cmocka_unit_test(texts_of_a_question),
+        cmocka_unit_test(texts_in_many_batches),
         cmocka_unit_test(what_cannot_rank),
+        cmocka_unit_test(low_ceilings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,7 +198,7 @@ static void texts_in_many_batches(void **state) {
     (void)state;
     size_t count = sizeof of_questions / sizeof *of_questions;
     for (size_t i = 0; i < count; i++)
-        check_questions(i, NULL, 200);
+        check_questions(i, NULL, 64);
 }
 
 /* ---- what is refused ---------------------------------------------------- */

@@ -83,9 +83,10 @@ static void on_event(void *context, const char *type, const json_t *fields) {
 }
 
 static void run_quietly(const char *devices, enum run_mode mode,
-                        const char *models) {
+                        const char *models, size_t heads) {
     struct trial t;
     struct trial_terms terms = {.models = models,
+                                .heads = heads,
                                 .budget = 256,
                                 .devices = devices,
                                 .mode = mode,
@@ -103,18 +104,25 @@ static void run_quietly(const char *devices, enum run_mode mode,
 
 static void the_cpu_takes_nothing(void **state) {
     (void)state;
-    run_quietly("cpu", MODE_EXCLUSIVE, "mean");
+    run_quietly("cpu", MODE_EXCLUSIVE, "mean", 0);
 }
 
 static void cards_take_nothing(void **state) {
     (void)state;
-    run_quietly("sim:a=64MB,sim:b=64MB", MODE_EXCLUSIVE, "mean,cls");
+    run_quietly("sim:a=64MB,sim:b=64MB", MODE_EXCLUSIVE, "mean,cls", 0);
+}
+
+static void heads_take_nothing(void **state) {
+    (void)state;
+    run_quietly("cpu", MODE_EXCLUSIVE, "m3", 1);
+    run_quietly("sim:a=64MB,sim:b=64MB", MODE_EXCLUSIVE, "m3", 1);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_cpu_takes_nothing),
         cmocka_unit_test(cards_take_nothing),
+        cmocka_unit_test(heads_take_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

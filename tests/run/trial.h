@@ -29,6 +29,8 @@ enum { TRIAL_MODELS_MOST = 4, TRIAL_LIMITS_MOST = 4 };
 
 struct trial_terms {
     const char *models;  /* names of fixtures or folders, joined by commas */
+    size_t heads;        /* the first so many give sparse and ColBERT vectors
+                            too */
     size_t budget;       /* of each; 0: default */
     const char *account; /* config.json that the cards charge, or NULL */
     const char *devices;
@@ -168,6 +170,10 @@ static inline void trial_run(struct trial *trial,
         .out = out,
         .models = requests,
         .models_count = count,
+        .sparse = requests,
+        .sparse_count = terms->heads,
+        .multi = requests,
+        .multi_count = terms->heads,
         .threads = 2,
         .devices = terms->devices,
         .ceilings = terms->ceilings,

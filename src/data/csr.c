@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/archive.h"
 #include "base/str.h"
 #include "data/npy.h"
 
@@ -146,32 +147,42 @@ static uint64_t long_at(const uint8_t *at) {
     return value < 0 ? UINT64_MAX : (uint64_t)value;
 }
 
-static bool find_array(const struct csr_map *csr, const char *member,
+/* The arrays of PATH. */
+struct members {
+    struct archive zip;
+    const char *path;
+};
+
+static bool find_array(const struct members *members, const char *name,
                        const char *type, size_t item_bytes, size_t dimensions,
                        struct npy_array *out, struct error *err) {
     struct str bytes;
-    return zip_find(csr->file, member, csr->path, &bytes, err) &&
-           npy_array_read(bytes, type, item_bytes, dimensions, csr->path, out,
-                          err);
+    if (!archive_find(&members->zip, str_from(name), &bytes))
+        return error_set(err, ERROR_INPUT,
+                         "%s has no array %s; it is not a sparse matrix as "
+                         "SciPy saves it",
+                         members->path, name);
+    return npy_array_read(bytes, type, item_bytes, dimensions, members->path,
+                          out, err);
 }
 
-static bool is_csr(const struct csr_map *csr, struct error *err) {
+static bool is_csr(const struct members *members, struct error *err) {
     struct npy_array format;
-    return find_array(csr, "format.npy", "|S3", 3, 0, &format, err) &&
+    return find_array(members, "format.npy", "|S3", 3, 0, &format, err) &&
            (str_equal(format.data, STR("csr")) ||
             error_set(err, ERROR_UNSUPPORTED,
                       "%s is a sparse matrix of another format; csr can be "
                       "read",
-                      csr->path));
+                      members->path));
 }
 
-static bool find_indices(struct csr_map *csr, struct npy_array *indices,
-                         struct error *err) {
+static bool find_indices(const struct members *members, struct csr_map *csr,
+                         struct npy_array *indices, struct error *err) {
     csr->index_bytes = 4;
-    if (find_array(csr, "indices.npy", "<i4", 4, 1, indices, NULL))
+    if (find_array(members, "indices.npy", "<i4", 4, 1, indices, NULL))
         return true;
     csr->index_bytes = 8;
-    return find_array(csr, "indices.npy", "<i8", 8, 1, indices, err);
+    return find_array(members, "indices.npy", "<i8", 8, 1, indices, err);
 }
 
 static bool check_shapes(struct csr_map *csr, const struct npy_array *data,
@@ -194,13 +205,14 @@ static bool check_shapes(struct csr_map *csr, const struct npy_array *data,
                      csr->path);
 }
 
-static bool read_arrays(struct csr_map *csr, struct error *err) {
+static bool read_arrays(struct csr_map *csr, const struct members *members,
+                        struct error *err) {
     struct npy_array data, indices, ends, shape;
-    if (!is_csr(csr, err) ||
-        !find_array(csr, "data.npy", "<f4", 4, 1, &data, err) ||
-        !find_indices(csr, &indices, err) ||
-        !find_array(csr, "indptr.npy", "<i8", 8, 1, &ends, err) ||
-        !find_array(csr, "shape.npy", "<i8", 8, 1, &shape, err))
+    if (!is_csr(members, err) ||
+        !find_array(members, "data.npy", "<f4", 4, 1, &data, err) ||
+        !find_indices(members, csr, &indices, err) ||
+        !find_array(members, "indptr.npy", "<i8", 8, 1, &ends, err) ||
+        !find_array(members, "shape.npy", "<i8", 8, 1, &shape, err))
         return false;
     csr->ends = (const uint8_t *)ends.data.data;
     csr->indices = (const uint8_t *)indices.data.data;
@@ -209,17 +221,25 @@ static bool read_arrays(struct csr_map *csr, struct error *err) {
 }
 
 bool csr_map_bytes(struct csr_map *csr, struct str file, const char *path,
-                   struct error *err) {
-    *csr = (struct csr_map){.file = file, .path = path};
-    return read_arrays(csr, err);
+                   struct memory *memory, struct error *err) {
+    struct members members = {.path = path};
+    *csr = (struct csr_map){.path = path};
+    if (!archive_read(&members.zip, memory, path, file,
+                      "make the file again, with compressed=False", err))
+        return false;
+    bool fine = read_arrays(csr, &members, err);
+    archive_free(&members.zip);
+    return fine;
 }
 
-bool csr_map_open(struct csr_map *csr, const char *path, struct error *err) {
+bool csr_map_open(struct csr_map *csr, const char *path, struct memory *memory,
+                  struct error *err) {
     struct file_map map;
     *csr = (struct csr_map){0};
     if (!file_map_open(&map, path, err))
         return false;
-    bool fine = csr_map_bytes(csr, (struct str){map.data, map.size}, path, err);
+    bool fine =
+        csr_map_bytes(csr, (struct str){map.data, map.size}, path, memory, err);
     csr->map = map;
     if (!fine)
         csr_map_close(csr);

@@ -46,10 +46,10 @@ void csr_writer_close(struct csr_writer *writer);
 
 /* Such a file, mapped. The file is not trusted: what is wrong as a whole shows
  * at the opening, what is wrong in a row when it is asked for. A compressed
- * file (scipy.sparse.save_npz's default) is ERROR_UNSUPPORTED. */
+ * file (scipy.sparse.save_npz's default) is ERROR_UNSUPPORTED. MEMORY is used
+ * while it is opened. */
 struct csr_map {
     struct file_map map;
-    struct str file;
     const char *path; /* borrowed, for messages */
     uint64_t rows, columns, pairs;
     const uint8_t *ends; /* i64 [rows + 1] */
@@ -57,10 +57,11 @@ struct csr_map {
     size_t index_bytes; /* 4 or 8 */
     const float *values;
 };
-bool csr_map_open(struct csr_map *csr, const char *path, struct error *err);
+bool csr_map_open(struct csr_map *csr, const char *path, struct memory *memory,
+                  struct error *err);
 /* The same from a file's bytes, which are borrowed. */
 bool csr_map_bytes(struct csr_map *csr, struct str file, const char *path,
-                   struct error *err);
+                   struct memory *memory, struct error *err);
 void csr_map_close(struct csr_map *csr); /* {0} is fine */
 
 /* Row ROW < rows: *COUNT pairs; value i is VALUES[i], its index csr_index. */

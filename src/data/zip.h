@@ -9,7 +9,7 @@
  *     zip_commit(&zip, err);
  *     zip_writer_close(&zip);
  *
- * Reading: zip_find in a mapped file; the archive is not trusted.
+ * base/archive reads them.
  */
 
 #ifndef DATA_ZIP_H
@@ -22,7 +22,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/str.h"
 
 enum {
     ZIP_MEMBERS_MAX = 8,
@@ -58,12 +57,5 @@ bool zip_add(struct zip_writer *zip, const void *data, size_t size,
 bool zip_end(struct zip_writer *zip, const void *head, struct error *err);
 bool zip_commit(struct zip_writer *zip, struct error *err);
 void zip_writer_close(struct zip_writer *zip); /* {0} is fine */
-
-/* The bytes of member NAME in the archive FILE, which borrow from it.
- * ERROR_INPUT: no such member, or not a whole zip; ERROR_UNSUPPORTED: it is
- * compressed or encrypted. PATH is for the message. The checksum is not
- * checked (the data may be large). */
-bool zip_find(struct str file, const char *name, const char *path,
-              struct str *out, struct error *err);
 
 #endif

@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/zip_format.h"
 #include "data/zip.h"
-#include "data/zip_format.h"
 
 enum { ALIGNMENT = 64, PADDING_HEAD = 6 };
 

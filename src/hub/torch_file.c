@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hub/archive.h"
+#include "base/archive.h"
 #include "hub/pickle.h"
 #include "hub/tensors_parts.h"
 
@@ -330,7 +330,9 @@ static bool check_archive(const struct file *f, struct error *err) {
 
 static bool read_zip(struct file *f, struct error *err) {
     struct str content;
-    if (!archive_read(&f->zip, f->st->memory, f->path, f->bytes, err))
+    if (!archive_read(&f->zip, f->st->memory, f->path, f->bytes,
+                      "fetch the file again, or save it again with torch.save",
+                      err))
         return false;
     if (!find_folder(f, err) || !check_archive(f, err))
         return false;
@@ -362,8 +364,9 @@ static bool check_machine(const struct file *f, struct error *err) {
 }
 
 static bool skip_head(struct file *f, struct str *rest, struct error *err) {
-    if (!next_pickle(f, rest, err) || !next_pickle(f, rest, err))
-        return false;
+    for (int skip = 0; skip < 2; skip++) /* the magic number, the version */
+        if (!next_pickle(f, rest, err))
+            return false;
     if (f->pickle.root->type != PICKLE_INT ||
         f->pickle.root->integer != FORMAT_VERSION)
         return broken(f, "an unknown version", err);

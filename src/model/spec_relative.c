@@ -163,7 +163,8 @@ static bool read_pooler(const struct config_source *from,
 /* Three terms make a score: its parts' variances add up. */
 bool read_deberta(const struct config_source *from, struct model_spec *spec,
                   struct error *err) {
-    spec->attention_scale = 1 / sqrtf(3 * (float)(spec->hidden / spec->heads));
+    size_t head = spec->hidden / spec->heads;
+    spec->attention_scale = 1 / sqrtf(3 * (float)head);
     if (!refuse_variants(from, spec, err) || !read_terms(from, err) ||
         !read_relative(from, spec, err) ||
         !read_relative_norm(from, spec, err) || !read_pooler(from, spec, err) ||

@@ -217,10 +217,9 @@ static bool scan_scored(struct searching *s, struct scorer *c, uint64_t rows,
 /* Qdrant's inverse document frequency ("modifier": "idf"): with n of N points
  * having the word, ln(1 + (N - n + 0.5) / (n + 0.5)). */
 static bool add_idf(const struct csr_map *csr, const struct question *q,
-                    float *weights, struct error *err) {
-    uint64_t *have = calloc(q->pairs + 1, sizeof *have);
-    bool fine = have || error_set(err, ERROR_MEMORY, "no memory for %zu words",
-                                  q->pairs);
+                    float *weights, struct memory *memory, struct error *err) {
+    uint64_t *have = memory_zalloc(memory, q->pairs + 1, sizeof *have, err);
+    bool fine = have;
     for (uint64_t row = 0; fine && row < csr->rows; row++) {
         struct csr_row pairs;
         fine = csr_map_row(csr, row, &pairs, err);
@@ -236,7 +235,7 @@ static bool add_idf(const struct csr_map *csr, const struct question *q,
         weights[w] = (float)((double)q->values[w] *
                              log(1 + (all - n + 0.5) / (n + 0.5)));
     }
-    free(have);
+    memory_free(memory, have);
     return fine;
 }
 
@@ -246,13 +245,14 @@ static bool scan_sparse(struct searching *s, const struct asked_model *asked,
     const struct question *q = &asked->question;
     struct csr_map csr;
     struct memory *memory = &s->result->memory;
-    if (!csr_map_open(&csr, path, err))
+    if (!csr_map_open(&csr, path, memory, err))
         return false;
     float *weights = memory_alloc(memory, q->pairs + 1, sizeof *weights, err);
     if (weights && q->pairs)
         memcpy(weights, q->values, q->pairs * sizeof *weights);
     struct scorer scorer = {.question = q, .weights = weights, .csr = &csr};
-    bool fine = weights && (!asked->bm25 || add_idf(&csr, q, weights, err)) &&
+    bool fine = weights &&
+                (!asked->bm25 || add_idf(&csr, q, weights, memory, err)) &&
                 scan_scored(s, &scorer, csr.rows, hits, found, err);
     memory_free(memory, weights);
     csr_map_close(&csr);

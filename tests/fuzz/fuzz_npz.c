@@ -10,6 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct memory memory = {0};
     struct csr_map csr;
     struct error err = {0};
     /* Arrays want their alignment, as mapped files have it. */
@@ -18,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     if (size)
         memcpy(copy, data, size);
-    bool fine = csr_map_bytes(&csr, (struct str){copy, size}, "fuzz.npz", &err);
+    bool fine = csr_map_bytes(&csr, (struct str){copy, size}, "fuzz.npz",
+                              &memory, &err);
     if (!fine && !err.message[0])
         abort();
     uint32_t sum = 0, bits;
@@ -34,6 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
     }
     __asm__ volatile("" : : "r"(sum)); /* so that the reading is done */
+    if (memory_live(&memory) != 0)
+        abort();
     free(copy);
     return 0;
 }

@@ -326,7 +326,7 @@ static void a_text_without_all_heads_is_left_out(void **state) {
         for (size_t n = 0; n < 4; n++)
             snprintf(paths[n], sizeof paths[n], "%s/%s", s.folder, names[n]);
         assert_true(npy_map_open(&npy, paths[0], NULL));
-        assert_true(csr_map_open(&csr, paths[1], NULL));
+        assert_true(csr_map_open(&csr, paths[1], &s.session.memory, NULL));
         assert_true(multi_map_open(&multi, paths[2], paths[3], NULL));
         assert_int_equal(npy.rows, TEXTS - 2);
         assert_int_equal(csr.rows, TEXTS - 2);
@@ -380,7 +380,7 @@ static void sparse_alone(void **state) {
     struct csr_map terms;
     char path[700];
     snprintf(path, sizeof path, "%s/chunk-terms.sparse.npz", s.folder);
-    assert_true(csr_map_open(&terms, path, NULL));
+    assert_true(csr_map_open(&terms, path, &s.session.memory, NULL));
     for (uint64_t i = 0; i < TEXTS; i++) {
         struct csr_row row;
         assert_true(csr_map_row(&terms, i, &row, NULL));

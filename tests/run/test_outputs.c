@@ -104,11 +104,12 @@ static void compare_sparse(const char *name, size_t row, const json_t *want,
 static void check_sparse(const char *folder, const char *model,
                          const json_t *rows) {
     char path[192];
+    struct memory memory = {0};
     struct csr_map csr;
     struct csr_row have;
     struct error err = {0};
     snprintf(path, sizeof path, "%s/out/chunks/%s.sparse.npz", folder, model);
-    if (!csr_map_open(&csr, path, &err))
+    if (!csr_map_open(&csr, path, &memory, &err))
         fail_msg("%s", err.message);
     assert_int_equal(csr.rows, json_array_size(rows));
     for (size_t i = 0; i < json_array_size(rows); i++) {

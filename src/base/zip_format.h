@@ -1,7 +1,8 @@
-/* zip_format.h - the numbers of PKWARE's APPNOTE.TXT that we write and read. */
+/* zip_format.h - the numbers of PKWARE's APPNOTE.TXT that we write (data/zip) and
+ * read (base/archive). */
 
-#ifndef DATA_ZIP_FORMAT_H
-#define DATA_ZIP_FORMAT_H
+#ifndef BASE_ZIP_FORMAT_H
+#define BASE_ZIP_FORMAT_H
 
 #include <stdint.h>
 

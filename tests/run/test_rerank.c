@@ -3,6 +3,7 @@
  * transcribed (tools/models_heads.py): on each instruction set, each text
  * alone and all together. */
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "run/rerank.h"
 
@@ -44,7 +47,9 @@ struct terms {
 static bool open_scene(struct scene *s, const struct terms *terms,
                        struct error *err) {
     *s = (struct scene){.ceiling = {"cpu", terms->ceiling}};
-    snprintf(s->folder, sizeof s->folder, MODELS "%s", terms->folder);
+    bool whole = terms->folder[0] == '/';
+    snprintf(s->folder, sizeof s->folder, "%s%s", whole ? "" : MODELS,
+             terms->folder);
     s->request = (struct model_request){.reference = s->folder,
                                         .weight = 1,
                                         .use = terms->use,
@@ -221,6 +226,75 @@ static void what_cannot_rank(void **state) {
     refused("jina3_lora", MODEL_DENSE, "without tasks");
 }
 
+/* A folder of links to FROM's files but for its tokenizer.json. */
+static void make_folder(char folder[64], const char *from,
+                        void (*change)(json_t *tokenizer)) {
+    static const char *const names[] = {"config.json", "model.safetensors",
+                                        "tokenizer_config.json",
+                                        "chat_template.jinja"};
+    char path[PATH_MAX], to[PATH_MAX], here[PATH_MAX];
+    struct error err = {0};
+    strcpy(folder, "/tmp/ens-rerank-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    assert_non_null(realpath(MODELS, here));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%.2000s/%s/%s", here, from, names[i]);
+        snprintf(to, sizeof to, "%s/%s", folder, names[i]);
+        if (file_exists(path))
+            assert_int_equal(symlink(path, to), 0);
+    }
+    snprintf(path, sizeof path, MODELS "%s/tokenizer.json", from);
+    json_t *tokenizer = json_read_file(path, FILE_MAX, &err);
+    assert_non_null(tokenizer);
+    change(tokenizer);
+    snprintf(to, sizeof to, "%s/tokenizer.json", folder);
+    assert_int_equal(json_dump_file(tokenizer, to, 0), 0);
+    json_decref(tokenizer);
+}
+
+static void without_yes(json_t *tokenizer) {
+    json_t *vocab =
+        json_object_get(json_object_get(tokenizer, "model"), "vocab");
+    json_t *id = json_incref(json_object_get(vocab, "yes"));
+    assert_non_null(id);
+    json_object_del(vocab, "yes");
+    json_object_set_new(vocab, "yesss", id);
+}
+
+static void without_decoder(json_t *tokenizer) {
+    json_object_set_new(tokenizer, "decoder", json_null());
+}
+
+static void without_a_word_for_yes(void **state) {
+    (void)state;
+    char folder[64];
+    make_folder(folder, "rank_yes_no", without_yes);
+    refused(folder, MODEL_RERANK, "\"yes\"");
+    assert_true(folder_remove(folder, NULL));
+}
+
+/* What fits is scored; what would have to be cut is refused. */
+static void lists_of_another_tokenizer(void **state) {
+    (void)state;
+    char folder[64];
+    static char words[3 * 2048];
+    struct scene s;
+    struct error err = {0};
+    double score;
+    struct str small = STR("the function"), large = {words, sizeof words};
+    memset(words, '!', sizeof words);
+    make_folder(folder, "rank_list", without_decoder);
+    open_well(&s, &(struct terms){folder, MODEL_RERANK, NULL, 0, 0});
+    assert_true(
+        reranker_score(s.reranker, STR("a list"), &small, 1, &score, &err));
+    assert_false(
+        reranker_score(s.reranker, STR("a list"), &large, 1, &score, &err));
+    assert_int_equal(err.code, ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "ByteLevel"));
+    close_scene(&s);
+    assert_true(folder_remove(folder, NULL));
+}
+
 /* Wherever memory ends, it is told and nothing stays. */
 static void low_ceilings(void **state) {
     (void)state;
@@ -256,6 +330,8 @@ int main(void) {
         cmocka_unit_test(texts_of_a_question),
         cmocka_unit_test(texts_in_many_batches),
         cmocka_unit_test(what_cannot_rank),
+        cmocka_unit_test(without_a_word_for_yes),
+        cmocka_unit_test(lists_of_another_tokenizer),
         cmocka_unit_test(low_ceilings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

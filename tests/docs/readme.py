@@ -4,8 +4,9 @@
     tests/docs/readme.py PROGRAM
 
 `ensembed ...` lines run one after another in an empty folder where Chunked is
-examples/chunks and the model is in a Hugging Face cache; each must end with 0
-and say something. `tools/...` lines must name programs of this checkout that
+examples/chunks and the models are in a Hugging Face cache (small ones with
+random weights in place of those of STAND_INS); each must end with 0 and say
+something. `tools/...` lines must name programs of this checkout that
 can be run (tools/test is what runs this, tools/demo is a stage of its own).
 """
 import os
@@ -17,14 +18,24 @@ import tempfile
 ROOT = pathlib.Path.cwd()
 MODEL = ROOT / "build" / "models" / "all-MiniLM-L6-v2"
 COMMIT = "0" * 39 + "1"
+STAND_INS = {"BAAI/bge-m3": "m3", "colbert-ir/colbertv2.0": "colbert",
+             "BAAI/bge-reranker-v2-m3": "cross_roberta"}
 
 
 def make_cache(home):
-    repository = home / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text(COMMIT)
-    (repository / "snapshots").mkdir()
-    (repository / "snapshots" / COMMIT).symlink_to(MODEL)
+    models = {"sentence-transformers/all-MiniLM-L6-v2": MODEL}
+    for name, folder in STAND_INS.items():
+        models[name] = ROOT / "tests" / "fixtures" / "models" / folder
+    for name, folder in models.items():
+        repository = home / "hub" / ("models--" + name.replace("/", "--"))
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text(COMMIT)
+        (repository / "snapshots").mkdir()
+        (repository / "snapshots" / COMMIT).symlink_to(folder)
+        absent = repository / ".no_exist" / COMMIT
+        absent.mkdir(parents=True)
+        if not (folder / "modules.json").exists():
+            (absent / "modules.json").touch()
 
 
 def commands():
@@ -48,7 +59,8 @@ def main():
         (work / "bin" / "ensembed").symlink_to(program)
         (work / "Chunked").symlink_to(ROOT / "examples" / "chunks")
         environment = {"PATH": f"{work}/bin:{os.environ['PATH']}",
-                       "HF_HOME": str(work / "home"), "HOME": folder}
+                       "HF_HOME": str(work / "home"), "HOME": folder,
+                       "HF_HUB_OFFLINE": "1"}
         for command in commands():
             word = command.split()[0]
             if word.startswith("tools/"):

@@ -425,12 +425,17 @@ def judge_of(path):
 
 def answers_of(judge, texts):
     """Ids of each text, and the second of the pair of it with itself. As a
-    batch: alone, an empty second text would be none at all."""
-    pairs = judge(texts, texts)
-    types = pairs.get("token_type_ids",
-                      [[0] * len(ids) for ids in pairs["input_ids"]])
-    seconds = [row.index(1) if 1 in row else len(row) for row in types]
-    return list(zip(judge(texts)["input_ids"], seconds))
+    batch: alone, an empty second text would be none at all. In parts, or a
+    hundred thousand texts are gigabytes."""
+    answers = []
+    for start in range(0, len(texts), 5000):
+        some = texts[start:start + 5000]
+        pairs = judge(some, some)
+        types = pairs.get("token_type_ids",
+                          [[0] * len(ids) for ids in pairs["input_ids"]])
+        seconds = [row.index(1) if 1 in row else len(row) for row in types]
+        answers += zip(judge(some)["input_ids"], seconds)
+    return answers
 
 
 def texts_of(strings, count, judge):

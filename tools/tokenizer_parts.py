@@ -375,6 +375,7 @@ def more_variants():
     pre, norm = (lambda *p: sequence("pretokenizers", *p),
                  lambda *p: sequence("normalizers", *p))
     delimiter = part("CharDelimiterSplit", delimiter="e")
+    precompiled = part("Precompiled", precompiled_charsmap=charsmap(small_map()))
     yield "words", "wordlevel", part("Lowercase"), part("Whitespace"), None
     yield "bert words", "wordlevel", bert(), part(
         "BertPreTokenizer"), template(["<s>"], ["</s>"])
@@ -393,6 +394,18 @@ def more_variants():
     yield "byte normalizer", "bytes", part("ByteLevel"), None, None
     yield "byte normalizer and words", "bytes", norm(part("NFC"), part(
         "ByteLevel")), split("\u0120", "MergedWithNext", kind="String"), None
+    scripts = part("UnicodeScripts")
+    yield "scripts", "wordpiece", None, scripts, None
+    yield "scripts of words", "wordlevel", part("Lowercase"), pre(
+        part("Whitespace"), scripts), None
+    yield "scripts, then spaces", "unigram", precompiled, pre(
+        scripts, metaspace()), template(["<s>"], ["</s>"])
+    yield "first spaces, then scripts", "unigram", None, pre(
+        metaspace("first"), scripts), None
+    yield "scripts, then a first space", "unigram", None, pre(
+        scripts, metaspace("first")), None
+    yield "scripts as bytes", "bytes", part("NFC"), pre(
+        scripts, byte_level(prefix=True)), byte_level()
 
 
 def make_all(strings):
@@ -483,7 +496,8 @@ def compare_all(options):
     documents = []
     if not options.real:
         documents = [(name, json.dumps(tokenizer)) for name, tokenizer, _ in
-                     make_all(tokenizer_oracle.Strings(11))]
+                     make_all(tokenizer_oracle.Strings(11))
+                     if not options.only or options.only in name]
     for path in options.real:
         data = pathlib.Path(path).read_bytes()
         data = gzip.decompress(data) if path.endswith(".gz") else data
@@ -509,6 +523,7 @@ def main():
     parser.add_argument("--command")
     parser.add_argument("--real", nargs="*", default=[])
     parser.add_argument("--chunks")
+    parser.add_argument("--only", help="tokenizers with this in their name")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "text/byte_characters.h"
 #include "text/part.h"
+#include "text/unicode_scripts.h"
 #include "text/unicode_sets.h"
 
 /* What ByteLevel splits at: GPT-2's pattern. */
@@ -165,6 +166,7 @@ static const struct {
     {"Split", PRETOKENIZER_SPLIT, load_split},
     {"CharDelimiterSplit", PRETOKENIZER_SPLIT, load_delimiter},
     {"FixedLength", PRETOKENIZER_FIXED_LENGTH, load_length},
+    {"UnicodeScripts", PRETOKENIZER_UNICODE_SCRIPTS, load_nothing},
 };
 
 static struct pretokenizer_step *new_step(struct loading *loading,
@@ -193,7 +195,8 @@ static bool load_step(void *context, const struct part *part,
     return part_unsupported(part,
                             "BertPreTokenizer, Whitespace, WhitespaceSplit, "
                             "Punctuation, Digits, Metaspace, ByteLevel, Split, "
-                            "CharDelimiterSplit and FixedLength are",
+                            "CharDelimiterSplit, FixedLength and "
+                            "UnicodeScripts are",
                             err);
 }
 
@@ -316,6 +319,25 @@ static void put_lengths(struct state *state, struct split split,
     }
 }
 
+/* A piece begins at each script that is another than the last one. What has
+ * none goes on with it, and is dropped where there was none yet. */
+static void put_scripts(struct state *state, struct split split) {
+    struct str text = {state->text.data, split.end};
+    size_t begin = split.begin;
+    uint8_t last = 0;
+    for (size_t at = begin, next = at; at < split.end; at = next) {
+        uint8_t script = unicode_script(utf8_next(text, &next));
+        if (!script || script == last)
+            continue;
+        if (last)
+            splits_add(state->next, begin, at);
+        begin = at;
+        last = script;
+    }
+    if (last)
+        splits_add(state->next, begin, split.end);
+}
+
 static void put_bert(struct state *state, struct split split,
                      const struct pretokenizer *bert) {
     struct str text = piece(state, split), word;
@@ -372,6 +394,9 @@ static bool cut(struct state *state, const struct pretokenizer_step *step) {
             break;
         case PRETOKENIZER_FIXED_LENGTH:
             put_lengths(state, split, step->length);
+            break;
+        case PRETOKENIZER_UNICODE_SCRIPTS:
+            put_scripts(state, split);
             break;
         default:
             fine = put_pattern(state, split, step);

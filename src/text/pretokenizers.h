@@ -1,7 +1,7 @@
 /* pretokenizers.h - the "pre_tokenizer" of a tokenizer.json, one step after
  * another: BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits,
- * Metaspace, ByteLevel, Split, CharDelimiterSplit, FixedLength, and Sequences
- * of them.
+ * Metaspace, ByteLevel, Split, CharDelimiterSplit, FixedLength, UnicodeScripts,
+ * and Sequences of them.
  *
  *     pretokenizers_load(&steps, json, name, memory, arena, err);
  *     pretokenizers_run(&steps, &scratch, text, first, &words, err);
@@ -36,6 +36,7 @@ struct pretokenizer_step {
         PRETOKENIZER_BYTE_LEVEL,
         PRETOKENIZER_SPLIT, /* and CharDelimiterSplit */
         PRETOKENIZER_FIXED_LENGTH,
+        PRETOKENIZER_UNICODE_SCRIPTS,
     } kind;
     struct pretokenizer bert;
     enum behavior behavior;

@@ -1,6 +1,8 @@
 # The documents against the tree and the program.
 add_test(NAME docs/map COMMAND ${ENS_PYTHON} tests/docs/map.py
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_test(NAME docs/heads COMMAND ${ENS_PYTHON} tests/docs/heads.py
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 add_test(NAME docs/chunks COMMAND ${ENS_PYTHON} tools/cut_docs.py --check
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 if(TARGET ens_program)

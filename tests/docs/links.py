@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Every relative link in the Markdown files leads to a file, and every option
-and command that they name is one that the program knows.
+"""Every relative link in the Markdown files leads to a file, every file of
+tests, tools, src and docs that they name is there, and every option and command
+that they name is one that the program knows.
 
     tests/docs/links.py PROGRAM
 """
@@ -29,6 +30,11 @@ def main():
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             if not (page.parent / target).exists():
                 wrong.append(f"{page}: link to {target}, which is not there")
+        for name in re.findall(
+                r"`((?:tests|tools|src|docs|bench)/[\w./*-]+)[`: ]", text):
+            pattern = re.sub(r"(?<![A-Za-z])[A-Z]+(?![A-Za-z])", "*", name)
+            if not any(pathlib.Path().glob(pattern)):
+                wrong.append(f"{page}: there is no {name}")
         if page.name == "names.md":
             # the right column is ours
             text = "\n".join(line.split("|")[2] for line in text.splitlines()

@@ -4,7 +4,7 @@
 awk 'BEGIN { for (i = 0; i < 3000; i++) printf "{\"text\": \"number %d of many\"}\n", i }' >many.jsonl
 # Slow cards, so that the signal comes in the middle.
 for card in a b; do
-    echo "{\"device\": \"sim:$card\", \"at_submit\": 1, \"delay_ms\": 15}"
+    echo "{\"device\": \"sim:$card\", \"at_submit\": 1, \"delay_ms\": 40}"
 done >slow.jsonl
 : >quick.jsonl
 ensembed run many.jsonl --model "$MODELS/mean" --model "$MODELS/cls" --dim 16 --out fresh --quiet 2>/dev/null

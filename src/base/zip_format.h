@@ -1,5 +1,5 @@
-/* zip_format.h - the numbers of PKWARE's APPNOTE.TXT that we write (data/zip) and
- * read (base/archive). */
+/* zip_format.h - the numbers of PKWARE's APPNOTE.TXT that we write (data/zip)
+ * and read (base/archive). */
 
 #ifndef BASE_ZIP_FORMAT_H
 #define BASE_ZIP_FORMAT_H

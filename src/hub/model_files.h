@@ -191,7 +191,7 @@ struct model_files {
     const char *revision; /* what was asked for: "main" by default */
 
     const char *config_path;
-    const json_t *config; /* config.json, an object */
+    const json_t *config;         /* config.json, an object */
     const char *tokenizer_folder; /* absolute */
     const struct tokenizer_path *tokenizer_files;
     size_t tokenizer_files_count;

@@ -47,8 +47,7 @@ static bool read_config(const struct model_files *files, json_t **config,
                         struct error *err) {
     char path[PATH_MAX];
     *config = NULL;
-    if (!path_join(path, files->tokenizer_folder, "tokenizer_config.json",
-                   err))
+    if (!path_join(path, files->tokenizer_folder, "tokenizer_config.json", err))
         return false;
     if (!file_exists(path))
         return true;

@@ -1,6 +1,5 @@
 #include "run/ladder.h"
 
-
 #include "run/decision.h"
 #include "run/plan.h"
 #include "run/stations.h"

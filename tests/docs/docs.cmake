@@ -10,8 +10,7 @@ if(TARGET ens_program)
            $<TARGET_FILE:ens_program> WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   add_test(NAME docs/readme COMMAND ${ENS_PYTHON} tests/docs/readme.py
            $<TARGET_FILE:ens_program> WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(docs/readme PROPERTIES LABELS heavy
-                       SKIP_REGULAR_EXPRESSION "^skip: all")
+  set_tests_properties(docs/readme PROPERTIES LABELS heavy)
 endif()
 set_tests_properties(docs/map docs/chunks PROPERTIES LABELS heavy
                      SKIP_REGULAR_EXPRESSION "^skip: all")

@@ -14,6 +14,12 @@ SKIP_OPTIONS = re.compile(
     r"tools/|cmake|ninja|ctest|apt-get|--test-dir|--build\b|--install\b")
 
 
+def anchors(page):
+    """What a page's headings are linked by."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
 def main():
     program = sys.argv[1]
     pages = [pathlib.Path(p) for p in subprocess.run(
@@ -30,6 +36,10 @@ def main():
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             if not (page.parent / target).exists():
                 wrong.append(f"{page}: link to {target}, which is not there")
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text):
+            if anchor not in anchors(page.parent / target if target else page):
+                wrong.append(f"{page}: link to {target}#{anchor}, which is no "
+                             "heading there")
         for name in re.findall(
                 r"`((?:tests|tools|src|docs|bench)/[\w./*-]+)[`: ]", text):
             pattern = re.sub(r"(?<![A-Za-z])[A-Z]+(?![A-Za-z])", "*", name)

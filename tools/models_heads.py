@@ -107,6 +107,31 @@ def splade_plain(folder):
     base.write_weights(folder, w.tensors)
 
 
+def splade_static(folder):
+    """Documents by the model, questions by a table: some words weigh nothing,
+    and some less than that."""
+    from sentence_transformers.base.modules import Router, Transformer
+    from sentence_transformers.sparse_encoder.modules import (
+        SparseStaticEmbedding, SpladePooling)
+    base_folder = folder / "base"
+    base_folder.mkdir()
+    splade(base_folder)
+    weights = 1.5 * numpy.random.RandomState(306).standard_normal(
+        len(base.vocabulary(False)))
+    weights[::7] = 0
+    document = [Transformer(str(base_folder), transformer_task="fill-mask"),
+                SpladePooling("max")]
+    query = SparseStaticEmbedding(
+        document[0].tokenizer, frozen=True,
+        weight=torch.tensor(weights, dtype=torch.float32))
+    router = Router.for_query_document(query_modules=[query],
+                                       document_modules=document)
+    SparseEncoder(modules=[router], similarity_fn_name="dot",
+                  device="cpu").save_pretrained(str(folder))
+    shutil.rmtree(base_folder)
+    (folder / "README.md").unlink(missing_ok=True)
+
+
 def splade_distil(folder):
     config = {**base.family_config("distilbert"), "dim": 30, "n_layers": 2,
               "n_heads": 5, "hidden_dim": 50, "activation": "gelu",
@@ -332,7 +357,13 @@ def sparse_reference(folder):
         rows.append({"ids": ids["input_ids"][0],
                      "splade": {"indices": keep.tolist(),
                                 "values": row[keep].tolist()}})
-    return {"use": "sparse", "texts": TEXTS, "rows": rows}
+    queries = []
+    for text in QUERIES if folder.name == "splade_static" else ():
+        row = model.encode_query([text], convert_to_sparse_tensor=False)[0]
+        keep = torch.nonzero(row).flatten()
+        queries.append({"text": text, "indices": keep.tolist(),
+                        "values": row[keep].tolist()})
+    return {"use": "sparse", "texts": TEXTS, "rows": rows, "queries": queries}
 
 
 def score_reference(folder):
@@ -394,7 +425,7 @@ def multi_reference(folder):
     return {"use": "multi", "texts": FEW, "rows": rows, "queries": queries}
 
 
-SPARSE = [splade, splade_plain, splade_distil, splade_log_twice, splade_roberta,
+SPARSE = [splade, splade_static, splade_plain, splade_distil, splade_log_twice, splade_roberta,
           splade_modern]
 CROSS = [cross_bert, cross_labels, cross_roberta, cross_modern, cross_gte,
          cross_qwen3, relative.cross_deberta]

@@ -135,6 +135,23 @@ def check(program, folder):
                    max_sim(numpy.array(query["multi"]), *multi["colbert"]))
 
 
+def check_static(program, folder):
+    """Questions by a table of weights: those of SparseEncoder.encode_query."""
+    model = MODELS + "splade_static"
+    out = folder / "static"
+    run(program, "run", str(folder / "a.jsonl"), "--sparse", model, "--out",
+        str(out), "--quiet")
+    matrix = scipy.sparse.load_npz(out / "a" / "splade_static.sparse.npz")
+    queries = json.loads(pathlib.Path(
+        model + "/reference-heads.json").read_text())["queries"]
+    assert len(queries) > 1
+    for query in queries:
+        weights = numpy.zeros(matrix.shape[1])
+        weights[query["indices"]] = query["values"]
+        one_source(program, out, query["text"], "splade_static-sparse",
+                   (matrix @ weights).tolist())
+
+
 def check_rerank(program, folder):
     """Each pair of the reference, as a question and its chunk among others."""
     reference = json.loads(pathlib.Path(
@@ -162,6 +179,7 @@ def check_rerank(program, folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         check(sys.argv[1], pathlib.Path(folder))
+        check_static(sys.argv[1], pathlib.Path(folder))
         check_rerank(sys.argv[1], pathlib.Path(folder))
     print("ok: every source and their fusion as NumPy and SciPy have them, "
           "and a reranker's scores as CrossEncoder's")

@@ -18,12 +18,6 @@ bool str_ends(struct str s, struct str suffix) {
                      suffix);
 }
 
-int str_compare(struct str a, struct str b) {
-    size_t common = a.size < b.size ? a.size : b.size;
-    int order = common ? memcmp(a.data, b.data, common) : 0;
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 struct strbuf strbuf_make(struct memory *memory) {
     return (struct strbuf){.memory = memory};
 }

@@ -41,7 +41,6 @@ static inline struct str str_from(const char *text) {
 bool str_equal(struct str a, struct str b);
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
-int str_compare(struct str a, struct str b); /* by bytes, as memcmp */
 
 struct strbuf {
     struct memory *memory; /* borrowed */

@@ -145,10 +145,11 @@ static void print_plan(const json_t *plan) {
     json_array_foreach(json_object_get(plan, "devices"), i, entry)
         print_device(entry);
     printf("\nmode %s: %s\n", text(mode, "name"), text(mode, "reason"));
-    json_array_foreach(json_object_get(plan, "models"), i,
-                       entry) if (json_object_get(entry, "error"))
-        printf("model %s cannot be used: %s\n", text(entry, "key"),
-               text(json_object_get(entry, "error"), "message"));
+    json_array_foreach(json_object_get(plan, "models"), i, entry) {
+        if (json_object_get(entry, "error"))
+            printf("model %s cannot be used: %s\n", text(entry, "key"),
+                   text(json_object_get(entry, "error"), "message"));
+    }
     print_reranker(json_object_get(plan, "rerank"));
     json_array_foreach(json_object_get(plan, "collections"), i, entry)
         print_collection(entry);
@@ -163,20 +164,22 @@ static void check_collection(const json_t *entry, struct error *err) {
     if (json_object_get(entry, "status"))
         error_set(err, ERROR_MISSING, "no collection is called %s",
                   text(entry, "collection"));
-    json_array_foreach(json_object_get(entry, "passes"), i,
-                       pass) if (!json_is_true(json_object_get(pass, "fits")))
-        error_set(err, ERROR_MEMORY, "%s", text(pass, "reason"));
+    json_array_foreach(json_object_get(entry, "passes"), i, pass) {
+        if (!json_is_true(json_object_get(pass, "fits")))
+            error_set(err, ERROR_MEMORY, "%s", text(pass, "reason"));
+    }
 }
 
 static void check_plan(const json_t *plan, struct error *err) {
     const json_t *entry;
     uint64_t bytes = 0, bytes_free = number(plan, "disk_free_bytes");
     size_t i;
-    json_array_foreach(json_object_get(plan, "models"), i,
-                       entry) if (json_object_get(entry, "error"))
-        error_set(err, ERROR_MISSING, "model %s cannot be used: %s",
-                  text(entry, "key"),
-                  text(json_object_get(entry, "error"), "message"));
+    json_array_foreach(json_object_get(plan, "models"), i, entry) {
+        if (json_object_get(entry, "error"))
+            error_set(err, ERROR_MISSING, "model %s cannot be used: %s",
+                      text(entry, "key"),
+                      text(json_object_get(entry, "error"), "message"));
+    }
     json_array_foreach(json_object_get(plan, "collections"), i, entry) {
         check_collection(entry, err);
         bytes += number(json_object_get(entry, "disk"), "total_bytes");

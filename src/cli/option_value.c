@@ -357,18 +357,8 @@ bool option_value_set(struct options *options, const struct option_row *row,
 }
 
 /* All lists of struct options are {pointer, count}. */
-static size_t *list_count(const struct options *options,
-                          const struct option_row *row) {
-    struct text_list *list =
-        (struct text_list *)(void *)((char *)(uintptr_t)options + row->target);
-    return &list->count;
-}
-
 void option_value_clear(struct options *options, const struct option_row *row) {
-    *list_count(options, row) = 0;
-}
-
-size_t option_value_count(const struct options *options,
-                          const struct option_row *row) {
-    return *list_count(options, row);
+    struct text_list *list =
+        (struct text_list *)(void *)((char *)options + row->target);
+    list->count = 0;
 }

@@ -19,10 +19,6 @@ bool option_value_set(struct options *options, const struct option_row *row,
 /* Empty the row's list. */
 void option_value_clear(struct options *options, const struct option_row *row);
 
-/* How many items the row's list has. */
-size_t option_value_count(const struct options *options,
-                          const struct option_row *row);
-
 /* Append TEXT to a list of the arena. */
 bool text_list_add(struct text_list *list, const char *text,
                    struct arena *arena, struct error *err);

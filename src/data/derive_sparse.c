@@ -59,14 +59,23 @@ static void add_real(struct strbuf *out, double x) {
         strbuf_add(out, STR(".0"));
 }
 
-static uint32_t index_of(struct str value, struct memory *memory) {
+static bool index_of(struct str value, struct memory *memory, uint32_t *index,
+                     struct error *err) {
     uint8_t digest[SHA1_BYTES];
     struct strbuf plain = strbuf_make(memory);
     json_decode_add(value, &plain);
+    bool fine = strbuf_ok(&plain, err);
     hash_sha1(strbuf_str(&plain), digest);
     strbuf_free(&plain);
-    return (uint32_t)digest[0] << 24 | (uint32_t)digest[1] << 16 |
-           (uint32_t)digest[2] << 8 | digest[3];
+    *index = (uint32_t)digest[0] << 24 | (uint32_t)digest[1] << 16 |
+             (uint32_t)digest[2] << 8 | digest[3];
+    return fine;
+}
+
+static void add_index(struct strbuf *out, struct str value) {
+    uint32_t index;
+    out->failed |= !index_of(value, out->memory, &index, NULL);
+    strbuf_printf(out, "%" PRIu32, index);
 }
 
 enum column { COLUMN_INDEX, COLUMN_VALUE, COLUMN_TOKEN };
@@ -83,7 +92,7 @@ static void add_column(struct strbuf *out, struct str list, enum column column,
             strbuf_add_char(out, ',');
         first = false;
         if (column == COLUMN_INDEX)
-            strbuf_printf(out, "%" PRIu32, index_of(term.value, out->memory));
+            add_index(out, term.value);
         else if (column == COLUMN_VALUE)
             add_real(out, term.weight / norm);
         else
@@ -195,11 +204,12 @@ static bool read_pairs(struct str list, double norm, struct row_buffer *buffer,
     json_iter_begin(&iter, list);
     while (next_term(&iter, &term)) {
         size_t end = (*count + 1) * sizeof(struct pair);
-        if (!row_buffer_reserve(buffer, end, err))
+        uint32_t index;
+        if (!row_buffer_reserve(buffer, end, err) ||
+            !index_of(term.value, buffer->memory, &index, err))
             return false;
         struct pair *pairs = buffer->bytes;
-        pairs[(*count)++] = (struct pair){index_of(term.value, buffer->memory),
-                                          term.weight / norm};
+        pairs[(*count)++] = (struct pair){index, term.weight / norm};
     }
     if (*count)
         qsort(buffer->bytes, *count, sizeof(struct pair), compare_pairs);

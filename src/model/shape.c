@@ -39,6 +39,10 @@ static uint64_t count_rule(const struct model_spec *spec,
                : 0;
 }
 
+static uint64_t mean_up(uint64_t sum, uint64_t count) {
+    return count ? sum / count + (sum % count != 0) : 0;
+}
+
 /* A family that we compute holds what its table of tensors says. Where layers
  * differ, each counts as the mean of them. */
 static void count_rules(const struct model_spec *spec, struct shape *s) {
@@ -50,7 +54,7 @@ static void count_rules(const struct model_spec *spec, struct shape *s) {
         if (!in_layer(rule))
             s->table_count = plus(s->table_count, count_rule(spec, rule, 0));
     }
-    s->layer_count = layers / spec->layers + (layers % spec->layers != 0);
+    s->layer_count = mean_up(layers, spec->layers);
 }
 
 void shape_of_spec(const struct model_spec *spec, struct shape *shape) {

@@ -97,7 +97,6 @@ struct model_spec {
     struct layer_set experts_at;  /* layers that have experts */
     size_t experts, experts_chosen;
     bool alibi;
-    bool qk_norm_whole;      /* over all heads' numbers, not head by head */
     size_t distance_reach;   /* relative biases: farther counts as that far */
     size_t buckets_used;     /* of `buckets`, by distances: half a direction */
     size_t relative_reach;   /* DeBERTa: likewise; 2 at least */

@@ -164,6 +164,19 @@ static bool read_sparse(const struct model_files *files,
                                    files->sparse.linear.paths[0], width);
 }
 
+/* What is made of each token's row, one after the other. */
+static bool read_token_modules(const struct tensor_source *sources,
+                               size_t count, struct model_spec *spec,
+                               struct error *err) {
+    spec->gives |= HEAD_MULTI;
+    spec->multi_width = spec->hidden;
+    spec->token_count = count;
+    for (size_t i = 0; i < count; i++)
+        if (!read_linear(&sources[i], &spec->multi_width, &spec->token[i], err))
+            return false;
+    return true;
+}
+
 static bool read_multi(const struct model_files *files, struct model_spec *spec,
                        struct error *err) {
     const struct multi_files *multi = &files->multi;
@@ -171,15 +184,8 @@ static bool read_multi(const struct model_files *files, struct model_spec *spec,
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: its files have no multi-vector head",
                          files->folder);
-    spec->gives |= HEAD_MULTI;
-    spec->multi_width = spec->hidden;
     spec->token_normalize = multi->normalize;
-    spec->token_count = multi->dense_count;
-    for (size_t i = 0; i < multi->dense_count; i++)
-        if (!read_linear(&multi->dense[i], &spec->multi_width, &spec->token[i],
-                         err))
-            return false;
-    return true;
+    return read_token_modules(multi->dense, multi->dense_count, spec, err);
 }
 
 static bool read_classifier(const struct model_files *files,
@@ -216,27 +222,15 @@ static bool read_yes_no(const struct model_files *files,
     return need_rules(files, spec, TRAIT_YES_NO, "a score by two words", err);
 }
 
-/* A vector for each token; which of them are documents and which is the query
- * is for the caller, who wrote the text. */
-static bool read_listwise(const struct model_files *files,
-                          struct model_spec *spec, struct error *err) {
-    const struct rerank_files *rerank = &files->rerank;
-    spec->gives |= HEAD_MULTI;
-    spec->multi_width = spec->hidden;
-    spec->token_count = rerank->dense_count;
-    for (size_t i = 0; i < rerank->dense_count; i++)
-        if (!read_linear(&rerank->dense[i], &spec->multi_width, &spec->token[i],
-                         err))
-            return false;
-    return true;
-}
-
 static bool read_scores(const struct model_files *files,
                         struct model_spec *spec, struct error *err) {
     const struct rerank_files *rerank = &files->rerank;
     const char *name = rerank->activation ? rerank->activation : "Identity";
+    /* A list's scores are the caller's, who knows which vectors are the
+     * query's and which the documents'. */
     if (rerank->kind == RERANK_LISTWISE)
-        return read_listwise(files, spec, err);
+        return read_token_modules(rerank->dense, rerank->dense_count, spec,
+                                  err);
     spec->gives |= HEAD_SCORE;
     if (!activation_named(name, &spec->label_activation))
         return error_set(err, ERROR_UNSUPPORTED,

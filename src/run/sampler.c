@@ -192,10 +192,6 @@ json_t *sampler_describe_lap(struct sampler *sampler) {
     return describe(sampler, &sampler->series.lap);
 }
 
-json_t *sampler_describe_run(struct sampler *sampler) {
-    return describe(sampler, &sampler->series.run);
-}
-
 bool sampler_latest(struct sampler *sampler, struct sample *out) {
     if (!sampler->started)
         return false;

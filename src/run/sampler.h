@@ -75,10 +75,9 @@ void sampler_now(struct sampler *sampler);
 /* Begin the lap's aggregates anew, with a sample before and one after it. */
 void sampler_lap(struct sampler *sampler);
 
-/* The aggregates since the last lap began, to a sample at this moment, or over
- * the whole run: see samples_describe. The caller owns the reference. */
+/* The aggregates since the last lap began, to a sample at this moment: see
+ * samples_describe. The caller owns the reference. */
 json_t *sampler_describe_lap(struct sampler *sampler);
-json_t *sampler_describe_run(struct sampler *sampler);
 
 /* The last sample; false while there is none. */
 bool sampler_latest(struct sampler *sampler, struct sample *out);

@@ -39,7 +39,8 @@ struct tokenizer_folder {
     const char *tokenizer_class; /* the same */
     const struct tokenizer_file *files;
     size_t count;
-    bool lower; /* sentence-transformers' do_lower_case: see tokenizer.h */
+    bool
+        lower; /* sentence-transformers' do_lower_case: Lowercase comes first */
     const struct str *specials; /* [specials_count]: special tokens besides, or
                                    instead of those with the same text */
     size_t specials_count;

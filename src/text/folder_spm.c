@@ -165,26 +165,44 @@ static bool set_default(struct making *m, const char *key, int64_t id,
                                json_stringn(piece.data, piece.size)) == 0;
 }
 
+/* The vocabulary's keys by their ids, which are 0 and up without a gap. */
+static const char **pieces_by_id(const struct making *m) {
+    size_t count = json_object_size(m->vocab);
+    const char **pieces =
+        memory_zalloc(m->memory, count + 1, sizeof *pieces, NULL);
+    const char *piece;
+    json_t *id;
+    if (pieces) {
+        json_object_foreach(m->vocab, piece, id) {
+            pieces[json_integer_value(id)] = piece;
+        }
+    }
+    return pieces;
+}
+
 /* The files name another token for an id of the model's. */
 static bool rename_pieces(struct making *m) {
-    const char *id;
+    const char *id, **pieces = pieces_by_id(m);
     json_t *token;
+    bool fine = pieces != NULL;
+    json_int_t count = (json_int_t)json_object_size(m->vocab);
+    if (!fine)
+        return false;
     json_object_foreach(m->given, id, token) {
         json_int_t wanted = strtoll(id, NULL, 10);
-        json_t *content = json_object_get(token, "content");
-        const char *piece, *found = NULL;
-        json_t *number;
-        json_object_foreach(m->vocab, piece,
-                            number) if (json_integer_value(number) == wanted)
-            found = piece;
-        if (!found || json_object_get(m->vocab, json_string_value(content)))
+        const char *content =
+            json_string_value(json_object_get(token, "content"));
+        if (wanted < 0 || wanted >= count || json_object_get(m->vocab, content))
             continue;
-        if (json_object_set_new(m->vocab, json_string_value(content),
-                                json_integer(wanted)) != 0 ||
-            json_object_del(m->vocab, found) != 0)
-            return false;
+        fine =
+            json_object_set_new(m->vocab, content, json_integer(wanted)) == 0 &&
+            json_object_del(m->vocab, pieces[wanted]) == 0;
+        if (!fine)
+            break;
+        pieces[wanted] = content;
     }
-    return true;
+    memory_free(m->memory, pieces);
+    return fine;
 }
 
 /* What a folder without a class gets. */

@@ -168,10 +168,10 @@ static bool read_decoder(struct making *m, const json_t *decoder,
                          struct error *err) {
     const char *id;
     json_t *value;
-    json_object_foreach((json_t *)decoder, id,
-                        value) if (!give(m, id,
-                                         make_token(m, value, false, err),
-                                         err)) return false;
+    json_object_foreach((json_t *)decoder, id, value) {
+        if (!give(m, id, make_token(m, value, false, err), err))
+            return false;
+    }
     return true;
 }
 
@@ -269,9 +269,10 @@ static bool resolve_named(struct making *m) {
         const char *named = content_of(json_object_get(m->settings, NAMED[i]));
         const char *id;
         json_t *token, *found = NULL;
-        json_object_foreach(
-            m->given, id, token) if (named && strcmp(content_of(token),
-                                                     named) == 0) found = token;
+        json_object_foreach(m->given, id, token) {
+            if (named && strcmp(content_of(token), named) == 0)
+                found = token;
+        }
         if (found && json_object_set(m->settings, NAMED[i], found) != 0)
             return false;
     }
@@ -325,8 +326,9 @@ static json_t *sorted_given(const struct making *m, struct error *err) {
     const char *id;
     json_t *token;
     if (list && sorted) {
-        json_object_foreach(m->given, id, token) list[i++] =
-            (struct numbered){strtol(id, NULL, 10), token};
+        json_object_foreach(m->given, id, token) {
+            list[i++] = (struct numbered){strtol(id, NULL, 10), token};
+        }
         qsort(list, count, sizeof *list, by_id);
     }
     bool fine = list && sorted;

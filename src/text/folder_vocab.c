@@ -83,8 +83,7 @@ static bool check_text(const struct making *m, const char *name,
 }
 
 /* vocab.txt: a token a line; of those that are there twice, the last counts. */
-static bool read_lines(struct making *m, const char *name, struct str text,
-                       struct error *err) {
+static bool read_lines(struct making *m, struct str text, struct error *err) {
     struct str line;
     json_int_t id = 0;
     m->vocab = json_object();
@@ -94,7 +93,6 @@ static bool read_lines(struct making *m, const char *name, struct str text,
                                  json_integer(id)) != 0)
             return no_memory(err);
     }
-    (void)name;
     return m->vocab || no_memory(err);
 }
 
@@ -138,7 +136,7 @@ static bool read_old(struct making *m, struct error *err) {
         return missing(m, class->vocab, err);
     if (class->model == MODEL_WORDPIECE)
         return check_text(m, class->vocab, *file, err) &&
-               read_lines(m, class->vocab, *file, err);
+               read_lines(m, *file, err);
     m->vocab = json_parse(*file, class->vocab, err);
     const struct str *merges = making_file(m, class->merges);
     if (!m->vocab)

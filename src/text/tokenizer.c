@@ -62,25 +62,14 @@ struct tokenizer *tokenizer_of(struct memory *memory, const json_t *root,
     return NULL;
 }
 
-static struct tokenizer *create(struct memory *memory, struct str json,
-                                bool lower, const char *name,
-                                struct error *err) {
-    struct load_options options = {.lower = lower};
+struct tokenizer *tokenizer_create(struct memory *memory, struct str json,
+                                   const char *name, struct error *err) {
+    struct load_options options = {0};
     json_t *root = json_parse(json, name, err);
     struct tokenizer *tokenizer =
         root ? tokenizer_of(memory, root, &options, name, err) : NULL;
     json_decref(root);
     return tokenizer;
-}
-
-struct tokenizer *tokenizer_create(struct memory *memory, struct str json,
-                                   const char *name, struct error *err) {
-    return create(memory, json, false, name, err);
-}
-
-struct tokenizer *tokenizer_create_lower(struct memory *memory, struct str json,
-                                         const char *name, struct error *err) {
-    return create(memory, json, true, name, err);
 }
 
 void tokenizer_free(struct tokenizer *tokenizer) {

@@ -49,10 +49,6 @@ void tokens_free(struct tokens *tokens);
  * caller says the limit. */
 struct tokenizer *tokenizer_create(struct memory *memory, struct str json,
                                    const char *name, struct error *err);
-/* The same with a Lowercase before the file's own normalizer, as
- * sentence-transformers' do_lower_case puts it there. */
-struct tokenizer *tokenizer_create_lower(struct memory *memory, struct str json,
-                                         const char *name, struct error *err);
 void tokenizer_free(struct tokenizer *tokenizer); /* NULL is fine */
 
 struct tokenizer_scratch *tokenizer_scratch_create(

@@ -284,7 +284,8 @@ def template(before, after):
                         {"Sequence": {"id": "A", "type_id": 0}},
                         *map(special, after)], pair=[],
                 special_tokens={t: {"id": t, "ids": [i], "tokens": [t]}
-                                for i, t in enumerate({*before, *after})})
+                                for i, t in enumerate(dict.fromkeys(
+                                    [*before, *after]))})
 
 
 def variants(models):

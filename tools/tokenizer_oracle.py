@@ -266,6 +266,16 @@ def make_model(model, change, folder, limit):
     change(tokenizer)
     (folder / "tokenizer.json").unlink()
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
+    # A class that takes tokenizer.json as it is: BertTokenizer would put its own
+    # settings over it.
+    settings = folder / "tokenizer_config.json"
+    kept = json.loads(settings.read_text()) if settings.exists() else {}
+    settings.unlink(missing_ok=True)
+    settings.write_text(json.dumps(
+        {"tokenizer_class": "PreTrainedTokenizerFast",
+         **{k: v for k, v in kept.items() if k == "model_max_length"}}))
+    for name in ("special_tokens_map.json", "added_tokens.json", "vocab.txt"):
+        (folder / name).unlink(missing_ok=True)
     settings = folder / "sentence_bert_config.json"
     if limit and settings.exists():
         settings.unlink()

@@ -28,12 +28,23 @@ static void print_text(const char *text) {
     printf("%s\n", cut ? " ..." : "");
 }
 
+/* An id or a path, its control characters kept from the terminal. */
+static void print_name(const char *name) {
+    for (; *name; name++)
+        putchar((unsigned char)*name < 0x20 || *name == 0x7F ? ' ' : *name);
+}
+
 static void print_hits(const struct search_result *result) {
     for (size_t i = 0; i < result->count; i++) {
         const struct search_hit *hit = &result->hits[i];
-        printf("%zu. %.4f  %s%s%s%s%s\n", i + 1, hit->score, hit->collection,
-               *hit->source ? "  " : "", hit->source,
-               *hit->chunk_id ? "  " : "", hit->chunk_id);
+        const char *names[] = {hit->collection, hit->source, hit->chunk_id};
+        printf("%zu. %.4f", i + 1, hit->score);
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            if (*names[k]) {
+                printf("  ");
+                print_name(names[k]);
+            }
+        putchar('\n');
         print_text(hit->text);
     }
 }

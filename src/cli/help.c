@@ -41,7 +41,7 @@ static void option_text(struct strbuf *text, const struct option_row *row) {
     strbuf_add(text, str_from(row->help));
     for (size_t i = 0; row->choices && row->choices[i]; i++)
         strbuf_printf(text, "%s%s", i ? ", " : ": ", row->choices[i]);
-    if (option_is_list(row) && row->type != OPTION_TEXTS)
+    if (option_is_list(row) && row->type != OPTION_TEXTS && row->most != 1)
         strbuf_add(text, STR("; may be said several times"));
     if (row->argument && row->initial)
         strbuf_printf(text, " (default %s)", row->initial);

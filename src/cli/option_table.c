@@ -55,7 +55,7 @@ const struct option_row option_rows[] = {
      .help = "Model for a vector a token (late interaction): bge-m3 or a "
              "ColBERT model; one that is a --model too shares its pass"},
     {"rerank", 0, OPTION_MODEL, "MODEL", INTAKE | SEARCH, 0, AT(rerank),
-     .otherwise = "none; in a search the run's",
+     .most = 1, .otherwise = "none; in a search the run's",
      .help = "Model that `ensembed search` on the output puts the best chunks "
              "in order with"},
     {"out", 'o', OPTION_PATH, "DIR", INTAKE, RUN, AT(out),

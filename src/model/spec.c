@@ -235,11 +235,13 @@ static bool read_activation(const struct config_source *from,
                      from->path, key, act);
 }
 
+/* Some families share a word. */
 static void list_families(char *text, size_t capacity) {
     text[0] = '\0';
     for (size_t i = 0; family_at(i); i++)
-        snprintf(text + strlen(text), capacity - strlen(text), "%s%s",
-                 i ? ", " : "", family_at(i)->model_type);
+        if (family_find(family_at(i)->model_type) == family_at(i))
+            snprintf(text + strlen(text), capacity - strlen(text), "%s%s",
+                     i ? ", " : "", family_at(i)->model_type);
 }
 
 static bool read_family(const struct config_source *from,

@@ -50,15 +50,34 @@ static bool must_choose(const struct model_files *files, struct error *err) {
                      files->key, list);
 }
 
+/* Questions to what "retrieval.passage" made are asked as "retrieval.query",
+ * where the model has that. */
+static const char *task_for(const struct model_files *files, const char *name,
+                            const char *what) {
+    static const char passage[] = ".passage", query[] = ".query";
+    size_t size = name ? strlen(name) : 0, end = sizeof passage - 1;
+    if (size < end || strcmp(what, "query") != 0 ||
+        strcmp(name + size - end, passage) != 0)
+        return name;
+    for (size_t i = 0; i < files->tasks_count; i++) {
+        const char *other = files->tasks[i].name;
+        if (strncmp(other, name, size - end) == 0 &&
+            strcmp(other + size - end, query) == 0)
+            return other;
+    }
+    return name;
+}
+
 /* A task that only this model was given must be one of its own; the run's is
  * for those that have tasks. *PROMPT: what belongs to the task, or NULL. */
 static bool choose_task(struct member *member,
-                        const struct run_options *options, const char **prompt,
-                        struct error *err) {
+                        const struct run_options *options, const char *what,
+                        const char **prompt, struct error *err) {
     const struct model_task *task;
     const char *name = member->request->task;
     if (!name && member->files->tasks_count)
         name = options->task;
+    name = task_for(member->files, name, what);
     if (!model_files_task(member->files, name, &task, prompt, err))
         return false;
     member->task = task ? task->name : NULL;
@@ -80,7 +99,7 @@ static bool choose_prompt(struct member *member, const struct session *session,
     const char *of_task = NULL;
     if (member->request->use == MODEL_RERANK)
         return true;
-    if (!choose_task(member, options, &of_task, err))
+    if (!choose_task(member, options, what, &of_task, err))
         return false;
     if (options->prompt_text) {
         member->prompt = *options->prompt_text ? options->prompt_text : NULL;

@@ -152,6 +152,25 @@ def check_static(program, folder):
                    (matrix @ weights).tolist())
 
 
+def check_task(program, folder):
+    """What one task made of passages is asked by its twin for questions."""
+    model, question = MODELS + "jina3_lora", TEXTS[4]
+    out = folder / "task"
+    run(program, "run", str(folder / "a.jsonl"), "--model", model, "--task",
+        "retrieval.passage", "--out", str(out), "--quiet")
+    dense = numpy.load(out / "a" / "embeddings.npy")
+    scores = {}
+    for task in ("retrieval.query", "retrieval.passage"):
+        vector = numpy.array(json.loads(run(
+            program, "embed", "--model", model, "--task", task, question)))
+        scores[task] = dense @ vector / (numpy.linalg.norm(dense, axis=1) *
+                                         numpy.linalg.norm(vector))
+    assert abs(scores["retrieval.query"] - scores["retrieval.passage"]).max() \
+        > 1e-3
+    one_source(program, out, question, "dense",
+               scores["retrieval.query"].tolist())
+
+
 def check_rerank(program, folder):
     """Each pair of the reference, as a question and its chunk among others."""
     reference = json.loads(pathlib.Path(
@@ -179,6 +198,7 @@ def check_rerank(program, folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         check(sys.argv[1], pathlib.Path(folder))
+        check_task(sys.argv[1], pathlib.Path(folder))
         check_static(sys.argv[1], pathlib.Path(folder))
         check_rerank(sys.argv[1], pathlib.Path(folder))
     print("ok: every source and their fusion as NumPy and SciPy have them, "

@@ -46,9 +46,9 @@ bool row_is_sound(enum row_kind kind, size_t width, const struct row *row,
 
 bool row_buffer_reserve(struct row_buffer *buffer, size_t bytes,
                         struct error *err) {
-    if (bytes <= buffer->capacity)
+    if (buffer->bytes && bytes <= buffer->capacity)
         return true;
-    size_t capacity = bytes + bytes / 4;
+    size_t capacity = bytes + bytes / 4 + 1;
     void *larger =
         memory_resize(buffer->memory, buffer->bytes, capacity, 1, err);
     if (!larger)

@@ -67,6 +67,7 @@ struct row_buffer {
     void *bytes;           /* owned */
     size_t capacity;
 };
+/* bytes is not NULL then, even for 0 BYTES. */
 bool row_buffer_reserve(struct row_buffer *buffer, size_t bytes,
                         struct error *err);
 void row_buffer_free(struct row_buffer *buffer);

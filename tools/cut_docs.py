@@ -20,8 +20,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "examples" / "chunks"
 COLLECTIONS = {
     "Guide": ["README.md", "docs/chunks.md", "docs/events.md",
-              "docs/hub.md", "docs/memory.md", "docs/models.md",
-              "docs/names.md", "docs/outputs.md", "docs/sim.md"],
+              "docs/hub.md", "docs/long-texts.md", "docs/memory.md",
+              "docs/models.md", "docs/names.md", "docs/outputs.md",
+              "docs/search.md", "docs/sim.md", "docs/tokenizers.md"],
     "Development": ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"],
 }
 CHARACTERS_MAX = 500

@@ -161,11 +161,6 @@ void device_accumulate(struct lane *lane, enum accumulate how, const float *x,
     lane->device->verbs->accumulate(lane, how, x, rows, width, first, y);
 }
 
-void device_gather(struct lane *lane, const float *x, size_t width,
-                   const uint32_t *rows, size_t count, float *y) {
-    lane->device->verbs->gather(lane, x, width, rows, count, y);
-}
-
 bool device_finish(struct lane *lane, struct error *err) {
     return lane->device->verbs->finish(lane, err);
 }

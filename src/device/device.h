@@ -270,8 +270,6 @@ struct device_verbs {
     void (*normalize)(struct lane *lane, float *x, size_t rows, size_t width);
     void (*accumulate)(struct lane *lane, enum accumulate how, const float *x,
                        size_t rows, size_t width, bool first, float *y);
-    void (*gather)(struct lane *lane, const float *x, size_t width,
-                   const uint32_t *rows, size_t count, float *y);
     bool (*finish)(struct lane *lane, struct error *err);
 };
 
@@ -454,10 +452,6 @@ void device_normalize(struct lane *lane, float *x, size_t rows, size_t width);
  * same whether rows come at once or some at a time. */
 void device_accumulate(struct lane *lane, enum accumulate how, const float *x,
                        size_t rows, size_t width, bool first, float *y);
-
-/* y[i] = x[rows[i]]: COUNT rows of WIDTH. ROWS is host memory. */
-void device_gather(struct lane *lane, const float *x, size_t width,
-                   const uint32_t *rows, size_t count, float *y);
 
 /* Wait until all verbs of the lane are done. ERROR_DEVICE: the device is lost,
  * and so are its results. */

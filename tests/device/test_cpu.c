@@ -109,7 +109,6 @@ static void all_verbs(struct fixture *f, bool wide) {
     device_attention(lane, &attention, &sequences, y, scratch, x);
     device_experts(lane, &experts, x, ROWS, NULL, work, y);
     device_gate(lane, ACTIVATION_SILU, y, ROWS / 2, WIDTH, x);
-    device_gather(lane, y, WIDTH, ids, ROWS, x);
     device_accumulate(lane, ACCUMULATE_MAX, x, ROWS, WIDTH, true, y);
     device_pool(lane, POOLING_MEAN, &sequences, x, WIDTH, y, WIDTH);
     device_normalize(lane, y, 2, WIDTH);

@@ -497,33 +497,6 @@ static void rows_are_accumulated(void **state) {
     on_each_isa(accumulates);
 }
 
-static void gathers(struct fixture *f) {
-    enum { FROM = 50, COUNT = 301 };
-    for (size_t i = 0; i < WIDTH_COUNT; i++) {
-        size_t width = WIDTHS[i];
-        float *x = floats(FROM * width), *y = floats(COUNT * width);
-        uint32_t rows[COUNT];
-        for (size_t r = 0; r < COUNT; r++)
-            rows[r] = (uint32_t)(r * 31 % FROM);
-        for (int wide = 0; wide < 2; wide++) {
-            memset(y, 0, COUNT * width * sizeof *y);
-            lane_widen(lane_0(f), wide != 0);
-            device_gather(lane_0(f), x, width, rows, COUNT, y);
-            lane_widen(lane_0(f), false);
-            for (size_t r = 0; r < COUNT; r++)
-                assert_same_bits(y + r * width, x + rows[r] * width, width,
-                                 "gather");
-        }
-        free(x);
-        free(y);
-    }
-}
-
-static void rows_are_gathered(void **state) {
-    (void)state;
-    on_each_isa(gathers);
-}
-
 static void check_poison(struct fixture *f, float poison, bool rms) {
     enum { WIDTH = 100 };
     float *x = floats(3 * WIDTH), *y = floats(3 * WIDTH), *s = floats(WIDTH);
@@ -568,7 +541,6 @@ int main(void) {
         cmocka_unit_test(embedding_is_a_sum_of_rows),
         cmocka_unit_test(norm_of_heads_is_a_norm),
         cmocka_unit_test(rows_are_accumulated),
-        cmocka_unit_test(rows_are_gathered),
         cmocka_unit_test(a_nan_is_never_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

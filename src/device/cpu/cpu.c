@@ -178,7 +178,6 @@ static const struct device_verbs CPU_VERBS = {
     .pool = cpu_pool,
     .normalize = cpu_normalize,
     .accumulate = cpu_accumulate,
-    .gather = cpu_gather,
     .finish = cpu_finish,
 };
 

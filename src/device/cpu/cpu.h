@@ -57,8 +57,6 @@ void cpu_pool(struct lane *lane, enum pooling pooling,
 void cpu_normalize(struct lane *lane, float *x, size_t rows, size_t width);
 void cpu_accumulate(struct lane *lane, enum accumulate how, const float *x,
                     size_t rows, size_t width, bool first, float *y);
-void cpu_gather(struct lane *lane, const float *x, size_t width,
-                const uint32_t *rows, size_t count, float *y);
 
 /* cpu_experts.c */
 size_t cpu_experts_bytes(const struct device *device,

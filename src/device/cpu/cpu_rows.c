@@ -235,18 +235,3 @@ void cpu_accumulate(struct lane *lane, enum accumulate how, const float *x,
     cpu_share_rows(lane, 16 * rows * width, (width + LOT - 1) / LOT,
                    accumulate_task, &s);
 }
-
-static void gather_task(void *context, size_t begin, size_t end,
-                        unsigned thread) {
-    (void)thread;
-    const struct shared_rows *s = context;
-    for (size_t i = begin; i < end; i++)
-        memcpy(s->y + i * s->width, s->x + s->ids[i] * s->width,
-               s->width * sizeof *s->y);
-}
-
-void cpu_gather(struct lane *lane, const float *x, size_t width,
-                const uint32_t *rows, size_t count, float *y) {
-    struct shared_rows s = {.ids = rows, .x = x, .y = y, .width = width};
-    cpu_share_rows(lane, count * width, count, gather_task, &s);
-}

@@ -266,11 +266,6 @@ static void sim_accumulate(struct lane *lane, enum accumulate how,
     device_accumulate(inner(lane), how, x, rows, width, first, y);
 }
 
-static void sim_gather(struct lane *lane, const float *x, size_t width,
-                       const uint32_t *rows, size_t count, float *y) {
-    device_gather(inner(lane), x, width, rows, count, y);
-}
-
 static const struct device_verbs SIM_VERBS = {
     .kind = "sim",
     .close = sim_close,
@@ -299,7 +294,6 @@ static const struct device_verbs SIM_VERBS = {
     .pool = sim_pool,
     .normalize = sim_normalize,
     .accumulate = sim_accumulate,
-    .gather = sim_gather,
     .finish = sim_finish,
 };
 

@@ -162,8 +162,15 @@ static bool open_reranker(struct roster *roster, struct session *session,
         memory_zalloc(roster->memory, 1, sizeof *roster->reranker, err);
     roster->rerank = *request;
     request_set_rerank(&roster->rerank);
-    return roster->reranker && member_open(roster->reranker, &roster->rerank,
-                                           session, "document", digests, err);
+    struct member *member = roster->reranker;
+    if (!member || !member_open(member, &roster->rerank, session, "document",
+                                digests, err))
+        return false;
+    if (!member->error.code && member->spec.labels > 1)
+        error_set(&member->error, ERROR_UNSUPPORTED,
+                  "%s gives %zu scores a pair, and a reranker gives one",
+                  member->key, member->spec.labels);
+    return true;
 }
 
 bool roster_open(struct roster *roster, struct session *session,

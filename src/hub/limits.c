@@ -119,25 +119,41 @@ static bool check_task(const struct reading *r, const char *name,
                      name, tasks[0]);
 }
 
+/* Does it go through forward(), and give that? */
+static bool is_forward(const json_t *way, const char *output) {
+    return string_is(json_object_get(way, "method"), "forward") &&
+           string_is(json_object_get(way, "method_output_name"), output);
+}
+
+/* Under which name the modules behind the transformer look for what it gives.
+ */
+static const char *output_name(const struct reading *r) {
+    const json_t *task = json_object_get(r->limits, "transformer_task");
+    if (r->files.use != MODEL_RERANK)
+        return "token_embeddings";
+    return task && string_is(task, "text-generation") ? "causal_logits"
+                                                      : "scores";
+}
+
 /* Text in, what the task gives out. The head beside a dense model (bge-m3)
  * takes what that gives. */
 static bool check_modality(const struct reading *r, const char *name,
                            struct error *err) {
     const json_t *modalities = json_object_get(r->limits, "modality_config");
     const json_t *text = json_object_get(modalities, "text");
+    const json_t *message = json_object_get(modalities, "message");
+    const char *output = TASKS[r->files.use].output;
     if (r->files.sparse.kind == SPARSE_LEXICAL)
         return true;
     if (!check_task(r, name, err))
         return false;
-    bool fine =
-        !modalities || json_is_null(modalities) ||
-        (text && string_is(json_object_get(text, "method"), "forward") &&
-         string_is(json_object_get(text, "method_output_name"),
-                   TASKS[r->files.use].output));
-    if (r->files.use == MODEL_DENSE || r->files.use == MODEL_MULTI)
-        fine =
-            fine && string_is(json_object_get(r->limits, "module_output_name"),
-                              "token_embeddings");
+    bool fine = !modalities || json_is_null(modalities) ||
+                (text && is_forward(text, output));
+    fine = fine && (!message ||
+                    (is_forward(message, output) &&
+                     string_is(json_object_get(message, "format"), "flat")));
+    fine = fine && string_is(json_object_get(r->limits, "module_output_name"),
+                             output_name(r));
     return fine || error_set(err, ERROR_UNSUPPORTED,
                              "%s: modality_config is not plain text in, token "
                              "vectors out, and nothing else can be run here",

@@ -33,10 +33,11 @@ def files_of(folder):
             yield name
 
 
-def table():
-    """(file, key, models) -> reason; each a pattern."""
+def table(heads=False):
+    """(file, key, models) -> reason; each a pattern. With HEADS the second table's rows as well."""
     rows = {}
-    for line in TABLE.read_text().splitlines():
+    first, _, second = TABLE.read_text().partition("\n## ")
+    for line in (first + "\n" + second * heads).splitlines():
         cells = [cell.strip().strip("`") for cell in line.split("|")[1:-1]]
         if len(cells) == 4 and cells[0] not in ("file", "") and not cells[0].startswith("-"):
             rows[tuple(cells[:3])] = cells[3]

@@ -10,4 +10,9 @@ if(TARGET ens_program)
                    $<TARGET_FILE:ens_program>
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(hub/config_keys PROPERTIES TIMEOUT 900 LABELS heavy)
+  add_test(NAME hub/head_keys
+           COMMAND ${ENS_PYTHON} tests/hub/head_keys.py
+                   $<TARGET_FILE:ens_program>
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(hub/head_keys PROPERTIES TIMEOUT 900 LABELS heavy)
 endif()

@@ -277,4 +277,8 @@ bool model_files_task(const struct model_files *files, const char *name,
                       const struct model_task **task, const char **prompt,
                       struct error *err);
 
+/* "a, b, c", cut to BYTES; "no tasks" where it has none. For messages. */
+void model_files_task_names(const struct model_files *files, char *list,
+                            size_t bytes);
+
 #endif

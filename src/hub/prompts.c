@@ -167,13 +167,19 @@ static bool no_such_prompt(const struct model_files *files, const char *name,
                      files->key, name, list);
 }
 
+void model_files_task_names(const struct model_files *files, char *list,
+                            size_t bytes) {
+    size_t used = 0;
+    snprintf(list, bytes, "no tasks");
+    for (size_t i = 0; i < files->tasks_count && used < bytes; i++)
+        used += (size_t)snprintf(list + used, bytes - used, "%s%s",
+                                 i ? ", " : "", files->tasks[i].name);
+}
+
 static bool no_such_task(const struct model_files *files, const char *name,
                          struct error *err) {
-    char list[512] = "no tasks";
-    size_t used = 0;
-    for (size_t i = 0; i < files->tasks_count && used < sizeof list; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
-                                 i ? ", " : "", files->tasks[i].name);
+    char list[512];
+    model_files_task_names(files, list, sizeof list);
     return error_set(err, ERROR_USAGE, "%s has no task %s: it has %s",
                      files->key, name, list);
 }

@@ -183,6 +183,13 @@ const struct config_words bert_words = {
 static const struct config_words distilbert_words = {
     "dim", "n_layers", "n_heads", "hidden_dim", "activation", NULL};
 
+#define LIKE_ROBERTA                                                           \
+    RULES(roberta_rules), .prefixes = roberta_prefixes,                        \
+                          .ignored = lm_head_ignored, .words = &bert_words,    \
+                          .read = read_bert, .word_inside = "gelu",            \
+                          .label_inside = "tanh", .activation = "gelu",        \
+                          .positions = POSITIONS_PAST_PAD
+
 const struct family families_bert[] = {
     {.model_type = "bert",
      .title = "BERT",
@@ -232,40 +239,16 @@ const struct family families_bert[] = {
     {.model_type = "roberta",
      .title = "RoBERTa",
      .examples = "sentence-transformers/all-distilroberta-v1",
-     RULES(roberta_rules),
-     .prefixes = roberta_prefixes,
-     .ignored = lm_head_ignored,
-     .words = &bert_words,
-     .read = read_bert,
-     .word_inside = "gelu",
-     .label_inside = "tanh",
-     .activation = "gelu",
-     .positions = POSITIONS_PAST_PAD},
+     LIKE_ROBERTA},
     {.model_type = "xlm-roberta",
      .title = "XLM-RoBERTa",
      .examples = "BAAI/bge-m3, intfloat/multilingual-e5-base, "
                  "Snowflake/snowflake-arctic-embed-l-v2.0",
-     RULES(roberta_rules),
-     .prefixes = roberta_prefixes,
-     .ignored = lm_head_ignored,
-     .words = &bert_words,
-     .read = read_bert,
-     .word_inside = "gelu",
-     .label_inside = "tanh",
-     .activation = "gelu",
-     .positions = POSITIONS_PAST_PAD},
+     LIKE_ROBERTA},
     {.model_type = "camembert",
      .title = "CamemBERT",
      .examples = "dangvantuan/sentence-camembert-base",
-     RULES(roberta_rules),
-     .prefixes = roberta_prefixes,
-     .ignored = lm_head_ignored,
-     .words = &bert_words,
-     .read = read_bert,
-     .word_inside = "gelu",
-     .label_inside = "tanh",
-     .activation = "gelu",
-     .positions = POSITIONS_PAST_PAD},
+     LIKE_ROBERTA},
     {.model_type = "albert",
      .title = "ALBERT",
      .examples = "sentence-transformers/paraphrase-albert-small-v2",

@@ -186,6 +186,11 @@ static const struct config_words eurobert_words = {
 static const struct config_words nomic_words = {
     "n_embd", "n_layer", "n_head", "n_inner", NULL, "layer_norm_epsilon"};
 
+#define LIKE_GTE                                                               \
+    RULES(gte_rules), .prefixes = gte_prefixes, .ignored = gte_ignored,        \
+                      .words = &bert_words, .activation = "gelu",              \
+                      .word_inside = "gelu", .label_inside = "tanh"
+
 const struct family families_modern[] = {
     {.model_type = "modernbert",
      .title = "ModernBERT",
@@ -211,26 +216,14 @@ const struct family families_modern[] = {
     {.model_type = "gte",
      .title = "GTE",
      .examples = "Snowflake/snowflake-arctic-embed-m-v2.0",
-     RULES(gte_rules),
-     .prefixes = gte_prefixes,
-     .ignored = gte_ignored,
-     .words = &bert_words,
-     .activation = "gelu",
-     .word_inside = "gelu",
-     .label_inside = "tanh",
-     .read = read_gte},
+     .read = read_gte,
+     LIKE_GTE},
     {.model_type = "new",
      .title = "GTE",
      .examples = "Alibaba-NLP/gte-base-en-v1.5, "
                  "Alibaba-NLP/gte-multilingual-base",
-     RULES(gte_rules),
-     .prefixes = gte_prefixes,
-     .ignored = gte_ignored,
-     .words = &bert_words,
-     .activation = "gelu",
-     .word_inside = "gelu",
-     .label_inside = "tanh",
-     .read = read_gte_new},
+     .read = read_gte_new,
+     LIKE_GTE},
     {.model_type = "eurobert",
      .title = "EuroBERT",
      .examples = "EuroBERT/EuroBERT-210m",

@@ -176,6 +176,14 @@ static const char *const jina3_ignored[] = {"embeddings.position_ids",
                                             "rotary_emb.",
                                             NULL};
 
+#define LIKE_JINA2                                                             \
+    .prefixes = jina2_prefixes, .ignored = jina2_ignored,                      \
+    .words = &bert_words, .read = read_jina2, .label_inside = "tanh"
+#define LIKE_JINA3                                                             \
+    RULES(jina3_rules), .prefixes = jina3_prefixes, .ignored = jina3_ignored,  \
+                        .words = &bert_words, .activation = "gelu",            \
+                        .label_inside = "tanh", .epsilon = 1e-5f
+
 const struct family families_relative[] = {
     {.model_type = "t5",
      .title = "T5 encoder",
@@ -206,47 +214,27 @@ const struct family families_relative[] = {
      .examples = "jinaai/jina-embeddings-v2-base-en, "
                  "jinaai/jina-embeddings-v2-base-de",
      RULES(jina2_rules),
-     .prefixes = jina2_prefixes,
-     .ignored = jina2_ignored,
-     .words = &bert_words,
-     .read = read_jina2,
-     .label_inside = "tanh"},
+     LIKE_JINA2},
     {.model_type = "bert",
      .is = is_jina2_code,
      .title = "JinaBERT v2 for code",
      .examples = "jinaai/jina-embeddings-v2-base-code",
      RULES(jina2_code_rules),
-     .prefixes = jina2_prefixes,
-     .ignored = jina2_ignored,
-     .words = &bert_words,
-     .read = read_jina2,
-     .label_inside = "tanh",
-     .norms = NORM_TWICE},
+     .norms = NORM_TWICE,
+     LIKE_JINA2},
     {.model_type = "xlm-roberta",
      .is = is_jina3_hub,
      .title = "jina-embeddings-v3, as on the hub",
      .examples = "jinaai/jina-embeddings-v3, "
                  "jinaai/jina-reranker-v2-base-multilingual",
-     RULES(jina3_rules),
-     .prefixes = jina3_prefixes,
-     .ignored = jina3_ignored,
-     .words = &bert_words,
      .read = read_jina3_hub,
-     .activation = "gelu",
-     .label_inside = "tanh",
      .positions = POSITIONS_PAST_PAD,
-     .epsilon = 1e-5f},
+     LIKE_JINA3},
     {.model_type = "jina_embeddings_v3",
      .title = "jina-embeddings-v3, as in transformers",
      .examples = "jinaai/jina-embeddings-v3-hf",
-     RULES(jina3_rules),
-     .prefixes = jina3_prefixes,
-     .ignored = jina3_ignored,
-     .words = &bert_words,
      .read = read_jina3,
-     .activation = "gelu",
-     .label_inside = "tanh",
-     .epsilon = 1e-5f},
+     LIKE_JINA3},
 };
 const size_t families_relative_count =
     sizeof families_relative / sizeof *families_relative;

@@ -39,11 +39,8 @@ static char *copy_key(struct memory *memory, const char *text,
 /* What has a file of adapters was never meant to go without (upstream refuses
  * as well, and there is none that all would mean). */
 static bool must_choose(const struct model_files *files, struct error *err) {
-    char list[256] = "";
-    size_t used = 0;
-    for (size_t i = 0; i < files->tasks_count && used < sizeof list; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
-                                 i ? ", " : "", files->tasks[i].name);
+    char list[256];
+    model_files_task_names(files, list, sizeof list);
     return error_set(err, ERROR_USAGE,
                      "%s gives other vectors for each task: choose one of %s "
                      "with --task",

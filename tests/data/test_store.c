@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "data/killed.h"
 #include "data/npy.h"
 #include "data/store.h"
 
@@ -471,7 +472,8 @@ static void more_than_the_journal_says_is_cut(void **state) {
 
 /* A child that is killed at any moment: the number of texts that it was told
  * are kept comes through REPORT. */
-static void child_appends(const char *folder, int report) {
+static void child_appends(const char *folder, int kind, int report) {
+    (void)kind;
     struct store *store = open_with(folder, "c0ffee", WIDTH, false, NULL);
     if (!store)
         _exit(1);
@@ -486,7 +488,8 @@ static void child_appends(const char *folder, int report) {
 }
 
 /* The same with a life cycle: add, export, retire, close, open again. */
-static void child_lives(const char *folder, int report) {
+static void child_lives(const char *folder, int kind, int report) {
+    (void)kind;
     for (;;) {
         struct store *store = open_with(folder, "c0ffee", WIDTH, false, NULL);
         if (!store || !store_materialise(store, NULL))
@@ -503,34 +506,6 @@ static void child_lives(const char *folder, int report) {
     }
 }
 
-/* Run CHILD for a while, kill it, and return what it reported last. */
-static uint64_t run_and_kill(void (*child)(const char *folder, int report),
-                             const char *folder, unsigned round,
-                             uint64_t before) {
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        close(ends[0]);
-        child(folder, ends[1]);
-    }
-    close(ends[1]);
-    uint64_t kept = before, next;
-    /* Not before the first report, or slow machines only kill beginnings. */
-    if (round % 3 && read(ends[0], &next, sizeof next) == sizeof next)
-        kept = next;
-    usleep((round * 7919) % 5000);
-    kill(pid, SIGKILL);
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
-    while (read(ends[0], &next, sizeof next) == sizeof next)
-        kept = next;
-    close(ends[0]);
-    return kept;
-}
-
 static uint64_t texts_in(struct store *store) {
     uint64_t count = 0;
     while (has(store, count))
@@ -538,15 +513,14 @@ static uint64_t texts_in(struct store *store) {
     return count;
 }
 
-static void survives_kills(const char *folder,
-                           void (*child)(const char *folder, int report)) {
+static void survives_kills(const char *folder, killed_child *child) {
     uint64_t kept = 0, most = 0;
     for (unsigned round = 0; round < 60; round++) {
         if (kept > 4000) { /* checking it all is what takes the time */
             store_close(open_with(folder, "c0ffee", WIDTH, true, NULL));
             kept = 0;
         }
-        kept = run_and_kill(child, folder, round, kept);
+        kept = run_and_kill(child, folder, 0, round, kept);
         struct store *store = open_at(folder);
         uint64_t there = texts_in(store);
         if (there < kept)

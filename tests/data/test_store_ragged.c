@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "data/killed.h"
 #include "data/store.h"
 
 enum {
@@ -386,7 +387,7 @@ static void any_cut_or_changed_byte_costs_only_its_batch(void **state) {
 
 /* A child that is killed at any moment: what it was told is kept comes through
  * REPORT. */
-static void child_appends(const char *folder, enum row_kind kind, int report) {
+static void child_appends(const char *folder, int kind, int report) {
     struct store *store = open_with(
         folder, kind, kind == ROW_SPARSE ? TERMS : WIDTH, false, NULL);
     if (!store)
@@ -401,31 +402,6 @@ static void child_appends(const char *folder, enum row_kind kind, int report) {
     }
 }
 
-static uint64_t run_and_kill(const char *folder, enum row_kind kind,
-                             unsigned round, uint64_t before) {
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        close(ends[0]);
-        child_appends(folder, kind, ends[1]);
-    }
-    close(ends[1]);
-    uint64_t kept = before, next;
-    if (round % 3 && read(ends[0], &next, sizeof next) == sizeof next)
-        kept = next;
-    usleep((round * 7919) % 5000);
-    kill(pid, SIGKILL);
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
-    while (read(ends[0], &next, sizeof next) == sizeof next)
-        kept = next;
-    close(ends[0]);
-    return kept;
-}
-
 static void killed_while_appending(void **state) {
     (void)state;
     for (enum row_kind kind = ROW_SPARSE; kind <= ROW_MULTI; kind++) {
@@ -438,7 +414,7 @@ static void killed_while_appending(void **state) {
                                       NULL));
                 kept = 0;
             }
-            kept = run_and_kill(folder, kind, round, kept);
+            kept = run_and_kill(child_appends, folder, (int)kind, round, kept);
             struct store *store = open_at(folder, kind);
             uint64_t there = store_rows(store);
             assert_in_range(there, kept, kept + 60); /* at most a batch */

@@ -11,14 +11,12 @@ not needed: two code points have one number where there is no split between
 them, and 0 is for those that belong to whatever they stand in.
 """
 
-import argparse
 import hashlib
-import sys
 
 import tokenizers
 from tokenizers import pre_tokenizers
 
-from unicode_tables import CODES, LIMIT, PINNED, ROOT, numbers
+from unicode_tables import CODES, LIMIT, PINNED, ROOT, generate, numbers
 
 FILES = {"h": ROOT / "src/text/unicode_scripts.h",
          "c": ROOT / "src/text/unicode_scripts.c",
@@ -166,26 +164,5 @@ def make():
     return {"h": header(scripts), "c": source(scripts), "digests": digests()}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true",
-                        help="write nothing, exit 1 if a file would change")
-    options = parser.parse_args()
-    if tokenizers.__version__ != PINNED:
-        sys.exit(f"tokenizers {tokenizers.__version__} is installed, these "
-                 f"tables are pinned to {PINNED}")
-    texts = make()
-    changed = [name for name, text in texts.items()
-               if not FILES[name].exists()
-               or FILES[name].read_text("utf-8") != text]
-    for name in [] if options.check else changed:
-        FILES[name].write_text(texts[name], "utf-8")
-    verb = "would change" if options.check else "wrote"
-    print("\n".join(f"{verb} {FILES[n].relative_to(ROOT)}, "
-                    f"{len(texts[n])} bytes" for n in changed)
-          or "all three files are as they would be made")
-    sys.exit(1 if changed and options.check else 0)
-
-
 if __name__ == "__main__":
-    main()
+    generate(__doc__, lambda: {FILES[n]: text for n, text in make().items()})

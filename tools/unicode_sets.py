@@ -11,17 +11,15 @@ every fact is asked of the `tokenizers` package: its parts carry four different
 versions of Unicode, and none of them is the newest.
 """
 
-import argparse
 import base64
 import functools
 import hashlib
 import struct
-import sys
 
 import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
 
-from unicode_tables import BLOCK, CODES, LIMIT, MULTI, PINNED, ROOT, numbers
+from unicode_tables import BLOCK, CODES, LIMIT, MULTI, PINNED, ROOT, generate, numbers
 
 FILES = {"sets.h": ROOT / "src/text/unicode_sets.h",
          "sets.c": ROOT / "src/text/unicode_sets.c",
@@ -500,26 +498,5 @@ def make():
             "digests": digests(ladder)}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true",
-                        help="write nothing, exit 1 if a file would change")
-    options = parser.parse_args()
-    if tokenizers.__version__ != PINNED:
-        sys.exit(f"tokenizers {tokenizers.__version__} is installed, these "
-                 f"tables are pinned to {PINNED}")
-    texts = make()
-    changed = [name for name, text in texts.items()
-               if not FILES[name].exists()
-               or FILES[name].read_text("utf-8") != text]
-    for name in [] if options.check else changed:
-        FILES[name].write_text(texts[name], "utf-8")
-    verb = "would change" if options.check else "wrote"
-    print("\n".join(f"{verb} {FILES[n].relative_to(ROOT)}, "
-                    f"{len(texts[n])} bytes" for n in changed)
-          or "all five files are as they would be made")
-    sys.exit(1 if changed and options.check else 0)
-
-
 if __name__ == "__main__":
-    main()
+    generate(__doc__, lambda: {FILES[n]: text for n, text in make().items()})

@@ -377,8 +377,17 @@ def digests(flags, ladder):
     return "\n".join(lines) + "\n"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def make():
+    """The text of each file that the probe of the pinned package makes."""
+    flags, stripped, lowered, classes, ladder = probe()
+    return {HEADER: header(stripped, lowered, classes),
+            SOURCE: source(flags, stripped, lowered, classes),
+            DIGESTS: digests(flags, ladder)}
+
+
+def generate(description, make):
+    """The command line of a generator: MAKE gives {path: text}."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--check", action="store_true",
                         help="write nothing, exit 1 if a file would change")
     options = parser.parse_args()
@@ -386,21 +395,17 @@ def main():
         sys.exit(f"tokenizers {tokenizers.__version__} is installed, these "
                  f"tables are pinned to {PINNED}: install that one, or change "
                  "PINNED and look at what changes")
-    flags, stripped, lowered, classes, ladder = probe()
-    texts = {HEADER: header(stripped, lowered, classes),
-             SOURCE: source(flags, stripped, lowered, classes),
-             DIGESTS: digests(flags, ladder)}
+    texts = make()
     changed = [path for path, text in texts.items()
                if not path.exists() or path.read_text("utf-8") != text]
-    if not options.check:
-        for path in changed:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(texts[path], "utf-8")
+    for path in [] if options.check else changed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(texts[path], "utf-8")
     verb = "would change" if options.check else "wrote"
     print("\n".join(f"{verb} {p.relative_to(ROOT)}, {len(texts[p])} bytes"
-                    for p in changed) or "all three files are as they would be made")
+                    for p in changed) or "all files are as they would be made")
     sys.exit(1 if changed and options.check else 0)
 
 
 if __name__ == "__main__":
-    main()
+    generate(__doc__, make)

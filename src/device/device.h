@@ -19,11 +19,18 @@
  *     if (!device_finish(lane, err)) ...
  *
  * Shapes are row-major. `tokens` are the rows of a packed batch: the texts
- * one after another without padding; starts[t] is the row where text t begins,
- * starts[texts] is the number of rows.
+ * one after another without padding (struct sequences).
  *
- * float pointers named with (device) live where the device computes; on the
- * CPU that is ordinary memory.
+ * Numbers have one of two types. The residual stream, norms, sums and results
+ * are float on every device. What products read and what their results are
+ * kept as inside a block is `struct narrow`: float on the CPU, f16, bf16 or
+ * float on a card (device_type). The compiler keeps the two apart; where
+ * narrow numbers are floats (device->narrow_is_float) the same memory may serve
+ * as both, and device_narrow costs nothing.
+ *
+ * Pointers named with (device) live where the device computes. Only where
+ * device->host_memory is set may the host read and write there; elsewhere
+ * device_put and device_download do.
  */
 
 #ifndef DEVICE_DEVICE_H
@@ -41,6 +48,17 @@
 struct device;
 struct lane;
 
+/* Rows of numbers in the device's type; never defined. */
+struct narrow;
+
+enum number_type {
+    NUMBER_DEFAULT, /* float on the CPU; on a card bf16 from sm_80 on, f16
+                       below that */
+    NUMBER_F32,
+    NUMBER_F16,
+    NUMBER_BF16,
+};
+
 struct device_script; /* what happens to simulated cards, and when */
 
 struct device_options {
@@ -48,6 +66,13 @@ struct device_options {
     struct pool *pool;     /* borrowed: the CPU's threads */
     const char *isa;       /* NULL: the best that this machine has */
     const struct device_script *script; /* borrowed; NULL: nothing happens */
+    enum number_type type;    /* of a card's products; the CPU's and simulated
+                                 cards' are float, whatever it says */
+    const char *kernel_cache; /* folder of compiled kernels; NULL: none is kept
+                               */
+    const char *const *library_folders; /* where to look for a card's libraries
+                               besides the loader's own places, NULL at the
+                               end; NULL: nowhere */
 };
 
 /* One entry of a --device list. */
@@ -103,10 +128,12 @@ struct norm {
 struct embedding {
     size_t width;
     size_t vocab, positions;
-    const float *words;    /* (device) [vocab, width] */
-    float scale;           /* of words; 1 for most */
-    const float *position; /* (device) [positions, width], NULL: none */
-    const float *type;     /* (device) [types, width]; NULL: none */
+    const void *words;    /* (device) [vocab, width], a table: numbers as
+                             device_table_put leaves them, or floats in place
+                             where device->host_memory */
+    float scale;          /* of words; 1 for most */
+    const void *position; /* (device) a table [positions, width], NULL: none */
+    const void *type;     /* (device) a table [types, width]; NULL: none */
     size_t types; /* 1 or 2: rows of TYPE (with 1, all tokens have type 0) */
     size_t position_first;    /* the position id of a text's first token */
     bool pad_has_no_position; /* a token PAD has the id before the first, and
@@ -130,9 +157,10 @@ struct rotary {
  * scale, where r = row[reach + d] for d = i - j, and kr, qr are the K and Q
  * parts of row r of TABLE, which is laid out as qkv is. */
 struct relative {
-    size_t rows;         /* of the table, at most RELATIVE_MAX; 0: no such
-                            attention */
-    const float *table;  /* (device) [rows, heads + 2 * kv_heads, head_dim];
+    size_t rows; /* of the table, at most RELATIVE_MAX; 0: no such
+                    attention */
+    const struct narrow *table; /* (device)
+                            [rows, heads + 2 * kv_heads, head_dim];
                             kv_heads is heads */
     const uint32_t *row; /* (device) [2 * reach + 1]: at reach + d the row for
                             distance d, d taken as at most reach either way */
@@ -186,7 +214,9 @@ struct attention {
 /* A packed batch, or a piece of one. Host memory. */
 struct sequences {
     size_t texts;
-    const uint32_t *starts; /* [texts + 1]; starts[0] is 0 */
+    const uint32_t *starts; /* [texts + 1]: text t begins in row
+                               sequences_row(s, t); starts[0] may be anything,
+                               so that it can point into a larger batch */
     size_t skip; /* device_pool only: rows at the start of each text (a
                     prompt's) that do not count */
     const uint32_t *second; /* device_embed only: [texts] the row in its text
@@ -198,8 +228,12 @@ struct sequences {
                                window has none of them sees the window's first */
 };
 
+static inline size_t sequences_row(const struct sequences *s, size_t text) {
+    return s->starts[text] - s->starts[0];
+}
+
 static inline size_t sequences_rows(const struct sequences *s) {
-    return s->starts[s->texts];
+    return sequences_row(s, s->texts);
 }
 
 /* What the device can tell of itself, for reports. */
@@ -226,44 +260,65 @@ struct device_verbs {
     void (*release)(struct device *device, void *block);
     bool (*bytes_free)(struct device *device, uint64_t *bytes,
                        struct error *err);
+    void (*put)(struct device *device, void *to, const void *from,
+                size_t bytes);
+    void (*pin)(struct device *device, void *host, size_t bytes);
+    void (*unpin)(struct device *device, void *host);
     void (*upload)(struct device *device, void *to, const void *from,
                    size_t bytes);
     bool (*upload_wait)(struct device *device, struct error *err);
     void (*download)(struct lane *lane, const float *from, size_t count,
                      float *to);
     /* weights */
+    bool (*prepare)(struct device *device, const struct attention *attention,
+                    struct error *err);
+    void (*table_put)(struct device *device, const float *rows, size_t columns,
+                      size_t row_begin, size_t row_count, void *table);
     size_t (*linear_bytes)(const struct device *device, size_t in, size_t out);
     void (*linear_pack)(struct device *device, const float *weights, size_t in,
                         size_t out, size_t row_begin, size_t row_count,
                         void *packed);
     /* verbs on rows */
     bool (*submit)(struct lane *lane, struct error *err);
+    size_t (*lane_bytes)(const struct device *device, size_t rows);
+    void (*lane_use)(struct lane *lane, void *room, size_t rows);
+    void (*group)(struct lane *lane, const struct sequences *sequences,
+                  const uint32_t *ids);
     size_t (*attention_bytes)(const struct device *device,
                               const struct attention *attention,
                               size_t longest);
     void (*embed)(struct lane *lane, const struct embedding *embedding,
                   const uint32_t *ids, const struct sequences *sequences,
                   float *y);
+    const struct narrow *(*narrow)(struct lane *lane, const float *x,
+                                   size_t count, struct narrow *room);
     void (*norm)(struct lane *lane, const struct norm *norm, const float *x,
-                 size_t rows, const float *residual, float *y);
-    void (*norm_heads)(struct lane *lane, const struct norm *norm, float *x,
-                       size_t rows, size_t stride, size_t times);
+                 size_t rows, const float *residual, float *y,
+                 struct narrow *z);
+    void (*norm_heads)(struct lane *lane, const struct norm *norm,
+                       struct narrow *x, size_t rows, size_t stride,
+                       size_t times);
     void (*rotate)(struct lane *lane, const struct rotary *rotary,
                    const struct attention *attention,
-                   const struct sequences *sequences, float *qkv);
-    void (*gate)(struct lane *lane, enum activation activation, const float *x,
-                 size_t rows, size_t width, float *y);
+                   const struct sequences *sequences, struct narrow *qkv);
+    void (*gate)(struct lane *lane, enum activation activation,
+                 const struct narrow *x, size_t rows, size_t width,
+                 struct narrow *y);
     size_t (*experts_bytes)(const struct device *device,
                             const struct experts *experts, size_t rows);
     void (*experts)(struct lane *lane, const struct experts *experts,
-                    const float *x, size_t rows, const float *residual,
+                    const struct narrow *x, size_t rows, const float *residual,
                     void *scratch, float *y);
     void (*linear)(struct lane *lane, const struct linear *linear,
-                   const float *x, size_t rows, enum activation activation,
-                   const float *residual, float *y);
+                   const struct narrow *x, size_t rows,
+                   enum activation activation, const float *residual, float *y);
+    void (*linear_narrow)(struct lane *lane, const struct linear *linear,
+                          const struct narrow *x, size_t rows,
+                          enum activation activation, struct narrow *y);
     void (*attention)(struct lane *lane, const struct attention *attention,
-                      const struct sequences *sequences, const float *qkv,
-                      void *scratch, float *context);
+                      const struct sequences *sequences,
+                      const struct narrow *qkv, void *scratch,
+                      struct narrow *context);
     void (*pool)(struct lane *lane, enum pooling pooling,
                  const struct sequences *sequences, const float *x,
                  size_t width, float *y, size_t stride);
@@ -280,9 +335,18 @@ struct device {
     char name[DEVICE_NAME_BYTES];
     bool shared; /* other programs use it as a matter of course (the CPU):
                     never leased */
-    bool charges_shapes;    /* counts what a card would hold (see device_alloc),
-                               not the bytes that we take */
-    size_t storage_bytes;   /* of a stored number, for that count */
+    bool charges_shapes;   /* counts what a card would hold (see device_alloc),
+                              not the bytes that we take */
+    size_t storage_bytes;  /* of a stored number, for that count */
+    enum number_type type; /* of narrow numbers, never NUMBER_DEFAULT */
+    size_t narrow_bytes;   /* of one of them */
+    bool narrow_is_float;
+    bool host_memory;       /* its blocks are memory that the host reads and
+                               writes, and tables may stay in a mapped file */
+    size_t group_tokens;    /* rows that a lane works on best at once; SIZE_MAX:
+                               a batch is not divided */
+    size_t block_multiple;  /* what an allocation is rounded up to, a power of
+                               2; 0: as the host's memory is */
     struct memory *account; /* its memory: live, peak, ceiling. The CPU's is
                                the options' memory */
 };
@@ -342,6 +406,21 @@ void device_release(struct device *device, void *block); /* NULL is fine */
 bool device_bytes_free(struct device *device, uint64_t *bytes,
                        struct error *err);
 
+/* What an allocation of BYTES takes, for plans. */
+uint64_t device_block_bytes(const struct device *device, uint64_t bytes);
+
+/* Copy BYTES host bytes to TO, in a block of the device or in host memory (a
+ * layer that will stream); FROM may be used again at once. For loading: what
+ * went wrong with it, device_upload_wait says. */
+void device_put(struct device *device, void *to, const void *from,
+                size_t bytes);
+
+/* Host memory that is uploaded from again and again: a card reads faster from
+ * it, and without stopping. Where it cannot be had nothing is lost but speed.
+ * Undone by device_unpin before the memory is freed. */
+void device_pin(struct device *device, void *host, size_t bytes);
+void device_unpin(struct device *device, void *host); /* NULL is fine */
+
 /* Begin to copy host bytes to the device, while lanes compute; one copy at a
  * time. device_upload_wait: it is there. */
 void device_upload(struct device *device, void *to, const void *from,
@@ -357,11 +436,23 @@ struct lane *device_lane(struct device *device, unsigned number);
  * inside a task of the pool. */
 void lane_widen(struct lane *lane, bool wide);
 
+/* Make ready what ATTENTION needs (a card compiles kernels for it, and takes
+ * the memory of their code now, counted in its account). Once for a model's
+ * kinds of layers; pointers in it are not followed. */
+bool device_prepare(struct device *device, const struct attention *attention,
+                    struct error *err);
+
+/* Rows of a table (struct embedding) [.., columns], from the host's floats; to
+ * a block of the device or to host memory. A number takes narrow_bytes. */
+void device_table_put(struct device *device, const float *rows, size_t columns,
+                      size_t row_begin, size_t row_count, void *table);
+
 /* Bytes of a packed [out, in] matrix. */
 size_t device_linear_bytes(const struct device *device, size_t in, size_t out);
 
 /* Pack rows [row_begin, row_begin + row_count) of an [out, in] matrix, whose
- * plain rows are at WEIGHTS (host), into PACKED (device, 64-byte aligned).
+ * plain rows are at WEIGHTS (host), into PACKED (in a block of the device, or
+ * in host memory to be uploaded later; 64-byte aligned).
  * Several matrices of the same `in` may so become one (Q, K and V). All rows
  * must have been packed before the matrix is used. */
 void device_linear_pack(struct device *device, const float *weights, size_t in,
@@ -381,6 +472,19 @@ size_t device_attention_bytes(const struct device *device,
  * batch. ERROR_DEVICE: it is gone. device_finish ends what was begun. */
 bool device_submit(struct lane *lane, struct error *err);
 
+/* What a lane keeps on the device of groups of up to ROWS rows (ids, where
+ * texts begin); a piece of the caller's workspace, 64-byte aligned. 0 on the
+ * CPU. */
+size_t device_lane_bytes(const struct device *device, size_t rows);
+void device_lane_use(struct lane *lane, void *room, size_t rows);
+
+/* What the following verbs are about, up to the next group: their sequences are
+ * these (`skip` may differ). IDS [tokens] is host memory, each < vocab (the
+ * caller checked), or NULL where nothing is embedded; both may be used again
+ * when the group is finished. */
+void device_group(struct lane *lane, const struct sequences *sequences,
+                  const uint32_t *ids);
+
 /* Results to the host: COUNT floats, when device_finish says so. */
 void device_download(struct lane *lane, const float *from, size_t count,
                      float *to);
@@ -392,24 +496,34 @@ void device_embed(struct lane *lane, const struct embedding *embedding,
                   const uint32_t *ids, const struct sequences *sequences,
                   float *y /* (device) [tokens, width] */);
 
-/* y = norm(x) + residual. y may be x or the residual, which may be NULL. */
+/* X as products read it: X itself where narrow numbers are floats, else ROOM
+ * [count], into which it was rounded. */
+const struct narrow *device_narrow(struct lane *lane, const float *x,
+                                   size_t count, struct narrow *room);
+
+/* norm(x) + residual goes to y, as it is, and to z, rounded; one of the two may
+ * be NULL, and where narrow numbers are floats they may be the same. y may be x
+ * or the residual, which may be NULL; so may z where they are floats. */
 void device_norm(struct lane *lane, const struct norm *norm, const float *x,
-                 size_t rows, const float *residual, float *y);
+                 size_t rows, const float *residual, float *y,
+                 struct narrow *z);
 
 /* In place: of each of ROWS rows that lie STRIDE floats apart, the first TIMES
  * pieces of norm->width (the heads of Q, or of K), each for itself. */
-void device_norm_heads(struct lane *lane, const struct norm *norm, float *x,
-                       size_t rows, size_t stride, size_t times);
+void device_norm_heads(struct lane *lane, const struct norm *norm,
+                       struct narrow *x, size_t rows, size_t stride,
+                       size_t times);
 
 /* Turn the query and key heads of QKV in place. */
 void device_rotate(struct lane *lane, const struct rotary *rotary,
                    const struct attention *attention,
-                   const struct sequences *sequences, float *qkv);
+                   const struct sequences *sequences, struct narrow *qkv);
 
 /* y[row] = activation(x[row][0 .. width)) * x[row][width .. 2 * width). x is
  * [rows, 2 * width], y [rows, width]; they may not overlap. */
-void device_gate(struct lane *lane, enum activation activation, const float *x,
-                 size_t rows, size_t width, float *y);
+void device_gate(struct lane *lane, enum activation activation,
+                 const struct narrow *x, size_t rows, size_t width,
+                 struct narrow *y);
 
 /* Scratch that device_experts needs; counts and shapes are read, no weights. */
 size_t device_experts_bytes(const struct device *device,
@@ -419,25 +533,30 @@ size_t device_experts_bytes(const struct device *device,
  * device_experts_bytes for at least as many rows, 64-byte aligned. x may not
  * overlap y. */
 void device_experts(struct lane *lane, const struct experts *experts,
-                    const float *x, size_t rows, const float *residual,
+                    const struct narrow *x, size_t rows, const float *residual,
                     void *scratch, float *y);
 
 /* y = activation(x W^T + b) + residual. RESIDUAL is [rows, out] or NULL and
  * may be y; x may not overlap y. */
 void device_linear(struct lane *lane, const struct linear *linear,
-                   const float *x /* [rows, in] */, size_t rows,
+                   const struct narrow *x /* [rows, in] */, size_t rows,
                    enum activation activation, const float *residual,
                    float *y /* [rows, out] */);
+/* The same without a residual, rounded. */
+void device_linear_narrow(struct lane *lane, const struct linear *linear,
+                          const struct narrow *x, size_t rows,
+                          enum activation activation, struct narrow *y);
 
 /* Softmax(Q K^T * scale + what struct attention adds) V for each head of each
  * text. QKV is [tokens, heads + 2 * kv_heads, head_dim], CONTEXT [tokens,
  * heads, head_dim], SCRATCH device_attention_bytes. */
 void device_attention(struct lane *lane, const struct attention *attention,
-                      const struct sequences *sequences, const float *qkv,
-                      void *scratch, float *context);
+                      const struct sequences *sequences,
+                      const struct narrow *qkv, void *scratch,
+                      struct narrow *context);
 
 /* One row a text: y[t * stride .. + width). The rows of text t in x are
- * [starts[t] + skip, starts[t + 1]). Where that is none, y is zeros, and the
+ * its own but the first `skip`. Where that is none, y is zeros, and the
  * first row for CLS. */
 void device_pool(struct lane *lane, enum pooling pooling,
                  const struct sequences *sequences, const float *x,

@@ -112,6 +112,9 @@ struct linear {
     size_t in, out;
     const void *weights; /* (device) packed as the device likes it */
     const float *bias;   /* (device) [out], NULL: none */
+    bool behind_gate;    /* its rows come from device_gate, which a device of
+                            f16 scales down (they are products, and may leave
+                            its range) and this undoes */
 };
 
 /* Row by row: (x - mean) / sqrt(variance + epsilon) * scale + shift, or with

@@ -1,0 +1,206 @@
+/* params.h - what the host hands to each kernel: one struct a kernel, by value.
+ *
+ * The same text is read by the host's C compiler, by NVRTC as the first lines
+ * of each kernel file, and by the C++ compiler of the tests, so both sides have
+ * one layout. It includes nothing (NVRTC has no headers) and uses only types
+ * that have one size everywhere: unsigned and float are 4 bytes, pointers 8.
+ *
+ * A kernel `f` takes `struct f_params`. Pointers are the device's. `narrow` is
+ * a number of the module's NARROW type: 0 float, 1 f16, 2 bf16; to the host it
+ * is void. Rows and their widths are as device.h has them; counts of numbers
+ * that may exceed 32 bits are unsigned long long.
+ */
+
+#ifndef DEVICE_CUDA_KERNELS_PARAMS_H
+#define DEVICE_CUDA_KERNELS_PARAMS_H
+
+#ifdef NARROW
+typedef narrow *narrow_rows;
+typedef const narrow *narrow_rows_in;
+#else
+typedef void *narrow_rows;
+typedef const void *narrow_rows_in;
+#endif
+
+/* enum activation, enum pooling and enum accumulate of device.h, by number; a
+ * static assertion on the host's side holds them together. */
+enum {
+    PARAM_ACTIVATION_NONE,
+    PARAM_ACTIVATION_GELU,
+    PARAM_ACTIVATION_GELU_TANH,
+    PARAM_ACTIVATION_RELU,
+    PARAM_ACTIVATION_SILU,
+    PARAM_ACTIVATION_TANH,
+    PARAM_ACTIVATION_SIGMOID
+};
+enum {
+    PARAM_POOLING_CLS,
+    PARAM_POOLING_LAST,
+    PARAM_POOLING_MEAN,
+    PARAM_POOLING_MEAN_SQRT,
+    PARAM_POOLING_WEIGHTED_MEAN,
+    PARAM_POOLING_MAX
+};
+enum { PARAM_ACCUMULATE_MAX, PARAM_ACCUMULATE_SUM, PARAM_ACCUMULATE_SUM_LOG1P };
+
+/* ---- rows.cu ------------------------------------------------------------ */
+
+/* A block a row (grid.x rows, ROW_THREADS threads), where nothing else is said.
+ * Sums of a row are taken in one fixed order that does not depend on the other
+ * rows: the same text gives the same bits in every batch. */
+enum { ROW_THREADS = 128 };
+
+/* y = scale * words[id] + position[place >> 1] + type[place & 1] */
+struct embed_rows_params {
+    const unsigned *ids;    /* [rows] */
+    const unsigned *places; /* [rows]: 2 * position id + type id */
+    narrow_rows_in words, position, type; /* tables; position, type may be 0 */
+    float *y;                             /* [rows, width] */
+    float scale;
+    unsigned rows, width;
+};
+
+/* y and z may each be 0. x, residual and y may be the same. */
+struct norm_rows_params {
+    const float *x, *residual, *scale, *shift;
+    float *y;
+    narrow_rows z;
+    unsigned rows, width;
+    float epsilon;
+    unsigned rms;
+};
+
+/* A warp a piece: grid.x = ceil(rows * times / (ROW_THREADS / 32)). */
+struct norm_heads_params {
+    narrow_rows x;
+    const float *scale, *shift;
+    unsigned rows, stride, times, width;
+    float epsilon;
+    unsigned rms;
+};
+
+/* Heads [0, heads) of each row are turned; place is the row in its text. */
+struct rotate_heads_params {
+    narrow_rows x;
+    const unsigned *text_rows; /* [rows]: the row in its text */
+    const float *cosine, *sine;
+    unsigned rows, stride, heads, head_dim, dims, interleaved;
+};
+
+/* y = activation(x[.. width)) * x[width .. 2 width) * scale */
+struct gate_rows_params {
+    narrow_rows_in x;
+    narrow_rows y;
+    unsigned rows, width, activation;
+    float scale;
+};
+
+/* In place, elementwise: grid.x = ceil(count / (ROW_THREADS * 8)), eight
+ * neighbours a thread. */
+struct activate_narrow_params {
+    narrow_rows x;
+    unsigned long long count;
+    unsigned activation;
+};
+
+/* y = activation(x) + residual; residual may be 0, all may be the same. */
+struct activate_wide_params {
+    const float *x, *residual;
+    float *y;
+    unsigned long long count;
+    unsigned activation;
+};
+
+/* Eight neighbours a thread, as above. */
+struct narrow_numbers_params {
+    const float *x;
+    narrow_rows y;
+    unsigned long long count;
+};
+
+/* grid.x texts, grid.y = ceil(width / ROW_THREADS): a thread a column, rows in
+ * their order. */
+struct pool_rows_params {
+    const float *x;
+    float *y;
+    const unsigned *starts; /* [texts + 1] of the group, from 0 */
+    unsigned texts, skip, pooling, width;
+    unsigned long long stride; /* of y */
+};
+
+struct normalize_rows_params {
+    float *x;
+    unsigned rows, width;
+};
+
+/* A thread a column. */
+struct accumulate_rows_params {
+    const float *x;
+    float *y;
+    unsigned rows, width, how, first;
+};
+
+/* weights[row, e] = softmax(scores[row])[e] for the CHOSEN largest (the first
+ * of equal ones), else 0. A thread a row; count <= 64. */
+struct route_rows_params {
+    const float *scores;
+    float *weights;
+    unsigned rows, count, chosen;
+};
+
+/* y += weights[row, expert] * x, or where FIRST, residual + shift + that (both
+ * may be 0; residual may be y). */
+struct add_expert_params {
+    const float *x, *weights, *residual, *shift;
+    float *y;
+    unsigned rows, width, count, expert, first;
+};
+
+/* ---- attention*.cu ------------------------------------------------------ */
+
+/* What is added to scores or hidden, as bits of the module's FEATURES. */
+enum {
+    FEATURE_WINDOW = 1,    /* behind or ahead is limited (causal too) */
+    FEATURE_DISTANCES = 2, /* T5's and MPNet's bias */
+    FEATURE_SLOPES = 4,    /* ALiBi */
+    FEATURE_RELATIVE = 8,  /* DeBERTa's; attend_plain only */
+    FEATURE_KEYS = 16      /* only the first keys[t] rows of a text are seen */
+};
+
+/* Rows of queries that a block of attention computes for one head: its tile of
+ * the list. */
+enum { TILE_QUERIES = 64, TILE_KEYS = 64, ATTEND_THREADS = 128 };
+
+/* One tile: queries [row, row + TILE_QUERIES) of text TEXT, as far as it goes.
+ */
+struct attention_tile {
+    unsigned text, row;
+};
+
+/* Softmax(Q K^T scale + ...) V as device_attention says. grid.x tiles, grid.y
+ * heads; ATTEND_THREADS threads. `attend` (attention.cu: tensor cores, f16 and
+ * bf16) is compiled for a HEAD_DIM of at least head_dim; `attend_plain`
+ * (attention_plain.cu: any type, any head_dim up to 256, all features) is not.
+ * A text's rows come out the same whatever else the batch holds. */
+struct attend_params {
+    narrow_rows_in qkv; /* [rows, heads + 2 kv_heads, head_dim] */
+    narrow_rows context;
+    const unsigned *starts; /* [texts + 1] of the group, from 0 */
+    const unsigned *keys;   /* [texts], with FEATURE_KEYS */
+    const struct attention_tile *tiles;
+    unsigned heads, kv_heads, head_dim;
+    float scale;
+    unsigned behind, ahead; /* 0xffffffff: all that way */
+    const float *distances; /* [heads, 2 * reach + 1] */
+    unsigned reach;
+    unsigned relative_reach, relative_rows;
+    const float *slopes;          /* [heads] */
+    narrow_rows_in relative;      /* [relative_rows, heads + 2 kv_heads,
+                                     head_dim] */
+    const unsigned *relative_row; /* [2 * relative_reach + 1] */
+};
+struct attend_plain_params {
+    struct attend_params attend;
+};
+
+#endif

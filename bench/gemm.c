@@ -71,6 +71,11 @@ static float *noise(struct bench *b, size_t count) {
     return values;
 }
 
+/* On the CPU they are the same. */
+static struct narrow *narrow_of(float *x) {
+    return (struct narrow *)(void *)x;
+}
+
 static void prepare(struct bench *b) {
     size_t w = b->width;
     size_t shapes[LAYERS][2] = {{w, 3 * w}, {w, w}, {w, 4 * w}, {4 * w, w}};
@@ -101,8 +106,9 @@ static void release(struct bench *b) {
 static void chain(struct bench *b, unsigned lane) {
     size_t first = b->rows_most * lane * 4 * b->width;
     for (size_t i = 0; i < b->layers; i++)
-        device_linear(device_lane(b->device, lane), &b->linear[i], b->x + first,
-                      b->rows, ACTIVATION_NONE, NULL, b->y + first);
+        device_linear(device_lane(b->device, lane), &b->linear[i],
+                      narrow_of(b->x + first), b->rows, ACTIVATION_NONE, NULL,
+                      b->y + first);
 }
 
 static void run_lane(void *context, unsigned thread) {
@@ -326,8 +332,8 @@ struct ops {
 };
 
 static void op_up(struct ops *o, enum activation activation) {
-    device_linear(o->lane, &o->b->linear[2], o->b->x, o->b->rows, activation,
-                  NULL, o->y);
+    device_linear(o->lane, &o->b->linear[2], narrow_of(o->b->x), o->b->rows,
+                  activation, NULL, o->y);
 }
 
 static void op_up_plain(struct ops *o) {
@@ -339,12 +345,12 @@ static void op_up_gelu(struct ops *o) {
 }
 
 static void op_norm(struct ops *o) {
-    device_norm(o->lane, &o->norm, o->b->x, o->b->rows, NULL, o->y);
+    device_norm(o->lane, &o->norm, o->b->x, o->b->rows, NULL, o->y, NULL);
 }
 
 static void op_attention(struct ops *o) {
-    device_attention(o->lane, &o->attention, &o->sequences, o->b->x, o->scratch,
-                     o->y);
+    device_attention(o->lane, &o->attention, &o->sequences, narrow_of(o->b->x),
+                     o->scratch, narrow_of(o->y));
 }
 
 static void op_chain(struct ops *o) {

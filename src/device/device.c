@@ -56,6 +56,27 @@ bool device_bytes_free(struct device *device, uint64_t *bytes,
     return device->verbs->bytes_free(device, bytes, err);
 }
 
+uint64_t device_block_bytes(const struct device *device, uint64_t bytes) {
+    uint64_t low = device->block_multiple - 1;
+    if (!device->block_multiple)
+        return memory_block_bytes(bytes);
+    return bytes > UINT64_MAX - low ? UINT64_MAX : (bytes + low) & ~low;
+}
+
+void device_put(struct device *device, void *to, const void *from,
+                size_t bytes) {
+    device->verbs->put(device, to, from, bytes);
+}
+
+void device_pin(struct device *device, void *host, size_t bytes) {
+    device->verbs->pin(device, host, bytes);
+}
+
+void device_unpin(struct device *device, void *host) {
+    if (host)
+        device->verbs->unpin(device, host);
+}
+
 void device_upload(struct device *device, void *to, const void *from,
                    size_t bytes) {
     device->verbs->upload(device, to, from, bytes);
@@ -95,30 +116,62 @@ size_t device_attention_bytes(const struct device *device,
     return device->verbs->attention_bytes(device, attention, longest);
 }
 
+bool device_prepare(struct device *device, const struct attention *attention,
+                    struct error *err) {
+    return device->verbs->prepare(device, attention, err);
+}
+
+void device_table_put(struct device *device, const float *rows, size_t columns,
+                      size_t row_begin, size_t row_count, void *table) {
+    device->verbs->table_put(device, rows, columns, row_begin, row_count,
+                             table);
+}
+
+size_t device_lane_bytes(const struct device *device, size_t rows) {
+    return device->verbs->lane_bytes(device, rows);
+}
+
+void device_lane_use(struct lane *lane, void *room, size_t rows) {
+    lane->device->verbs->lane_use(lane, room, rows);
+}
+
+void device_group(struct lane *lane, const struct sequences *sequences,
+                  const uint32_t *ids) {
+    lane->device->verbs->group(lane, sequences, ids);
+}
+
 void device_embed(struct lane *lane, const struct embedding *embedding,
                   const uint32_t *ids, const struct sequences *sequences,
                   float *y) {
     lane->device->verbs->embed(lane, embedding, ids, sequences, y);
 }
 
-void device_norm(struct lane *lane, const struct norm *norm, const float *x,
-                 size_t rows, const float *residual, float *y) {
-    lane->device->verbs->norm(lane, norm, x, rows, residual, y);
+const struct narrow *device_narrow(struct lane *lane, const float *x,
+                                   size_t count, struct narrow *room) {
+    return lane->device->verbs->narrow(lane, x, count, room);
 }
 
-void device_norm_heads(struct lane *lane, const struct norm *norm, float *x,
-                       size_t rows, size_t stride, size_t times) {
+void device_norm(struct lane *lane, const struct norm *norm, const float *x,
+                 size_t rows, const float *residual, float *y,
+                 struct narrow *z) {
+    lane->device->verbs->norm(lane, norm, x, rows, residual, y, z);
+}
+
+void device_norm_heads(struct lane *lane, const struct norm *norm,
+                       struct narrow *x, size_t rows, size_t stride,
+                       size_t times) {
     lane->device->verbs->norm_heads(lane, norm, x, rows, stride, times);
 }
 
 void device_rotate(struct lane *lane, const struct rotary *rotary,
                    const struct attention *attention,
-                   const struct sequences *sequences, float *qkv) {
+                   const struct sequences *sequences, struct narrow *qkv) {
     lane->device->verbs->rotate(lane, rotary, attention, sequences, qkv);
 }
 
-void device_gate(struct lane *lane, enum activation activation, const float *x,
-                 size_t rows, size_t width, float *y) {
+void device_gate(struct lane *lane, enum activation activation,
+                 const struct narrow *x, size_t rows, size_t width,
+                 struct narrow *y) {
     lane->device->verbs->gate(lane, activation, x, rows, width, y);
 }
 
@@ -128,20 +181,28 @@ size_t device_experts_bytes(const struct device *device,
 }
 
 void device_experts(struct lane *lane, const struct experts *experts,
-                    const float *x, size_t rows, const float *residual,
+                    const struct narrow *x, size_t rows, const float *residual,
                     void *scratch, float *y) {
     lane->device->verbs->experts(lane, experts, x, rows, residual, scratch, y);
 }
 
 void device_linear(struct lane *lane, const struct linear *linear,
-                   const float *x, size_t rows, enum activation activation,
-                   const float *residual, float *y) {
+                   const struct narrow *x, size_t rows,
+                   enum activation activation, const float *residual,
+                   float *y) {
     lane->device->verbs->linear(lane, linear, x, rows, activation, residual, y);
 }
 
+void device_linear_narrow(struct lane *lane, const struct linear *linear,
+                          const struct narrow *x, size_t rows,
+                          enum activation activation, struct narrow *y) {
+    lane->device->verbs->linear_narrow(lane, linear, x, rows, activation, y);
+}
+
 void device_attention(struct lane *lane, const struct attention *attention,
-                      const struct sequences *sequences, const float *qkv,
-                      void *scratch, float *context) {
+                      const struct sequences *sequences,
+                      const struct narrow *qkv, void *scratch,
+                      struct narrow *context) {
     lane->device->verbs->attention(lane, attention, sequences, qkv, scratch,
                                    context);
 }

@@ -11,8 +11,8 @@
 #include "base/layout.h"
 #include "model/encoder_parts.h"
 
-/* Enough rows for the GEMM, few enough for the cache. */
-enum { GROUP_TOKENS = 512 };
+/* Of pieces within a piece, where the device asks for it. */
+enum { PIECE_ALIGNMENT = 64 };
 
 struct encoder {
     struct memory *memory;
@@ -27,49 +27,62 @@ struct encoder {
 
 /* ---- the transformer ---------------------------------------------------- */
 
+static bool norms_behind(const struct model_spec *spec) {
+    enum norm_order order = spec->family->norms;
+    return order == NORM_BEHIND || order == NORM_TWICE;
+}
+
 /* What a block reads: x, or its norm. */
-static const float *block_input(struct lane *lane, const struct norm *norm,
-                                const struct lane_work *work, size_t rows) {
+static const struct narrow *block_input(const struct encoder *e,
+                                        struct lane *lane,
+                                        const struct norm *norm,
+                                        const struct lane_work *work,
+                                        size_t rows) {
+    if (norms_behind(e->spec))
+        return work->narrow;
     if (!norm->width)
-        return work->x;
-    device_norm(lane, norm, work->x, rows, NULL, work->normed);
-    return work->normed;
+        return device_narrow(lane, work->x, rows * e->spec->hidden,
+                             work->narrow);
+    device_norm(lane, norm, work->x, rows, NULL, NULL, work->narrow);
+    return work->narrow;
 }
 
 /* x = x + what the block's last matrix makes of FROM, and the norm behind
  * that: of the sum, or of what is added. */
 static void block_output(struct lane *lane, enum norm_order order,
                          const struct linear *linear, const struct norm *behind,
-                         const float *from, const struct lane_work *work,
-                         size_t rows) {
+                         const struct narrow *from,
+                         const struct lane_work *work, size_t rows) {
     float *x = work->x;
     if (order == NORM_AROUND) {
         device_linear(lane, linear, from, rows, ACTIVATION_NONE, NULL,
-                      work->normed);
-        device_norm(lane, behind, work->normed, rows, x, x);
+                      work->other);
+        device_norm(lane, behind, work->other, rows, x, x, NULL);
         return;
     }
+    assert(order == NORM_BEFORE || behind->width);
     device_linear(lane, linear, from, rows, ACTIVATION_NONE, x, x);
-    if (behind->width)
-        device_norm(lane, behind, x, rows, NULL, x);
+    if (order != NORM_BEFORE)
+        device_norm(lane, behind, x, rows, NULL, x, work->narrow);
 }
 
 /* NORM_TWICE's behind attention, from its CONTEXT. */
 static void output_twice(struct lane *lane, const struct layer_weights *w,
-                         const float *context, const struct lane_work *work,
-                         size_t rows) {
-    float *x = work->x, *sum = work->normed;
+                         const struct narrow *context,
+                         const struct lane_work *work, size_t rows) {
+    float *x = work->x, *sum = work->other;
     device_linear(lane, &w->attention_out, context, rows, ACTIVATION_NONE, x,
                   sum);
-    device_norm(lane, &w->behind_attention, sum, rows, x, x);
-    device_norm(lane, &w->twice_behind_attention, x, rows, NULL, x);
+    device_norm(lane, &w->behind_attention, sum, rows, x, x, NULL);
+    device_norm(lane, &w->twice_behind_attention, x, rows, NULL, x,
+                work->narrow);
 }
 
 /* The queries and keys of QKV as attention wants them. */
 static void prepare_heads(const struct encoder *e,
                           const struct layer_weights *w, struct lane *lane,
                           const struct sequences *texts, size_t local,
-                          float *qkv) {
+                          struct narrow *qkv) {
     const struct model_spec *spec = e->spec;
     const struct rotary *rotary = &e->weights->rotary[local];
     size_t rows = sequences_rows(texts), stride = model_spec_qkv(spec);
@@ -78,25 +91,40 @@ static void prepare_heads(const struct encoder *e,
         device_norm_heads(lane, &w->query_norm, qkv, rows, stride,
                           queries / w->query_norm.width);
     if (w->key_norm.width)
-        device_norm_heads(lane, &w->key_norm, qkv + queries, rows, stride,
+        device_norm_heads(lane, &w->key_norm,
+                          narrow_row(e->device, qkv, 1, queries), rows, stride,
                           spec->kv_heads * spec->head_dim / w->key_norm.width);
     if (rotary->dims)
         device_rotate(lane, rotary, &e->attention[local], texts, qkv);
+}
+
+/* The second piece of the inside, behind ROWS of WIDTH. Devices that cannot be
+ * written to by the host want pieces to begin as blocks do. */
+static struct narrow *inside_behind(const struct encoder *e,
+                                    const struct lane_work *work, size_t rows,
+                                    size_t width) {
+    size_t bytes = rows * width * e->device->narrow_bytes;
+    if (!e->device->host_memory)
+        bytes = (bytes + PIECE_ALIGNMENT - 1) & ~(size_t)(PIECE_ALIGNMENT - 1);
+    return (struct narrow *)(void *)((char *)work->inside + bytes);
 }
 
 static void attend(const struct encoder *e, const struct layer_weights *w,
                    struct lane *lane, const struct lane_work *work,
                    const struct sequences *texts, bool local) {
     size_t rows = sequences_rows(texts);
-    float *qkv = work->wide, *context = qkv + rows * model_spec_qkv(e->spec);
+    struct narrow *qkv = work->inside;
+    struct narrow *context =
+        inside_behind(e, work, rows, model_spec_qkv(e->spec));
     struct attention attention = e->attention[local];
-    const float *in = block_input(lane, &w->before_attention, work, rows);
-    device_linear(lane, &w->qkv, in, rows, ACTIVATION_NONE, NULL, qkv);
+    const struct narrow *in =
+        block_input(e, lane, &w->before_attention, work, rows);
+    device_linear_narrow(lane, &w->qkv, in, rows, ACTIVATION_NONE, qkv);
     prepare_heads(e, w, lane, texts, local, qkv);
     if (attention.relative.rows) {
-        device_linear(lane, &w->qkv, e->weights->relative,
-                      attention.relative.rows, ACTIVATION_NONE, NULL,
-                      work->relative);
+        device_linear_narrow(lane, &w->qkv, e->weights->relative,
+                             attention.relative.rows, ACTIVATION_NONE,
+                             work->relative);
         attention.relative.table = work->relative;
     }
     device_attention(lane, &attention, texts, qkv, work->attention, context);
@@ -111,14 +139,14 @@ static void feed(const struct encoder *e, const struct layer_weights *w,
                  struct lane *lane, const struct lane_work *work, size_t rows) {
     const struct model_spec *spec = e->spec;
     enum activation activation = spec->activation;
-    const float *in = block_input(lane, &w->before_feed, work, rows);
-    float *inner = work->wide;
+    const struct narrow *in = block_input(e, lane, &w->before_feed, work, rows);
+    struct narrow *inner = work->inside;
     if (spec->traits & TRAIT_GATED) {
-        float *both = work->wide + rows * spec->inter;
-        device_linear(lane, &w->up, in, rows, ACTIVATION_NONE, NULL, both);
+        struct narrow *both = inside_behind(e, work, rows, spec->inter);
+        device_linear_narrow(lane, &w->up, in, rows, ACTIVATION_NONE, both);
         device_gate(lane, activation, both, rows, spec->inter, inner);
     } else {
-        device_linear(lane, &w->up, in, rows, activation, NULL, inner);
+        device_linear_narrow(lane, &w->up, in, rows, activation, inner);
     }
     block_output(lane, spec->family->norms, &w->down, &w->behind_feed, inner,
                  work, rows);
@@ -129,9 +157,10 @@ static void feed_experts(const struct encoder *e, const struct layer_weights *w,
                          struct lane *lane, const struct lane_work *work,
                          size_t rows) {
     assert(e->spec->family->norms == NORM_BEHIND);
-    device_experts(lane, &w->experts, work->x, rows, work->x, work->experts,
-                   work->wide);
-    device_norm(lane, &w->behind_feed, work->wide, rows, NULL, work->x);
+    device_experts(lane, &w->experts, work->narrow, rows, work->x,
+                   work->experts, work->other);
+    device_norm(lane, &w->behind_feed, work->other, rows, NULL, work->x,
+                work->narrow);
 }
 
 static void encoder_layer(const struct encoder *e,
@@ -146,18 +175,39 @@ static void encoder_layer(const struct encoder *e,
         feed(e, w, lane, work, rows);
 }
 
-static void embed(const struct encoder *e, struct lane *lane,
-                  const struct lane_work *work, const struct group *group) {
+/* Table rows of another width than the model's. */
+static void embed_projected(const struct encoder *e, struct lane *lane,
+                            const struct lane_work *work,
+                            const struct group *group) {
     const struct weights *weights = e->weights;
-    bool projects = (e->spec->traits & TRAIT_PROJECTS) != 0;
     size_t rows = sequences_rows(&group->texts);
-    float *y = projects ? work->wide : work->x;
+    float *y = work->other;
     device_embed(lane, &weights->embedding, group->ids, &group->texts, y);
     if (weights->embedding_norm.width)
-        device_norm(lane, &weights->embedding_norm, y, rows, NULL, y);
+        device_norm(lane, &weights->embedding_norm, y, rows, NULL, y, NULL);
+    device_linear(
+        lane, &weights->projection,
+        device_narrow(lane, y, rows * e->spec->embedding, work->narrow), rows,
+        ACTIVATION_NONE, NULL, work->x);
+}
+
+static void embed(const struct encoder *e, struct lane *lane,
+                  const struct lane_work *work, const struct group *group) {
+    const struct norm *norm = &e->weights->embedding_norm;
+    bool projects = (e->spec->traits & TRAIT_PROJECTS) != 0;
+    size_t rows = sequences_rows(&group->texts);
+    device_lane_use(lane, work->room, e->budget.group_tokens);
+    device_group(lane, &group->texts, group->ids);
     if (projects)
-        device_linear(lane, &weights->projection, y, rows, ACTIVATION_NONE,
-                      NULL, work->x);
+        embed_projected(e, lane, work, group);
+    else
+        device_embed(lane, &e->weights->embedding, group->ids, &group->texts,
+                     work->x);
+    if (!projects && norm->width)
+        device_norm(lane, norm, work->x, rows, NULL, work->x,
+                    norms_behind(e->spec) ? work->narrow : NULL);
+    else if (norms_behind(e->spec))
+        device_narrow(lane, work->x, rows * e->spec->hidden, work->narrow);
 }
 
 /* Step I of the way through the layers. */
@@ -173,7 +223,7 @@ static void step(const struct encoder *e, const struct layer_weights *w,
     if (i + 1 < e->spec->depth)
         return;
     if (final->width)
-        device_norm(lane, final, work->x, rows, NULL, work->x);
+        device_norm(lane, final, work->x, rows, NULL, work->x, NULL);
     heads_run(e->spec, e->weights, lane, work, group);
 }
 
@@ -229,13 +279,11 @@ static bool encode_group(const struct encoder *e, struct lane *lane,
                          size_t end, const struct encoder_output *out,
                          struct error *err) {
     const struct lane_work *work = &e->work[lane->number];
-    for (size_t t = first; t <= end; t++)
-        work->starts[t - first] = batch->starts[t] - batch->starts[first];
     struct group group = {
         .batch = batch,
         .first = first,
         .texts = {.texts = end - first,
-                  .starts = work->starts,
+                  .starts = batch->starts + first,
                   .second = batch->second ? batch->second + first : NULL,
                   .keys = batch->keys ? batch->keys + first : NULL},
         .ids = batch->ids + batch->starts[first],
@@ -297,7 +345,8 @@ static bool run_lanes(const struct encoder *e,
     return false;
 }
 
-/* Few texts, or layers that stream: all threads share the verbs of one lane. */
+/* Few texts, layers that stream, or a device of one lane, which the caller's
+ * thread drives: all threads share the verbs of one lane. */
 static bool run_wide(const struct encoder *e, const struct encoder_batch *batch,
                      const struct encoder_output *out, struct error *err) {
     struct lane *lane = device_lane(e->device, 0);
@@ -322,7 +371,7 @@ static size_t count_groups(const struct encoder *e,
 
 bool encoder_encode(struct encoder *encoder, const struct encoder_batch *batch,
                     const struct encoder_output *out, struct error *err) {
-    return encoder->budget.stream ||
+    return encoder->budget.stream || encoder->device->lanes == 1 ||
                    count_groups(encoder, batch) < encoder->device->lanes
                ? run_wide(encoder, batch, out, err)
                : run_lanes(encoder, batch, out, err);
@@ -344,7 +393,7 @@ struct encoder_budget encoder_budget_make(const struct model_spec *spec,
                                           size_t batch_tokens, size_t longest) {
     longest = at_least(at_most(longest, spec->max_length), 1);
     batch_tokens = at_least(batch_tokens, longest);
-    size_t share = at_most(batch_tokens / device->lanes, GROUP_TOKENS);
+    size_t share = at_most(batch_tokens / device->lanes, device->group_tokens);
     return (struct encoder_budget){
         .batch_tokens = batch_tokens,
         .group_tokens = stream ? batch_tokens : at_least(share, longest),
@@ -352,13 +401,51 @@ struct encoder_budget encoder_budget_make(const struct model_spec *spec,
         .stream = stream};
 }
 
-/* Floats a row that the blocks need: tables' rows that are projected, then Q,
+/* Numbers a row that the blocks need: tables' rows that are projected, then Q,
  * K, V and the context, later the inside of the feed-forward block. */
-static size_t wide_floats(const struct model_spec *spec) {
+static size_t inside_width(const struct model_spec *spec) {
     size_t attention = model_spec_qkv(spec) + spec->heads * spec->head_dim;
     size_t inner = spec->inter * (spec->traits & TRAIT_GATED ? 3 : 1);
     return at_least(at_least(attention, inner),
                     at_least(spec->embedding, spec->hidden));
+}
+
+static struct narrow *place_inside(struct layout *layout,
+                                   const struct model_spec *spec,
+                                   const struct device *device, size_t rows) {
+    size_t width = inside_width(spec);
+    if (!device->narrow_is_float) /* else the heads read floats as they are */
+        width = at_least(width, heads_width(spec));
+    struct narrow *inside =
+        layout_take(layout, rows, width * device->narrow_bytes);
+    if (!device->host_memory)
+        layout_take(layout, 1, PIECE_ALIGNMENT); /* see inside_behind */
+    return inside;
+}
+
+/* x, narrow, inside and other, of which the last two may be one, or the last
+ * and the second, or the first two: floats never need more than three. */
+static void place_rows(struct layout *layout, const struct model_spec *spec,
+                       const struct device *device, size_t rows,
+                       struct lane_work *work) {
+    enum norm_order order = spec->family->norms;
+    bool apart = !device->narrow_is_float;
+    size_t widest = at_least(spec->hidden, spec->embedding);
+    size_t narrow = apart ? widest : spec->hidden;
+    bool sums = order == NORM_AROUND || order == NORM_TWICE;
+    bool others = sums || spec->experts || spec->traits & TRAIT_PROJECTS ||
+                  spec->traits & TRAIT_MLM;
+    work->x = layout_take(layout, rows, spec->hidden * sizeof(float));
+    work->narrow = (struct narrow *)work->x;
+    if (apart || !norms_behind(spec))
+        work->narrow = layout_take(layout, rows, narrow * device->narrow_bytes);
+    work->inside = place_inside(layout, spec, device, rows);
+    if (apart || order == NORM_TWICE)
+        work->other =
+            others ? layout_take(layout, rows, widest * sizeof(float)) : NULL;
+    else
+        work->other =
+            (float *)(order == NORM_AROUND ? work->narrow : work->inside);
 }
 
 /* The largest of the layers' experts, for the device to say what it needs. */
@@ -381,23 +468,18 @@ static struct lane_work place_lane(struct layout *layout,
                                    const struct device *device,
                                    const struct encoder_budget *budget,
                                    size_t attention_bytes) {
-    size_t rows = budget->group_tokens, row = spec->hidden * sizeof(float);
-    bool norms = spec->family->norms != NORM_BEHIND;
-    struct lane_work work = {
-        .x = layout_take(layout, rows, row),
-        .normed = norms ? layout_take(layout, rows, row) : NULL,
-        .wide = layout_take(layout, rows, wide_floats(spec) * sizeof(float)),
-        .attention = layout_take(layout, 1, attention_bytes),
-        .experts =
-            spec->experts
-                ? layout_take(layout, 1, experts_bytes(spec, device, rows))
-                : NULL,
-        .relative = spec->relative_rows
-                        ? layout_take(layout, spec->relative_rows,
-                                      model_spec_qkv(spec) * sizeof(float))
-                        : NULL,
-        .starts = layout_take(layout, rows + 1, sizeof(uint32_t)),
-    };
+    size_t rows = budget->group_tokens;
+    struct lane_work work = {0};
+    place_rows(layout, spec, device, rows, &work);
+    work.attention = layout_take(layout, 1, attention_bytes);
+    work.room = layout_take(layout, 1, device_lane_bytes(device, rows));
+    if (spec->experts)
+        work.experts =
+            layout_take(layout, 1, experts_bytes(spec, device, rows));
+    if (spec->relative_rows)
+        work.relative =
+            layout_take(layout, spec->relative_rows,
+                        model_spec_qkv(spec) * device->narrow_bytes);
     heads_place(layout, spec, rows, &work);
     return work;
 }
@@ -437,7 +519,7 @@ static uint64_t charge_of(const struct model_spec *spec,
                           const struct encoder_budget *budget, uint64_t bytes) {
     struct shape own;
     if (!device->charges_shapes)
-        return memory_block_bytes(bytes);
+        return device_block_bytes(device, bytes);
     shape_of_spec(spec, &own);
     return shape_workspace_bytes(shape ? shape : &own, budget->batch_tokens,
                                  budget->longest, device->storage_bytes);
@@ -476,6 +558,17 @@ void encoder_lay_out(struct encoder *encoder,
                                       budget, scratch);
 }
 
+/* The kinds of attention that the layers have. */
+static bool prepare(const struct encoder *e, struct error *err) {
+    bool has[2] = {false, false};
+    for (size_t i = 0; i < e->spec->layers; i++)
+        has[layer_set_has(&e->spec->local, i)] = true;
+    for (int local = 0; local < 2; local++)
+        if (has[local] && !device_prepare(e->device, &e->attention[local], err))
+            return false;
+    return true;
+}
+
 struct encoder *encoder_create(struct memory *memory,
                                const struct model_spec *spec,
                                struct weights *weights, struct device *device,
@@ -491,7 +584,10 @@ struct encoder *encoder_create(struct memory *memory,
     e->pool = pool;
     for (int local = 0; local < 2; local++)
         e->attention[local] = attention_of(spec, weights, local);
-    return e;
+    if (prepare(e, err))
+        return e;
+    encoder_free(e);
+    return NULL;
 }
 
 void encoder_free(struct encoder *encoder) {

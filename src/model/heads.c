@@ -21,6 +21,13 @@ static size_t pooled_width(const struct model_spec *spec) {
     return spec->gives & HEAD_SCORE ? larger(width, spec->hidden) : width;
 }
 
+size_t heads_width(const struct model_spec *spec) {
+    size_t widest = larger(spec->hidden, spec->embedding);
+    if (spec->sentence_count || spec->gives & HEAD_SCORE)
+        widest = larger(widest, pooled_width(spec));
+    return larger(widest, token_width(spec));
+}
+
 void heads_place(struct layout *layout, const struct model_spec *spec,
                  size_t rows, struct lane_work *work) {
     size_t pooled = pooled_width(spec) * sizeof(float);
@@ -37,6 +44,15 @@ void heads_place(struct layout *layout, const struct model_spec *spec,
         work->token = layout_take(layout, rows, token);
     if (spec->token_count > 1)
         work->token_too = layout_take(layout, rows, token);
+}
+
+/* X of ROWS of the matrix's width through LINEAR. */
+static void multiply(struct lane *lane, const struct lane_work *work,
+                     const struct linear *linear, const float *x, size_t rows,
+                     enum activation activation, float *y) {
+    device_linear(lane, linear,
+                  device_narrow(lane, x, rows * linear->in, work->inside), rows,
+                  activation, NULL, y);
 }
 
 /* ---- one vector a text -------------------------------------------------- */
@@ -64,10 +80,10 @@ static void dense(const struct model_spec *spec, const struct weights *weights,
             device_normalize(lane, from, texts, module->out);
         } else if (module->what == MODULE_NORM) {
             device_norm(lane, &weights->modules[i].norm, from, texts, NULL,
-                        from);
+                        from, NULL);
         } else {
-            device_linear(lane, &weights->modules[i].linear, from, texts,
-                          module->activation, NULL, to);
+            multiply(lane, work, &weights->modules[i].linear, from, texts,
+                     module->activation, to);
             float *swap = from;
             from = to;
             to = swap;
@@ -100,13 +116,13 @@ static void take_decoded(const struct model_spec *spec, struct lane *lane,
                          const struct lane_work *work,
                          const struct group *group, size_t begin, size_t end,
                          size_t *text) {
-    const uint32_t *starts = group->texts.starts;
     while (begin < end) {
-        size_t text_end = starts[*text + 1];
+        size_t text_end = sequences_row(&group->texts, *text + 1);
         size_t stop = text_end < end ? text_end : end;
         float *words = work->words + begin % DECODED_ROWS * spec->vocab;
         device_accumulate(lane, spec->splade, words, stop - begin, spec->vocab,
-                          begin == starts[*text], work->text);
+                          begin == sequences_row(&group->texts, *text),
+                          work->text);
         if (stop == text_end) {
             device_download(
                 lane, text_words(spec, lane, work, words), spec->vocab,
@@ -117,21 +133,35 @@ static void take_decoded(const struct model_spec *spec, struct lane *lane,
     }
 }
 
+/* What the decoder reads: [rows, embedding], in work->inside. */
+static void transform(const struct model_spec *spec,
+                      const struct head_weights *head, struct lane *lane,
+                      const struct lane_work *work, size_t rows) {
+    const struct narrow *x =
+        device_narrow(lane, work->x, rows * spec->hidden, work->narrow);
+    if (!head->transform_norm.width) {
+        device_linear_narrow(lane, &head->transform, x, rows, spec->word_inside,
+                             work->inside);
+        return;
+    }
+    device_linear(lane, &head->transform, x, rows, spec->word_inside, NULL,
+                  work->other);
+    device_norm(lane, &head->transform_norm, work->other, rows, NULL, NULL,
+                work->inside);
+}
+
 /* The head that guesses words, some rows at a time: [rows, vocab] would be
  * large. */
 static void splade(const struct model_spec *spec, const struct weights *weights,
                    struct lane *lane, const struct lane_work *work,
                    const struct group *group) {
-    const struct head_weights *head = &weights->head;
+    const struct linear *decoder = &weights->head.decoder;
     size_t rows = sequences_rows(&group->texts), text = 0;
-    float *inside = work->wide;
-    device_linear(lane, &head->transform, work->x, rows, spec->word_inside,
-                  NULL, inside);
-    if (head->transform_norm.width)
-        device_norm(lane, &head->transform_norm, inside, rows, NULL, inside);
+    transform(spec, &weights->head, lane, work, rows);
     for (size_t row = 0; row < rows; row += DECODED_ROWS) {
         size_t end = rows - row < DECODED_ROWS ? rows : row + DECODED_ROWS;
-        device_linear(lane, &head->decoder, inside + row * head->decoder.in,
+        device_linear(lane, decoder,
+                      narrow_row(lane->device, work->inside, row, decoder->in),
                       end - row, ACTIVATION_NONE, NULL, work->words);
         take_decoded(spec, lane, work, group, row, end, &text);
     }
@@ -144,8 +174,8 @@ static void lexical(const struct model_spec *spec,
                     const struct lane_work *work, const struct group *group) {
     size_t module = spec->sentence_count + spec->token_count;
     size_t rows = sequences_rows(&group->texts);
-    device_linear(lane, &weights->modules[module].linear, work->x, rows,
-                  spec->lexical.activation, NULL, work->token);
+    multiply(lane, work, &weights->modules[module].linear, work->x, rows,
+             spec->lexical.activation, work->token);
     device_download(lane, work->token, rows,
                     group->out->lexical + group->batch->starts[group->first]);
 }
@@ -159,8 +189,8 @@ static void multi(const struct model_spec *spec, const struct weights *weights,
     size_t rows = sequences_rows(&group->texts);
     float *from = work->x, *to = work->token, *other = work->token_too;
     for (size_t i = 0; i < spec->token_count; i++) {
-        device_linear(lane, &weights->modules[spec->sentence_count + i].linear,
-                      from, rows, spec->token[i].activation, NULL, to);
+        multiply(lane, work, &weights->modules[spec->sentence_count + i].linear,
+                 from, rows, spec->token[i].activation, to);
         from = to;
         to = other;
         other = from;
@@ -183,15 +213,15 @@ static void scores(const struct model_spec *spec, const struct weights *weights,
     device_pool(lane, spec->label_pooling, &group->texts, work->x, spec->hidden,
                 from, spec->hidden);
     if (head->inside.out) {
-        device_linear(lane, &head->inside, from, texts, spec->label_inside,
-                      NULL, to);
+        multiply(lane, work, &head->inside, from, texts, spec->label_inside,
+                 to);
         from = to;
         to = work->pooled;
     }
     if (head->inside_norm.width)
-        device_norm(lane, &head->inside_norm, from, texts, NULL, from);
-    device_linear(lane, &head->labels, from, texts, spec->label_activation,
-                  NULL, to);
+        device_norm(lane, &head->inside_norm, from, texts, NULL, from, NULL);
+    multiply(lane, work, &head->labels, from, texts, spec->label_activation,
+             to);
     device_download(lane, to, texts * spec->labels,
                     group->out->scores + group->first * spec->labels);
 }

@@ -93,7 +93,7 @@ static uint64_t charge_of(const struct model_spec *spec,
                           const struct weights_placement *placement,
                           uint64_t block_bytes) {
     if (!device->charges_shapes)
-        return memory_block_bytes(block_bytes);
+        return device_block_bytes(device, block_bytes);
     struct shape own;
     shape_of_spec(spec, &own);
     const struct shape *shape =
@@ -146,7 +146,9 @@ static uint64_t loading_bytes(const struct loader *loader, uint64_t modules,
                               const struct weights_need *need) {
     const struct memory *memory = loader->weights->memory;
     uint64_t own = memory_block_bytes(sizeof *loader->weights);
-    uint64_t left = memory_block_bytes(need->block_bytes) + need->host_bytes;
+    uint64_t block =
+        loader->device->host_memory ? memory_block_bytes(need->block_bytes) : 0;
+    uint64_t left = block + need->host_bytes;
     uint64_t fill = memory_block_bytes((stage_floats(loader->spec) +
                                         lora_floats(loader->spec)) *
                                        sizeof(float)) +
@@ -215,6 +217,10 @@ static bool make_blocks(struct loader *loader,
     struct layout device = {.base = weights->block};
     struct layout host = {.base = weights->host};
     place_weights(loader, &device, &host);
+    if (weights->streamed)
+        device_pin(weights->device, weights->streamed,
+                   (weights->layers_count - weights->resident) *
+                       weights->layer_bytes);
     return true;
 }
 
@@ -275,6 +281,7 @@ void weights_free(struct weights *weights) {
         return;
     stream_stop(weights);
     tensors_close(weights->file);
+    device_unpin(weights->device, weights->streamed);
     device_release(weights->device, weights->block);
     memory_free(weights->memory, weights->host);
     memory_free(weights->memory, weights);

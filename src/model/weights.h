@@ -87,12 +87,13 @@ struct weights {
                                  rows behind the query; or NULL */
     const float *slopes;      /* [heads] of ALiBi, or NULL */
     struct rotary rotary[2];  /* of global layers, of local ones */
-    const float *relative;    /* [relative_rows, hidden], normed; or NULL */
-    const uint32_t *relative_row; /* [2 * relative_reach + 1] */
-    struct norm relative_norm;    /* has been applied to it */
-    struct norm final_norm;       /* behind the last layer */
-    struct layer_weights *layers; /* [layers_count]; those that stream point
-                                     into host memory: ask weights_layer */
+    const struct narrow *relative; /* [relative_rows, hidden], normed; or NULL
+                                    */
+    const uint32_t *relative_row;  /* [2 * relative_reach + 1] */
+    struct norm relative_norm;     /* has been applied to it */
+    struct norm final_norm;        /* behind the last layer */
+    struct layer_weights *layers;  /* [layers_count]; those that stream point
+                                      into host memory: ask weights_layer */
     size_t layers_count;
     size_t resident;          /* layers on the device: the first ones */
     struct head_weights head; /* of the family's own, those wanted */
@@ -100,8 +101,9 @@ struct weights {
         modules[MODULES_MOST]; /* as model_spec_module counts */
     void *block;               /* on the device, owned */
     void *host;                /* owned: layers, and those that stream */
-    char *streamed;     /* in it: [layers_count - resident, layer_bytes] */
-    size_t layer_bytes; /* of a packed layer, where any stream */
+    char *streamed;            /* in it: [layers_count - resident, layer_bytes],
+                                  pinned; NULL: none */
+    size_t layer_bytes;        /* of a packed layer, where any stream */
     struct weights_slot slots[2];
     struct weights_slot *copying; /* a copy is under way into it, or NULL */
     struct tensors *file;         /* the mapping that tables point into */

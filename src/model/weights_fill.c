@@ -1,10 +1,25 @@
 /* weights_fill.c - from the mapped file to where weights_place.c put them. */
 
+#include <stddef.h>
 #include <string.h>
 
 #include "model/weights_parts.h"
 
 enum { STAGE_FLOATS = 64 * 1024 };
+
+/* COUNT numbers of TENSOR from FIRST on, each PLUS more, to the device. */
+static void put_numbers(const struct loader *loader,
+                        const struct tensor *tensor, size_t first, size_t count,
+                        float plus, const float *to) {
+    for (size_t done = 0, some; done < count; done += some) {
+        some = count - done < loader->stage_floats ? count - done
+                                                   : loader->stage_floats;
+        tensor_read_f32(tensor, first + done, some, loader->stage);
+        for (size_t i = 0; plus != 0 && i < some; i++)
+            loader->stage[i] += plus;
+        put_stage(loader, to + done, some);
+    }
+}
 
 /* Pack COUNT rows of a [rows, in] tensor, from FIRST on, behind row BEGIN of
  * LINEAR. */
@@ -59,12 +74,14 @@ static void fill_matrix(const struct loader *loader,
 
 static void fill_bias(const struct loader *loader,
                       const struct tensor_rule *rule, size_t layer,
-                      float *bias) {
+                      const float *bias) {
     struct piece piece = find_piece(loader, rule, layer);
     size_t half = rule->halves_swapped ? piece.rows / 2 : 0;
     bias += part_begin(loader->spec, rule, layer);
-    tensor_read_f32(piece.tensor, piece.first + half, piece.rows - half, bias);
-    tensor_read_f32(piece.tensor, piece.first, half, bias + piece.rows - half);
+    put_numbers(loader, piece.tensor, piece.first + half, piece.rows - half, 0,
+                bias);
+    put_numbers(loader, piece.tensor, piece.first, half, 0,
+                bias + piece.rows - half);
 }
 
 /* Rows [first, first + count) of a [in, out] matrix that begins at row BEGIN of
@@ -119,43 +136,90 @@ static void fill_word_rows(const struct loader *loader,
 
 /* Gemma stores its norms' scales less 1. */
 static void fill_scale(const struct loader *loader, const struct tensor *tensor,
-                       float *scale) {
-    tensor_read_f32(tensor, 0, tensor->elements, scale);
-    for (size_t i = 0;
-         loader->spec->family->scale_plus_one && i < tensor->elements; i++)
-        scale[i] += 1;
+                       const float *scale) {
+    put_numbers(loader, tensor, 0, tensor->elements,
+                loader->spec->family->scale_plus_one ? 1 : 0, scale);
 }
 
 static void fill_distances(const struct loader *loader,
-                           const struct tensor *tensor, float *distances) {
+                           const struct tensor *tensor,
+                           const float *distances) {
     size_t heads = loader->spec->heads, reach = loader->spec->distance_reach;
-    size_t count = 2 * reach + 1;
-    for (size_t i = 0; i < count; i++) {
-        size_t bucket = distance_bucket(loader->spec, (long)i - (long)reach);
-        tensor_read_f32(tensor, bucket * heads, heads, loader->stage);
-        for (size_t h = 0; h < heads; h++)
-            distances[h * count + i] = loader->stage[h];
-    }
+    size_t count = 2 * reach + 1, staged = 0, done = 0;
+    for (size_t h = 0; h < heads; h++)
+        for (size_t i = 0; i < count; i++) {
+            size_t bucket =
+                distance_bucket(loader->spec, (long)i - (long)reach);
+            tensor_read_f32(tensor, bucket * heads + h, 1,
+                            loader->stage + staged++);
+            if (staged < loader->stage_floats && done + staged < heads * count)
+                continue;
+            put_stage(loader, distances + done, staged);
+            done += staged;
+            staged = 0;
+        }
 }
 
-/* A table, or a vector that stands for itself. */
+/* Rows of a table, to be looked up. */
 static void fill_table(const struct loader *loader,
                        const struct tensor_rule *rule,
                        const struct tensor *tensor, void *target) {
-    const struct model_spec *spec = loader->spec;
-    float *const *table = target;
     if (rule->use == USE_TABLE && stays_mapped(loader, tensor)) {
         memcpy(target, &tensor->data, sizeof tensor->data);
         return;
     }
-    if (rule->use == USE_DISTANCES) {
-        fill_distances(loader, tensor, *table);
-        return;
+    void *table;
+    memcpy(&table, target, sizeof table);
+    size_t rows =
+        rule->use == USE_TYPES ? types_used(loader->spec) : tensor->shape[0];
+    size_t columns = tensor->shape[1], step = loader->stage_floats / columns;
+    for (size_t row = 0, some; row < rows; row += some) {
+        some = rows - row < step ? rows - row : step;
+        tensor_read_f32(tensor, row * columns, some * columns, loader->stage);
+        add_lora(loader, tensor, row, some, loader->stage);
+        device_table_put(loader->weights->device, loader->stage, columns, row,
+                         some, table);
     }
-    size_t columns = tensor->rank == 2 ? tensor->shape[1] : 1;
-    size_t rows = rule->use == USE_TYPES ? types_used(spec) : tensor->shape[0];
-    tensor_read_f32(tensor, 0, rows * columns, *table);
-    add_lora(loader, tensor, 0, rows, *table);
+    tensors_forget(loader->st, tensor);
+}
+
+/* The tensor of USE that belongs to the norm of relative positions. */
+static const struct tensor *relative_norm(const struct loader *loader,
+                                          enum tensor_use use) {
+    const struct family *family = loader->spec->family;
+    for (size_t i = 0; i < family->rules_count; i++) {
+        const struct tensor_rule *rule = &family->rules[i];
+        if (rule->use == use && !in_layer(rule) &&
+            rule->target == offsetof(struct weights, relative_norm) &&
+            model_spec_has(loader->spec, rule, 0))
+            return find_rule(loader, rule, 0);
+    }
+    return NULL;
+}
+
+/* Row by row: the stage has room for its norm besides. */
+static void fill_relative(const struct loader *loader,
+                          const struct tensor *tensor,
+                          const struct narrow *table) {
+    const struct weights *weights = loader->weights;
+    size_t width = tensor->shape[1];
+    float *scale = loader->stage + width, *shift = scale + width;
+    const struct tensor *scales = relative_norm(loader, USE_NORM_SCALE);
+    const struct tensor *shifts = relative_norm(loader, USE_NORM_SHIFT);
+    struct norm norm = weights->relative_norm;
+    norm.scale = scale;
+    norm.shift = shifts ? shift : NULL;
+    if (scales)
+        tensor_read_f32(scales, 0, width, scale);
+    if (shifts)
+        tensor_read_f32(shifts, 0, width, shift);
+    for (size_t row = 0; row < tensor->shape[0]; row++) {
+        tensor_read_f32(tensor, row * width, width, loader->stage);
+        if (scales)
+            norm_row(&norm, loader->stage);
+        device_table_put(weights->device, loader->stage, width, row, 1,
+                         (void *)table);
+    }
     tensors_forget(loader->st, tensor);
 }
 
@@ -174,13 +238,13 @@ static void fill_rule(const struct loader *loader,
         fill_matrix(loader, rule, layer, linear);
         return;
     case USE_BIAS:
-        fill_bias(loader, rule, layer, (float *)linear->bias);
+        fill_bias(loader, rule, layer, linear->bias);
         return;
     case USE_NORM_SCALE:
-        fill_scale(loader, tensor, (float *)norm->scale);
+        fill_scale(loader, tensor, norm->scale);
         return;
     case USE_NORM_SHIFT:
-        tensor_read_f32(tensor, 0, tensor->elements, (float *)norm->shift);
+        put_numbers(loader, tensor, 0, tensor->elements, 0, norm->shift);
         return;
     case USE_WORD_ROWS:
         fill_word_rows(loader, tensor, linear);
@@ -189,7 +253,18 @@ static void fill_rule(const struct loader *loader,
     case USE_EXPERTS_TURNED:
         fill_experts(loader, rule, tensor, *(struct linear *const *)target);
         return;
-    default:
+    case USE_VECTOR:
+        put_numbers(loader, tensor, 0, tensor->elements, 0,
+                    *(const float *const *)target);
+        return;
+    case USE_DISTANCES:
+        fill_distances(loader, tensor, *(const float *const *)target);
+        return;
+    case USE_RELATIVE:
+        fill_relative(loader, tensor, *(const struct narrow *const *)target);
+        return;
+    case USE_TABLE:
+    case USE_TYPES:
         fill_table(loader, rule, tensor, target);
         return;
     }
@@ -214,12 +289,12 @@ void fill_module(const struct loader *loader, size_t i,
     const struct module_weights *to = &loader->weights->modules[i];
     bool norm = model_spec_module(loader->spec, i)->what == MODULE_NORM;
     if (norm)
-        tensor_read_f32(weight, 0, weight->elements, (float *)to->norm.scale);
+        put_numbers(loader, weight, 0, weight->elements, 0, to->norm.scale);
     else
         fill_rows(loader, weight, 0, weight->shape[0], &to->linear, 0);
     if (bias)
-        tensor_read_f32(bias, 0, bias->elements,
-                        (float *)(norm ? to->norm.shift : to->linear.bias));
+        put_numbers(loader, bias, 0, bias->elements, 0,
+                    norm ? to->norm.shift : to->linear.bias);
 }
 
 size_t widest_row(const struct model_spec *spec) {
@@ -235,10 +310,15 @@ size_t widest_row(const struct model_spec *spec) {
     return widest;
 }
 
-/* Room for two rows. */
+/* Room for two rows; for three, where rows are normed. */
 size_t stage_floats(const struct model_spec *spec) {
-    size_t widest = widest_row(spec);
-    return 2 * widest > STAGE_FLOATS ? 2 * widest : STAGE_FLOATS;
+    size_t widest = widest_row(spec), rows = spec->relative_rows ? 3 : 2;
+    return rows * widest > STAGE_FLOATS ? rows * widest : STAGE_FLOATS;
+}
+
+void put_stage(const struct loader *loader, const float *to, size_t count) {
+    device_put(loader->weights->device, (void *)to, loader->stage,
+               count * sizeof *to);
 }
 
 bool fill_weights(struct loader *loader, struct error *err) {
@@ -249,6 +329,6 @@ bool fill_weights(struct loader *loader, struct error *err) {
     if (!loader->stage)
         return false;
     fill_encoder(loader);
-    fill_made(loader->spec, loader->weights);
+    fill_made(loader);
     return fill_modules(loader, err);
 }

@@ -6,21 +6,32 @@
 
 /* Angles in float, as upstream has them: far positions would differ otherwise.
  */
-static void fill_rotary(const struct rotary_spec *spec,
-                        const struct rotary *rotary) {
-    size_t pairs = rotary->dims / 2;
-    float *cosine = (float *)rotary->cosine, *sine = (float *)rotary->sine;
-    for (size_t i = 0; i < rotary->positions; i++)
+static void make_angles(const struct rotary_spec *spec, size_t pairs,
+                        size_t begin, size_t count, double (*of)(double),
+                        float *rows) {
+    for (size_t i = 0; i < count; i++)
         for (size_t p = 0; p < pairs; p++) {
-            float angle = (float)i * spec->inverse[p];
-            cosine[i * pairs + p] = (float)cos((double)angle) * spec->factor;
-            sine[i * pairs + p] = (float)sin((double)angle) * spec->factor;
+            float angle = (float)(begin + i) * spec->inverse[p];
+            rows[i * pairs + p] = (float)of((double)angle) * spec->factor;
         }
+}
+
+static void fill_rotary(const struct loader *loader,
+                        const struct rotary_spec *spec,
+                        const struct rotary *rotary) {
+    size_t pairs = rotary->dims / 2, step = loader->stage_floats / pairs;
+    for (size_t row = 0, some; row < rotary->positions; row += some) {
+        some = rotary->positions - row < step ? rotary->positions - row : step;
+        make_angles(spec, pairs, row, some, cos, loader->stage);
+        put_stage(loader, rotary->cosine + row * pairs, some * pairs);
+        make_angles(spec, pairs, row, some, sin, loader->stage);
+        put_stage(loader, rotary->sine + row * pairs, some * pairs);
+    }
 }
 
 /* Press, Smith and Lewis (2022): 2^(-8 / n), its square ... for a power of 2;
  * for other numbers every other one of twice as many follows. */
-static void fill_slopes(size_t heads, float *slopes) {
+void alibi_slopes(size_t heads, float *slopes) {
     size_t power = 1;
     while (power * 2 <= heads)
         power *= 2;
@@ -68,13 +79,23 @@ uint32_t relative_row(const struct model_spec *spec, long distance) {
                                            : bucket);
 }
 
-static void fill_relative_rows(const struct model_spec *spec, uint32_t *row) {
-    long reach = (long)spec->relative_reach;
-    for (long d = -reach; d <= reach; d++)
-        row[d + reach] = relative_row(spec, d);
+static void fill_relative_rows(const struct loader *loader,
+                               const uint32_t *row) {
+    size_t count = 2 * loader->spec->relative_reach + 1;
+    uint32_t *stage = (uint32_t *)(void *)loader->stage;
+    for (size_t done = 0, some; done < count; done += some) {
+        some = count - done < loader->stage_floats ? count - done
+                                                   : loader->stage_floats;
+        for (size_t i = 0; i < some; i++)
+            stage[i] = relative_row(loader->spec,
+                                    (long)(done + i) -
+                                        (long)loader->spec->relative_reach);
+        device_put(loader->weights->device, (void *)(row + done), stage,
+                   some * sizeof *stage);
+    }
 }
 
-static void norm_row(const struct norm *norm, float *x) {
+void norm_row(const struct norm *norm, float *x) {
     double mean = 0, variance = 0;
     for (size_t i = 0; i < norm->width; i++)
         mean += (double)x[i] / (double)norm->width;
@@ -86,15 +107,16 @@ static void norm_row(const struct norm *norm, float *x) {
                        (norm->shift ? (double)norm->shift[i] : 0));
 }
 
-void fill_made(const struct model_spec *spec, struct weights *weights) {
+void fill_made(const struct loader *loader) {
+    const struct model_spec *spec = loader->spec;
+    const struct weights *weights = loader->weights;
     for (int i = 0; i < 2; i++)
         if (weights->rotary[i].dims)
-            fill_rotary(&spec->rotary[i], &weights->rotary[i]);
-    if (weights->slopes)
-        fill_slopes(spec->heads, (float *)weights->slopes);
+            fill_rotary(loader, &spec->rotary[i], &weights->rotary[i]);
+    if (weights->slopes) {
+        alibi_slopes(spec->heads, loader->stage);
+        put_stage(loader, weights->slopes, spec->heads);
+    }
     if (weights->relative_row)
-        fill_relative_rows(spec, (uint32_t *)weights->relative_row);
-    const struct norm *norm = &weights->relative_norm;
-    for (size_t i = 0; norm->width && i < spec->relative_rows; i++)
-        norm_row(norm, (float *)weights->relative + i * norm->width);
+        fill_relative_rows(loader, weights->relative_row);
 }

@@ -77,6 +77,8 @@ void place_weights(const struct loader *loader, struct layout *on_device,
 size_t widest_row(const struct model_spec *spec); /* of any matrix */
 size_t stage_floats(const struct model_spec *spec);
 bool fill_weights(struct loader *loader, struct error *err);
+/* The first COUNT numbers of the stage, to where the layout has TO. */
+void put_stage(const struct loader *loader, const float *to, size_t count);
 void fill_module(const struct loader *loader, size_t i,
                  const struct tensor *weight, const struct tensor *bias);
 
@@ -111,8 +113,12 @@ size_t lora_floats(const struct model_spec *spec);
 /* ---- weights_made.c ----------------------------------------------------- */
 
 /* Fill the tables that no file has: rotary positions, ALiBi's slopes, rows of
- * relative positions; norm DeBERTa's table. */
-void fill_made(const struct model_spec *spec, struct weights *weights);
+ * relative positions. */
+void fill_made(const struct loader *loader);
+/* [heads] */
+void alibi_slopes(size_t heads, float *slopes);
+/* A row of norm->width on the host, as the norm's scale and shift are here. */
+void norm_row(const struct norm *norm, float *x);
 /* T5's and MPNet's bucket of the key BEHIND rows behind the query. */
 size_t distance_bucket(const struct model_spec *spec, long behind);
 /* DeBERTa's row for a query DISTANCE rows behind the key. */

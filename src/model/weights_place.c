@@ -1,6 +1,7 @@
 /* weights_place.c - where each tensor goes: into the device's block, into host
  * memory to stream from, or nowhere, where the file is as good a place. */
 
+#include <stddef.h>
 #include <string.h>
 
 #include "model/weights_parts.h"
@@ -86,7 +87,8 @@ size_t part_begin(const struct model_spec *spec, const struct tensor_rule *rule,
 }
 
 bool stays_mapped(const struct loader *loader, const struct tensor *tensor) {
-    return tensor && tensor->dtype == TENSOR_F32 && !tensor->strided &&
+    return loader->device->host_memory && tensor &&
+           tensor->dtype == TENSOR_F32 && !tensor->strided &&
            (uintptr_t)tensor->data % _Alignof(float) == 0 &&
            !has_lora(loader, tensor);
 }
@@ -127,6 +129,20 @@ static size_t table_count(const struct model_spec *spec,
     return rows * dim_size(spec, rule->columns);
 }
 
+static size_t number_bytes(const struct loader *loader,
+                           const struct tensor_rule *rule) {
+    return rule->use == USE_VECTOR || rule->use == USE_DISTANCES
+               ? sizeof(float)
+               : loader->device->narrow_bytes;
+}
+
+/* Is it the matrix behind the gate of a feed-forward block? */
+static bool is_behind_gate(const struct loader *loader,
+                           const struct tensor_rule *rule) {
+    return loader->spec->traits & TRAIT_GATED && in_layer(rule) &&
+           rule->target == offsetof(struct layer_weights, down);
+}
+
 static void place_rule(const struct loader *loader, struct layout *layout,
                        const struct tensor_rule *rule, size_t layer,
                        void *base) {
@@ -141,6 +157,7 @@ static void place_rule(const struct loader *loader, struct layout *layout,
         if (rule->part == 0)
             place_matrix(loader, layout, dim_size(spec, rule->columns),
                          joined_rows(spec, rule, layer), target);
+        ((struct linear *)target)->behind_gate = is_behind_gate(loader, rule);
         return;
     case USE_BIAS:
         if (rule->part == 0)
@@ -170,9 +187,9 @@ static void place_rule(const struct loader *loader, struct layout *layout,
     default:
         break;
     }
-    const float *floats =
-        layout_take(layout, table_count(spec, rule), sizeof(float));
-    memcpy(target, &floats, sizeof floats);
+    const void *numbers = layout_take(layout, table_count(spec, rule),
+                                      number_bytes(loader, rule));
+    memcpy(target, &numbers, sizeof numbers);
 }
 
 static void place_layer(const struct loader *loader, struct layout *layout,

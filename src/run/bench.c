@@ -21,8 +21,9 @@ static void gemm_round(void *context, unsigned thread) {
     float *x = job->x + thread * job->rows * job->widest;
     float *y = job->y + thread * job->rows * job->widest;
     for (int i = 0; i < 4; i++)
-        device_linear(lane, &job->linears[i], x, job->rows, ACTIVATION_NONE,
-                      NULL, y);
+        device_linear(lane, &job->linears[i],
+                      device_narrow(lane, x, job->rows * job->widest, NULL),
+                      job->rows, ACTIVATION_NONE, NULL, y);
 }
 
 /* Every page is written: memory that nobody touched reads as one zero page. */

@@ -234,7 +234,8 @@ static double measure(struct device *device, char *block, size_t packed) {
     double done = 0;
     lane_widen(lane, true);
     do {
-        device_linear(lane, &linear, x, ROWS, ACTIVATION_NONE, NULL, y);
+        device_linear(lane, &linear, device_narrow(lane, x, ROWS * SIDE, NULL),
+                      ROWS, ACTIVATION_NONE, NULL, y);
         if (!device_finish(lane, NULL))
             break;
         done += 2.0 * SIDE * SIDE * ROWS;
@@ -248,11 +249,12 @@ static double measure(struct device *device, char *block, size_t packed) {
 double estimate_rate(struct device *device) {
     size_t packed = (device_linear_bytes(device, SIDE, SIDE) + 63) / 64 * 64;
     size_t bytes = packed + 2 * ROWS * SIDE * sizeof(float);
-    if (!device->shared && !device->charges_shapes)
+    if (!device->host_memory)
         return 0;
     char *block = device_alloc(
-        device, bytes, device->charges_shapes ? 0 : memory_block_bytes(bytes),
-        NULL, NULL);
+        device, bytes,
+        device->charges_shapes ? 0 : device_block_bytes(device, bytes), NULL,
+        NULL);
     double rate = block ? measure(device, block, packed) : 0;
     device_release(device, block);
     return rate;

@@ -41,13 +41,14 @@ static uint64_t bytes_kept(struct session *session, size_t station,
     const struct station *s = &session->stations[station];
     uint64_t ours = 0;
     if (s->block)
-        ours = s->device->charges_shapes ? s->block_charge
-                                         : memory_block_bytes(s->block_bytes);
+        ours = s->device->charges_shapes
+                   ? s->block_charge
+                   : device_block_bytes(s->device, s->block_bytes);
     for (size_t i = 0; i < s->residents_count; i++) {
         const struct resident *r = s->residents[i];
         if (!warm || r->member == member)
             ours += r->need.charge_bytes +
-                    (s->device->charges_shapes ? 0 : r->need.host_bytes);
+                    (s->device->shared ? r->need.host_bytes : 0);
     }
     uint64_t live = memory_live(s->device->account);
     return live > ours ? live - ours : 0;

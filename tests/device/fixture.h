@@ -72,6 +72,11 @@ static inline float *floats(size_t count) {
     return values;
 }
 
+/* Floats as narrow numbers, which they are on the CPU. */
+static inline struct narrow *narrow_of(const float *x) {
+    return (struct narrow *)(void *)(uintptr_t)x;
+}
+
 static inline void assert_same_bits(const float *a, const float *b,
                                     size_t count, const char *what) {
     for (size_t i = 0; i < count; i++)

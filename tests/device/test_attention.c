@@ -71,7 +71,7 @@ static void add_what_is_added(struct batch *b, const struct form *form) {
         b->table = floats_times(form->table * b->stride, 3.0f);
         b->table_row = table_rows(form->table, form->far);
         a->relative = (struct relative){.rows = form->table,
-                                        .table = b->table,
+                                        .table = narrow_of(b->table),
                                         .row = b->table_row,
                                         .reach = form->far};
     }
@@ -137,7 +137,7 @@ static void batch_free(struct batch *b) {
 
 static void run(struct fixture *f, struct batch *b) {
     device_attention(device_lane(f->device, 0), &b->attention, &b->sequences,
-                     b->qkv, b->scratch, b->context);
+                     narrow_of(b->qkv), b->scratch, narrow_of(b->context));
 }
 
 /* Q (0), K (1) or V (2) that query head HEAD reads, in a row that is laid out
@@ -200,7 +200,7 @@ static struct sum score_of(const struct batch *b, size_t head, size_t query,
     add_dot(&s, q, k, a->head_dim, scale);
     if (a->relative.rows) {
         size_t i = a->relative.row[within(d, a->relative.reach)];
-        const float *row = a->relative.table + i * b->stride;
+        const float *row = b->table + i * b->stride;
         add_dot(&s, q, part_of(b, row, 1, head), a->head_dim, scale);
         add_dot(&s, k, part_of(b, row, 0, head), a->head_dim, scale);
     }

@@ -86,10 +86,12 @@ static void all_verbs(struct fixture *f, bool wide) {
     struct embedding embedding = {
         .width = WIDTH, .vocab = 1, .words = weights, .scale = 1};
     struct norm norm = {WIDTH, weights, NULL, 1e-12f, false};
-    struct linear linear = {WIDTH, 3 * WIDTH, packed, weights};
+    struct linear linear = {
+        .in = WIDTH, .out = 3 * WIDTH, .weights = packed, .bias = weights};
     struct linear up[2], down[2];
     for (size_t i = 0; i < 2; i++)
-        up[i] = down[i] = (struct linear){WIDTH, WIDTH, packed, NULL};
+        up[i] = down[i] =
+            (struct linear){.in = WIDTH, .out = WIDTH, .weights = packed};
     struct experts experts = {.count = 2,
                               .chosen = 1,
                               .router = {WIDTH, 2, packed, NULL},
@@ -102,13 +104,15 @@ static void all_verbs(struct fixture *f, bool wide) {
     lane_widen(lane, wide);
     uint64_t before = f->memory.allocations;
     device_embed(lane, &embedding, ids, &sequences, x);
-    device_norm(lane, &norm, x, ROWS, NULL, x);
-    device_linear(lane, &linear, x, ROWS, ACTIVATION_GELU, NULL, y);
-    device_norm_heads(lane, &norm, y, ROWS, 3 * WIDTH, 1);
-    device_rotate(lane, &rotary, &attention, &sequences, y);
-    device_attention(lane, &attention, &sequences, y, scratch, x);
-    device_experts(lane, &experts, x, ROWS, NULL, work, y);
-    device_gate(lane, ACTIVATION_SILU, y, ROWS / 2, WIDTH, x);
+    device_norm(lane, &norm, x, ROWS, NULL, x, NULL);
+    device_linear(lane, &linear, narrow_of(x), ROWS, ACTIVATION_GELU, NULL, y);
+    device_norm_heads(lane, &norm, narrow_of(y), ROWS, 3 * WIDTH, 1);
+    device_rotate(lane, &rotary, &attention, &sequences, narrow_of(y));
+    device_attention(lane, &attention, &sequences, narrow_of(y), scratch,
+                     narrow_of(x));
+    device_experts(lane, &experts, narrow_of(x), ROWS, NULL, work, y);
+    device_gate(lane, ACTIVATION_SILU, narrow_of(y), ROWS / 2, WIDTH,
+                narrow_of(x));
     device_accumulate(lane, ACCUMULATE_MAX, x, ROWS, WIDTH, true, y);
     device_pool(lane, POOLING_MEAN, &sequences, x, WIDTH, y, WIDTH);
     device_normalize(lane, y, 2, WIDTH);

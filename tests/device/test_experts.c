@@ -13,7 +13,7 @@ static void check_gate(struct fixture *f, enum activation which, size_t width) {
     float *other = floats(ROWS * width);
     for (size_t i = 0; i < ROWS * 2 * width; i++)
         x[i] *= 6;
-    device_gate(lane, which, x, ROWS, width, y);
+    device_gate(lane, which, narrow_of(x), ROWS, width, narrow_of(y));
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < width; c++) {
             double value = (double)x[r * 2 * width + c];
@@ -25,12 +25,12 @@ static void check_gate(struct fixture *f, enum activation which, size_t width) {
                         "gate", r * width + c);
         }
     for (size_t r = 0; r < ROWS; r++)
-        device_gate(lane, which, x + r * 2 * width, 1, width,
-                    other + r * width);
+        device_gate(lane, which, narrow_of(x + r * 2 * width), 1, width,
+                    narrow_of(other + r * width));
     assert_same_bits(y, other, ROWS * width, "gate row by row");
     memset(other, 0, ROWS * width * sizeof *other);
     lane_widen(lane, true);
-    device_gate(lane, which, x, ROWS, width, other);
+    device_gate(lane, which, narrow_of(x), ROWS, width, narrow_of(other));
     lane_widen(lane, false);
     assert_same_bits(y, other, ROWS * width, "gate by all threads");
     free(x);
@@ -44,7 +44,8 @@ static void check_gate_poison(struct fixture *f, enum activation which) {
     for (size_t at = 0; at < 2 * WIDTH; at++) {
         for (size_t c = 0; c < 2 * WIDTH; c++)
             x[c] = c == at ? NAN : 0.5f;
-        device_gate(device_lane(f->device, 0), which, x, 1, WIDTH, y);
+        device_gate(device_lane(f->device, 0), which, narrow_of(x), 1, WIDTH,
+                    narrow_of(y));
         for (size_t c = 0; c < WIDTH; c++)
             assert_true(!isnan(y[c]) == (c != at % WIDTH));
     }
@@ -79,7 +80,10 @@ struct block {
 
 static struct linear linear_of(struct fixture *f, const float *weights,
                                const float *bias, size_t in, size_t out) {
-    return (struct linear){in, out, packed_of(f, weights, in, out), bias};
+    return (struct linear){.in = in,
+                           .out = out,
+                           .weights = packed_of(f, weights, in, out),
+                           .bias = bias};
 }
 
 static struct block block_of(struct fixture *f, size_t count, size_t chosen,
@@ -134,8 +138,8 @@ static void block_free(struct block *b) {
 
 static void run(struct fixture *f, struct block *b, const float *x, size_t rows,
                 const float *residual, float *y) {
-    device_experts(device_lane(f->device, 0), &b->experts, x, rows, residual,
-                   b->scratch, y);
+    device_experts(device_lane(f->device, 0), &b->experts, narrow_of(x), rows,
+                   residual, b->scratch, y);
 }
 
 static double product(const float *weights, const double *x, size_t in) {

@@ -35,7 +35,8 @@ static struct problem problem_of(struct fixture *f, struct shape s) {
                         .bias = floats(s.out),
                         .residual = floats(s.rows * s.out)};
     p.packed = packed_of(f, p.weights, s.in, s.out);
-    p.linear = (struct linear){s.in, s.out, p.packed, p.bias};
+    p.linear = (struct linear){
+        .in = s.in, .out = s.out, .weights = p.packed, .bias = p.bias};
     return p;
 }
 
@@ -77,8 +78,8 @@ static bool is_fused(struct fixture *f) {
 
 static void run(struct fixture *f, const struct problem *p,
                 enum activation activation, const float *residual, float *y) {
-    device_linear(device_lane(f->device, 0), &p->linear, p->x, p->shape.rows,
-                  activation, residual, y);
+    device_linear(device_lane(f->device, 0), &p->linear, narrow_of(p->x),
+                  p->shape.rows, activation, residual, y);
 }
 
 static void check_chain(struct fixture *f, struct shape s) {
@@ -130,7 +131,7 @@ static void check_splits(struct fixture *f, struct shape s,
     float *all = floats(count), *other = floats(count);
     run(f, &p, activation, p.residual, all);
     for (size_t r = 0; r < s.rows; r++)
-        device_linear(lane, &p.linear, p.x + r * s.in, 1, activation,
+        device_linear(lane, &p.linear, narrow_of(p.x + r * s.in), 1, activation,
                       p.residual + r * s.out, other + r * s.out);
     assert_same_bits(all, other, count, "row by row");
 
@@ -230,13 +231,13 @@ static void check_activation(struct fixture *f, enum activation activation) {
                                     100.0f, -100.f, 1e4f,   -1e4f};
     float one = 1;
     void *packed = packed_of(f, &one, 1, 1);
-    struct linear identity = {1, 1, packed, NULL};
+    struct linear identity = {.in = 1, .out = 1, .weights = packed};
     float *x = floats(POINTS), *y = floats(POINTS);
     for (size_t i = 0; i < POINTS; i++)
         x[i] *= i % 2 ? 30.0f : 2.0f;
     memcpy(x, SPECIAL, sizeof SPECIAL);
-    device_linear(device_lane(f->device, 0), &identity, x, POINTS, activation,
-                  NULL, y);
+    device_linear(device_lane(f->device, 0), &identity, narrow_of(x), POINTS,
+                  activation, NULL, y);
     char what[40];
     snprintf(what, sizeof what, "activation %d", (int)activation);
     for (size_t i = 0; i < POINTS; i++)

@@ -42,7 +42,7 @@ static void turn(struct fixture *f, struct turned *t,
                  const struct sequences *texts) {
     memcpy(t->y, t->qkv, sequences_rows(texts) * t->stride * sizeof *t->y);
     device_rotate(device_lane(f->device, 0), &t->rotary, &t->attention, texts,
-                  t->y);
+                  narrow_of(t->y));
 }
 
 /* Number I of a head: what it becomes. */

@@ -52,15 +52,15 @@ static void check_norm(struct fixture *f, size_t width, size_t rows,
                         .rms = form & RMS};
     for (size_t i = 0; i < rows * width; i++)
         x[i] += offset;
-    device_norm(lane_0(f), &norm, x, rows, added, y);
+    device_norm(lane_0(f), &norm, x, rows, added, y, NULL);
     for (size_t r = 0; r < rows; r++)
         check_norm_row(&norm, x + r * width, added ? added + r * width : NULL,
                        y + r * width);
     if (added) {
-        device_norm(lane_0(f), &norm, x, rows, added, residual);
+        device_norm(lane_0(f), &norm, x, rows, added, residual, NULL);
         assert_same_bits(residual, y, rows * width, "norm into the residual");
     } else {
-        device_norm(lane_0(f), &norm, x, rows, NULL, x);
+        device_norm(lane_0(f), &norm, x, rows, NULL, x, NULL);
         assert_same_bits(x, y, rows * width, "norm in place");
     }
     free(x);
@@ -92,13 +92,13 @@ static void check_heads(struct fixture *f, size_t width, size_t times,
     struct norm norm = {width, scale, shift, 1e-6f, rms};
     memcpy(y, x, count * sizeof *y);
     memcpy(wide, x, count * sizeof *y);
-    device_norm_heads(lane_0(f), &norm, y, ROWS, stride, times);
+    device_norm_heads(lane_0(f), &norm, narrow_of(y), ROWS, stride, times);
     for (size_t r = 0; r < ROWS; r++)
         device_norm(lane_0(f), &norm, x + r * stride, times, NULL,
-                    x + r * stride);
+                    x + r * stride, NULL);
     assert_same_bits(x, y, count, "norm of heads");
     lane_widen(lane_0(f), true);
-    device_norm_heads(lane_0(f), &norm, wide, ROWS, stride, times);
+    device_norm_heads(lane_0(f), &norm, narrow_of(wide), ROWS, stride, times);
     lane_widen(lane_0(f), false);
     assert_same_bits(x, wide, count, "norm of heads by all threads");
     free(x);
@@ -131,15 +131,15 @@ static void check_norm_splits(struct fixture *f) {
     struct norm norm = {WIDTH, scale, scale, 1e-12f, false};
     for (int i = 0; i < 2; i++) {
         const float *residual = i ? NULL : added;
-        device_norm(lane_0(f), &norm, x, ROWS, residual, y);
+        device_norm(lane_0(f), &norm, x, ROWS, residual, y, NULL);
         for (size_t r = 0; r < ROWS; r++)
             device_norm(lane_0(f), &norm, x + r * WIDTH, 1,
                         residual ? residual + r * WIDTH : NULL,
-                        other + r * WIDTH);
+                        other + r * WIDTH, NULL);
         assert_same_bits(y, other, ROWS * WIDTH, "norm row by row");
         memset(other, 0, ROWS * WIDTH * sizeof *other);
         lane_widen(lane_0(f), true);
-        device_norm(lane_0(f), &norm, x, ROWS, residual, other);
+        device_norm(lane_0(f), &norm, x, ROWS, residual, other, NULL);
         lane_widen(lane_0(f), false);
         assert_same_bits(y, other, ROWS * WIDTH, "norm by all threads");
     }
@@ -342,15 +342,16 @@ static float embedded(const struct embedding *e, const uint32_t *ids,
                       const struct sequences *texts, size_t t, size_t row,
                       size_t c) {
     size_t width = e->width, begin = texts->starts[t];
+    const float *words = e->words, *types = e->type, *positions = e->position;
     bool second = texts->second && row - begin >= texts->second[t];
-    float value = e->words[ids[row] * width + c] * e->scale;
-    if (e->type)
-        value += e->type[(second && e->types == 2 ? width : 0) + c];
-    if (e->position)
+    float value = words[ids[row] * width + c] * e->scale;
+    if (types)
+        value += types[(second && e->types == 2 ? width : 0) + c];
+    if (positions)
         value +=
-            e->position[position_of(ids, begin, row, e->pad_has_no_position) *
-                            width +
-                        c];
+            positions[position_of(ids, begin, row, e->pad_has_no_position) *
+                          width +
+                      c];
     return value;
 }
 
@@ -503,7 +504,7 @@ static void check_poison(struct fixture *f, float poison, bool rms) {
     struct norm norm = {WIDTH, s, NULL, 1e-12f, rms};
     for (size_t at = 0; at < WIDTH; at++) {
         x[WIDTH + at] = poison;
-        device_norm(lane_0(f), &norm, x, 3, NULL, y);
+        device_norm(lane_0(f), &norm, x, 3, NULL, y, NULL);
         for (size_t i = 0; i < 3 * WIDTH; i++)
             if (rms && isinf(poison)) /* x / infinity is 0, but for itself */
                 assert_true(isfinite(y[i]) == (i != WIDTH + at));

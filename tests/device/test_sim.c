@@ -245,6 +245,7 @@ static void two_submits(struct sim_fixture *f, float *result) {
     struct sequences one = {.texts = 1, .starts = starts};
     float y[2];
     submits(f, 1);
+    device_group(f->lane, &one, ids);
     device_embed(f->lane, &embedding, ids, &one, y);
     assert_true(device_finish(f->lane, NULL));
     submits(f, 1);

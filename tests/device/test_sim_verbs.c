@@ -63,7 +63,8 @@ struct on_device {
 /* Two experts of the first rows of the one matrix; the router is of its last.
  */
 static struct experts experts_of(struct linear *linears, const void *packed) {
-    linears[0] = linears[1] = (struct linear){WIDTH, WIDTH, packed, NULL};
+    linears[0] = linears[1] =
+        (struct linear){.in = WIDTH, .out = WIDTH, .weights = packed};
     return (struct experts){.count = 2,
                             .chosen = 1,
                             .router = {WIDTH, 2, packed, NULL},
@@ -123,7 +124,8 @@ static void compute(struct device *d, unsigned number, bool wide,
     struct embedding embedding = {
         .width = WIDTH, .vocab = VOCAB, .words = on.words, .scale = 1};
     struct norm norm = {WIDTH, on.scale, on.bias, 1e-5f, false};
-    struct linear linear = {WIDTH, 3 * WIDTH, on.packed, on.bias};
+    struct linear linear = {
+        .in = WIDTH, .out = 3 * WIDTH, .weights = on.packed, .bias = on.bias};
     struct linear linears[2];
     struct experts experts = experts_of(linears, on.packed);
     struct rotary rotary = {8, VOCAB * WIDTH / 4, on.words, on.words, false};
@@ -133,20 +135,24 @@ static void compute(struct device *d, unsigned number, bool wide,
     if (!device_submit(lane, &err))
         fail_msg("%s", err.message);
     lane_widen(lane, wide);
+    device_group(lane, &sequences, in->ids);
     device_embed(lane, &embedding, in->ids, &sequences, on.x);
     device_download(lane, on.x, ROWS * WIDTH, out);
-    device_norm(lane, &norm, on.x, ROWS, NULL, on.x);
+    device_norm(lane, &norm, on.x, ROWS, NULL, on.x, NULL);
     device_download(lane, on.x, ROWS * WIDTH, out + PART);
-    device_linear(lane, &linear, on.x, ROWS, ACTIVATION_GELU, NULL, on.y);
+    device_linear(lane, &linear, narrow_of(on.x), ROWS, ACTIVATION_GELU, NULL,
+                  on.y);
     device_download(lane, on.y, PART, out + 2 * PART);
-    device_norm_heads(lane, &heads, on.y, ROWS, 3 * WIDTH, HEADS);
+    device_norm_heads(lane, &heads, narrow_of(on.y), ROWS, 3 * WIDTH, HEADS);
     device_download(lane, on.y, PART, out + 5 * PART);
-    device_rotate(lane, &rotary, &attention, &sequences, on.y);
+    device_rotate(lane, &rotary, &attention, &sequences, narrow_of(on.y));
     device_download(lane, on.y, PART, out + 6 * PART);
-    device_attention(lane, &attention, &sequences, on.y, on.scratch, on.z);
+    device_attention(lane, &attention, &sequences, narrow_of(on.y), on.scratch,
+                     narrow_of(on.z));
     device_download(lane, on.z, ROWS * WIDTH, out + 3 * PART);
-    device_experts(lane, &experts, on.z, ROWS, on.x, on.work, on.y);
-    device_gate(lane, ACTIVATION_SILU, on.y, ROWS / 2, WIDTH, on.x);
+    device_experts(lane, &experts, narrow_of(on.z), ROWS, on.x, on.work, on.y);
+    device_gate(lane, ACTIVATION_SILU, narrow_of(on.y), ROWS / 2, WIDTH,
+                narrow_of(on.x));
     device_download(lane, on.x, ROWS / 2 * WIDTH, out + 7 * PART);
     device_accumulate(lane, ACCUMULATE_SUM_LOG1P, on.z, ROWS, WIDTH, true,
                       on.x);
@@ -197,7 +203,7 @@ static void no_verb_takes_memory(void **state) {
     sim_fixture_open(&sim, "sim:a=100MB", NULL);
     uint64_t before = sim.memory.allocations;
     submits(&sim, 1);
-    device_norm(sim.lane, &norm, x, 1, NULL, y);
+    device_norm(sim.lane, &norm, x, 1, NULL, y, NULL);
     device_normalize(sim.lane, y, 1, WIDTH);
     device_download(sim.lane, y, WIDTH, x);
     assert_true(device_finish(sim.lane, NULL));

@@ -101,9 +101,7 @@ static void slopes_are_those_of_alibi(void **state) {
         float slopes[HEADS_MAX];
         size_t heads = json_array_size(one);
         assert_in_range(heads, 1, HEADS_MAX);
-        struct model_spec spec = {.heads = heads};
-        struct weights weights = {.slopes = slopes};
-        fill_made(&spec, &weights);
+        alibi_slopes(heads, slopes);
         for (size_t h = 0; h < heads; h++) {
             double want = json_number_value(json_array_get(one, h));
             if (!(__builtin_fabs((double)slopes[h] / want - 1) < 1e-7))

@@ -7,6 +7,9 @@
 
 #include "device/cpu/facts.h"
 
+/* Enough rows for the GEMM, few enough for the cache. */
+enum { GROUP_TOKENS = 512 };
+
 static struct cpu_lane *lane_of(struct lane *lane) {
     return (struct cpu_lane *)lane;
 }
@@ -55,10 +58,21 @@ static bool cpu_bytes_free(struct device *device, uint64_t *bytes,
     return cpu_memory("", &total, bytes, err);
 }
 
-static void cpu_upload(struct device *device, void *to, const void *from,
-                       size_t bytes) {
+static void cpu_copy(struct device *device, void *to, const void *from,
+                     size_t bytes) {
     (void)device;
     memcpy(to, from, bytes);
+}
+
+static void cpu_pin(struct device *device, void *host, size_t bytes) {
+    (void)device;
+    (void)host;
+    (void)bytes;
+}
+
+static void cpu_unpin(struct device *device, void *host) {
+    (void)device;
+    (void)host;
 }
 
 static bool cpu_upload_wait(struct device *device, struct error *err) {
@@ -77,6 +91,49 @@ static bool cpu_submit(struct lane *lane, struct error *err) {
     (void)err;
     cpu_of(lane)->submits++;
     return true;
+}
+
+static bool cpu_prepare(struct device *device,
+                        const struct attention *attention, struct error *err) {
+    (void)device;
+    (void)attention;
+    (void)err;
+    return true;
+}
+
+static void cpu_table_put(struct device *device, const float *rows,
+                          size_t columns, size_t row_begin, size_t row_count,
+                          void *table) {
+    (void)device;
+    memcpy((float *)table + row_begin * columns, rows,
+           row_count * columns * sizeof *rows);
+}
+
+static size_t cpu_lane_bytes(const struct device *device, size_t rows) {
+    (void)device;
+    (void)rows;
+    return 0;
+}
+
+static void cpu_lane_use(struct lane *lane, void *room, size_t rows) {
+    (void)lane;
+    (void)room;
+    (void)rows;
+}
+
+static void cpu_group(struct lane *lane, const struct sequences *sequences,
+                      const uint32_t *ids) {
+    (void)lane;
+    (void)sequences;
+    (void)ids;
+}
+
+static const struct narrow *cpu_narrow(struct lane *lane, const float *x,
+                                       size_t count, struct narrow *room) {
+    (void)lane;
+    (void)count;
+    (void)room;
+    return (const struct narrow *)x;
 }
 
 static size_t cpu_linear_bytes(const struct device *device, size_t in,
@@ -124,9 +181,9 @@ static void share_linear(struct shared_linear *s) {
                   linear_columns_task, s);
 }
 
-void cpu_linear(struct lane *lane, const struct linear *linear, const float *x,
-                size_t rows, enum activation activation, const float *residual,
-                float *y) {
+void cpu_product(struct lane *lane, const struct linear *linear, const float *x,
+                 size_t rows, enum activation activation, const float *residual,
+                 float *y) {
     struct cpu_device *cpu = cpu_of(lane);
     size_t columns = cpu->kernels->panel_columns;
     struct shared_linear s = {.cpu = cpu,
@@ -144,6 +201,20 @@ void cpu_linear(struct lane *lane, const struct linear *linear, const float *x,
                              lane_of(lane)->buffer);
 }
 
+static void cpu_linear(struct lane *lane, const struct linear *linear,
+                       const struct narrow *x, size_t rows,
+                       enum activation activation, const float *residual,
+                       float *y) {
+    cpu_product(lane, linear, cpu_floats(x), rows, activation, residual, y);
+}
+
+static void cpu_linear_narrow(struct lane *lane, const struct linear *linear,
+                              const struct narrow *x, size_t rows,
+                              enum activation activation, struct narrow *y) {
+    cpu_product(lane, linear, cpu_floats(x), rows, activation, NULL,
+                cpu_floats_out(y));
+}
+
 static bool cpu_finish(struct lane *lane, struct error *err) {
     (void)lane;
     (void)err;
@@ -159,14 +230,23 @@ static const struct device_verbs CPU_VERBS = {
     .alloc = cpu_alloc,
     .release = cpu_release,
     .bytes_free = cpu_bytes_free,
-    .upload = cpu_upload,
+    .put = cpu_copy,
+    .pin = cpu_pin,
+    .unpin = cpu_unpin,
+    .upload = cpu_copy,
     .upload_wait = cpu_upload_wait,
     .download = cpu_download,
     .submit = cpu_submit,
+    .prepare = cpu_prepare,
+    .table_put = cpu_table_put,
     .linear_bytes = cpu_linear_bytes,
     .linear_pack = cpu_linear_pack,
+    .lane_bytes = cpu_lane_bytes,
+    .lane_use = cpu_lane_use,
+    .group = cpu_group,
     .attention_bytes = cpu_attention_bytes,
     .embed = cpu_embed,
+    .narrow = cpu_narrow,
     .norm = cpu_norm,
     .norm_heads = cpu_norm_heads,
     .rotate = cpu_rotate,
@@ -174,6 +254,7 @@ static const struct device_verbs CPU_VERBS = {
     .experts_bytes = cpu_experts_bytes,
     .experts = cpu_experts,
     .linear = cpu_linear,
+    .linear_narrow = cpu_linear_narrow,
     .attention = cpu_attention,
     .pool = cpu_pool,
     .normalize = cpu_normalize,
@@ -230,6 +311,11 @@ struct device *cpu_open(const struct device_options *options,
                                   .name = "cpu",
                                   .shared = true,
                                   .storage_bytes = sizeof(float),
+                                  .type = NUMBER_F32,
+                                  .narrow_bytes = sizeof(float),
+                                  .narrow_is_float = true,
+                                  .host_memory = true,
+                                  .group_tokens = GROUP_TOKENS,
                                   .account = options->memory};
     cpu->memory = options->memory;
     cpu->pool = options->pool;

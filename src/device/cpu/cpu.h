@@ -33,24 +33,33 @@ void cpu_share_rows(struct lane *lane, size_t flops, size_t count,
                                  unsigned thread),
                     void *context);
 
-/* cpu.c */
-void cpu_linear(struct lane *lane, const struct linear *linear, const float *x,
-                size_t rows, enum activation activation, const float *residual,
-                float *y);
+/* On the CPU narrow numbers are floats. */
+static inline const float *cpu_floats(const struct narrow *x) {
+    return (const float *)(const void *)x;
+}
+static inline float *cpu_floats_out(struct narrow *x) {
+    return (float *)(void *)x;
+}
+
+/* cpu.c: device_linear on floats. */
+void cpu_product(struct lane *lane, const struct linear *linear, const float *x,
+                 size_t rows, enum activation activation, const float *residual,
+                 float *y);
 
 /* cpu_rows.c */
 void cpu_embed(struct lane *lane, const struct embedding *embedding,
                const uint32_t *ids, const struct sequences *sequences,
                float *y);
 void cpu_norm(struct lane *lane, const struct norm *norm, const float *x,
-              size_t rows, const float *residual, float *y);
-void cpu_norm_heads(struct lane *lane, const struct norm *norm, float *x,
-                    size_t rows, size_t stride, size_t times);
+              size_t rows, const float *residual, float *y, struct narrow *z);
+void cpu_norm_heads(struct lane *lane, const struct norm *norm,
+                    struct narrow *x, size_t rows, size_t stride, size_t times);
 void cpu_rotate(struct lane *lane, const struct rotary *rotary,
                 const struct attention *attention,
-                const struct sequences *sequences, float *qkv);
-void cpu_gate(struct lane *lane, enum activation activation, const float *x,
-              size_t rows, size_t width, float *y);
+                const struct sequences *sequences, struct narrow *qkv);
+void cpu_gate(struct lane *lane, enum activation activation,
+              const struct narrow *x, size_t rows, size_t width,
+              struct narrow *y);
 void cpu_pool(struct lane *lane, enum pooling pooling,
               const struct sequences *sequences, const float *x, size_t width,
               float *y, size_t stride);
@@ -62,15 +71,15 @@ void cpu_accumulate(struct lane *lane, enum accumulate how, const float *x,
 size_t cpu_experts_bytes(const struct device *device,
                          const struct experts *experts, size_t rows);
 void cpu_experts(struct lane *lane, const struct experts *experts,
-                 const float *x, size_t rows, const float *residual,
+                 const struct narrow *x, size_t rows, const float *residual,
                  void *scratch, float *y);
 
 /* cpu_attention.c */
 size_t cpu_attention_bytes(const struct device *device,
                            const struct attention *attention, size_t longest);
 void cpu_attention(struct lane *lane, const struct attention *attention,
-                   const struct sequences *sequences, const float *qkv,
-                   void *scratch, float *context);
+                   const struct sequences *sequences, const struct narrow *qkv,
+                   void *scratch, struct narrow *context);
 
 static inline struct cpu_device *cpu_of(struct lane *lane) {
     return (struct cpu_device *)lane->device;

@@ -69,11 +69,11 @@ static void find_table_rows(struct attention_job *job) {
 static struct attention_job job_of(const struct shared_attention *s,
                                    size_t unit, size_t slot) {
     const struct attention *a = s->attention;
-    size_t text = unit / a->kv_heads, row = s->sequences->starts[text];
+    size_t text = unit / a->kv_heads, row = sequences_row(s->sequences, text);
     struct attention_job job = {
         .attention = a,
         .kv_head = unit % a->kv_heads,
-        .rows = s->sequences->starts[text + 1] - row,
+        .rows = sequences_row(s->sequences, text + 1) - row,
         .keys = s->sequences->keys ? s->sequences->keys[text] : SIZE_MAX,
         .qkv = s->qkv + row * (a->heads + 2 * a->kv_heads) * a->head_dim,
         .scratch = (float *)(void *)(s->scratch + slot * s->slot_bytes),
@@ -180,8 +180,8 @@ static size_t longest_text(const struct sequences *sequences) {
 }
 
 void cpu_attention(struct lane *lane, const struct attention *attention,
-                   const struct sequences *sequences, const float *qkv,
-                   void *scratch, float *context) {
+                   const struct sequences *sequences, const struct narrow *qkv,
+                   void *scratch, struct narrow *context) {
     struct cpu_device *cpu = cpu_of(lane);
     size_t longest = longest_text(sequences);
     size_t bytes = cpu_attention_bytes(lane->device, attention, longest);
@@ -189,8 +189,8 @@ void cpu_attention(struct lane *lane, const struct attention *attention,
         .cpu = cpu,
         .attention = attention,
         .sequences = sequences,
-        .qkv = qkv,
-        .context = context,
+        .qkv = cpu_floats(qkv),
+        .context = cpu_floats_out(context),
         .scratch = scratch,
         .group = attention->heads / attention->kv_heads,
         .longest = longest,

@@ -133,25 +133,25 @@ static void run_expert(struct lane *lane, struct expert_work *w, size_t rows) {
     if (!count)
         return;
     cpu_share_rows(lane, count * up->in, count, gather_task, w);
-    cpu_linear(lane, up, w->gathered, count, e->activation, NULL, w->inner);
-    cpu_linear(lane, down, w->inner, count, ACTIVATION_NONE, NULL, w->outer);
+    cpu_product(lane, up, w->gathered, count, e->activation, NULL, w->inner);
+    cpu_product(lane, down, w->inner, count, ACTIVATION_NONE, NULL, w->outer);
     cpu_share_rows(lane, 2 * count * down->out, count, add_task, w);
 }
 
 void cpu_experts(struct lane *lane, const struct experts *experts,
-                 const float *x, size_t rows, const float *residual,
+                 const struct narrow *x, size_t rows, const float *residual,
                  void *scratch, float *y) {
     struct layout layout = {.base = scratch};
     struct expert_work w = {.kernels = cpu_of(lane)->kernels,
                             .experts = experts,
-                            .x = x,
+                            .x = cpu_floats(x),
                             .residual = residual,
                             .y = y};
     size_t out = experts->down[0].out;
     assert(experts->count <= EXPERTS_MAX && experts->chosen <= experts->count);
     place(&layout, experts, rows, &w);
-    cpu_linear(lane, &experts->router, x, rows, ACTIVATION_NONE, NULL,
-               w.chance);
+    cpu_product(lane, &experts->router, w.x, rows, ACTIVATION_NONE, NULL,
+                w.chance);
     cpu_share_rows(lane, 32 * rows * experts->count, rows, route_task, &w);
     memset(w.sums, 0, rows * out * sizeof *w.sums);
     for (w.expert = 0; w.expert < experts->count; w.expert++)

@@ -17,6 +17,7 @@ struct shared_rows {
     const uint32_t *ids;
     const float *x, *residual;
     float *y;
+    float *copy; /* of y, or NULL */
     size_t width, stride, times;
 };
 
@@ -38,9 +39,9 @@ static void embed_task(void *context, size_t begin, size_t end,
     const struct shared_rows *s = context;
     const struct sequences *texts = s->sequences;
     for (size_t t = begin; t < end; t++) {
-        size_t row = texts->starts[t];
+        size_t row = sequences_row(texts, t);
         s->kernels->embed(
-            s->embedding, s->ids + row, texts->starts[t + 1] - row,
+            s->embedding, s->ids + row, sequences_row(texts, t + 1) - row,
             texts->second ? texts->second[t] : SIZE_MAX, s->y + row * s->width);
     }
 }
@@ -66,15 +67,20 @@ static void norm_task(void *context, size_t begin, size_t end,
     s->kernels->norm(s->norm, s->x + from, end - begin,
                      s->residual ? s->residual + from : NULL, s->width,
                      s->y + from);
+    if (s->copy)
+        memcpy(s->copy + from, s->y + from,
+               (end - begin) * s->width * sizeof *s->y);
 }
 
 void cpu_norm(struct lane *lane, const struct norm *norm, const float *x,
-              size_t rows, const float *residual, float *y) {
+              size_t rows, const float *residual, float *y, struct narrow *z) {
+    float *too = cpu_floats_out(z);
     struct shared_rows s = {.kernels = cpu_of(lane)->kernels,
                             .norm = norm,
                             .x = x,
                             .residual = residual,
-                            .y = y,
+                            .y = y ? y : too,
+                            .copy = y && too != y ? too : NULL,
                             .width = norm->width};
     cpu_share_rows(lane, 16 * rows * norm->width, rows, norm_task, &s);
 }
@@ -89,11 +95,12 @@ static void norm_heads_task(void *context, size_t begin, size_t end,
     }
 }
 
-void cpu_norm_heads(struct lane *lane, const struct norm *norm, float *x,
-                    size_t rows, size_t stride, size_t times) {
+void cpu_norm_heads(struct lane *lane, const struct norm *norm,
+                    struct narrow *x, size_t rows, size_t stride,
+                    size_t times) {
     struct shared_rows s = {.kernels = cpu_of(lane)->kernels,
                             .norm = norm,
-                            .y = x,
+                            .y = cpu_floats_out(x),
                             .stride = stride,
                             .times = times};
     cpu_share_rows(lane, 16 * rows * times * norm->width, rows, norm_heads_task,
@@ -105,7 +112,7 @@ static size_t text_of(const struct sequences *sequences, size_t row) {
     size_t first = 0, end = sequences->texts;
     while (end - first > 1) {
         size_t middle = first + (end - first) / 2;
-        if (sequences->starts[middle] <= row)
+        if (sequences_row(sequences, middle) <= row)
             first = middle;
         else
             end = middle;
@@ -117,24 +124,24 @@ static void rotate_task(void *context, size_t begin, size_t end,
                         unsigned thread) {
     (void)thread;
     const struct shared_rows *s = context;
-    const uint32_t *starts = s->sequences->starts;
-    size_t text = text_of(s->sequences, begin);
+    const struct sequences *texts = s->sequences;
+    size_t text = text_of(texts, begin);
     for (size_t row = begin; row < end; row++) {
-        while (row >= starts[text + 1])
+        while (row >= sequences_row(texts, text + 1))
             text++;
-        s->kernels->rotate(s->rotary, row - starts[text], s->times, s->width,
-                           s->y + row * s->stride);
+        s->kernels->rotate(s->rotary, row - sequences_row(texts, text),
+                           s->times, s->width, s->y + row * s->stride);
     }
 }
 
 void cpu_rotate(struct lane *lane, const struct rotary *rotary,
                 const struct attention *attention,
-                const struct sequences *sequences, float *qkv) {
+                const struct sequences *sequences, struct narrow *qkv) {
     size_t turned = attention->heads + attention->kv_heads;
     struct shared_rows s = {.kernels = cpu_of(lane)->kernels,
                             .sequences = sequences,
                             .rotary = rotary,
-                            .y = qkv,
+                            .y = cpu_floats_out(qkv),
                             .times = turned,
                             .width = attention->head_dim,
                             .stride = (turned + attention->kv_heads) *
@@ -152,12 +159,13 @@ static void gate_task(void *context, size_t begin, size_t end,
                      s->width, s->y + begin * s->width);
 }
 
-void cpu_gate(struct lane *lane, enum activation activation, const float *x,
-              size_t rows, size_t width, float *y) {
+void cpu_gate(struct lane *lane, enum activation activation,
+              const struct narrow *x, size_t rows, size_t width,
+              struct narrow *y) {
     struct shared_rows s = {.kernels = cpu_of(lane)->kernels,
                             .activation = activation,
-                            .x = x,
-                            .y = y,
+                            .x = cpu_floats(x),
+                            .y = cpu_floats_out(y),
                             .width = width};
     cpu_share_rows(lane, 16 * rows * width, rows, gate_task, &s);
 }
@@ -167,8 +175,8 @@ static void pool_task(void *context, size_t begin, size_t end,
     (void)thread;
     const struct shared_rows *s = context;
     for (size_t t = begin; t < end; t++) {
-        size_t row = s->sequences->starts[t];
-        size_t rows = s->sequences->starts[t + 1] - row;
+        size_t row = sequences_row(s->sequences, t);
+        size_t rows = sequences_row(s->sequences, t + 1) - row;
         size_t skip = s->sequences->skip;
         if (skip >= rows && s->pooling == POOLING_CLS)
             skip = 0;

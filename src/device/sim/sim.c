@@ -140,6 +140,19 @@ static bool still_alive(struct sim_device *sim, struct error *err) {
     return alive;
 }
 
+static void sim_put(struct device *device, void *to, const void *from,
+                    size_t bytes) {
+    device_put(sim_of(device)->cpu, to, from, bytes);
+}
+
+static void sim_pin(struct device *device, void *host, size_t bytes) {
+    device_pin(sim_of(device)->cpu, host, bytes);
+}
+
+static void sim_unpin(struct device *device, void *host) {
+    device_unpin(sim_of(device)->cpu, host);
+}
+
 static void sim_upload(struct device *device, void *to, const void *from,
                        size_t bytes) {
     copier_copy(&sim_of(device)->copier, to, from, bytes);
@@ -179,6 +192,33 @@ static bool sim_finish(struct lane *lane, struct error *err) {
            device_finish(inner(lane), err);
 }
 
+static bool sim_prepare(struct device *device,
+                        const struct attention *attention, struct error *err) {
+    return device_prepare(sim_of(device)->cpu, attention, err);
+}
+
+static void sim_table_put(struct device *device, const float *rows,
+                          size_t columns, size_t row_begin, size_t row_count,
+                          void *table) {
+    device_table_put(sim_of(device)->cpu, rows, columns, row_begin, row_count,
+                     table);
+}
+
+static size_t sim_lane_bytes(const struct device *device, size_t rows) {
+    return device_lane_bytes(cpu_under(device), rows);
+}
+
+static void sim_lane_use(struct lane *lane, void *room, size_t rows) {
+    device_lane_use(inner(lane), room, rows);
+}
+
+static void sim_group(struct lane *lane, const struct sequences *sequences,
+                      const uint32_t *ids) {
+    /* It knows nothing of the group before. */
+    lane_of(lane)->poisoned = lane_of(lane)->nan_now;
+    device_group(inner(lane), sequences, ids);
+}
+
 static size_t sim_linear_bytes(const struct device *device, size_t in,
                                size_t out) {
     return device_linear_bytes(cpu_under(device), in, out);
@@ -200,29 +240,35 @@ static size_t sim_attention_bytes(const struct device *device,
 static void sim_embed(struct lane *lane, const struct embedding *embedding,
                       const uint32_t *ids, const struct sequences *sequences,
                       float *y) {
-    /* Here a group begins, which knows nothing of the one before. */
-    lane_of(lane)->poisoned = lane_of(lane)->nan_now;
     device_embed(inner(lane), embedding, ids, sequences, y);
 }
 
-static void sim_norm(struct lane *lane, const struct norm *norm, const float *x,
-                     size_t rows, const float *residual, float *y) {
-    device_norm(inner(lane), norm, x, rows, residual, y);
+static const struct narrow *sim_narrow(struct lane *lane, const float *x,
+                                       size_t count, struct narrow *room) {
+    return device_narrow(inner(lane), x, count, room);
 }
 
-static void sim_norm_heads(struct lane *lane, const struct norm *norm, float *x,
-                           size_t rows, size_t stride, size_t times) {
+static void sim_norm(struct lane *lane, const struct norm *norm, const float *x,
+                     size_t rows, const float *residual, float *y,
+                     struct narrow *z) {
+    device_norm(inner(lane), norm, x, rows, residual, y, z);
+}
+
+static void sim_norm_heads(struct lane *lane, const struct norm *norm,
+                           struct narrow *x, size_t rows, size_t stride,
+                           size_t times) {
     device_norm_heads(inner(lane), norm, x, rows, stride, times);
 }
 
 static void sim_rotate(struct lane *lane, const struct rotary *rotary,
                        const struct attention *attention,
-                       const struct sequences *sequences, float *qkv) {
+                       const struct sequences *sequences, struct narrow *qkv) {
     device_rotate(inner(lane), rotary, attention, sequences, qkv);
 }
 
 static void sim_gate(struct lane *lane, enum activation activation,
-                     const float *x, size_t rows, size_t width, float *y) {
+                     const struct narrow *x, size_t rows, size_t width,
+                     struct narrow *y) {
     device_gate(inner(lane), activation, x, rows, width, y);
 }
 
@@ -232,20 +278,28 @@ static size_t sim_experts_bytes(const struct device *device,
 }
 
 static void sim_experts(struct lane *lane, const struct experts *experts,
-                        const float *x, size_t rows, const float *residual,
-                        void *scratch, float *y) {
+                        const struct narrow *x, size_t rows,
+                        const float *residual, void *scratch, float *y) {
     device_experts(inner(lane), experts, x, rows, residual, scratch, y);
 }
 
 static void sim_linear(struct lane *lane, const struct linear *linear,
-                       const float *x, size_t rows, enum activation activation,
-                       const float *residual, float *y) {
+                       const struct narrow *x, size_t rows,
+                       enum activation activation, const float *residual,
+                       float *y) {
     device_linear(inner(lane), linear, x, rows, activation, residual, y);
 }
 
+static void sim_linear_narrow(struct lane *lane, const struct linear *linear,
+                              const struct narrow *x, size_t rows,
+                              enum activation activation, struct narrow *y) {
+    device_linear_narrow(inner(lane), linear, x, rows, activation, y);
+}
+
 static void sim_attention(struct lane *lane, const struct attention *attention,
-                          const struct sequences *sequences, const float *qkv,
-                          void *scratch, float *context) {
+                          const struct sequences *sequences,
+                          const struct narrow *qkv, void *scratch,
+                          struct narrow *context) {
     device_attention(inner(lane), attention, sequences, qkv, scratch, context);
 }
 
@@ -275,14 +329,23 @@ static const struct device_verbs SIM_VERBS = {
     .alloc = sim_alloc,
     .release = sim_release,
     .bytes_free = sim_bytes_free,
+    .put = sim_put,
+    .pin = sim_pin,
+    .unpin = sim_unpin,
     .upload = sim_upload,
     .upload_wait = sim_upload_wait,
     .download = sim_download,
     .submit = sim_submit,
+    .prepare = sim_prepare,
+    .table_put = sim_table_put,
     .linear_bytes = sim_linear_bytes,
     .linear_pack = sim_linear_pack,
+    .lane_bytes = sim_lane_bytes,
+    .lane_use = sim_lane_use,
+    .group = sim_group,
     .attention_bytes = sim_attention_bytes,
     .embed = sim_embed,
+    .narrow = sim_narrow,
     .norm = sim_norm,
     .norm_heads = sim_norm_heads,
     .rotate = sim_rotate,
@@ -290,12 +353,24 @@ static const struct device_verbs SIM_VERBS = {
     .experts_bytes = sim_experts_bytes,
     .experts = sim_experts,
     .linear = sim_linear,
+    .linear_narrow = sim_linear_narrow,
     .attention = sim_attention,
     .pool = sim_pool,
     .normalize = sim_normalize,
     .accumulate = sim_accumulate,
     .finish = sim_finish,
 };
+
+/* Numbers are the inner device's, and so is where they lie. */
+static void take_kind(struct sim_device *sim) {
+    const struct device *cpu = sim->cpu;
+    sim->device.type = cpu->type;
+    sim->device.narrow_bytes = cpu->narrow_bytes;
+    sim->device.narrow_is_float = cpu->narrow_is_float;
+    sim->device.host_memory = cpu->host_memory;
+    sim->device.group_tokens = cpu->group_tokens;
+    sim->device.block_multiple = cpu->block_multiple;
+}
 
 static bool open_lanes(struct sim_device *sim, struct error *err) {
     unsigned lanes = sim->cpu->lanes;
@@ -332,6 +407,7 @@ struct device *sim_open(const struct device_name *name,
         sim_close(&sim->device);
         return NULL;
     }
+    take_kind(sim);
     sim_play(sim);
     return &sim->device;
 }

@@ -29,7 +29,7 @@ struct sim_lane {
     struct lane lane; /* first */
     struct lane *inner;
     bool nan_now;  /* the submit under way computes nonsense */
-    bool poisoned; /* so did one since the group's texts were embedded */
+    bool poisoned; /* so did one since the group began */
 };
 
 struct sim_device {

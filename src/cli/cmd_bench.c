@@ -7,14 +7,27 @@
 #include "run/engine.h"
 #include "run/roster.h"
 
-enum { ROWS = 384, TEXT_TOKENS = 160 };
+enum { WIDTHS = 3, HEIGHTS = 3, CARD_BATCH = 65536 };
+
+/* What is asked of a device: rows that a product has, the last many; tokens of
+ * a text, 0 at the end. */
+struct questions {
+    size_t rows[HEIGHTS];
+    size_t text_tokens[4];
+};
+static const struct questions CPU = {{8, 64, 384}, {160}};
+static const struct questions CARD = {{64, 1024, 16384}, {50, 150, 512}};
+
+static const struct questions *questions_for(const struct session *session) {
+    return session->device->host_memory ? &CPU : &CARD;
+}
 
 static bool bench_widths(struct session *session, bool json, json_t *list,
                          struct error *err) {
-    static const size_t widths[] = {384, 768, 1024};
-    static const size_t rows[] = {8, 64, ROWS};
-    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
-        for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
+    static const size_t widths[WIDTHS] = {384, 768, 1024};
+    const size_t *rows = questions_for(session)->rows;
+    for (size_t i = 0; i < WIDTHS; i++)
+        for (size_t j = 0; j < HEIGHTS; j++) {
             double gflops;
             if (!bench_gemm(session, widths[i], 4 * widths[i], rows[j], &gflops,
                             err))
@@ -30,36 +43,49 @@ static bool bench_widths(struct session *session, bool json, json_t *list,
     return true;
 }
 
+static bool bench_length(struct engine *engine, size_t text_tokens,
+                         double ceiling, bool json, json_t *list,
+                         struct error *err) {
+    const char *key = engine->member->key;
+    struct bench_model result;
+    if (!bench_engine(engine, text_tokens, &result, err))
+        return false;
+    json_array_append_new(
+        list,
+        json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "model", key,
+                  "text_tokens", (json_int_t)(result.tokens / result.texts),
+                  "tokens_per_second", result.tokens_per_second, "gflops",
+                  result.gflops, "gemm_gflops", ceiling, "fraction_of_gemm",
+                  result.gflops / ceiling, "one_query_ms", result.one_query_ms,
+                  "load_ms", engine->load_ms));
+    if (!json)
+        printf("model %s: %.0f tokens/s in texts of %zu tokens, %.1f GFLOP/s "
+               "in its matrix products, %.0f %% of the gemm's %.1f in its "
+               "shapes; one query of 8 tokens %.2f ms; loaded in %.0f ms\n",
+               key, result.tokens_per_second, result.tokens / result.texts,
+               result.gflops, 100 * result.gflops / ceiling, ceiling,
+               result.one_query_ms, engine->load_ms);
+    return true;
+}
+
 static bool bench_member(struct session *session, const struct member *member,
                          bool json, json_t *list, struct error *err) {
+    const struct questions *questions = questions_for(session);
     if (member->error.code) {
         *err = member->error;
         return false;
     }
-    struct engine *engine =
-        engine_load(session, member, member->request->budget, err);
-    struct bench_model result;
+    size_t budget = member->request->budget;
+    if (!budget && questions == &CARD)
+        budget = CARD_BATCH;
+    struct engine *engine = engine_load(session, member, budget, err);
     double ceiling;
-    bool fine = engine && bench_engine(engine, TEXT_TOKENS, &result, err) &&
-                bench_gemm(session, member->spec.hidden, member->spec.inter,
-                           ROWS, &ceiling, err);
-    if (fine) {
-        json_array_append_new(
-            list, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "model",
-                            member->key, "tokens_per_second",
-                            result.tokens_per_second, "gflops", result.gflops,
-                            "gemm_gflops", ceiling, "fraction_of_gemm",
-                            result.gflops / ceiling, "one_query_ms",
-                            result.one_query_ms, "load_ms", engine->load_ms));
-        if (!json)
-            printf("model %s: %.0f tokens/s in texts of %d tokens, %.1f "
-                   "GFLOP/s in its matrix products, %.0f %% of the gemm's "
-                   "%.1f in its shapes; one query of 8 tokens %.2f ms; loaded "
-                   "in %.0f ms\n",
-                   member->key, result.tokens_per_second, TEXT_TOKENS,
-                   result.gflops, 100 * result.gflops / ceiling, ceiling,
-                   result.one_query_ms, engine->load_ms);
-    }
+    bool fine =
+        engine && bench_gemm(session, member->spec.hidden, member->spec.inter,
+                             questions->rows[HEIGHTS - 1], &ceiling, err);
+    for (size_t i = 0; fine && questions->text_tokens[i]; i++)
+        fine = bench_length(engine, questions->text_tokens[i], ceiling, json,
+                            list, err);
     engine_free(engine);
     return fine;
 }

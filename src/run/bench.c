@@ -6,27 +6,53 @@
 #include "base/clock.h"
 #include "base/layout.h"
 
-enum { ROUND_NS = 400 * 1000 * 1000, QUERY_TOKENS = 8, QUERY_RUNS = 21 };
+enum {
+    ROUND_NS = 400 * 1000 * 1000,
+    CARD_TIMES = 8, /* layers' products in a submit */
+    QUERY_TOKENS = 8,
+    QUERY_RUNS = 21
+};
 
 struct gemm_job {
     struct session *session;
     struct linear linears[4];
     size_t rows, widest;
-    float *x, *y; /* [lanes, rows, widest] */
+    struct narrow *x, *y; /* (device) [lanes, rows, widest] */
+    _Atomic bool failed;
 };
 
-static void gemm_round(void *context, unsigned thread) {
-    struct gemm_job *job = context;
-    struct lane *lane = device_lane(job->session->device, thread);
-    float *x = job->x + thread * job->rows * job->widest;
-    float *y = job->y + thread * job->rows * job->widest;
-    for (int i = 0; i < 4; i++)
-        device_linear(lane, &job->linears[i],
-                      device_narrow(lane, x, job->rows * job->widest, NULL),
-                      job->rows, ACTIVATION_NONE, NULL, y);
+static struct narrow *rows_of(const struct gemm_job *job, struct narrow *rows,
+                              unsigned lane) {
+    size_t bytes = job->session->device->narrow_bytes;
+    return (struct narrow *)((char *)rows +
+                             lane * job->rows * job->widest * bytes);
 }
 
-/* Every page is written: memory that nobody touched reads as one zero page. */
+/* A layer's four products, as often as one submit should hold: a card waits at
+ * the end of each. */
+static void gemm_round(void *context, unsigned thread) {
+    struct gemm_job *job = context;
+    const struct device *device = job->session->device;
+    if (thread >= device->lanes)
+        return;
+    struct lane *lane = device_lane(job->session->device, thread);
+    bool fine = device_submit(lane, NULL);
+    for (int times = device->host_memory ? 1 : CARD_TIMES; times-- > 0;)
+        for (int i = 0; i < 4; i++)
+            device_linear_narrow(lane, &job->linears[i],
+                                 rows_of(job, job->x, thread), job->rows,
+                                 ACTIVATION_NONE, rows_of(job, job->y, thread));
+    if (!device_finish(lane, NULL) || !fine)
+        job->failed = true;
+}
+
+static void gemm_all_lanes(struct gemm_job *job) {
+    if (job->session->device->lanes == 1)
+        gemm_round(job, 0);
+    else
+        pool_run(job->session->pool, gemm_round, job);
+}
+
 static void fill(float *values, size_t count) {
     uint32_t state = 1;
     for (size_t i = 0; i < count; i++) {
@@ -35,69 +61,85 @@ static void fill(float *values, size_t count) {
     }
 }
 
-static bool prepare_gemm(struct gemm_job *job, size_t hidden, size_t inter,
-                         void **block, struct error *err) {
-    struct session *session = job->session;
+/* Runs twice: first with an empty layout, to measure. */
+static void place_gemm(struct gemm_job *job, const struct device *device,
+                       size_t hidden, size_t inter, struct layout *layout) {
     size_t shapes[4][2] = {{hidden, 3 * hidden},
                            {hidden, hidden},
                            {hidden, inter},
                            {inter, hidden}};
-    size_t plain = hidden * (3 * hidden > inter ? 3 * hidden : inter);
+    size_t rows = device->lanes * job->rows;
     job->widest = 3 * hidden > inter ? 3 * hidden : inter;
-    *block = NULL;
-    for (int round = 0; round < 2; round++) {
-        struct layout layout = {.base = *block};
-        size_t lanes = session->device->lanes;
-        job->x = layout_take(&layout, lanes * job->rows,
-                             job->widest * sizeof(float));
-        job->y = layout_take(&layout, lanes * job->rows,
-                             job->widest * sizeof(float));
-        float *weights = layout_take(&layout, plain, sizeof(float));
-        void *packed[4];
-        for (int i = 0; i < 4; i++)
-            packed[i] =
-                layout_take(&layout, 1,
-                            device_linear_bytes(session->device, shapes[i][0],
-                                                shapes[i][1]));
-        if (!round) {
-            *block = memory_alloc(&session->memory, layout.bytes, 1, err);
-            if (!*block)
-                return false;
-            continue;
-        }
-        fill(weights, plain);
-        fill(job->x, lanes * job->rows * job->widest);
-        fill(job->y, lanes * job->rows * job->widest);
-        for (int i = 0; i < 4; i++) {
-            device_linear_pack(session->device, weights, shapes[i][0],
-                               shapes[i][1], 0, shapes[i][1], packed[i]);
-            job->linears[i] = (struct linear){
-                .in = shapes[i][0], .out = shapes[i][1], .weights = packed[i]};
-        }
+    job->x = layout_take(layout, rows, job->widest * device->narrow_bytes);
+    job->y = layout_take(layout, rows, job->widest * device->narrow_bytes);
+    for (int i = 0; i < 4; i++) {
+        size_t in = shapes[i][0], out = shapes[i][1];
+        job->linears[i] = (struct linear){
+            .in = in,
+            .out = out,
+            .weights =
+                layout_take(layout, 1, device_linear_bytes(device, in, out))};
     }
-    return true;
+}
+
+/* Every page is written: memory that nobody touched reads as one zero page. */
+static bool fill_gemm(struct gemm_job *job, struct error *err) {
+    struct session *session = job->session;
+    struct device *device = session->device;
+    size_t most = job->linears[0].in * job->widest;
+    float *numbers = memory_alloc(&session->memory, most, sizeof(float), err);
+    if (!numbers)
+        return false;
+    fill(numbers, most);
+    for (int i = 0; i < 4; i++)
+        device_linear_pack(device, numbers, job->linears[i].in,
+                           job->linears[i].out, 0, job->linears[i].out,
+                           (void *)job->linears[i].weights);
+    size_t rows = device->lanes * job->rows, some = job->linears[0].in;
+    for (size_t row = 0; row < rows; row += some) {
+        size_t count = rows - row < some ? rows - row : some;
+        device_table_put(device, numbers, job->widest, row, count, job->x);
+        device_table_put(device, numbers, job->widest, row, count, job->y);
+    }
+    memory_free(&session->memory, numbers);
+    return device_upload_wait(device, err);
+}
+
+static bool time_gemm(struct gemm_job *job, double flops, double *gflops,
+                      struct error *err) {
+    struct device *device = job->session->device;
+    flops *= device->host_memory ? 1 : CARD_TIMES;
+    gemm_all_lanes(job);
+    int64_t begin = clock_now_ns(), now;
+    double rounds = 0;
+    do {
+        gemm_all_lanes(job);
+        rounds++;
+        now = clock_now_ns();
+    } while (!job->failed && now - begin < ROUND_NS);
+    *gflops = flops * rounds / (double)(now - begin);
+    return !job->failed ||
+           error_set(err, ERROR_DEVICE, "%s gave up in a matrix product",
+                     device->name);
 }
 
 bool bench_gemm(struct session *session, size_t hidden, size_t inter,
                 size_t rows, double *gflops, struct error *err) {
+    struct device *device = session->device;
     struct gemm_job job = {.session = session, .rows = rows};
-    void *block;
-    bool fine = prepare_gemm(&job, hidden, inter, &block, err);
-    if (fine) {
-        double flops = 2.0 * (double)rows * session->device->lanes *
-                       (double)hidden *
-                       (4.0 * (double)hidden + 2.0 * (double)inter);
-        pool_run(session->pool, gemm_round, &job);
-        int64_t begin = clock_now_ns(), now;
-        double rounds = 0;
-        do {
-            pool_run(session->pool, gemm_round, &job);
-            rounds++;
-            now = clock_now_ns();
-        } while (now - begin < ROUND_NS);
-        *gflops = flops * rounds / (double)(now - begin);
-    }
-    memory_free(&session->memory, block);
+    struct layout measure = {0};
+    place_gemm(&job, device, hidden, inter, &measure);
+    void *block =
+        device_alloc(device, measure.bytes,
+                     device_block_bytes(device, measure.bytes), NULL, err);
+    struct layout real = {.base = block};
+    double flops = 2.0 * (double)rows * device->lanes * (double)hidden *
+                   (4.0 * (double)hidden + 2.0 * (double)inter);
+    if (block)
+        place_gemm(&job, device, hidden, inter, &real);
+    bool fine =
+        block && fill_gemm(&job, err) && time_gemm(&job, flops, gflops, err);
+    device_release(device, block);
     return fine;
 }
 
@@ -150,6 +192,14 @@ static bool time_query(struct engine *engine, const struct generated *g,
     return true;
 }
 
+/* Of the layers' matrix products alone. */
+static double flops_per_token(const struct model_spec *spec) {
+    size_t attention = model_spec_qkv(spec) + spec->heads * spec->head_dim;
+    size_t feed = spec->inter * (spec->traits & TRAIT_GATED ? 3 : 2);
+    return 2.0 * (double)spec->depth * (double)spec->hidden *
+           (double)(attention + feed);
+}
+
 bool bench_engine(struct engine *engine, size_t text_tokens,
                   struct bench_model *result, struct error *err) {
     const struct model_spec *spec = &engine->member->spec;
@@ -169,9 +219,7 @@ bool bench_engine(struct engine *engine, size_t text_tokens,
     }
     if (fine) {
         double seconds = (double)(now - begin) / 1e9;
-        double per_token =
-            2.0 * (double)spec->depth * (double)spec->hidden *
-            (4.0 * (double)spec->hidden + 2.0 * (double)spec->inter);
+        double per_token = flops_per_token(spec);
         result->tokens_per_second = (double)result->tokens * rounds / seconds;
         result->gflops = result->tokens_per_second * per_token / 1e9;
         fine = time_query(engine, &g, &result->one_query_ms, err);

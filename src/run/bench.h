@@ -12,8 +12,8 @@
 #include "run/engine.h"
 #include "run/session.h"
 
-/* GFLOP/s of the linear verb over a layer's four shapes of HIDDEN and INTER,
- * each lane on its own ROWS rows. */
+/* GFLOP/s of the linear verb, in the device's type, over a layer's four shapes
+ * of HIDDEN and INTER, each lane on its own ROWS rows. On any device. */
 bool bench_gemm(struct session *session, size_t hidden, size_t inter,
                 size_t rows, double *gflops, struct error *err);
 

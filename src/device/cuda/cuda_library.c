@@ -269,8 +269,9 @@ static void look_at(void *context, const char *path) {
     }
     if (search->major > search->major_max)
         return;
-    if (!alone && !file_exists(path)) {
-        note(found, "%s is not a file", path);
+    if (!alone && (!file_exists(path) || cuda_file_is_cut(path))) {
+        note(found, "%s is not a %s", path,
+             file_exists(path) ? "whole library" : "file");
         return;
     }
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);

@@ -45,12 +45,18 @@ enum { PARAM_ACCUMULATE_MAX, PARAM_ACCUMULATE_SUM, PARAM_ACCUMULATE_SUM_LOG1P };
 
 /* ---- rows.cu ------------------------------------------------------------ */
 
-/* A block a row (grid.x rows, ROW_THREADS threads), where nothing else is said.
- * Sums of a row are taken in one fixed order that does not depend on the other
- * rows: the same text gives the same bits in every batch. */
-enum { ROW_THREADS = 128 };
+/* Blocks have ROW_THREADS threads. A warp a row, where nothing else is said:
+ * grid.x = ceil(rows / ROW_WARPS). Sums of a row are taken in one fixed order
+ * that depends on its width alone: the same text gives the same bits in every
+ * batch, and wherever its rows lie. Any width will do; 16 bytes are moved at
+ * once where the width is a multiple of 8 and pointers of 16. */
+enum { ROW_THREADS = 128, ROW_WARPS = ROW_THREADS / 32 };
 
-/* y = scale * words[id] + position[place >> 1] + type[place & 1] */
+/* Numbers that a thread takes at once where a kernel goes by elements: grid.x
+ * = ceil(count / (ROW_THREADS * NUMBERS_AT_ONCE)). */
+enum { NUMBERS_AT_ONCE = 8 };
+
+/* y = scale * words[id] + type[place & 1] + position[place >> 1] */
 struct embed_rows_params {
     const unsigned *ids;    /* [rows] */
     const unsigned *places; /* [rows]: 2 * position id + type id */
@@ -60,7 +66,9 @@ struct embed_rows_params {
     unsigned rows, width;
 };
 
-/* y and z may each be 0. x, residual and y may be the same. */
+/* norm(x) + residual goes to y, and to z rounded; residual, scale, shift, y and
+ * z may each be 0. x, residual and y may be the same. A row whose sum of
+ * squares leaves float becomes NaN. */
 struct norm_rows_params {
     const float *x, *residual, *scale, *shift;
     float *y;
@@ -70,7 +78,8 @@ struct norm_rows_params {
     unsigned rms;
 };
 
-/* A warp a piece: grid.x = ceil(rows * times / (ROW_THREADS / 32)). */
+/* In place, and like norm_rows. A warp a piece: grid.x = ceil(rows * times /
+ * ROW_WARPS). */
 struct norm_heads_params {
     narrow_rows x;
     const float *scale, *shift;
@@ -79,7 +88,7 @@ struct norm_heads_params {
     unsigned rms;
 };
 
-/* Heads [0, heads) of each row are turned; place is the row in its text. */
+/* Heads [0, heads) of each row are turned. A block a row: grid.x rows. */
 struct rotate_heads_params {
     narrow_rows x;
     const unsigned *text_rows; /* [rows]: the row in its text */
@@ -87,7 +96,8 @@ struct rotate_heads_params {
     unsigned rows, stride, heads, head_dim, dims, interleaved;
 };
 
-/* y = activation(x[.. width)) * x[width .. 2 width) * scale */
+/* y = activation(x[.. width)) * x[width .. 2 width) * scale. A block a row:
+ * grid.x rows. */
 struct gate_rows_params {
     narrow_rows_in x;
     narrow_rows y;
@@ -95,15 +105,15 @@ struct gate_rows_params {
     float scale;
 };
 
-/* In place, elementwise: grid.x = ceil(count / (ROW_THREADS * 8)), eight
- * neighbours a thread. */
+/* In place, by elements. */
 struct activate_narrow_params {
     narrow_rows x;
     unsigned long long count;
     unsigned activation;
 };
 
-/* y = activation(x) + residual; residual may be 0, all may be the same. */
+/* y = activation(x) + residual, by elements; residual may be 0, all may be the
+ * same. */
 struct activate_wide_params {
     const float *x, *residual;
     float *y;
@@ -111,15 +121,15 @@ struct activate_wide_params {
     unsigned activation;
 };
 
-/* Eight neighbours a thread, as above. */
+/* By elements. */
 struct narrow_numbers_params {
     const float *x;
     narrow_rows y;
     unsigned long long count;
 };
 
-/* grid.x texts, grid.y = ceil(width / ROW_THREADS): a thread a column, rows in
- * their order. */
+/* As device_pool says. grid.x texts, grid.y = ceil(width / ROW_THREADS): a
+ * thread a column, rows in their order, sums in double. */
 struct pool_rows_params {
     const float *x;
     float *y;
@@ -128,12 +138,14 @@ struct pool_rows_params {
     unsigned long long stride; /* of y */
 };
 
+/* As device_normalize says; the sum is taken in double. */
 struct normalize_rows_params {
     float *x;
     unsigned rows, width;
 };
 
-/* A thread a column. */
+/* As device_accumulate says. A thread a column: grid.x = ceil(width /
+ * ROW_THREADS). */
 struct accumulate_rows_params {
     const float *x;
     float *y;
@@ -141,7 +153,8 @@ struct accumulate_rows_params {
 };
 
 /* weights[row, e] = softmax(scores[row])[e] for the CHOSEN largest (the first
- * of equal ones), else 0. A thread a row; count <= 64. */
+ * of equal ones), else 0. A thread a row: grid.x = ceil(rows / ROW_THREADS);
+ * count <= 64. */
 struct route_rows_params {
     const float *scores;
     float *weights;
@@ -149,7 +162,8 @@ struct route_rows_params {
 };
 
 /* y += weights[row, expert] * x, or where FIRST, residual + shift + that (both
- * may be 0; residual may be y). */
+ * may be 0; residual may be y). Where the weight is 0 x is not read: what an
+ * expert makes of a row that is not its own may be infinite. */
 struct add_expert_params {
     const float *x, *weights, *residual, *shift;
     float *y;

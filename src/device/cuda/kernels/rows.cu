@@ -1,0 +1,691 @@
+/* rows.cu - what goes row by row, column by column or number by number. All of
+ * it costs what it reads and writes, so threads move 16 bytes at once where
+ * they can, and a row is read once where its numbers fit registers.
+ *
+ * Which numbers of a row a lane has, and so the order of a sum, follows from
+ * the width alone: a lane has four neighbours in every 128, whether they can be
+ * moved at once or not. Nothing hides a NaN: fmaxf would, so it is not used. */
+
+enum { FOUR = 4, EIGHT = NUMBERS_AT_ONCE, LANES = 32 };
+
+/* ---- four and eight neighbours ------------------------------------------ */
+
+INLINE bool divides(unsigned bytes, const void *pointer) {
+    return ((unsigned long long)pointer & (bytes - 1)) == 0;
+}
+
+/* COUNT of them are there, the others are 0; AT_ONCE: all are, and aligned. */
+INLINE void load4(float v[4], const float *from, unsigned count, bool at_once) {
+    if (at_once) {
+        unsigned words[4];
+        load_words4(words, from);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            v[i] = as_float(words[i]);
+    } else {
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            v[i] = i < count ? from[i] : 0.0f;
+    }
+}
+
+INLINE void store4(float *to, const float v[4], unsigned count, bool at_once) {
+    if (at_once) {
+        unsigned words[4];
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            words[i] = as_word(v[i]);
+        store_words4(to, words);
+    } else {
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            if (i < count)
+                to[i] = v[i];
+    }
+}
+
+INLINE void load8(float v[8], const float *from, unsigned count, bool at_once) {
+    load4(v, from, count, at_once);
+    load4(v + 4, from + 4, count < 4 ? 0 : count - 4, at_once);
+}
+
+INLINE void store8(float *to, const float v[8], unsigned count, bool at_once) {
+    store4(to, v, count, at_once);
+    store4(to + 4, v + 4, count < 4 ? 0 : count - 4, at_once);
+}
+
+#if NARROW != 0
+
+INLINE void load4(float v[4], const narrow *from, unsigned count,
+                  bool at_once) {
+    if (at_once) {
+        unsigned words[2];
+        load_words2(words, from);
+        unpack2(words[0], &v[0], &v[1]);
+        unpack2(words[1], &v[2], &v[3]);
+    } else {
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            v[i] = i < count ? widen(from[i]) : 0.0f;
+    }
+}
+
+INLINE void store4(narrow *to, const float v[4], unsigned count, bool at_once) {
+    if (at_once) {
+        unsigned words[2] = {pack2(v[0], v[1]), pack2(v[2], v[3])};
+        store_words2(to, words);
+    } else {
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            if (i < count)
+                to[i] = round_narrow(v[i]);
+    }
+}
+
+INLINE void load8(float v[8], const narrow *from, unsigned count,
+                  bool at_once) {
+    if (at_once) {
+        unsigned words[4];
+        load_words4(words, from);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            unpack2(words[i], &v[2 * i], &v[2 * i + 1]);
+    } else {
+        UNROLL
+        for (unsigned i = 0; i < 8; i++)
+            v[i] = i < count ? widen(from[i]) : 0.0f;
+    }
+}
+
+INLINE void store8(narrow *to, const float v[8], unsigned count, bool at_once) {
+    if (at_once) {
+        unsigned words[4];
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            words[i] = pack2(v[2 * i], v[2 * i + 1]);
+        store_words4(to, words);
+    } else {
+        UNROLL
+        for (unsigned i = 0; i < 8; i++)
+            if (i < count)
+                to[i] = round_narrow(v[i]);
+    }
+}
+
+#endif
+
+/* Where four or eight numbers of T can be moved at once. */
+template <class T> INLINE bool fours(const T *pointer) {
+    return divides(4 * sizeof *pointer, pointer);
+}
+
+template <class T> INLINE bool eights(const T *pointer) {
+    return divides(16, pointer);
+}
+
+/* ---- a warp a row ------------------------------------------------------- */
+
+INLINE size_t warp_row() {
+    return (size_t)blockIdx.x * ROW_WARPS + threadIdx.x / LANES;
+}
+
+INLINE unsigned lane_column() {
+    return threadIdx.x % LANES * FOUR;
+}
+
+/* The same bits in all lanes. */
+template <class T> INLINE T warp_sum(T x) {
+    UNROLL
+    for (unsigned distance = LANES / 2; distance > 0; distance /= 2)
+        x += __shfl_xor_sync(0xffffffffu, x, distance);
+    return x;
+}
+
+extern "C" __global__ void embed_rows(const struct embed_rows_params p) {
+    size_t row = warp_row(), width = p.width;
+    if (row >= p.rows)
+        return;
+    bool at_once = width % FOUR == 0 && fours(p.words) && fours(p.position) &&
+                   fours(p.type) && fours(p.y);
+    const narrow *word = p.words + p.ids[row] * width;
+    const narrow *position = p.position;
+    const narrow *type = p.type;
+    if (position)
+        position += (p.places[row] >> 1) * width;
+    if (type)
+        type += (p.places[row] & 1) * width;
+    for (unsigned c = lane_column(); c < width; c += FOUR * LANES) {
+        unsigned count = p.width - c;
+        float v[4], add[4];
+        load4(v, word + c, count, at_once);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            v[i] *= p.scale;
+        if (type) {
+            load4(add, type + c, count, at_once);
+            UNROLL
+            for (unsigned i = 0; i < 4; i++)
+                v[i] += add[i];
+        }
+        if (position) {
+            load4(add, position + c, count, at_once);
+            UNROLL
+            for (unsigned i = 0; i < 4; i++)
+                v[i] += add[i];
+        }
+        store4(p.y + row * width + c, v, count, at_once);
+    }
+}
+
+/* ---- norms -------------------------------------------------------------- */
+
+/* One row of T; what is not there is 0. */
+template <class T> struct norm_row {
+    const T *x;
+    const float *residual, *scale, *shift;
+    float *y;
+    narrow *z;
+    unsigned width;
+    float epsilon;
+    bool rms, at_once;
+};
+
+/* A lane's part of the sum of x - from, or of its square: four chains. */
+struct norm_sum {
+    float chain[4];
+};
+
+INLINE void norm_add(struct norm_sum *sum, const float v[4], unsigned count,
+                     float from, bool square) {
+    UNROLL
+    for (unsigned i = 0; i < 4; i++) {
+        float d = i < count ? v[i] - from : 0.0f;
+        sum->chain[i] += square ? d * d : d;
+    }
+}
+
+INLINE float norm_mean(const struct norm_sum *sum, unsigned width) {
+    float lane =
+        (sum->chain[0] + sum->chain[1]) + (sum->chain[2] + sum->chain[3]);
+    return warp_sum(lane) / (float)width;
+}
+
+/* An infinite variance of finite numbers would make zeros of them. */
+INLINE float norm_factor(float variance, float epsilon) {
+    float nothing = variance - variance;
+    return 1.0f / sqrtf(variance + epsilon) + nothing;
+}
+
+template <class T>
+INLINE void norm_write(const struct norm_row<T> *r, unsigned c,
+                       const float x[4], float mean, float factor) {
+    unsigned count = r->width - c;
+    float v[4], with[4];
+    UNROLL
+    for (unsigned i = 0; i < 4; i++)
+        v[i] = (x[i] - mean) * factor;
+    if (r->scale) {
+        load4(with, r->scale + c, count, r->at_once);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            v[i] *= with[i];
+    }
+    if (r->shift) {
+        load4(with, r->shift + c, count, r->at_once);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            v[i] += with[i];
+    }
+    if (r->residual) {
+        load4(with, r->residual + c, count, r->at_once);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            v[i] += with[i];
+    }
+    if (r->y)
+        store4(r->y + c, v, count, r->at_once);
+    if (r->z)
+        store4(r->z + c, v, count, r->at_once);
+}
+
+/* A row of at most FOUR * LANES * PARTS numbers, which is read once. */
+template <unsigned PARTS, class T>
+INLINE void norm_held(const struct norm_row<T> *r) {
+    float v[PARTS][4];
+    struct norm_sum sum = {}, squares = {};
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++) {
+        unsigned c = lane_column() + k * FOUR * LANES;
+        if (c < r->width)
+            load4(v[k], r->x + c, r->width - c, r->at_once);
+        norm_add(&sum, v[k], c < r->width ? r->width - c : 0, 0, false);
+    }
+    float mean = r->rms ? 0.0f : norm_mean(&sum, r->width);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++) {
+        unsigned c = lane_column() + k * FOUR * LANES;
+        norm_add(&squares, v[k], c < r->width ? r->width - c : 0, mean, true);
+    }
+    float factor = norm_factor(norm_mean(&squares, r->width), r->epsilon);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++) {
+        unsigned c = lane_column() + k * FOUR * LANES;
+        if (c < r->width)
+            norm_write(r, c, v[k], mean, factor);
+    }
+}
+
+template <class T>
+INLINE float norm_read(const struct norm_row<T> *r, float from, bool square) {
+    struct norm_sum sum = {};
+    for (unsigned c = lane_column(); c < r->width; c += FOUR * LANES) {
+        float v[4];
+        load4(v, r->x + c, r->width - c, r->at_once);
+        norm_add(&sum, v, r->width - c, from, square);
+    }
+    return norm_mean(&sum, r->width);
+}
+
+/* Any row, read two or three times. */
+template <class T> INLINE void norm_long(const struct norm_row<T> *r) {
+    float mean = r->rms ? 0.0f : norm_read(r, 0, false);
+    float factor = norm_factor(norm_read(r, mean, true), r->epsilon);
+    for (unsigned c = lane_column(); c < r->width; c += FOUR * LANES) {
+        float v[4];
+        load4(v, r->x + c, r->width - c, r->at_once);
+        norm_write(r, c, v, mean, factor);
+    }
+}
+
+extern "C" __global__ void norm_rows(const struct norm_rows_params p) {
+    size_t row = warp_row(), first = row * p.width;
+    if (row >= p.rows)
+        return;
+    struct norm_row<float> r = {};
+    r.x = p.x + first;
+    r.residual = p.residual ? p.residual + first : p.residual;
+    r.scale = p.scale;
+    r.shift = p.shift;
+    r.y = p.y ? p.y + first : p.y;
+    r.z = p.z ? p.z + first : p.z;
+    r.width = p.width;
+    r.epsilon = p.epsilon;
+    r.rms = p.rms != 0;
+    r.at_once = p.width % FOUR == 0 && fours(p.x) && fours(p.residual) &&
+                fours(p.scale) && fours(p.shift) && fours(p.y) && fours(p.z);
+    if (p.width <= 3 * FOUR * LANES)
+        norm_held<3>(&r);
+    else if (p.width <= 8 * FOUR * LANES)
+        norm_held<8>(&r);
+    else
+        norm_long(&r);
+}
+
+extern "C" __global__ void norm_heads(const struct norm_heads_params p) {
+    size_t piece = warp_row();
+    if (piece >= (size_t)p.rows * p.times)
+        return;
+    struct norm_row<narrow> r = {};
+    r.z = p.x + piece / p.times * p.stride + piece % p.times * p.width;
+    r.x = r.z;
+    r.scale = p.scale;
+    r.shift = p.shift;
+    r.width = p.width;
+    r.epsilon = p.epsilon;
+    r.rms = p.rms != 0;
+    r.at_once = p.width % FOUR == 0 && p.stride % FOUR == 0 && fours(p.x) &&
+                fours(p.scale) && fours(p.shift);
+    if (p.width <= 2 * FOUR * LANES)
+        norm_held<2>(&r);
+    else
+        norm_long(&r);
+}
+
+extern "C" __global__ void normalize_rows(
+    const struct normalize_rows_params p) {
+    size_t row = warp_row();
+    if (row >= p.rows)
+        return;
+    float *x = p.x + row * p.width;
+    bool at_once = p.width % FOUR == 0 && fours(p.x);
+    double sum = 0;
+    float v[4];
+    for (unsigned c = lane_column(); c < p.width; c += FOUR * LANES) {
+        load4(v, x + c, p.width - c, at_once);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            sum += (double)v[i] * (double)v[i];
+    }
+    double length = sqrt(warp_sum(sum));
+    double factor = 1.0 / (length < 1e-12 ? 1e-12 : length);
+    for (unsigned c = lane_column(); c < p.width; c += FOUR * LANES) {
+        load4(v, x + c, p.width - c, at_once);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            v[i] = (float)((double)v[i] * factor);
+        store4(x + c, v, p.width - c, at_once);
+    }
+}
+
+/* ---- rotary positions --------------------------------------------------- */
+
+INLINE void turn(float *a, float *b, float cosine, float sine) {
+    float x = *a, y = *b;
+    *a = x * cosine - y * sine;
+    *b = y * cosine + x * sine;
+}
+
+/* COUNT pairs (p, p + half), x being at p. */
+INLINE void turn_halves(narrow *x, unsigned half, const float cosine[4],
+                        const float sine[4], unsigned count, bool at_once) {
+    float a[4], b[4];
+    load4(a, x, count, at_once);
+    load4(b, x + half, count, at_once);
+    UNROLL
+    for (unsigned i = 0; i < 4; i++)
+        turn(&a[i], &b[i], cosine[i], sine[i]);
+    store4(x, a, count, at_once);
+    store4(x + half, b, count, at_once);
+}
+
+/* COUNT pairs (2p, 2p + 1), x being at 2p. */
+INLINE void turn_neighbours(narrow *x, const float cosine[4],
+                            const float sine[4], unsigned count, bool at_once) {
+    float v[8];
+    load8(v, x, 2 * count, at_once);
+    UNROLL
+    for (unsigned i = 0; i < 4; i++)
+        turn(&v[2 * i], &v[2 * i + 1], cosine[i], sine[i]);
+    store8(x, v, 2 * count, at_once);
+}
+
+/* Four pairs a thread. */
+extern "C" __global__ void rotate_heads(const struct rotate_heads_params p) {
+    size_t row = blockIdx.x, half = p.dims / 2;
+    unsigned parts = (unsigned)(half + 3) / 4;
+    bool at_once = p.dims % EIGHT == 0 && p.head_dim % EIGHT == 0 &&
+                   p.stride % EIGHT == 0 && eights(p.x) && fours(p.cosine) &&
+                   fours(p.sine);
+    const float *cosine = p.cosine + p.text_rows[row] * half;
+    const float *sine = p.sine + p.text_rows[row] * half;
+    narrow *x = p.x + row * p.stride;
+    for (unsigned i = threadIdx.x; i < p.heads * parts; i += ROW_THREADS) {
+        unsigned pair = i % parts * 4, count = (unsigned)half - pair;
+        narrow *head = x + i / parts * p.head_dim;
+        float c[4], s[4];
+        load4(c, cosine + pair, count, at_once);
+        load4(s, sine + pair, count, at_once);
+        count = count < 4 ? count : 4;
+        if (p.interleaved)
+            turn_neighbours(head + 2 * pair, c, s, count, at_once);
+        else
+            turn_halves(head + pair, (unsigned)half, c, s, count, at_once);
+    }
+}
+
+/* ---- activations -------------------------------------------------------- */
+
+INLINE float at_least_zero(float x) {
+    return x < 0.0f ? 0.0f : x;
+}
+
+INLINE float sigmoid_times(float x, float by) {
+    return by / (1.0f + expf(-x));
+}
+
+INLINE float gelu(float x) {
+    return 0.5f * x * (1.0f + erff(x * 0.707106781186547524f));
+}
+
+/* (1 + tanh u) / 2 is sigmoid(2 u), which does not cancel. */
+INLINE float gelu_tanh(float x) {
+    const float twice = 1.59576912160573071f; /* 2 sqrt(2 / pi) */
+    return sigmoid_times(twice * (x + 0.044715f * x * x * x), x);
+}
+
+#define ACTIVATE(name, value)                                                  \
+    case name:                                                                 \
+        UNROLL                                                                 \
+        for (unsigned i = 0; i < 8; i++)                                       \
+            v[i] = value;                                                      \
+        break
+
+INLINE void activate(float v[8], unsigned which) {
+    switch (which) {
+        ACTIVATE(PARAM_ACTIVATION_GELU, gelu(v[i]));
+        ACTIVATE(PARAM_ACTIVATION_GELU_TANH, gelu_tanh(v[i]));
+        ACTIVATE(PARAM_ACTIVATION_RELU, at_least_zero(v[i]));
+        ACTIVATE(PARAM_ACTIVATION_SILU, sigmoid_times(v[i], v[i]));
+        ACTIVATE(PARAM_ACTIVATION_TANH, tanhf(v[i]));
+        ACTIVATE(PARAM_ACTIVATION_SIGMOID, sigmoid_times(v[i], 1.0f));
+    default:
+        break;
+    }
+}
+
+extern "C" __global__ void gate_rows(const struct gate_rows_params p) {
+    size_t row = blockIdx.x, width = p.width;
+    const narrow *x = p.x + row * 2 * width;
+    narrow *y = p.y + row * width;
+    bool at_once = width % EIGHT == 0 && eights(p.x) && eights(p.y);
+    for (unsigned c = threadIdx.x * EIGHT; c < width;
+         c += ROW_THREADS * EIGHT) {
+        unsigned count = p.width - c;
+        float v[8], by[8];
+        load8(v, x + c, count, at_once);
+        load8(by, x + width + c, count, at_once);
+        activate(v, p.activation);
+        UNROLL
+        for (unsigned i = 0; i < 8; i++)
+            v[i] = v[i] * by[i] * p.scale;
+        store8(y + c, v, count, at_once);
+    }
+}
+
+/* ---- by elements -------------------------------------------------------- */
+
+/* The first of this thread's eight. */
+INLINE unsigned long long element() {
+    return ((unsigned long long)blockIdx.x * ROW_THREADS + threadIdx.x) * EIGHT;
+}
+
+/* How many of the eight there are. */
+INLINE unsigned elements(unsigned long long first, unsigned long long count) {
+    if (first >= count)
+        return 0;
+    return count - first < EIGHT ? (unsigned)(count - first) : EIGHT;
+}
+
+extern "C" __global__ void activate_narrow(
+    const struct activate_narrow_params p) {
+    unsigned long long first = element();
+    unsigned count = elements(first, p.count);
+    bool at_once = count == EIGHT && eights(p.x);
+    float v[8];
+    load8(v, p.x + first, count, at_once);
+    activate(v, p.activation);
+    store8(p.x + first, v, count, at_once);
+}
+
+extern "C" __global__ void activate_wide(const struct activate_wide_params p) {
+    unsigned long long first = element();
+    unsigned count = elements(first, p.count);
+    bool at_once =
+        count == EIGHT && eights(p.x) && eights(p.residual) && eights(p.y);
+    float v[8], add[8];
+    load8(v, p.x + first, count, at_once);
+    activate(v, p.activation);
+    if (p.residual) {
+        load8(add, p.residual + first, count, at_once);
+        UNROLL
+        for (unsigned i = 0; i < 8; i++)
+            v[i] += add[i];
+    }
+    store8(p.y + first, v, count, at_once);
+}
+
+extern "C" __global__ void narrow_numbers(
+    const struct narrow_numbers_params p) {
+    unsigned long long first = element();
+    unsigned count = elements(first, p.count);
+    bool at_once = count == EIGHT && eights(p.x) && eights(p.y);
+    float v[8];
+    load8(v, p.x + first, count, at_once);
+    store8(p.y + first, v, count, at_once);
+}
+
+/* ---- many rows into one ------------------------------------------------- */
+
+/* Rows [first, rows) of one column. */
+struct column {
+    const float *x;
+    size_t width;
+    unsigned first, rows;
+};
+
+INLINE float column_mean(const struct column *c, bool weighted,
+                         double divisor) {
+    double sum = 0;
+    for (unsigned r = c->first; r < c->rows; r++) {
+        double x = (double)c->x[r * c->width];
+        sum += weighted ? (double)(r + 1) * x : x;
+    }
+    return (float)(sum / divisor);
+}
+
+/* A NaN wins, and then nothing is greater. */
+INLINE float greater(float a, float b) {
+    return b > a || b != b ? b : a;
+}
+
+INLINE float column_max(const struct column *c) {
+    float most = c->x[c->first * c->width];
+    for (unsigned r = c->first + 1; r < c->rows; r++)
+        most = greater(most, c->x[r * c->width]);
+    return most;
+}
+
+/* There is at least one row. */
+INLINE float column_pool(const struct column *c, unsigned pooling) {
+    double all = (double)c->rows, skipped = (double)c->first;
+    double count = all - skipped;
+    switch (pooling) {
+    case PARAM_POOLING_CLS:
+        return c->x[c->first * c->width];
+    case PARAM_POOLING_LAST:
+        return c->x[(c->rows - 1) * c->width];
+    case PARAM_POOLING_MEAN:
+        return column_mean(c, false, count);
+    case PARAM_POOLING_MEAN_SQRT:
+        return column_mean(c, false, sqrt(count));
+    case PARAM_POOLING_WEIGHTED_MEAN:
+        return column_mean(c, true,
+                           (all * (all + 1) - skipped * (skipped + 1)) / 2);
+    default:
+        return column_max(c);
+    }
+}
+
+extern "C" __global__ void pool_rows(const struct pool_rows_params p) {
+    unsigned column = blockIdx.y * ROW_THREADS + threadIdx.x;
+    size_t text = blockIdx.x, start = p.starts[text];
+    if (column >= p.width)
+        return;
+    struct column c = {p.x + start * p.width + column, p.width, p.skip,
+                       p.starts[text + 1] - p.starts[text]};
+    if (c.first >= c.rows && p.pooling == PARAM_POOLING_CLS)
+        c.first = 0;
+    p.y[text * p.stride + column] =
+        c.first < c.rows ? column_pool(&c, p.pooling) : 0.0f;
+}
+
+INLINE float accumulated(float y, float x, unsigned how) {
+    switch (how) {
+    case PARAM_ACCUMULATE_SUM:
+        return y + at_least_zero(x);
+    case PARAM_ACCUMULATE_SUM_LOG1P:
+        return y + log1pf(at_least_zero(x));
+    default:
+        return greater(y, x);
+    }
+}
+
+/* So many rows are on their way at once. */
+enum { AHEAD = 8 };
+
+extern "C" __global__ void accumulate_rows(
+    const struct accumulate_rows_params p) {
+    unsigned column = blockIdx.x * ROW_THREADS + threadIdx.x, r = 0;
+    if (column >= p.width)
+        return;
+    const float *x = p.x + column;
+    float y = p.first ? 0.0f : p.y[column];
+    for (; r + AHEAD <= p.rows; r += AHEAD) {
+        float next[AHEAD];
+        UNROLL
+        for (unsigned i = 0; i < AHEAD; i++)
+            next[i] = x[(size_t)(r + i) * p.width];
+        UNROLL
+        for (unsigned i = 0; i < AHEAD; i++)
+            y = accumulated(y, next[i], p.how);
+    }
+    for (; r < p.rows; r++)
+        y = accumulated(y, x[(size_t)r * p.width], p.how);
+    p.y[column] = y;
+}
+
+/* ---- experts ------------------------------------------------------------ */
+
+/* The greatest of those that are not yet TAKEN, the first of equal ones. With a
+ * NaN among them all weights are NaN, and any choice is as good. */
+INLINE unsigned greatest(const float *scores, unsigned count,
+                         unsigned long long taken) {
+    unsigned best = count;
+    for (unsigned e = 0; e < count; e++)
+        if (!(taken >> e & 1) && (best == count || scores[e] > scores[best]))
+            best = e;
+    return best;
+}
+
+extern "C" __global__ void route_rows(const struct route_rows_params p) {
+    size_t row = (size_t)blockIdx.x * ROW_THREADS + threadIdx.x;
+    if (row >= p.rows)
+        return;
+    const float *scores = p.scores + row * p.count;
+    float *weights = p.weights + row * p.count;
+    float most = scores[greatest(scores, p.count, 0)], mass = 0;
+    for (unsigned e = 0; e < p.count; e++)
+        mass += expf(scores[e] - most);
+    unsigned long long taken = 0;
+    for (unsigned i = 0; i < p.chosen; i++)
+        taken |= 1ull << greatest(scores, p.count, taken);
+    for (unsigned e = 0; e < p.count; e++)
+        weights[e] = taken >> e & 1 ? expf(scores[e] - most) / mass : 0.0f;
+}
+
+extern "C" __global__ void add_expert(const struct add_expert_params p) {
+    size_t row = warp_row(), first = row * p.width;
+    if (row >= p.rows)
+        return;
+    float weight = p.weights[row * p.count + p.expert];
+    bool adds = weight != 0.0f;
+    if (!adds && !p.first)
+        return;
+    bool at_once = p.width % FOUR == 0 && fours(p.x) && fours(p.residual) &&
+                   fours(p.shift) && fours(p.y);
+    const float *before = p.first ? p.residual : p.y;
+    for (unsigned c = lane_column(); c < p.width; c += FOUR * LANES) {
+        unsigned count = p.width - c;
+        float x[4] = {0}, shift[4] = {0}, y[4] = {0};
+        if (adds)
+            load4(x, p.x + first + c, count, at_once);
+        if (p.first && p.shift)
+            load4(shift, p.shift + c, count, at_once);
+        if (before)
+            load4(y, before + first + c, count, at_once);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            y[i] += weight * x[i] + shift[i];
+        store4(p.y + first + c, y, count, at_once);
+    }
+}

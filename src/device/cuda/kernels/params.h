@@ -68,7 +68,9 @@ struct embed_rows_params {
 
 /* norm(x) + residual goes to y, and to z rounded; residual, scale, shift, y and
  * z may each be 0. x, residual and y may be the same. A row whose sum of
- * squares leaves float becomes NaN. */
+ * squares leaves float becomes NaN. Rows wider than WARP_WIDTH have a block
+ * each: then grid.x = rows. */
+enum { WARP_WIDTH = 1024 };
 struct norm_rows_params {
     const float *x, *residual, *scale, *shift;
     float *y;

@@ -190,115 +190,162 @@ template <class T> struct norm_row {
     bool rms, at_once;
 };
 
-/* A lane's part of the sum of x - from, or of its square: four chains. */
-struct norm_sum {
-    float chain[4];
-};
+/* THREADS, a warp or the block, have a row: its first number of a thread. */
+template <unsigned THREADS> INLINE unsigned row_column() {
+    return threadIdx.x % THREADS * FOUR;
+}
 
-INLINE void norm_add(struct norm_sum *sum, const float v[4], unsigned count,
+/* The same bits in all threads. TURN: 0 and 1 by turns, so that one barrier a
+ * sum is enough. */
+template <unsigned THREADS> INLINE float row_sum(float x, unsigned turn) {
+    x = warp_sum(x);
+    if (THREADS == LANES)
+        return x;
+    SHARED(float, warps, 2 * ROW_WARPS);
+    float *mine = warps + turn * ROW_WARPS;
+    mine[threadIdx.x / LANES] = x;
+    __syncthreads();
+    return (mine[0] + mine[1]) + (mine[2] + mine[3]);
+}
+
+/* Four chains of sums of x - from, or of its square. */
+INLINE void norm_add(float sums[4], const float v[4], unsigned count,
                      float from, bool square) {
     UNROLL
     for (unsigned i = 0; i < 4; i++) {
         float d = i < count ? v[i] - from : 0.0f;
-        sum->chain[i] += square ? d * d : d;
+        sums[i] += square ? d * d : d;
     }
 }
 
-INLINE float norm_mean(const struct norm_sum *sum, unsigned width) {
-    float lane =
-        (sum->chain[0] + sum->chain[1]) + (sum->chain[2] + sum->chain[3]);
-    return warp_sum(lane) / (float)width;
+template <unsigned THREADS>
+INLINE float norm_mean(const float sums[4], unsigned width, unsigned turn) {
+    float sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    return row_sum<THREADS>(sum, turn) / (float)width;
 }
 
 /* An infinite variance of finite numbers would make zeros of them. */
 INLINE float norm_factor(float variance, float epsilon) {
-    float nothing = variance - variance;
-    return 1.0f / sqrtf(variance + epsilon) + nothing;
+    return 1.0f / sqrtf(variance + epsilon) + (variance - variance);
 }
 
 template <class T>
-INLINE void norm_write(const struct norm_row<T> *r, unsigned c,
-                       const float x[4], float mean, float factor) {
-    unsigned count = r->width - c;
-    float v[4], with[4];
+INLINE void norm_scale(const struct norm_row<T> *r, unsigned c, float v[4],
+                       float mean, float factor) {
+    float with[4];
     UNROLL
     for (unsigned i = 0; i < 4; i++)
-        v[i] = (x[i] - mean) * factor;
+        v[i] = (v[i] - mean) * factor;
     if (r->scale) {
-        load4(with, r->scale + c, count, r->at_once);
+        load4(with, r->scale + c, r->width - c, r->at_once);
         UNROLL
         for (unsigned i = 0; i < 4; i++)
             v[i] *= with[i];
     }
     if (r->shift) {
-        load4(with, r->shift + c, count, r->at_once);
+        load4(with, r->shift + c, r->width - c, r->at_once);
         UNROLL
         for (unsigned i = 0; i < 4; i++)
             v[i] += with[i];
-    }
-    if (r->residual) {
-        load4(with, r->residual + c, count, r->at_once);
-        UNROLL
-        for (unsigned i = 0; i < 4; i++)
-            v[i] += with[i];
-    }
-    if (r->y)
-        store4(r->y + c, v, count, r->at_once);
-    if (r->z)
-        store4(r->z + c, v, count, r->at_once);
-}
-
-/* A row of at most FOUR * LANES * PARTS numbers, which is read once. */
-template <unsigned PARTS, class T>
-INLINE void norm_held(const struct norm_row<T> *r) {
-    float v[PARTS][4];
-    struct norm_sum sum = {}, squares = {};
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k++) {
-        unsigned c = lane_column() + k * FOUR * LANES;
-        if (c < r->width)
-            load4(v[k], r->x + c, r->width - c, r->at_once);
-        norm_add(&sum, v[k], c < r->width ? r->width - c : 0, 0, false);
-    }
-    float mean = r->rms ? 0.0f : norm_mean(&sum, r->width);
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k++) {
-        unsigned c = lane_column() + k * FOUR * LANES;
-        norm_add(&squares, v[k], c < r->width ? r->width - c : 0, mean, true);
-    }
-    float factor = norm_factor(norm_mean(&squares, r->width), r->epsilon);
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k++) {
-        unsigned c = lane_column() + k * FOUR * LANES;
-        if (c < r->width)
-            norm_write(r, c, v[k], mean, factor);
     }
 }
 
 template <class T>
+INLINE void norm_store(const struct norm_row<T> *r, unsigned c, float v[4],
+                       const float add[4]) {
+    UNROLL
+    for (unsigned i = 0; i < 4; i++)
+        v[i] += add[i];
+    if (r->y)
+        store4(r->y + c, v, r->width - c, r->at_once);
+    if (r->z)
+        store4(r->z + c, v, r->width - c, r->at_once);
+}
+
+/* How many of a row's numbers there are from C on. */
+template <class T>
+INLINE unsigned norm_left(const struct norm_row<T> *r, unsigned c) {
+    return c < r->width ? r->width - c : 0;
+}
+
+/* The end of PARTS parts, the first of them at C. All of the residual that they
+ * need is on its way before anything is written, which it might overlap. */
+template <unsigned THREADS, unsigned PARTS, class T>
+INLINE void norm_end(const struct norm_row<T> *r, unsigned c, float v[][4],
+                     float mean, float factor) {
+    const unsigned step = FOUR * THREADS;
+    float add[PARTS][4] = {};
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (r->residual && norm_left(r, c + k * step))
+            load4(add[k], r->residual + c + k * step,
+                  norm_left(r, c + k * step), r->at_once);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (norm_left(r, c + k * step))
+            norm_scale(r, c + k * step, v[k], mean, factor);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (norm_left(r, c + k * step))
+            norm_store(r, c + k * step, v[k], add[k]);
+}
+
+/* A row of at most FOUR * THREADS * PARTS numbers, which is read once. */
+template <unsigned THREADS, unsigned PARTS, class T>
+INLINE void norm_held(const struct norm_row<T> *r) {
+    const unsigned c = row_column<THREADS>(), step = FOUR * THREADS;
+    const unsigned some = PARTS % 4 ? PARTS : 4;
+    float v[PARTS][4] = {}, sums[4] = {}, squares[4] = {};
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (norm_left(r, c + k * step))
+            load4(v[k], r->x + c + k * step, norm_left(r, c + k * step),
+                  r->at_once);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        norm_add(sums, v[k], norm_left(r, c + k * step), 0, false);
+    float mean = r->rms ? 0.0f : norm_mean<THREADS>(sums, r->width, 0);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        norm_add(squares, v[k], norm_left(r, c + k * step), mean, true);
+    float factor =
+        norm_factor(norm_mean<THREADS>(squares, r->width, 1), r->epsilon);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k += some)
+        norm_end<THREADS, some>(r, c + k * step, v + k, mean, factor);
+}
+
+template <unsigned THREADS, class T>
 INLINE float norm_read(const struct norm_row<T> *r, float from, bool square) {
-    struct norm_sum sum = {};
-    for (unsigned c = lane_column(); c < r->width; c += FOUR * LANES) {
+    float sums[4] = {};
+    for (unsigned c = row_column<THREADS>(); c < r->width;
+         c += FOUR * THREADS) {
         float v[4];
         load4(v, r->x + c, r->width - c, r->at_once);
-        norm_add(&sum, v, r->width - c, from, square);
+        norm_add(sums, v, r->width - c, from, square);
     }
-    return norm_mean(&sum, r->width);
+    return norm_mean<THREADS>(sums, r->width, square);
 }
 
 /* Any row, read two or three times. */
-template <class T> INLINE void norm_long(const struct norm_row<T> *r) {
-    float mean = r->rms ? 0.0f : norm_read(r, 0, false);
-    float factor = norm_factor(norm_read(r, mean, true), r->epsilon);
-    for (unsigned c = lane_column(); c < r->width; c += FOUR * LANES) {
-        float v[4];
+template <unsigned THREADS, class T>
+INLINE void norm_long(const struct norm_row<T> *r) {
+    float mean = r->rms ? 0.0f : norm_read<THREADS>(r, 0, false);
+    float factor = norm_factor(norm_read<THREADS>(r, mean, true), r->epsilon);
+    for (unsigned c = row_column<THREADS>(); c < r->width;
+         c += FOUR * THREADS) {
+        float v[4], add[4] = {};
         load4(v, r->x + c, r->width - c, r->at_once);
-        norm_write(r, c, v, mean, factor);
+        if (r->residual)
+            load4(add, r->residual + c, r->width - c, r->at_once);
+        norm_scale(r, c, v, mean, factor);
+        norm_store(r, c, v, add);
     }
 }
 
 extern "C" __global__ void norm_rows(const struct norm_rows_params p) {
-    size_t row = warp_row(), first = row * p.width;
+    size_t row = p.width <= WARP_WIDTH ? warp_row() : blockIdx.x;
+    size_t first = row * p.width;
     if (row >= p.rows)
         return;
     struct norm_row<float> r = {};
@@ -314,11 +361,13 @@ extern "C" __global__ void norm_rows(const struct norm_rows_params p) {
     r.at_once = p.width % FOUR == 0 && fours(p.x) && fours(p.residual) &&
                 fours(p.scale) && fours(p.shift) && fours(p.y) && fours(p.z);
     if (p.width <= 3 * FOUR * LANES)
-        norm_held<3>(&r);
-    else if (p.width <= 8 * FOUR * LANES)
-        norm_held<8>(&r);
+        norm_held<LANES, 3>(&r);
+    else if (p.width <= WARP_WIDTH)
+        norm_held<LANES, WARP_WIDTH / (FOUR * LANES)>(&r);
+    else if (p.width <= 8 * FOUR * ROW_THREADS)
+        norm_held<ROW_THREADS, 8>(&r);
     else
-        norm_long(&r);
+        norm_long<ROW_THREADS>(&r);
 }
 
 extern "C" __global__ void norm_heads(const struct norm_heads_params p) {
@@ -336,9 +385,9 @@ extern "C" __global__ void norm_heads(const struct norm_heads_params p) {
     r.at_once = p.width % FOUR == 0 && p.stride % FOUR == 0 && fours(p.x) &&
                 fours(p.scale) && fours(p.shift);
     if (p.width <= 2 * FOUR * LANES)
-        norm_held<2>(&r);
+        norm_held<LANES, 2>(&r);
     else
-        norm_long(&r);
+        norm_long<LANES>(&r);
 }
 
 extern "C" __global__ void normalize_rows(

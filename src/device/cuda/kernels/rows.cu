@@ -542,7 +542,7 @@ INLINE unsigned long long element() {
 INLINE unsigned elements(unsigned long long first, unsigned long long count) {
     if (first >= count)
         return 0;
-    return count - first < EIGHT ? (unsigned)(count - first) : EIGHT;
+    return count - first < EIGHT ? (unsigned)(count - first) : (unsigned)EIGHT;
 }
 
 extern "C" __global__ void activate_narrow(

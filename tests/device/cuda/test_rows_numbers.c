@@ -28,6 +28,8 @@ static bool is_small(size_t numbers) {
 /* erff is good to about 2 units of its result, which is near 1: far out in the
  * left tail that is an error of x, not of the tail. */
 static double activation_error(enum activation which, double x) {
+    if (!isfinite(x))
+        return 0;
     return which == ACTIVATION_GELU ? 6 * ROUNDING * fabs(x)
                                     : activation_tolerance(which, x);
 }

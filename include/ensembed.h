@@ -132,8 +132,18 @@ typedef struct ens_config {
     size_t trim_chars;      /* 0: off */
     bool restart;           /* forget what was computed before */
     const char *text_field; /* of the points' payload; NULL: "text" */
-    /* Where to compute, the best place first: "sim:t4x2,cpu"; NULL: "cpu". */
+    /* Where to compute, the best place first: "cuda:1,cpu"; NULL: all CUDA
+     * cards that can be used, else "cpu". */
     const char *devices;
+    const char *dtype; /* what cards compute in: "f32", "bf16", "fp16"; NULL:
+                          what rows that are there were made in, else bf16
+                          (fp16 before sm_80) */
+    const char *kernel_cache; /* folder where kernels for cards are kept once
+                                 they are compiled; NULL: nowhere */
+    const char *const *library_folders; /* where to look for NVIDIA's libraries
+                                 besides the loader's own places, NULL at the
+                                 end: a CUDA toolkit, or the site-packages that
+                                 pip installs into; NULL: nowhere */
     const ens_limit
         *ceilings; /* [ceilings_count] most to hold; else defaults */
     size_t ceilings_count;

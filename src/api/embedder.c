@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run/dtype.h"
+
 _Static_assert((int)ENS_BAD_VECTOR == (int)ERROR_VECTOR,
                "ens_code is error_code by another name");
 _Static_assert(sizeof(((ens_error *)0)->message) ==
@@ -189,10 +191,30 @@ static enum run_mode mode_of(ens_mode mode) {
     }
 }
 
+static bool copy_folders(ens_embedder *e, const char *const *folders,
+                         struct error *err) {
+    size_t count = 0;
+    while (folders && folders[count])
+        count++;
+    const char **copies =
+        arena_alloc(&e->arena, count + 1, sizeof *copies, err);
+    for (size_t i = 0; copies && i < count; i++)
+        copies[i] = copy(e, folders[i], err);
+    if (copies)
+        copies[count] = NULL;
+    e->options.library_folders = copies;
+    return copies;
+}
+
 static bool copy_devices(ens_embedder *e, const ens_config *config,
                          struct error *err) {
     struct run_options *o = &e->options;
     o->devices = copy(e, config->devices, err);
+    o->kernel_cache = copy(e, config->kernel_cache, err);
+    if (!copy_folders(e, config->library_folders, err) ||
+        (config->dtype &&
+         !dtype_parse(config->dtype, "config.dtype", &o->type, err)))
+        return false;
     o->mode = mode_of(config->mode);
     o->warm = config->warm;
     o->lock_dir = copy(e, config->lock_dir, err);

@@ -77,6 +77,7 @@ static bool do_run(ens_embedder *e, unsigned exports, ens_result *result,
         return embedder_fail(error, &err);
     }
     e->options.exports = exports;
+    e->options.one_device = false;
     if (!pipeline_run(&e->options, &e->sink, &run, &err))
         return embedder_fail(error, &err);
     e->options.restart = false; /* once is enough */

@@ -22,6 +22,7 @@ static bool open_model(ens_embedder *e, ens_role role, struct error *err) {
     if (e->open && e->role == role)
         return true;
     close_model(e);
+    e->options.one_device = true;
     if (!session_open(&e->session, &e->options, &e->sink, err))
         return false;
     if (!roster_open(&e->roster, &e->session, role_names[role], false, err)) {

@@ -70,7 +70,8 @@ static void print_report(const json_t *report) {
 }
 
 int command_doctor(const struct program *program, struct error *err) {
-    struct run_options options = {.places = {program->options->hub_cache}};
+    struct run_options options = {.places = {program->options->hub_cache},
+                                  .devices = "cpu"};
     struct session session;
     if (!session_open(&session, &options, &program->sink, err))
         return EXIT_FAILED;

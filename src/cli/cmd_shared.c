@@ -6,9 +6,14 @@
 
 #include "cli/command.h"
 #include "data/chunks.h"
+#include "run/dtype.h"
 
 static struct bm25_number number_of(double value) {
     return (struct bm25_number){.said = value >= 0, .value = value};
+}
+
+static enum number_type type_of(const char *name) {
+    return name ? dtype_named(name) : NUMBER_DEFAULT;
 }
 
 static struct model_request request_of(const struct model_option *model) {
@@ -21,6 +26,7 @@ static struct model_request request_of(const struct model_option *model) {
         .weight = model->weight,
         .dim = model->dim,
         .budget = model->budget,
+        .type = type_of(model->dtype),
         .account = model->account,
         .bm25 = {.language = model->language,
                  .stopwords = model->stopwords,
@@ -103,6 +109,10 @@ void command_run_options(const struct program *program,
         .isa = options->isa,
         .threads = (unsigned)options->threads,
         .devices = options->device,
+        .one_device = options->command == COMMAND_EMBED,
+        .type = type_of(options->dtype),
+        .kernel_cache = options->kernel_cache,
+        .library_folders = options->library_folders,
         .ceilings = options->ceilings.items,
         .ceilings_count = options->ceilings.count,
         .margins = options->margins.items,

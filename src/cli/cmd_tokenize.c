@@ -54,6 +54,7 @@ int command_tokenize(const struct program *program, struct error *err) {
     struct session session = {0};
     struct roster roster = {0};
     command_run_options(program, models, &options);
+    options.devices = "cpu"; /* nothing is computed */
     bool fine = session_open(&session, &options, &program->sink, err) &&
                 roster_open(&roster, &session, "", false, err);
     for (size_t i = 0; fine && i < roster.count; i++) {

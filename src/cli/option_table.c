@@ -27,6 +27,7 @@ enum {
 static const char *const modes[] = {"auto", "simultaneous", "sequential",
                                     "exclusive", NULL};
 static const char *const isas[] = {"avx512", "avx2", "generic", NULL};
+static const char *const dtypes[] = {"f32", "bf16", "fp16", NULL};
 static const char *const fusions[] = {"mean", "concat", NULL};
 static const char *const exports[] = {"npy",      "points", "texts",
                                       "metadata", "terms",  NULL};
@@ -39,8 +40,8 @@ const struct option_row option_rows[] = {
      RUN | PLAN | EMBED | TOKENIZE, AT(models),
      .help = "Model to embed with: a folder, a short name of `ensembed models` "
              "or a hub id, as MODEL[@REVISION][:key=value,...] with the keys "
-             "weight, dim, prompt, task, name, budget (most tokens in a "
-             "batch) and "
+             "weight, dim, prompt, task, name, dtype (as --dtype), budget "
+             "(most tokens in a batch) and "
              "account (config.json of the model whose bytes simulated cards "
              "charge instead); several models are fused, the first is the "
              "primary"},
@@ -62,10 +63,22 @@ const struct option_row option_rows[] = {
      .help = "Folder for the vectors; the same command goes on there where it "
              "was interrupted"},
     {"device", 0, OPTION_TEXT, "LIST", COMPUTE | DEVICES, 0, AT(device),
-     .initial = "cpu",
-     .help = "Where to compute, best first and separated by commas: cpu, a "
-             "simulated card sim:NAME=BYTES, sim:t4 or sim:t4x2 (one or two "
-             "simulated T4)"},
+     .otherwise = "all CUDA cards that can be used, else cpu; embed and search "
+                  "use the first card",
+     .help = "Where to compute, best first and separated by commas: cuda (all "
+             "cards), cuda:N, cpu, a simulated card sim:NAME=BYTES, sim:t4 or "
+             "sim:t4x2 (one or two simulated T4)"},
+    {"dtype", 0, OPTION_CHOICE, "TYPE", COMPUTE, 0, AT(dtype),
+     .choices = dtypes,
+     .otherwise = "what rows that are there were made in; else bf16 on cards "
+                  "from sm_80 on, fp16 on older ones, f32 elsewhere",
+     .help = "Numbers that cards compute in; a device that has others only "
+             "computes in f32"},
+    {"cuda-libs", 0, OPTION_TEXTS, "DIR", COMPUTE | DEVICES | DOCTOR, 0,
+     AT(cuda_libs), .otherwise = "where pip and the CUDA toolkit put them",
+     .help =
+         "Folder with NVIDIA's libraries (NVRTC, cuBLASLt), searched before "
+         "the usual ones; may be said several times"},
     {"ceiling", 0, OPTION_BYTES, "DEVICE=BYTES", COMPUTE | DEVICES, 0,
      AT(ceilings),
      .otherwise = "of a card 75 %, and 512 MiB less than is free; of the cpu "

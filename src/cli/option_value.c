@@ -80,6 +80,38 @@ static bool model_name(const char *text, const char *where, struct error *err) {
     return true;
 }
 
+/* The index of [text, text + size) in CHOICES. */
+static bool choice_index(const struct option_row *row, const char *text,
+                         size_t size, const char *where, unsigned *index,
+                         struct error *err) {
+    char all[256] = "";
+    for (unsigned i = 0; row->choices[i]; i++) {
+        if (strlen(row->choices[i]) == size &&
+            memcmp(row->choices[i], text, size) == 0) {
+            *index = i;
+            return true;
+        }
+        size_t used = strlen(all);
+        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "",
+                 row->choices[i]);
+    }
+    return error_set(err, ERROR_USAGE, "%s: '%.*s' is none of: %s", where,
+                     (int)size, text, all);
+}
+
+/* The names are those of --dtype. */
+static bool model_dtype(const char *text, const char *where, const char **dtype,
+                        struct error *err) {
+    const struct option_row *row = option_find(STR("dtype"));
+    char place[128];
+    unsigned index = 0;
+    snprintf(place, sizeof place, "%s: dtype", where);
+    if (!choice_index(row, text, strlen(text), place, &index, err))
+        return false;
+    *dtype = row->choices[index];
+    return true;
+}
+
 static bool model_key(const char *key, const char *value, const char *where,
                       struct model_option *model, struct error *err) {
     uint64_t number = 0;
@@ -97,6 +129,8 @@ static bool model_key(const char *key, const char *value, const char *where,
         model->budget = (size_t)number;
         return true;
     }
+    if (strcmp(key, "dtype") == 0)
+        return model_dtype(value, where, &model->dtype, err);
     if (strcmp(key, "prompt") == 0) {
         model->prompt = value;
         return true;
@@ -127,11 +161,12 @@ static bool model_key(const char *key, const char *value, const char *where,
         return model_number(key, value, where, &model->b, err);
     if (strcmp(key, "length") == 0)
         return model_number(key, value, where, &model->avg_len, err);
-    return error_set(err, ERROR_USAGE,
-                     "%s: '%s' is no key of a model; there are weight, dim, "
-                     "prompt, task, name, budget and account, and for BM25 "
-                     "language, stopwords, k, b and length",
-                     where, key);
+    return error_set(
+        err, ERROR_USAGE,
+        "%s: '%s' is no key of a model; there are weight, dim, "
+        "prompt, task, name, dtype, budget and account, and for BM25 "
+        "language, stopwords, k, b and length",
+        where, key);
 }
 
 /* Where ":key=value" begins in a model's text, or its end. */
@@ -213,25 +248,6 @@ static bool value_long(const char *text, const char *where,
                          where, text);
     *out = (struct long_texts){windows, (size_t)overlap};
     return true;
-}
-
-/* The index of [text, text + size) in CHOICES. */
-static bool choice_index(const struct option_row *row, const char *text,
-                         size_t size, const char *where, unsigned *index,
-                         struct error *err) {
-    char all[256] = "";
-    for (unsigned i = 0; row->choices[i]; i++) {
-        if (strlen(row->choices[i]) == size &&
-            memcmp(row->choices[i], text, size) == 0) {
-            *index = i;
-            return true;
-        }
-        size_t used = strlen(all);
-        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "",
-                 row->choices[i]);
-    }
-    return error_set(err, ERROR_USAGE, "%s: '%.*s' is none of: %s", where,
-                     (int)size, text, all);
 }
 
 static bool value_set(const struct option_row *row, const char *text,

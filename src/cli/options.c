@@ -524,6 +524,16 @@ static bool go_offline(struct parser *parser) {
     return true;
 }
 
+/* Looking for folders is for commands that may use a card. */
+static bool find_libraries(struct parser *parser, char *const *environment) {
+    struct options *options = parser->options;
+    if (!row_applies(option_find(STR("cuda-libs")), options->command))
+        return true;
+    options->library_folders = cuda_library_folders(
+        environment, &options->cuda_libs, parser->arena, parser->err);
+    return options->library_folders;
+}
+
 static bool check_words(const struct options *options, struct error *err) {
     const struct command_row *command = &command_rows[options->command];
     if (options->words.count < command->least)
@@ -586,11 +596,14 @@ bool options_parse(int argc, char *const *argv, char *const *environment,
     if (options->help || options->version)
         return true;
     options->hub_cache = hub_cache_path(environment, &options->arena, err);
-    return options->hub_cache && hub_environment(environment, options, err) &&
+    options->kernel_cache =
+        kernel_cache_path(environment, &options->arena, err);
+    return options->hub_cache && options->kernel_cache &&
+           hub_environment(environment, options, err) &&
            parse_line(&parser, argc, argv, 2) && merge(&parser, environment) &&
-           go_offline(&parser) && check_words(options, err) &&
-           check_required(&parser) && check_exclusive(&parser) &&
-           help_topic(options, err);
+           find_libraries(&parser, environment) && go_offline(&parser) &&
+           check_words(options, err) && check_required(&parser) &&
+           check_exclusive(&parser) && help_topic(options, err);
 }
 
 void options_free(struct options *options) {

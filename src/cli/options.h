@@ -58,6 +58,7 @@ struct model_option {
     double weight;         /* finite, > 0; 1 if not said */
     size_t dim;            /* 0: not said */
     size_t budget;         /* most tokens in a batch; 0: not said */
+    const char *dtype;     /* one of --dtype's, NULL: not said */
     const char *account; /* config.json that simulated cards charge, or NULL */
     /* of BM25 only; NULL, or below 0: not said */
     const char *language, *stopwords;
@@ -108,7 +109,8 @@ struct options {
     struct model_list rerank; /* one at most */
     struct long_texts long_texts;
     const char *out;    /* folder for what a run makes, NULL: not said */
-    const char *device; /* "cpu", or several joined by commas */
+    const char *device; /* "cpu", or several joined by commas; NULL: not said */
+    const char *dtype;  /* one of dtype.h's names, NULL: not said */
     struct device_bytes_list ceilings, margins;
     enum run_mode mode;
     bool warm;
@@ -145,8 +147,12 @@ struct options {
     bool utf8;  /* the locale's characters are UTF-8 */
     bool dumb;  /* TERM is "dumb": no cursor to move */
 
-    bool offline;                  /* make no request, whatever is missing */
-    bool refresh;                  /* ask the hub for the newest commit */
+    bool offline;               /* make no request, whatever is missing */
+    bool refresh;               /* ask the hub for the newest commit */
+    struct text_list cuda_libs; /* folders */
+    const char *kernel_cache;   /* where a card's kernels are kept */
+    const char *const *library_folders; /* of NVIDIA's libraries, NULL at the
+                                           end */
     const char *hub_cache;         /* where hub models lie; it may not exist */
     const char *hub_endpoint;      /* never NULL */
     const char *hub_token;         /* NULL: none; never shown */

@@ -1,10 +1,16 @@
 #include "cli/places.h"
 
 #include <ctype.h>
+#include <glob.h>
+#include <limits.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "cli/option_value.h"
 
 const char *environment_get(char *const *environment, const char *name) {
     size_t size = strlen(name);
@@ -108,6 +114,94 @@ char *hub_token_path(char *const *environment, struct arena *arena,
         {"XDG_CACHE_HOME", "/huggingface/token"}};
     return find_place(environment, places, sizeof places / sizeof *places,
                       "/.cache/huggingface/token", arena, err);
+}
+
+char *kernel_cache_path(char *const *environment, struct arena *arena,
+                        struct error *err) {
+    static const struct place places[] = {
+        {"XDG_CACHE_HOME", "/ensembed/kernels"}};
+    return find_place(environment, places, sizeof places / sizeof *places,
+                      "/.cache/ensembed/kernels", arena, err);
+}
+
+/* ---- NVIDIA's libraries -------------------------------------------------- */
+
+struct folders {
+    struct text_list list;
+    struct arena *arena;
+    struct error *err;
+    bool fine;
+};
+
+static void add_folder(struct folders *f, const char *path) {
+    if (!f->fine || !folder_exists(path))
+        return;
+    char *copy = arena_copy(f->arena, str_from(path), f->err);
+    f->fine = copy && text_list_add(&f->list, copy, f->arena, f->err);
+}
+
+/* site-packages and dist-packages of each Python whose prefix is FOLDER/UP. */
+static void add_python(struct folders *f, const char *folder, const char *up) {
+    static const char *const kinds[] = {"site-packages", "dist-packages"};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        char pattern[PATH_MAX];
+        glob_t found = {0};
+        if (snprintf(pattern, sizeof pattern, "%s%s/lib/python3*/%s", folder,
+                     up, kinds[k]) < PATH_MAX &&
+            glob(pattern, 0, NULL, &found) == 0)
+            for (size_t i = 0; i < found.gl_pathc; i++)
+                add_folder(f, found.gl_pathv[i]);
+        globfree(&found);
+    }
+}
+
+/* The Python that `python3` starts is where people pip install. */
+static void add_python_of_path(struct folders *f, const char *path) {
+    char folder[PATH_MAX], program[PATH_MAX + 16];
+    for (; path && *path; path += strspn(path, ":")) {
+        size_t size = strcspn(path, ":");
+        if (size && size < sizeof folder) {
+            memcpy(folder, path, size);
+            folder[size] = '\0';
+            snprintf(program, sizeof program, "%s/python3", folder);
+            if (file_exists(program)) {
+                add_python(f, folder, "/..");
+                return;
+            }
+        }
+        path += size;
+    }
+}
+
+const char *const *cuda_library_folders(char *const *environment,
+                                        const struct text_list *named,
+                                        struct arena *arena,
+                                        struct error *err) {
+    static const char *const toolkits[] = {"CUDA_HOME", "CUDA_PATH"};
+    static const char *const pythons[] = {"VIRTUAL_ENV", "CONDA_PREFIX"};
+    struct folders f = {.arena = arena, .err = err, .fine = true};
+    char local[PATH_MAX];
+    for (size_t i = 0; f.fine && i < named->count; i++)
+        f.fine = text_list_add(&f.list, named->items[i], arena, err);
+    for (size_t i = 0; i < sizeof toolkits / sizeof *toolkits; i++) {
+        const char *value = environment_get(environment, toolkits[i]);
+        if (value)
+            add_folder(&f, value);
+    }
+    add_folder(&f, "/usr/local/cuda");
+    for (size_t i = 0; i < sizeof pythons / sizeof *pythons; i++) {
+        const char *value = environment_get(environment, pythons[i]);
+        if (value)
+            add_python(&f, value, "");
+    }
+    add_python_of_path(&f, environment_get(environment, "PATH"));
+    if (snprintf(local, sizeof local, "%s/.local", home_folder(environment)) <
+        PATH_MAX)
+        add_python(&f, local, "");
+    add_python(&f, "/usr/local", "");
+    add_python(&f, "/usr", "");
+    return f.fine && text_list_add(&f.list, NULL, arena, err) ? f.list.items
+                                                              : NULL;
 }
 
 void terminal_traits(char *const *environment, struct options *options) {

@@ -22,6 +22,20 @@ char *hub_cache_path(char *const *environment, struct arena *arena,
 char *hub_token_path(char *const *environment, struct arena *arena,
                      struct error *err);
 
+/* Where compiled kernels of cards are kept: ensembed/kernels in XDG_CACHE_HOME,
+ * else in ~/.cache. */
+char *kernel_cache_path(char *const *environment, struct arena *arena,
+                        struct error *err);
+
+/* Where NVIDIA's libraries may lie besides the loader's own places, NULL at the
+ * end: NAMED (--cuda-libs), the CUDA toolkit (CUDA_HOME, CUDA_PATH,
+ * /usr/local/cuda), then where pip puts them for the Python of VIRTUAL_ENV, of
+ * CONDA_PREFIX, of PATH, for this user and for the system. Only folders that
+ * are there. */
+const char *const *cuda_library_folders(char *const *environment,
+                                        const struct text_list *named,
+                                        struct arena *arena, struct error *err);
+
 /* Fill color, utf8 and dumb from NO_COLOR, TERM, LC_ALL, LC_CTYPE, LANG. */
 void terminal_traits(char *const *environment, struct options *options);
 

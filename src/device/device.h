@@ -76,16 +76,23 @@ struct device_options {
 };
 
 /* One entry of a --device list. */
-enum { DEVICE_NAME_BYTES = 40 };
+enum { DEVICE_NAME_BYTES = 40, DEVICE_IDENTITY_BYTES = 48 };
 struct device_name {
-    char name[DEVICE_NAME_BYTES]; /* "cpu", "sim:t4-0" */
+    char name[DEVICE_NAME_BYTES]; /* "cpu", "sim:t4-0", "cuda:1" */
     uint64_t capacity;            /* bytes of a simulated card; else 0 */
     size_t storage_bytes;         /* of a stored number there: 4, 2 on a T4 */
+    unsigned arch;                /* of a CUDA card: 75, 80, ...; else 0 */
 };
 struct device_list {
     struct device_name *items; /* owned by the memory it was made with */
     size_t count;
 };
+
+/* Not a card, real or simulated: other programs use it as a matter of course.
+ */
+static inline bool device_name_is_cpu(const struct device_name *name) {
+    return !name->capacity && !name->arch;
+}
 
 enum activation {
     ACTIVATION_NONE,
@@ -245,9 +252,11 @@ struct device_facts {
     const char *model; /* "AMD EPYC 9B45" */
     const char *isa;   /* "avx512" */
     unsigned threads;
-    uint64_t bytes_total; /* the memory there is, cgroup limits counted */
-    uint64_t bytes_free;  /* what could be taken now */
-    uint64_t submits;     /* groups that were begun since it was opened */
+    uint64_t bytes_total;    /* the memory there is, cgroup limits counted */
+    uint64_t bytes_free;     /* what could be taken now */
+    uint64_t submits;        /* groups that were begun since it was opened */
+    uint64_t bytes_overhead; /* a card's own: context, kernels, the products'
+                                workspace; in its account from the start on */
 };
 
 struct device_verbs {
@@ -336,6 +345,8 @@ struct device {
     const struct device_verbs *verbs;
     unsigned lanes;
     char name[DEVICE_NAME_BYTES];
+    char identity[DEVICE_IDENTITY_BYTES]; /* of a card, whatever its number
+                    is: "GPU-" and its UUID; "": its name */
     bool shared; /* other programs use it as a matter of course (the CPU):
                     never leased */
     bool charges_shapes;   /* counts what a card would hold (see device_alloc),
@@ -354,19 +365,36 @@ struct device {
                                the options' memory */
 };
 
+/* What a lease of it is named by. */
+static inline const char *device_identity(const struct device *device) {
+    return *device->identity ? device->identity : device->name;
+}
+
 /* Every lane begins with this. */
 struct lane {
     struct device *device;
     unsigned number;
 };
 
-/* TEXT is a --device list, in the order of preference: "cpu", "sim:NAME=BYTES",
- * "sim:t4" (15,828,320,256 bytes, numbers of 2 bytes), "sim:t4x2" (sim:t4-0 and
- * sim:t4-1), "sim:t4-0", "sim:t4-1", joined by commas. BYTES as size_text.h
- * reads them. At most 64 devices; ERROR_USAGE for what it does not know, and
- * for a name that occurs twice. */
+/* TEXT is a --device list, in the order of preference: "cpu", "cuda" (all cards
+ * that the driver shows, as CUDA_VISIBLE_DEVICES has it), "cuda:0",
+ * "sim:NAME=BYTES", "sim:t4" (15,828,320,256 bytes, numbers of 2 bytes),
+ * "sim:t4x2" (sim:t4-0 and sim:t4-1), "sim:t4-0", "sim:t4-1", joined by commas.
+ * BYTES as size_text.h reads them. At most 64 devices; ERROR_USAGE for what it
+ * does not know, for a card that is not there and for a name that occurs twice.
+ * The driver is looked for only if a card is named, and no context is made. */
 bool device_list_parse(struct memory *memory, const char *text,
                        struct device_list *list, struct error *err);
+
+/* What is used when nothing is said: all cards, if there are any and what they
+ * need besides the driver is there (LIBRARY_FOLDERS as in device_options), else
+ * the CPU. *WHY: cards are there, and why they are not used, in a sentence with
+ * its remedy; "" otherwise. */
+enum { DEVICE_WHY_BYTES = 768 };
+bool device_list_default(struct memory *memory,
+                         const char *const *library_folders,
+                         struct device_list *list, char why[DEVICE_WHY_BYTES],
+                         struct error *err);
 void device_list_free(struct memory *memory, struct device_list *list);
 
 /* "sim:" and 1 to 31 of [A-Za-z0-9._-]. */

@@ -20,17 +20,19 @@ static json_t *describe(const struct survey *s, const struct device *device,
                         const struct device_facts *facts) {
     const struct run_options *options = s->options;
     char holder[256];
+    uint64_t ours = device->shared ? 0 : memory_live(device->account);
     uint64_t usual = margin_default(facts->bytes_total);
     uint64_t margin = ceilings_find(options->margins, options->margins_count,
                                     device->name, usual);
     uint64_t ceiling =
         ceilings_find(options->ceilings, options->ceilings_count, device->name,
                       ceiling_default(device->shared, facts->bytes_total,
-                                      facts->bytes_free, usual));
+                                      facts->bytes_free + ours, usual));
     if (device->shared)
         ceiling_warn(s->sink, device->name, ceiling, facts->bytes_total);
-    bool held = !device->shared &&
-                lease_holder(options->lock_dir, device->name, holder);
+    bool held =
+        !device->shared &&
+        lease_holder(options->lock_dir, device_identity(device), holder);
     return json_pack(
         "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:s?}", "device", device->name,
         "model", facts->model, "shared", device->shared, "bytes_total",

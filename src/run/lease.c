@@ -103,7 +103,7 @@ static bool lock_name(const char *device, char name[NAME_MAX + 1]) {
 
 static bool lock_open(struct lease *lease, const char *dir, struct error *err) {
     char name[NAME_MAX + 1];
-    if (!lock_name(lease->name, name))
+    if (!lock_name(device_identity(lease->device), name))
         return error_set(err, ERROR_USAGE, "'%s' cannot be the name of a lock",
                          lease->name);
     int folder = open_folder(dir, true, err);
@@ -301,10 +301,9 @@ json_t *lease_describe(const struct lease *lease, uint64_t peak_bytes,
         (json_int_t)peak_bytes, "budget_tokens", (json_int_t)budget_tokens);
 }
 
-bool lease_holder(const char *lock_dir, const char *device_name,
-                  char text[256]) {
+bool lease_holder(const char *lock_dir, const char *identity, char text[256]) {
     char name[NAME_MAX + 1];
-    if (!lock_dir || !lock_name(device_name, name))
+    if (!lock_dir || !lock_name(identity, name))
         return false;
     int folder = open_folder(lock_dir, false, NULL);
     if (folder < 0)

@@ -14,12 +14,13 @@
  *     ... load, encode, free ...
  *     lease_release(&lease, peak_bytes, budget_tokens);
  *
- * The lock is flock(2) on LOCK_DIR/<device name>.lock: the kernel drops it when
- * its holder dies, however it dies. Its file says who holds it (pid, model,
- * program, since), for the line that a waiting run shows; it is never removed,
- * or two processes could lock two inodes. It binds only processes that lease.
- * Several leases are taken in the order of their devices' names, by all
- * programs, so that two runs cannot wait for each other.
+ * The lock is flock(2) on LOCK_DIR/NAME.lock, NAME being device_identity: a
+ * card's UUID, for its number is not the same in each process. The kernel drops
+ * it when its holder dies, however it dies. Its file says who holds it (pid,
+ * model, program, since), for the line that a waiting run shows; it is never
+ * removed, or two processes could lock two inodes. It binds only processes that
+ * lease. Several leases are taken in the order of those names, by all programs,
+ * so that two runs cannot wait for each other.
  *
  * A shared device (the CPU) is never locked: its lease only reads the memory,
  * and what is missing after it is nobody's fault: no warning.
@@ -91,9 +92,9 @@ int64_t lease_bytes_left_behind(const struct lease *lease);
 json_t *lease_describe(const struct lease *lease, uint64_t peak_bytes,
                        size_t budget_tokens);
 
-/* Who holds DEVICE_NAME, in words ("pid 4711, bge-m3, for 12 s"), or false if
- * nobody does. Takes no lock that another could wait for noticeably. */
-bool lease_holder(const char *lock_dir, const char *device_name,
-                  char text[256]);
+/* Who holds the device of that device_identity, in words ("pid 4711, bge-m3,
+ * for 12 s"), or false if nobody does. Takes no lock that another could wait
+ * for noticeably. */
+bool lease_holder(const char *lock_dir, const char *identity, char text[256]);
 
 #endif

@@ -248,5 +248,6 @@ void pass_free_report(struct pass *pass) {
     json_decref(pass->report.failed_chunks);
     json_decref(pass->report.truncated_chunks);
     json_decref(pass->report.elsewhere_chunks);
+    json_decref(pass->report.other_dtype_chunks);
     pass->report = (struct pass_report){0};
 }

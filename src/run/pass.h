@@ -47,13 +47,16 @@ struct pass_report {
                            earlier one */
     uint64_t elsewhere; /* texts that another device computed than was planned,
                            in this run or an earlier one */
-    uint64_t tokens;    /* encoded */
+    uint64_t other_dtype; /* texts whose rows were computed in another type
+                             than the store's, likewise */
+    uint64_t tokens;      /* encoded */
     uint64_t batches;
     double duration_ms;       /* of all this, without loading */
     double encode_ms;         /* inside the devices' verbs, added up */
     json_t *failed_chunks;    /* [{chunk, reason}], the first FAILED_LISTED */
     json_t *truncated_chunks; /* [chunk ids], the first of them */
-    json_t *elsewhere_chunks; /* likewise */
+    json_t *elsewhere_chunks; /* likewise, and so: */
+    json_t *other_dtype_chunks;
 };
 
 struct pass {
@@ -76,9 +79,9 @@ struct pass {
     struct pass_report report;
 };
 
-/* Where the list NAME ("truncated", "elsewhere") of a member's texts lies,
- * beside the rows of a head; FOLDER is OUT/COLLECTION/.ensembed. Each head has
- * its own: a later run may want only one of them. */
+/* Where the list NAME ("truncated", "elsewhere", "other_dtype") of a member's
+ * texts lies, beside the rows of a head; FOLDER is OUT/COLLECTION/.ensembed.
+ * Each head has its own: a later run may want only one of them. */
 bool pass_list_path(const char *folder, const struct member *member,
                     enum row_kind head, const char *name, char path[PATH_MAX],
                     struct error *err);
@@ -120,7 +123,7 @@ bool pass_close(struct pass *pass, struct error *err);
 
 void pass_free_report(struct pass *pass);
 
-/* Fill the report's `truncated` and `elsewhere`. SCRATCH is a folder for a
+/* Fill the report's counts of the three lists. SCRATCH is a folder for a
  * table. */
 bool pass_count_lists(struct pass *pass, const char *scratch,
                       struct error *err);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "run/dtype.h"
 #include "run/pass_parts.h"
 #include "run/truncated.h"
 
@@ -104,6 +105,15 @@ static bool list_elsewhere(const struct pass *pass, const struct batch *batch,
            add_to_list(pass, head, "elsewhere", digests, count, err);
 }
 
+/* And rows of another type than the others. */
+static bool list_other_type(const struct pass *pass, const struct batch *batch,
+                            enum row_kind head, const uint8_t *digests,
+                            size_t count, struct error *err) {
+    enum number_type type = dtype_of(batch->station->device);
+    return type == pass->member->types[head] ||
+           add_to_list(pass, head, "other_dtype", digests, count, err);
+}
+
 /* Of all heads together, each text once. */
 static bool count_list(struct pass *pass, const char *name, const char *scratch,
                        uint64_t *count, json_t **ids, struct error *err) {
@@ -130,7 +140,9 @@ bool pass_count_lists(struct pass *pass, const char *scratch,
     return count_list(pass, "truncated", scratch, &report->truncated,
                       &report->truncated_chunks, err) &&
            count_list(pass, "elsewhere", scratch, &report->elsewhere,
-                      &report->elsewhere_chunks, err);
+                      &report->elsewhere_chunks, err) &&
+           count_list(pass, "other_dtype", scratch, &report->other_dtype,
+                      &report->other_dtype_chunks, err);
 }
 
 /* ---- rows --------------------------------------------------------------- */
@@ -197,6 +209,7 @@ static bool store_head(struct pass *pass, const struct batch *batch,
                                                            : rows->vectors};
     return gather(pass, batch, head, digests, &out.count, err) &&
            list_elsewhere(pass, batch, head, digests, out.count, err) &&
+           list_other_type(pass, batch, head, digests, out.count, err) &&
            store_append_rows(pass->stores.of[head], digests, &out, err);
 }
 

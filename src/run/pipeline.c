@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "run/artefacts.h"
+#include "run/dtype.h"
 #include "run/engine.h"
 #include "run/estimate.h"
 #include "run/lock.h"
@@ -24,6 +25,8 @@
 #include "run/telemetry.h"
 #include "run/truncated.h"
 #include "run/watch.h"
+
+enum { RECORD_MAX = 1 << 20 }; /* bytes of a store's record */
 
 struct run {
     struct session session;
@@ -81,6 +84,68 @@ static bool spool_input(struct work *work, struct error *err) {
            spool(&work->run->session.memory, &run->telemetry.sink,
                  run->session.options->input_fd, path, err) &&
            chunks_set_path(run->list, work->number, path, err);
+}
+
+/* ---- what rows that are there were made in ------------------------------- */
+
+/* NUMBER_DEFAULT: there are none, or nothing that we know says it. */
+static enum number_type type_there(const char *private,
+                                   const struct member *member,
+                                   enum row_kind head) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s/%s/store.json", private, member->key,
+                 row_kind_name(head)) >= PATH_MAX ||
+        !file_exists(path))
+        return NUMBER_DEFAULT;
+    json_t *record = json_read_file(path, RECORD_MAX, NULL);
+    const char *name = json_string_value(
+        json_object_get(json_object_get(record, "fingerprint"), "dtype"));
+    enum number_type type = name ? dtype_named(name) : NUMBER_DEFAULT;
+    json_decref(record);
+    return type;
+}
+
+/* Who resumes without --dtype goes on in the type that is there. */
+static bool takes_types(const struct run *run) {
+    return !run->session.type_asked && !run->session.options->restart;
+}
+
+/* The cards' type, which is one in a run: the first that is there. */
+static bool take_type(struct run *run, struct error *err) {
+    struct session *session = &run->session;
+    char private[PATH_MAX];
+    for (size_t c = 0; takes_types(run) && c < run->list->count; c++) {
+        if (snprintf(private, sizeof private, "%s/%s/.ensembed",
+                     session->options->out,
+                     run->list->collections[c].folder) >= PATH_MAX)
+            continue;
+        for (size_t i = 0; i < run->roster.count; i++)
+            for (enum row_kind h = 0; h < ROW_KINDS; h++) {
+                const struct member *member = &run->roster.members[i];
+                enum number_type type =
+                    !member->error.code && member_has(member, h)
+                        ? type_there(private, member, h)
+                        : NUMBER_DEFAULT;
+                if (type)
+                    return session_set_type(session, type, err);
+            }
+    }
+    return true;
+}
+
+/* Each store's own: what a device adds to it in another type is named. */
+static void take_types(struct work *work) {
+    const struct run *run = work->run;
+    for (size_t i = 0; i < work->roster.count; i++)
+        for (enum row_kind h = 0; h < ROW_KINDS; h++) {
+            struct member *member = &work->roster.members[i];
+            enum number_type type = NUMBER_DEFAULT;
+            if (member->error.code || !member_has(member, h))
+                continue;
+            if (takes_types(run))
+                type = type_there(work->private, member, h);
+            member_set_type(member, h, type ? type : run->session.type);
+        }
 }
 
 /* ---- stores and passes -------------------------------------------------- */
@@ -349,6 +414,7 @@ static struct ending run_collection(struct work *work) {
     if (options->skip_existing && !options->restart &&
         artefacts_exist(work->folder))
         return ended("skipped_existing", "exports_exist");
+    take_types(work);
     if (!spool_input(work, &failed.failure) ||
         !read_chunks(work, &failed.failure))
         return failed;
@@ -552,6 +618,8 @@ static bool begin(struct run *run, const struct run_options *options,
                          "%s: no chunk files found (*_chunks.json, *.json, "
                          "*.jsonl)",
                          options->chunks);
+    if (!take_type(run, err))
+        return false;
     /* The folder .ensembed tells a later run over a folder that OUT lies in
      * that events.jsonl is not a file of chunks. */
     if (!place_summary(run, err) ||

@@ -45,9 +45,10 @@ struct member {
     bool undeclared_cut; /* cut below its own width without declaring it */
     struct long_texts long_texts;
     char weights_sha256[65], tokenizer_sha256[65];
-    json_t *fingerprints[ROW_KINDS]; /* what decides a row (DESIGN 6); NULL:
-                                         that head is not wanted */
-    struct cache_use cache;          /* how it came out of the hub's cache */
+    json_t *fingerprints[ROW_KINDS];   /* what decides a row (DESIGN 6); NULL:
+                                           that head is not wanted */
+    enum number_type types[ROW_KINDS]; /* that the head's rows are made in */
+    struct cache_use cache;            /* how it came out of the hub's cache */
     struct shape charged; /* what a simulated card counts: the model's own, or
                              that of `account=` */
     struct error error;   /* code ERROR_NONE: usable */
@@ -111,6 +112,12 @@ void member_cut(const struct member *member, float *vector);
 
 /* ["dense", "sparse", "multi"]: those that it is asked for. */
 json_t *member_heads_list(const struct member *member);
+
+/* The rows of HEAD are made in TYPE: in its fingerprint as well. */
+void member_set_type(struct member *member, enum row_kind head,
+                     enum number_type type);
+/* The type of its rows, of the first head that it is asked for. */
+enum number_type member_type(const struct member *member);
 
 /* What a report says of a member: id, commit, widths, pooling, digests. */
 json_t *member_describe(const struct member *member);

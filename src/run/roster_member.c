@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "model/weights.h"
+#include "run/dtype.h"
 #include "run/requests.h"
 #include "text/bm25.h"
 
@@ -162,11 +163,12 @@ static void pooling_text(const struct model_spec *spec, char *text,
 static json_t *common_fingerprint(const struct member *member,
                                   const char *weights) {
     const char *commit = member->files->commit;
-    json_t *made = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I}", "commit", commit ? commit : "",
-        "weights_sha256", weights, "tokenizer_sha256", member->tokenizer_sha256,
-        "prompt", member->prompt ? member->prompt : "", "dtype", "f32",
-        "max_length", (json_int_t)member->spec.max_length);
+    json_t *made = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "commit",
+                             commit ? commit : "", "weights_sha256", weights,
+                             "tokenizer_sha256", member->tokenizer_sha256,
+                             "prompt", member->prompt ? member->prompt : "",
+                             "dtype", dtype_name(member_type(member)),
+                             "max_length", (json_int_t)member->spec.max_length);
     /* Only where they were asked for, so that older stores stay valid. */
     if (made && member->long_texts.windows)
         json_object_set_new(
@@ -357,6 +359,8 @@ bool member_open(struct member *member, const struct model_request *request,
     member->request = request;
     member->heads = request->heads;
     member->long_texts = session->options->long_texts;
+    for (enum row_kind h = 0; h < ROW_KINDS; h++)
+        member->types[h] = session->type;
     struct memory *memory = &session->memory;
     if (request_is_bm25(request)) {
         member->key =
@@ -391,6 +395,21 @@ void member_close(struct member *member, struct memory *memory) {
         strbuf_free(&member->stopwords);
     for (enum row_kind h = 0; h < ROW_KINDS; h++)
         json_decref(member->fingerprints[h]);
+}
+
+void member_set_type(struct member *member, enum row_kind head,
+                     enum number_type type) {
+    member->types[head] = type;
+    if (member->fingerprints[head] && !member->bm25)
+        json_object_set_new(member->fingerprints[head], "dtype",
+                            json_string(dtype_name(type)));
+}
+
+enum number_type member_type(const struct member *member) {
+    enum row_kind head = 0;
+    while (head + 1 < ROW_KINDS && !member_has(member, head))
+        head++;
+    return member->types[head];
 }
 
 void member_vector_name(const struct member *member, enum row_kind head,
@@ -447,8 +466,8 @@ static void describe_model(const struct member *member, json_t *object) {
         object,
         json_pack("{s:s?, s:s?, s:s, s:s, s:I, s:s?}", "id", files->id,
                   "commit", files->commit, "family", spec->family->title,
-                  "dtype", "f32", "max_length", (json_int_t)spec->max_length,
-                  "prompt", member->prompt));
+                  "dtype", dtype_name(member_type(member)), "max_length",
+                  (json_int_t)spec->max_length, "prompt", member->prompt));
     if (member->task)
         json_object_set_new(object, "task", json_string(member->task));
     if (member->long_texts.windows)

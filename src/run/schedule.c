@@ -138,17 +138,17 @@ static void set_turn(struct schedule *s, size_t i) {
 
 /* Lists beside a store without rows are of rows that have gone. */
 static bool drop_old_lists(const struct pass *pass, struct error *err) {
+    static const char *const names[] = {"truncated", "elsewhere",
+                                        "other_dtype"};
     char path[PATH_MAX];
     for (enum row_kind h = 0; h < ROW_KINDS; h++) {
         const struct store *store = pass->stores.of[h];
-        if (store && store_rows(store) == 0 &&
-            (!pass_list_path(pass->folder, pass->member, h, "truncated", path,
-                             err) ||
-             !file_remove(path, err) ||
-             !pass_list_path(pass->folder, pass->member, h, "elsewhere", path,
-                             err) ||
-             !file_remove(path, err)))
-            return false;
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            if (store && store_rows(store) == 0 &&
+                (!pass_list_path(pass->folder, pass->member, h, names[k], path,
+                                 err) ||
+                 !file_remove(path, err)))
+                return false;
     }
     return true;
 }

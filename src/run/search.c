@@ -174,6 +174,7 @@ static bool search_all(struct searching *s, const struct sink *sink,
             s->wanted, s->request->candidates ? s->request->candidates : DEPTH);
     s->depth = larger(s->wanted, DEPTH);
     s->options = *s->request->machine;
+    s->options.one_device = true;
     s->options.models_count = 0; /* each collection's own come later */
     if (!session_open(&s->session, &s->options, sink, err) ||
         !search_shelves(s, err) || !search_join(s, err))

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "run/ceilings.h"
+#include "run/dtype.h"
 #include "run/station.h"
 
 /* CPUs by the cgroup's quota, v2 or v1; 0: no quota. */
@@ -56,7 +57,7 @@ static bool open_stations(struct session *session, struct error *err) {
     const struct device_list *list = &session->list;
     bool has_cpu = false;
     for (size_t i = 0; i < list->count; i++)
-        has_cpu = has_cpu || !list->items[i].capacity;
+        has_cpu = has_cpu || device_name_is_cpu(&list->items[i]);
     session->stations = memory_zalloc(&session->memory, list->count + 1,
                                       sizeof *session->stations, err);
     if (!session->stations)
@@ -72,6 +73,53 @@ static bool open_stations(struct session *session, struct error *err) {
     return device_facts(session->device, &session->facts, err);
 }
 
+/* Who expects a card that lacks something hears of it. */
+static bool choose_devices(struct session *session, struct error *err) {
+    const struct run_options *options = session->options;
+    char why[DEVICE_WHY_BYTES];
+    if (options->devices)
+        return device_list_parse(&session->memory, options->devices,
+                                 &session->list, err);
+    if (!device_list_default(&session->memory, options->library_folders,
+                             &session->list, why, err))
+        return false;
+    if (options->one_device)
+        session->list.count = 1;
+    if (*why && device_name_is_cpu(&session->list.items[0]))
+        snprintf(session->why_cpu, sizeof session->why_cpu,
+                 "everything is computed on the CPU: %.700s", why);
+    else
+        snprintf(session->why_cpu, sizeof session->why_cpu, "%s", why);
+    if (*why)
+        event_log(session->sink, LOG_WARNING, "%s", session->why_cpu);
+    return true;
+}
+
+static bool choose_type(struct session *session, struct error *err) {
+    if (!dtype_asked(session->options, &session->type_asked, err) ||
+        !dtype_check(session->type_asked, &session->list, err))
+        return false;
+    session->type = session->type_asked ? session->type_asked
+                                        : dtype_default(&session->list);
+    return true;
+}
+
+bool session_set_type(struct session *session, enum number_type type,
+                      struct error *err) {
+    session->type = type;
+    for (size_t i = 0; i < session->list.count; i++) {
+        const struct device_name *name = &session->list.items[i];
+        struct station *station = &session->stations[i];
+        if (!name->arch || dtype_of(station->device) == dtype_on(name, type))
+            continue;
+        station_close(station);
+        if (!station_open(station, session, name, false, err))
+            return false;
+    }
+    session->device = session->stations[0].device;
+    return device_facts(session->device, &session->facts, err);
+}
+
 bool session_open(struct session *session, const struct run_options *options,
                   const struct sink *sink, struct error *err) {
     *session = (struct session){
@@ -80,9 +128,7 @@ bool session_open(struct session *session, const struct run_options *options,
         options->threads ? options->threads : session_threads_default();
     session->pool = pool_create(&session->memory, threads, err);
     if (session->pool && read_script(session, err) &&
-        device_list_parse(&session->memory,
-                          options->devices ? options->devices : "cpu",
-                          &session->list, err) &&
+        choose_devices(session, err) && choose_type(session, err) &&
         ceilings_check(options, &session->list, sink, err) &&
         open_stations(session, err))
         return true;

@@ -43,6 +43,7 @@ struct model_request {
     double weight;         /* in the fused vector; > 0 */
     size_t dim;            /* width to cut its vectors to; 0: not said */
     size_t budget;         /* most tokens in a batch; 0: default */
+    enum number_type type; /* of a card's numbers; NUMBER_DEFAULT: not said */
     const char *account;   /* config.json whose bytes simulated cards charge, or
                               NULL */
     struct bm25_request bm25;
@@ -107,9 +108,14 @@ struct run_options {
     struct long_texts long_texts;
     struct hub_places places;
     struct hub_use hub;
-    const char *isa;     /* NULL: best */
-    unsigned threads;    /* 0: as many as this process may use */
-    const char *devices; /* --device list; NULL: "cpu" */
+    const char *isa;       /* NULL: best */
+    unsigned threads;      /* 0: as many as this process may use */
+    const char *devices;   /* --device list; NULL: all cards that can be used,
+                              else the CPU */
+    bool one_device;       /* of the cards that nobody named only the first */
+    enum number_type type; /* of cards; NUMBER_DEFAULT: not said */
+    const char *kernel_cache; /* as in device_options, and so: */
+    const char *const *library_folders;
     const struct device_bytes *ceilings, *margins;
     size_t ceilings_count, margins_count;
     enum run_mode mode;
@@ -135,9 +141,13 @@ struct station;
 struct session {
     const struct run_options *options; /* borrowed */
     const struct sink *sink;           /* borrowed */
-    struct memory memory;         /* the host's; its ceiling is the CPU's */
-    struct pool *pool;            /* all threads */
-    struct device_list list;      /* as the options name them */
+    struct memory memory;           /* the host's; its ceiling is the CPU's */
+    struct pool *pool;              /* all threads */
+    struct device_list list;        /* as the options name them */
+    char why_cpu[DEVICE_WHY_BYTES]; /* why cards that are there are not used;
+                                       "": they are, or there are none */
+    enum number_type type_asked;    /* NUMBER_DEFAULT: nobody did */
+    enum number_type type; /* that rows are to be made in (run/dtype.h) */
     struct device_script *script; /* of simulated cards, or NULL */
     struct station *stations; /* in the order of preference; the CPU is the last
                                  one, spare if it was not asked for */
@@ -150,6 +160,11 @@ struct session {
 bool session_open(struct session *session, const struct run_options *options,
                   const struct sink *sink, struct error *err);
 void session_close(struct session *session); /* {0} is fine */
+
+/* Rows are to be made in TYPE, as those that are there were: cards that compute
+ * in another one are opened again. Nothing may be on them. */
+bool session_set_type(struct session *session, enum number_type type,
+                      struct error *err);
 
 struct lease_terms;
 /* As the options say; with the session's sink. */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "run/ceilings.h"
+#include "run/dtype.h"
 #include "run/session.h"
 
 enum { PROBE_TOKENS = 1024 };
@@ -25,26 +26,32 @@ static bool open_pool(struct station *station, unsigned threads,
  * for the CPU and tokenizes in between. */
 static unsigned threads_for(const struct session *session,
                             const struct device_name *name) {
-    if (!name->capacity)
+    if (device_name_is_cpu(name))
         return 0;
+    if (name->arch)
+        return 1; /* it only hands the card its work */
     unsigned all = pool_threads(session->pool);
     unsigned share = all / (unsigned)session->list.count;
     return share ? share : 1;
 }
 
-static bool set_limits(struct station *station, struct error *err) {
+/* What we hold already (a card's own needs) is ours to count with. */
+bool station_set_limits(struct station *station, struct error *err) {
     const struct run_options *options = station->session->options;
     struct device_facts facts;
     if (!device_facts(station->device, &facts, err))
         return false;
     const char *name = station_name(station);
+    uint64_t ours =
+        station->device->shared ? 0 : memory_live(station->device->account);
     station->bytes_total = facts.bytes_total;
     station->margin = ceilings_find(options->margins, options->margins_count,
                                     name, margin_default(facts.bytes_total));
     station->device->account->ceiling = ceilings_find(
         options->ceilings, options->ceilings_count, name,
         ceiling_default(station->device->shared, facts.bytes_total,
-                        facts.bytes_free, margin_default(facts.bytes_total)));
+                        facts.bytes_free + ours,
+                        margin_default(facts.bytes_total)));
     return true;
 }
 
@@ -53,9 +60,13 @@ bool station_open(struct station *station, struct session *session,
                   struct error *err) {
     *station = (struct station){
         .session = session, .spare = spare, .lease = {.lock_fd = -1}};
-    struct device_options options = {.memory = &session->memory,
-                                     .isa = session->options->isa,
-                                     .script = session->script};
+    struct device_options options = {
+        .memory = &session->memory,
+        .isa = session->options->isa,
+        .script = session->script,
+        .type = dtype_on(name, session->type),
+        .kernel_cache = session->options->kernel_cache,
+        .library_folders = session->options->library_folders};
     if (!open_pool(station, threads_for(session, name), err))
         return false;
     options.pool = station->pool;
@@ -66,7 +77,8 @@ bool station_open(struct station *station, struct session *session,
     station->residents =
         memory_zalloc(&session->memory, station->residents_most,
                       sizeof(struct resident *), err);
-    if (station->device && station->residents && set_limits(station, err))
+    if (station->device && station->residents &&
+        station_set_limits(station, err))
         return true;
     station_close(station);
     return false;
@@ -196,6 +208,12 @@ bool station_whole_bytes(const struct station *station,
         return false;
     *bytes = need.charge_bytes;
     return true;
+}
+
+uint64_t station_overhead(const struct station *station) {
+    struct device_facts facts;
+    return device_facts(station->device, &facts, NULL) ? facts.bytes_overhead
+                                                       : 0;
 }
 
 uint64_t station_bytes_free(const struct station *station) {

@@ -92,6 +92,10 @@ bool station_open(struct station *station, struct session *session,
                   struct error *err);
 void station_close(struct station *station); /* {0} is fine */
 
+/* Ceiling and margin, by the options or what is free now: a card that another
+ * run has just left has more room than when it was opened. */
+bool station_set_limits(struct station *station, struct error *err);
+
 static inline const char *station_name(const struct station *station) {
     return station->device->name;
 }
@@ -127,6 +131,10 @@ void station_clear(struct station *station);
 bool station_whole_bytes(const struct station *station,
                          const struct member *member, uint64_t *bytes,
                          struct error *err);
+
+/* What a card needs for itself, in its account from the start on; 0: nothing,
+ * or it does not say. */
+uint64_t station_overhead(const struct station *station);
 
 /* What could be taken there now; 0 where the device does not say. */
 uint64_t station_bytes_free(const struct station *station);

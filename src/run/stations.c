@@ -2,15 +2,16 @@
 
 #include <string.h>
 
-/* The station whose name comes next behind LAST's: all programs lease in the
- * order of names, so that two runs cannot wait for each other. */
+/* The station whose lock's name comes next behind LAST's: all programs lease in
+ * the order of names, so that two runs cannot wait for each other. */
 static struct station *next_by_name(struct session *session,
                                     const struct station *last) {
     struct station *next = NULL;
     for (size_t i = 0; i < session->stations_count; i++) {
         struct station *s = &session->stations[i];
-        if ((!last || strcmp(station_name(s), station_name(last)) > 0) &&
-            (!next || strcmp(station_name(s), station_name(next)) < 0))
+        const char *name = device_identity(s->device);
+        if ((!last || strcmp(name, device_identity(last->device)) > 0) &&
+            (!next || strcmp(name, device_identity(next->device)) < 0))
             next = s;
     }
     return next;
@@ -26,7 +27,8 @@ bool stations_lease(struct session *session, const struct sink *sink,
         if (station->lost || station->spare || station->lease.device)
             continue;
         if (!lease_acquire(&station->lease, station->device, holder, &terms,
-                           err))
+                           err) ||
+            (!station->device->shared && !station_set_limits(station, err)))
             return false;
     }
     return true;

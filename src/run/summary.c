@@ -1,5 +1,7 @@
 #include "run/summary.h"
 
+#include "run/dtype.h"
+
 #include <sys/resource.h>
 
 #include "base/clock.h"
@@ -77,7 +79,14 @@ json_t *summary_pass(const struct session *session, const struct turn *turn) {
     if (turn->budgets)
         json_object_set(object, "budgets", turn->budgets);
     add_list(object, "truncated_chunks", report->truncated_chunks);
+    if (!pass->member->bm25)
+        json_object_set_new(object, "dtype",
+                            json_string(dtype_name(member_type(pass->member))));
     add_list(object, "elsewhere_chunks", report->elsewhere_chunks);
+    if (report->other_dtype)
+        json_object_set_new(object, "other_dtype",
+                            json_integer((json_int_t)report->other_dtype));
+    add_list(object, "other_dtype_chunks", report->other_dtype_chunks);
     add_list(object, "failed_chunks", report->failed_chunks);
     if (turn->failure.code)
         json_object_set_new(object, "error",
@@ -169,12 +178,17 @@ json_t *summary_collection(const struct summary_collection *entry) {
 json_t *summary_environment(const struct session *session) {
     char date[21];
     clock_date(date);
-    return json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:i, s:I, s:I}}", "program",
-                     "ensembed " ENS_VERSION, "date", date, "device", "name",
-                     session->facts.name, "model", session->facts.model, "isa",
-                     session->facts.isa, "threads", (int)session->facts.threads,
-                     "memory_bytes", (json_int_t)session->facts.bytes_total,
-                     "ceiling_bytes", (json_int_t)session->memory.ceiling);
+    json_t *object =
+        json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:i, s:I, s:I}}", "program",
+                  "ensembed " ENS_VERSION, "date", date, "device", "name",
+                  session->facts.name, "model", session->facts.model, "isa",
+                  session->facts.isa, "threads", (int)session->facts.threads,
+                  "memory_bytes", (json_int_t)session->facts.bytes_total,
+                  "ceiling_bytes", (json_int_t)session->memory.ceiling);
+    if (*session->why_cpu)
+        json_object_set_new(object, "cards_unused",
+                            json_string(session->why_cpu));
+    return object;
 }
 
 json_t *summary_make(const struct session *session, const struct roster *roster,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "run/decision.h"
+#include "run/dtype.h"
 #include "run/station.h"
 
 enum { MITIGATIONS_LISTED = 500 };
@@ -128,6 +129,12 @@ static void describe_use(struct turn *turn, const struct plan_team *team) {
             (json_int_t)s->device->account->ceiling, "margin_bytes",
             (json_int_t)s->margin, "measured_peak_bytes",
             (json_int_t)memory_peak(s->device->account));
+        uint64_t overhead = station_overhead(s);
+        json_object_set_new(entry, "dtype",
+                            json_string(dtype_name(dtype_of(s->device))));
+        if (overhead)
+            json_object_set_new(entry, "overhead_bytes",
+                                json_integer((json_int_t)overhead));
         if (home)
             json_object_set_new(entry, "plan", plan_describe_home(home));
         json_array_append_new(turn->use, entry);

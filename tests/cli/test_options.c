@@ -127,7 +127,8 @@ static void a_full_command_line(void **state) {
 static void defaults_are_those_of_the_table(void **state) {
     (void)state;
     assert_true(parse(RUN));
-    assert_string_equal(options.device, "cpu");
+    assert_null(options.device); /* what there is decides */
+    assert_null(options.dtype);
     assert_int_equal(options.mode, MODE_AUTO);
     assert_true(options.lease_wait_seconds == LEASE_WAIT_FOR_EVER);
     assert_string_equal(options.lock_dir, "/tmp/ensembed-locks");
@@ -447,6 +448,74 @@ static void the_hub_cache_is_found(void **state) {
     }
 }
 
+static void number_types_are_named(void **state) {
+    (void)state;
+    assert_true(parse(RUN "|--dtype|fp16|--model|m:dtype=bf16,dim=2"));
+    assert_string_equal(options.dtype, "fp16");
+    assert_string_equal(options.models.items[1].dtype, "bf16");
+    assert_null(options.models.items[0].dtype);
+    assert_true(parse_in("ENSEMBED_DTYPE=f32", RUN));
+    assert_string_equal(options.dtype, "f32");
+    refused(RUN "|--dtype|fp8", "--dtype: 'fp8' is none of: f32, bf16, fp16");
+    refused(RUN "|--dtype|int8", "--dtype: 'int8' is none of: f32, bf16, fp16");
+    refused(RUN "|--dtype|default", "is none of");
+    refused(RUN "|--dtype|", "TYPE is empty");
+    refused(RUN "|--model|m:dtype=fp8",
+            "--model: dtype: 'fp8' is none of: f32, bf16, fp16");
+    refused("ensembed|tokenize|--model|m|--dtype|f32", "takes no --dtype");
+}
+
+/* Is FOLDER among those that libraries are looked for in? Its place from 1. */
+static size_t library_place(const char *folder) {
+    for (size_t i = 0; options.library_folders[i]; i++)
+        if (strcmp(options.library_folders[i], folder) == 0)
+            return i + 1;
+    return 0;
+}
+
+static void nvidias_libraries_are_looked_for(void **state) {
+    (void)state;
+    char root[] = "/tmp/ens-libs-XXXXXX", path[256], environment[1024];
+    assert_non_null(mkdtemp(root));
+    static const char *const made[] = {"venv/lib/python3.11/site-packages",
+                                       "home/.local/lib/python3.9/"
+                                       "dist-packages",
+                                       "py/bin",
+                                       "py/lib/python3.12/site-packages",
+                                       "cuda",
+                                       "named"};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        snprintf(path, sizeof path, "%s/%s", root, made[i]);
+        assert_true(folder_make(path, &err));
+    }
+    snprintf(path, sizeof path, "%s/py/bin/python3", root);
+    assert_true(file_write(path, STR("#!/bin/sh\n"), &memory, &err));
+    snprintf(environment, sizeof environment,
+             "VIRTUAL_ENV=%s/venv|HOME=%s/home|PATH=/nowhere:%s/py/bin:/bin|"
+             "CUDA_HOME=%s/cuda|CONDA_PREFIX=%s/gone",
+             root, root, root, root, root);
+    snprintf(path, sizeof path, RUN "|--cuda-libs|%s/named", root);
+    assert_true(parse_in(environment, path));
+    const char *const wanted[] = {"/named", "/cuda",
+                                  "/venv/lib/python3.11/site-packages",
+                                  "/py/bin/../lib/python3.12/site-packages",
+                                  "/home/.local/lib/python3.9/dist-packages"};
+    size_t last = 0;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        snprintf(path, sizeof path, "%s%s", root, wanted[i]);
+        if (library_place(path) <= last)
+            fail_msg("%s is not where it should be", path);
+        last = library_place(path);
+    }
+    snprintf(path, sizeof path, "%s/home/.cache/ensembed/kernels", root);
+    assert_string_equal(options.kernel_cache, path);
+    assert_true(parse_in("XDG_CACHE_HOME=/x", RUN));
+    assert_string_equal(options.kernel_cache, "/x/ensembed/kernels");
+    assert_true(parse_in(environment, "ensembed|tokenize|--model|m"));
+    assert_null(options.library_folders);
+    assert_true(folder_remove(root, &err));
+}
+
 static void the_terminal_is_described(void **state) {
     (void)state;
     assert_true(parse_in("TERM=xterm|LANG=en_US.UTF-8", "ensembed|models"));
@@ -510,6 +579,8 @@ int main(void) {
         cmocka_unit_test(exclusive_options_of_two_levels),
         cmocka_unit_test(broken_config_files),
         cmocka_unit_test(the_hub_cache_is_found),
+        cmocka_unit_test(number_types_are_named),
+        cmocka_unit_test(nvidias_libraries_are_looked_for),
         cmocka_unit_test(the_terminal_is_described),
         cmocka_unit_test(exit_statuses),
         cmocka_unit_test(the_table_is_sound),

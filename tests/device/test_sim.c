@@ -345,7 +345,7 @@ static void too_little_host_memory_is_an_error(void **state) {
     struct error err = {0};
     struct memory memory = {0};
     struct pool *pool = pool_create(&memory, 2, &err);
-    struct device_name name = {"sim:a", 1000, 4};
+    struct device_name name = {"sim:a", 1000, 4, 0};
     struct device_options options = {.memory = &memory, .pool = pool};
     uint64_t start = memory_live(&memory), needed;
     struct device *device = device_open(&name, &options, &err);

@@ -1,0 +1,113 @@
+#include "run/dtype.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { BF16_ARCH = 80, LIST_BYTES = 512 };
+
+static const char *const names[] = {[NUMBER_DEFAULT] = "f32",
+                                    [NUMBER_F32] = "f32",
+                                    [NUMBER_F16] = "fp16",
+                                    [NUMBER_BF16] = "bf16"};
+
+const char *dtype_name(enum number_type type) {
+    return names[type];
+}
+
+enum number_type dtype_named(const char *name) {
+    for (enum number_type t = NUMBER_F32; t <= NUMBER_BF16; t++)
+        if (strcmp(name, names[t]) == 0)
+            return t;
+    return NUMBER_DEFAULT;
+}
+
+bool dtype_parse(const char *name, const char *where, enum number_type *type,
+                 struct error *err) {
+    *type = dtype_named(name);
+    return *type != NUMBER_DEFAULT ||
+           error_set(err, ERROR_USAGE,
+                     "%s: '%.40s' is none of: f32, bf16, fp16", where, name);
+}
+
+struct asking {
+    const struct run_options *options;
+    const struct model_request *first; /* whose type is TYPE */
+    enum number_type type;
+};
+
+static bool ask(struct asking *a, const struct model_request *model,
+                struct error *err) {
+    enum number_type type = model->type ? model->type : a->options->type;
+    if (a->first && a->type && type && type != a->type)
+        return error_set(err, ERROR_USAGE,
+                         "%s is to be computed in %s and %s in %s, and a card "
+                         "computes in one type in a run; run one after the "
+                         "other with the same --out",
+                         a->first->reference, dtype_name(a->type),
+                         model->reference, dtype_name(type));
+    if (!a->first || !a->type) {
+        a->first = model;
+        a->type = type;
+    }
+    return true;
+}
+
+bool dtype_asked(const struct run_options *options, enum number_type *asked,
+                 struct error *err) {
+    const struct model_request *lists[] = {options->models, options->sparse,
+                                           options->multi, options->rerank};
+    size_t counts[] = {options->models_count, options->sparse_count,
+                       options->multi_count, options->rerank != NULL};
+    struct asking a = {.options = options};
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+        for (size_t i = 0; i < counts[k]; i++)
+            if (!ask(&a, &lists[k][i], err))
+                return false;
+    *asked = a.first ? a.type : options->type;
+    return true;
+}
+
+/* "cuda:0 (sm_75) in f32 and fp16; cpu in f32" */
+static void list_types(const struct device_list *list, char text[LIST_BYTES]) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < list->count && used < LIST_BYTES; i++) {
+        const struct device_name *d = &list->items[i];
+        used += (size_t)snprintf(text + used, LIST_BYTES - used, "%s%s in %s",
+                                 i ? "; " : "", d->name,
+                                 d->arch >= BF16_ARCH ? "f32, bf16 and fp16"
+                                 : d->arch            ? "f32 and fp16"
+                                                      : "f32");
+    }
+}
+
+bool dtype_check(enum number_type asked, const struct device_list *list,
+                 struct error *err) {
+    char text[LIST_BYTES];
+    for (size_t i = 0; i < list->count; i++)
+        if (!asked || dtype_on(&list->items[i], asked) == asked)
+            return true;
+    list_types(list, text);
+    return error_set(err, ERROR_USAGE,
+                     "--dtype: no device of this run computes in %s: %s",
+                     dtype_name(asked), text);
+}
+
+enum number_type dtype_default(const struct device_list *list) {
+    enum number_type type = NUMBER_F32;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct device_name *device = &list->items[i];
+        if (device->arch && device->arch < BF16_ARCH)
+            return NUMBER_F16;
+        if (device->arch)
+            type = NUMBER_BF16;
+    }
+    return type;
+}
+
+enum number_type dtype_on(const struct device_name *device,
+                          enum number_type type) {
+    bool has =
+        device->arch && (type != NUMBER_BF16 || device->arch >= BF16_ARCH);
+    return has && type ? type : NUMBER_F32;
+}

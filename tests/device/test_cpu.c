@@ -92,11 +92,12 @@ static void all_verbs(struct fixture *f, bool wide) {
     for (size_t i = 0; i < 2; i++)
         up[i] = down[i] =
             (struct linear){.in = WIDTH, .out = WIDTH, .weights = packed};
-    struct experts experts = {.count = 2,
-                              .chosen = 1,
-                              .router = {WIDTH, 2, packed, NULL},
-                              .up = up,
-                              .down = down};
+    struct experts experts = {
+        .count = 2,
+        .chosen = 1,
+        .router = {.in = WIDTH, .out = 2, .weights = packed},
+        .up = up,
+        .down = down};
     void *work =
         aligned_alloc(64, device_experts_bytes(f->device, &experts, ROWS));
     assert_non_null(scratch);

@@ -65,12 +65,13 @@ struct on_device {
 static struct experts experts_of(struct linear *linears, const void *packed) {
     linears[0] = linears[1] =
         (struct linear){.in = WIDTH, .out = WIDTH, .weights = packed};
-    return (struct experts){.count = 2,
-                            .chosen = 1,
-                            .router = {WIDTH, 2, packed, NULL},
-                            .up = linears,
-                            .down = linears,
-                            .activation = ACTIVATION_TANH};
+    return (struct experts){
+        .count = 2,
+        .chosen = 1,
+        .router = {.in = WIDTH, .out = 2, .weights = packed},
+        .up = linears,
+        .down = linears,
+        .activation = ACTIVATION_TANH};
 }
 
 static struct on_device place(struct device *d, const struct input *in,

@@ -258,10 +258,34 @@ static void rounded_numbers_give_much_the_same(void **state) {
     check_all(STRICT_F16);
 }
 
+/* The heads' matrices read narrow rows as wide as any of them. */
+static void wide_heads_have_room(void **state) {
+    (void)state;
+    enum { WIDE = 4096, TOKENS = 100 };
+    struct rig r;
+    struct encoder_need narrow, wide;
+    rig_open(&r, "cpu", 1, "dense", 0);
+    r.device = strict_open(r.device, STRICT_F16);
+    struct encoder_budget budget =
+        encoder_budget_make(&r.spec, false, r.device, TOKENS, TOKENS);
+    assert_true(r.spec.sentence_count > 0);
+    assert_true(
+        encoder_workspace(&r.spec, NULL, r.device, &budget, &narrow, NULL));
+    r.spec.sentence[0].out = WIDE;
+    assert_true(
+        encoder_workspace(&r.spec, NULL, r.device, &budget, &wide, NULL));
+    /* two rows of floats, and what is read; none was as wide as 512 before */
+    size_t each = budget.group_tokens * (2 * sizeof(float) + 2);
+    assert_in_range(wide.bytes - narrow.bytes, (WIDE - 512) * each,
+                    WIDE * each);
+    rig_close(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floats_that_lie_apart_give_the_cpus_bits),
         cmocka_unit_test(rounded_numbers_give_much_the_same),
+        cmocka_unit_test(wide_heads_have_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

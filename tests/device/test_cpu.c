@@ -259,12 +259,123 @@ static void the_processor_has_a_name(void **state) {
     drop(&fake);
 }
 
+/* starts[0] may be anything: rows count from there. */
+static void texts_may_lie_within_a_batch(void **state) {
+    (void)state;
+    enum { WIDTH = 8, ROWS = 5000, ROW = 3 * WIDTH, ALL = ROWS * ROW };
+    static const uint32_t from_0[] = {0, 1500, 1501, ROWS},
+                          within[] = {30, 1530, 1531, ROWS + 30};
+    static uint32_t ids[ROWS];
+    struct fixture f;
+    fixture_open(&f, NULL, THREADS);
+    struct lane *lane = device_lane(f.device, 0);
+    for (uint32_t i = 0; i < ROWS; i++)
+        ids[i] = i * 7 % 4;
+    float *table = floats(ALL), *x = floats(ALL), *context = floats(2 * ALL);
+    float *rows = floats(2 * ALL), *turned = floats(2 * ALL);
+    float *pooled = floats(2 * ALL);
+    struct embedding embedding = {.width = WIDTH,
+                                  .vocab = 4,
+                                  .words = table,
+                                  .position = table,
+                                  .positions = ROWS,
+                                  .scale = 1};
+    struct attention attention = {.heads = 1,
+                                  .kv_heads = 1,
+                                  .head_dim = WIDTH,
+                                  .scale = 1,
+                                  .behind = SIZE_MAX,
+                                  .ahead = SIZE_MAX};
+    struct rotary rotary = {
+        .dims = WIDTH, .positions = ROWS, .cosine = table, .sine = x};
+    void *scratch =
+        aligned_alloc(64, device_attention_bytes(f.device, &attention, ROWS));
+    for (int wide = 0; wide < 2; wide++)
+        for (int at = 0; at < 2; at++) {
+            struct sequences texts = {.texts = 3,
+                                      .starts = at ? within : from_0};
+            float *to = turned + at * ALL;
+            assert_int_equal(sequences_rows(&texts), ROWS);
+            lane_widen(lane, wide);
+            device_group(lane, &texts, ids);
+            device_embed(lane, &embedding, ids, &texts, rows + at * ALL);
+            memcpy(to, x, ALL * sizeof *x);
+            device_rotate(lane, &rotary, &attention, &texts, narrow_of(to));
+            device_attention(lane, &attention, &texts, narrow_of(to), scratch,
+                             narrow_of(context + at * ALL));
+            device_pool(lane, POOLING_MEAN, &texts, x, WIDTH, pooled + at * ALL,
+                        WIDTH);
+            lane_widen(lane, false);
+        }
+    assert_same_bits(rows, rows + ALL, ROWS * WIDTH, "embed");
+    assert_same_bits(turned, turned + ALL, ALL, "rotate");
+    assert_same_bits(context, context + ALL, ROWS * WIDTH, "attention");
+    assert_same_bits(pooled, pooled + ALL, 3 * WIDTH, "pool");
+    free(scratch);
+    free(table);
+    free(x);
+    free(context);
+    free(rows);
+    free(turned);
+    free(pooled);
+    fixture_close(&f);
+}
+
+/* As it is, rounded, or both, which may be one. */
+static void a_norm_writes_what_is_asked(void **state) {
+    (void)state;
+    enum { WIDTH = 12, ROWS = 4000, ALL = WIDTH * ROWS };
+    struct fixture f;
+    fixture_open(&f, NULL, THREADS);
+    struct lane *lane = device_lane(f.device, 0);
+    float *x = floats(ALL), *y = floats(ALL), *z = floats(ALL);
+    float *want = floats(ALL);
+    struct norm norm = {.width = WIDTH, .scale = x, .epsilon = 1e-5f};
+    device_norm(lane, &norm, x, ROWS, x, want, NULL);
+    device_norm(lane, &norm, x, ROWS, x, NULL, narrow_of(z));
+    assert_same_bits(z, want, ALL, "rounded");
+    for (int wide = 0; wide < 2; wide++) {
+        memset(y, 0xff, ALL * sizeof *y);
+        memset(z, 0xff, ALL * sizeof *z);
+        lane_widen(lane, wide);
+        device_norm(lane, &norm, x, ROWS, x, y, narrow_of(z));
+        lane_widen(lane, false);
+        assert_same_bits(y, want, ALL, "both, as it is");
+        assert_same_bits(z, want, ALL, "both, rounded");
+    }
+    norm.scale = NULL;
+    device_norm(lane, &norm, x, ROWS, NULL, want, NULL);
+    device_norm(lane, &norm, x, ROWS, NULL, x, narrow_of(x));
+    assert_same_bits(x, want, ALL, "both in one");
+    free(x);
+    free(y);
+    free(z);
+    free(want);
+    fixture_close(&f);
+}
+
+static void blocks_are_rounded_as_the_device_says(void **state) {
+    (void)state;
+    struct device device = {.block_multiple = 0};
+    assert_int_equal(device_block_bytes(&device, 1000),
+                     memory_block_bytes(1000));
+    device.block_multiple = 2 << 20;
+    assert_int_equal(device_block_bytes(&device, 0), 0);
+    assert_int_equal(device_block_bytes(&device, 1), 2 << 20);
+    assert_int_equal(device_block_bytes(&device, 2 << 20), 2 << 20);
+    assert_int_equal(device_block_bytes(&device, (2 << 20) + 1), 4 << 20);
+    assert_true(device_block_bytes(&device, UINT64_MAX - 1) == UINT64_MAX);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_there_is_refused_with_what_is),
         cmocka_unit_test(each_isa_opens_and_says_its_name),
         cmocka_unit_test(too_low_a_ceiling_is_an_error),
         cmocka_unit_test(no_verb_takes_memory),
+        cmocka_unit_test(texts_may_lie_within_a_batch),
+        cmocka_unit_test(a_norm_writes_what_is_asked),
+        cmocka_unit_test(blocks_are_rounded_as_the_device_says),
         cmocka_unit_test(control_groups_lower_the_memory),
         cmocka_unit_test(a_machine_without_proc_is_an_error),
         cmocka_unit_test(the_processor_has_a_name),

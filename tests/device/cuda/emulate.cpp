@@ -3,6 +3,7 @@
 #include "device/cuda/emulate.h"
 
 #include <cstdarg>
+#include <memory>
 #include <sys/mman.h>
 
 #include "device/cuda/emulate_fiber.h"
@@ -66,7 +67,15 @@ struct emulate_block {
 
 namespace {
 
-thread_local emulate_block the_block;
+/* Not the block itself: what a library opened late has of thread_local memory
+ * must be small. */
+thread_local std::unique_ptr<emulate_block> held;
+
+emulate_block *the_block() {
+    if (!held)
+        held.reset(new emulate_block);
+    return held.get();
+}
 
 fiber_thread *now() {
     return static_cast<fiber_thread *>(emulate_now);
@@ -530,7 +539,7 @@ void *emulate_shared_dynamic(void) {
 }
 
 size_t emulate_shared_used(void) {
-    return the_block.shared_used;
+    return the_block()->shared_used;
 }
 
 static void copy_do(struct copy copy) {
@@ -579,7 +588,7 @@ void emulate_copy_wait(unsigned newest) {
 }
 
 const char *emulate_run(const struct emulate_launch *launch) {
-    emulate_block *block = &the_block;
+    emulate_block *block = the_block();
     block->launch = launch;
     block->failed = false;
     block->count = launch->threads;

@@ -185,7 +185,6 @@ extern EMULATE_TLS struct emulate_grid emulate_grid_now;
     __attribute__((unused)) static
 #define __device__      __attribute__((unused))
 #define __forceinline__ inline
-#define __noinline__    __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __constant__
 
@@ -397,6 +396,12 @@ static inline float as_float(unsigned word) {
 }
 static inline unsigned as_word(float x) {
     return __float_as_uint(x);
+}
+
+/* ex2.approx.ftz: results below the normal numbers are 0. */
+static inline float exp2_quick(float x) {
+    float y = exp2f(x);
+    return y < 0x1p-126f ? 0 : y;
 }
 
 /* A card stops at an address that the number of bytes does not divide. */

@@ -1,8 +1,10 @@
-# Kernels as C++ on the CPU (emulate.h). C++ is used here and nowhere else.
+# Kernels as C++ on the CPU (emulate.h), and a card that is none (fake_cuda.h).
+# C++ is used here and nowhere else.
 #   kernels_*.cpp  the program's kernels, a choice of types each, in ens_kernels
 #   test_X.c       compares them with the CPU device: linked with both
 #   test_X.cpp     of the emulator itself: linked with nothing else
-# Both are test_device_cuda_X, in ctest device/cuda_X.
+#   test_fake_X.c  of the fake libraries: they have the kernels in them
+# All are test_device_cuda_X, in ctest device/cuda_X.
 if(NOT CMAKE_CXX_COMPILER AND NOT DEFINED ENV{CXX} AND
    CMAKE_C_COMPILER_ID MATCHES "Clang")
   string(REGEX REPLACE "clang([^/]*)$" "clang++\\1" CMAKE_CXX_COMPILER
@@ -22,14 +24,20 @@ add_library(ens_kernels OBJECT ${ENS_CUDA_TESTS}/emulate.cpp
             ${ENS_CUDA_TESTS}/emulate_kernels.cpp ${kernels})
 target_include_directories(ens_kernels PRIVATE tests)
 target_link_libraries(ens_kernels PRIVATE ens_flags)
+# What a C program is linked with knows nothing of C++ classes.
+target_compile_options(ens_kernels PRIVATE
+                       $<$<BOOL:${ENS_SANITIZE}>:-fno-sanitize=vptr>)
 
 file(GLOB tests CONFIGURE_DEPENDS ${ENS_CUDA_TESTS}/test_*.cpp
      ${ENS_CUDA_TESTS}/test_*.c)
 foreach(test IN LISTS tests)
   get_filename_component(name ${test} NAME_WE)
   string(REPLACE "test_" "" short ${name})
-  add_executable(test_device_cuda_${short} ${test}
-                 $<TARGET_OBJECTS:ens_kernels>)
+  add_executable(test_device_cuda_${short} ${test})
+  if(NOT name MATCHES "^test_fake")
+    target_sources(test_device_cuda_${short} PRIVATE
+                   $<TARGET_OBJECTS:ens_kernels>)
+  endif()
   if(test MATCHES "[.]c$")
     target_sources(test_device_cuda_${short} PRIVATE ${ENS_OBJECTS_device})
   endif()
@@ -41,4 +49,48 @@ foreach(test IN LISTS tests)
   add_test(NAME device/cuda_${short} COMMAND test_device_cuda_${short}
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(device/cuda_${short} PROPERTIES TIMEOUT 600)
+endforeach()
+
+# A driver, NVRTC and cuBLASLt without a card (fake_cuda.h), in build/fake_cuda
+# (CUDA 12) and build/fake_cuda/13. Tests called cuda* know the folder as
+# FAKE_CUDA_FOLDER.
+set(ENS_FAKE_CUDA ${CMAKE_BINARY_DIR}/fake_cuda)
+function(fake_library target file folder major)
+  add_library(${target} MODULE ${ARGN})
+  set_target_properties(${target} PROPERTIES PREFIX "" SUFFIX ""
+                        OUTPUT_NAME ${file} LINKER_LANGUAGE CXX
+                        LIBRARY_OUTPUT_DIRECTORY ${folder})
+  target_include_directories(${target} PRIVATE tests)
+  target_compile_definitions(${target} PRIVATE FAKE_MAJOR=${major})
+  target_link_libraries(${target} PRIVATE ens_flags)
+  target_compile_options(${target} PRIVATE
+                         $<$<BOOL:${ENS_SANITIZE}>:-fno-sanitize=vptr>)
+  target_link_options(${target} PRIVATE -Wl,-soname,${file} -Wl,-z,nodelete)
+endfunction()
+set(here ${ENS_CUDA_TESTS})
+fake_library(fake_driver libcuda.so.1 ${ENS_FAKE_CUDA} 0
+             ${here}/fake_card.cpp ${here}/fake_stream.cpp
+             ${here}/fake_driver.cpp ${here}/fake_modules.cpp
+             $<TARGET_OBJECTS:ens_kernels>)
+foreach(major 12 13)
+  set(folder ${ENS_FAKE_CUDA})
+  if(major EQUAL 13)
+    set(folder ${ENS_FAKE_CUDA}/13)
+  endif()
+  fake_library(fake_nvrtc_${major} libnvrtc.so.${major} ${folder} ${major}
+               ${here}/fake_nvrtc.cpp)
+  fake_library(fake_blas_${major} libcublasLt.so.${major} ${folder} ${major}
+               ${here}/fake_blas.cpp ${here}/fake_gemm.cpp)
+endforeach()
+set_source_files_properties(${here}/fake_gemm.cpp PROPERTIES COMPILE_OPTIONS -O3)
+
+file(GLOB tests CONFIGURE_DEPENDS tests/*/test_cuda*.c ${here}/test_fake*.c)
+foreach(test IN LISTS tests)
+  file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR}/tests ${test})
+  string(REGEX REPLACE "[.]c$" "" name ${name})
+  string(REGEX REPLACE "/(test_)?" "_" name test_${name})
+  target_compile_definitions(${name} PRIVATE
+                             FAKE_CUDA_FOLDER="${ENS_FAKE_CUDA}")
+  add_dependencies(${name} fake_driver fake_nvrtc_12 fake_nvrtc_13
+                   fake_blas_12 fake_blas_13)
 endforeach()

@@ -136,7 +136,7 @@ INLINE unsigned lane_column() {
 /* The same bits in all lanes. */
 template <class T> INLINE T warp_sum(T x) {
     UNROLL
-    for (unsigned distance = LANES / 2; distance > 0; distance /= 2)
+    for (int distance = LANES / 2; distance > 0; distance /= 2)
         x += __shfl_xor_sync(0xffffffffu, x, distance);
     return x;
 }

@@ -94,3 +94,21 @@ foreach(test IN LISTS tests)
   add_dependencies(${name} fake_driver fake_nvrtc_12 fake_nvrtc_13
                    fake_blas_12 fake_blas_13)
 endforeach()
+
+# The comparisons that know a place (kernel_card.h): on the fake card, and on a
+# real one where there is one. ENS_CUDA_FOLDERS: where its NVRTC and cuBLASLt
+# lie, besides the loader's own places.
+set(ENS_CUDA_FOLDERS "" CACHE STRING "Folders of NVIDIA's libraries for tests")
+foreach(short rows_kernels rows_numbers)
+  add_dependencies(test_device_cuda_${short} fake_driver fake_nvrtc_12
+                   fake_blas_12)
+  add_test(NAME device/cuda_${short}_fake
+           COMMAND test_device_cuda_${short} --card ${ENS_FAKE_CUDA}
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  add_test(NAME device/cuda_${short}_card
+           COMMAND test_device_cuda_${short} --card ${ENS_CUDA_FOLDERS}
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(device/cuda_${short}_fake device/cuda_${short}_card
+                       PROPERTIES TIMEOUT 600
+                       SKIP_REGULAR_EXPRESSION "^skip: all")
+endforeach()

@@ -1,6 +1,6 @@
 /* kernel_fixture.h - arrays that kernels work on, and where they are launched.
  *
- *     for (unsigned narrow = 0; narrow < 3; narrow++) {
+ *     for (unsigned narrow = 0; narrow < the_narrows; narrow++) {
  *         struct array x = array_random(WIDE, rows * width, 0);
  *         struct array z = array_make(narrow, rows * width, 0);
  *         struct norm_rows_params p = {.x = x.at, .z = z.at, ...};
@@ -10,8 +10,8 @@
  *         array_free(&x), array_free(&z);
  *     }
  *
- * A place is what launches: the emulator, or a card once a table for one is
- * here. The comparisons know only the place. Around each array lie guards that
+ * A place is what launches: the emulator, or a card (kernel_card.h). The
+ * comparisons know only the place. Around each array lie guards that
  * array_read looks at; under AddressSanitizer there are none and the memory is
  * exactly as long as it should be, so that a read past it is seen as well.
  */
@@ -50,6 +50,7 @@ struct kernel_launch {
     struct emulate_choice choice;
     const char *kernel;
     unsigned grid_x, grid_y, threads;
+    size_t shared_bytes; /* dynamic */
     const void *params;
     size_t params_bytes;
     bool in_all_orders; /* of threads, where the place can choose */
@@ -107,6 +108,7 @@ static inline const char *emulator_launch(const struct kernel_launch *l) {
 static const struct place EMULATOR = {emulator_take, free, emulator_copy,
                                       emulator_copy, emulator_launch};
 static const struct place *the_place = &EMULATOR;
+static unsigned the_narrows = NARROWS; /* types that it has, the first ones */
 
 /* ---- arrays ------------------------------------------------------------- */
 

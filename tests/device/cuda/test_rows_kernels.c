@@ -1,7 +1,7 @@
 /* rows.cu against the definitions in double: embedding, norms, rotation,
  * normalisation. */
 
-#include "device/cuda/kernel_fixture.h"
+#include "device/cuda/kernel_card.h"
 
 #define LAUNCH(type, name, x, y, p, all, ...)                                  \
     LAUNCH_OF("rows", type, name, x, y, ROW_THREADS, p, all, __VA_ARGS__)
@@ -70,7 +70,7 @@ static void check_embed(unsigned narrow, unsigned rows, unsigned width,
 
 static void test_embed(void **state) {
     (void)state;
-    for (unsigned narrow = 0; narrow < NARROWS; narrow++)
+    for (unsigned narrow = 0; narrow < the_narrows; narrow++)
         for (unsigned w = 0; w < WIDTHS_COUNT; w++) {
             check_embed(narrow, 1, WIDTHS[w], true, true, 0);
             check_embed(narrow, 5, WIDTHS[w], w % 2, !(w % 2), 0);
@@ -207,7 +207,7 @@ static void check_norm(unsigned narrow, const struct norm_case *n) {
 static void test_norm(void **state) {
     (void)state;
     static const unsigned rows[] = {1, 2, 5, 64};
-    for (unsigned narrow = 0; narrow < NARROWS; narrow++)
+    for (unsigned narrow = 0; narrow < the_narrows; narrow++)
         for (unsigned i = 0; i < 4 * WIDTHS_COUNT; i++) {
             unsigned width = WIDTHS[i / 4];
             struct norm_case n = {
@@ -351,7 +351,7 @@ static void check_norm_heads(unsigned narrow, unsigned rows, unsigned times,
 static void test_norm_heads(void **state) {
     (void)state;
     static const unsigned widths[] = {1, 7, 32, 33, 64, 80, 128, 256, 260, 768};
-    for (unsigned narrow = 0; narrow < NARROWS; narrow++)
+    for (unsigned narrow = 0; narrow < the_narrows; narrow++)
         for (unsigned i = 0; i < 10; i++) {
             check_norm_heads(narrow, 1, 1, widths[i], i % 2, 0);
             check_norm_heads(narrow, 5, 3, widths[i], !(i % 2), i % 3 == 0);
@@ -427,7 +427,7 @@ static void test_rotate(void **state) {
     static const unsigned shapes[][2] = {{2, 2},   {7, 6},    {32, 32},
                                          {64, 64}, {64, 16},  {80, 20},
                                          {96, 96}, {128, 64}, {256, 256}};
-    for (unsigned narrow = 0; narrow < NARROWS; narrow++)
+    for (unsigned narrow = 0; narrow < the_narrows; narrow++)
         for (unsigned i = 0; i < 18; i++) {
             const unsigned *shape = shapes[i / 2];
             check_rotate(narrow, 1, shape[0], shape[1], i % 2, 0);
@@ -487,7 +487,7 @@ static void test_normalize_unsound(void **state) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_embed),
         cmocka_unit_test(test_norm),
@@ -499,5 +499,9 @@ int main(void) {
         cmocka_unit_test(test_normalize),
         cmocka_unit_test(test_normalize_unsound),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    if (!kernel_place_open(argc, argv))
+        return 0;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    kernel_place_close();
+    return failed;
 }

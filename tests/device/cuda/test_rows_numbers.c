@@ -2,7 +2,7 @@
  * pooling, what SPLADE and experts add up. */
 
 #include "device/activations.h"
-#include "device/cuda/kernel_fixture.h"
+#include "device/cuda/kernel_card.h"
 
 #define LAUNCH(type, name, x, y, p, all, ...)                                  \
     LAUNCH_OF("rows", type, name, x, y, ROW_THREADS, p, all, __VA_ARGS__)
@@ -99,7 +99,7 @@ static void test_activate(void **state) {
     for (unsigned i = 0; i < 7 * 7; i++) {
         enum activation which = i / 7;
         size_t count = counts[i % 7];
-        for (unsigned narrow = 0; narrow < NARROWS; narrow++)
+        for (unsigned narrow = 0; narrow < the_narrows; narrow++)
             check_activate_narrow(narrow, which, count, (i + narrow) % 3);
         check_activate_wide(which, count, i % 2, i % 3 == 0, i % 5 == 1);
     }
@@ -134,7 +134,7 @@ static void check_gate(unsigned narrow, enum activation which, unsigned rows,
 
 static void test_gate(void **state) {
     (void)state;
-    for (unsigned narrow = 0; narrow < NARROWS; narrow++)
+    for (unsigned narrow = 0; narrow < the_narrows; narrow++)
         for (unsigned i = 0; i < 7 * WIDTHS_COUNT; i++) {
             check_gate(narrow, i % 7, 1 + i % 3, WIDTHS[i / 7],
                        i % 2 ? 1.0f : 0.0625f, i % 5 == 3);
@@ -197,7 +197,7 @@ static void check_narrow(unsigned narrow, size_t count, size_t offset) {
 static void test_narrow(void **state) {
     (void)state;
     static const size_t counts[] = {1, 4, 7, 8, 1023, 1024, 1025, 20000};
-    for (unsigned narrow = 0; narrow < NARROWS; narrow++)
+    for (unsigned narrow = 0; narrow < the_narrows; narrow++)
         for (unsigned i = 0; i < 16; i++)
             check_narrow(narrow, counts[i / 2], i % 2);
 }
@@ -484,7 +484,7 @@ static void test_add_expert(void **state) {
                          i % 2, i % 3 != 0, i % 5 < 3, i % 7 < 3, i % 6 == 1);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_activate),
         cmocka_unit_test(test_gate),
@@ -497,5 +497,9 @@ int main(void) {
         cmocka_unit_test(test_route_unsound),
         cmocka_unit_test(test_add_expert),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    if (!kernel_place_open(argc, argv))
+        return 0;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    kernel_place_close();
+    return failed;
 }

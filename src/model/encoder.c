@@ -423,8 +423,9 @@ static struct narrow *place_inside(struct layout *layout,
     return inside;
 }
 
-/* x, narrow, inside and other, of which the last two may be one, or the last
- * and the second, or the first two: floats never need more than three. */
+/* Each its own piece where narrow numbers are not floats. Where they are,
+ * narrow is x if norms stand behind blocks; other is narrow under NORM_AROUND,
+ * a piece of its own under NORM_TWICE, and else inside. */
 static void place_rows(struct layout *layout, const struct model_spec *spec,
                        const struct device *device, size_t rows,
                        struct lane_work *work) {

@@ -240,8 +240,9 @@ T emulate_shuffle(unsigned mask, T value, unsigned from,
     return value;
 }
 
-template <class T>
-T __shfl_sync(unsigned mask, T value, int from, int width = 32,
+/* CUDA has int or unsigned for the last two, and converts. */
+template <class T, class Lane>
+T __shfl_sync(unsigned mask, T value, Lane from, int width = 32,
               EMULATE_CALLER) {
     unsigned w = (unsigned)width, lane = emulate_now->lane;
     return emulate_shuffle(mask, value,
@@ -249,26 +250,28 @@ T __shfl_sync(unsigned mask, T value, int from, int width = 32,
                            {file, line});
 }
 
-template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32,
+template <class T, class Lane>
+T __shfl_xor_sync(unsigned mask, T value, Lane bits, int width = 32,
                   EMULATE_CALLER) {
     unsigned lane = emulate_now->lane, from = lane ^ (unsigned)bits;
     bool out = (from | ((unsigned)width - 1)) > (lane | ((unsigned)width - 1));
     return emulate_shuffle(mask, value, out ? lane : from, {file, line});
 }
 
-template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32,
+template <class T, class Lane>
+T __shfl_down_sync(unsigned mask, T value, Lane distance, int width = 32,
                    EMULATE_CALLER) {
     unsigned lane = emulate_now->lane, last = lane | ((unsigned)width - 1);
+    unsigned by = (unsigned)distance;
     return emulate_shuffle(mask, value, lane + by > last ? lane : lane + by,
                            {file, line});
 }
 
-template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32,
+template <class T, class Lane>
+T __shfl_up_sync(unsigned mask, T value, Lane distance, int width = 32,
                  EMULATE_CALLER) {
     unsigned lane = emulate_now->lane, first = lane & ~((unsigned)width - 1);
+    unsigned by = (unsigned)distance;
     return emulate_shuffle(mask, value, lane < first + by ? lane : lane - by,
                            {file, line});
 }

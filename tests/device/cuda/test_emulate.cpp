@@ -131,8 +131,11 @@ static void test_collectives_divergent(void **state) {
     said(EMULATE_TRY(f16::test_warp, 1, 1, 32, 0, p), "thread 7 has returned");
     p.fault = 3;
     said(EMULATE_TRY(f16::test_warp, 1, 1, 32, 0, p), "divergent");
-    p.fault = 2; /* lane 9 % 8 of each eight: still inside */
-    fine(EMULATE_TRY(f16::test_warp, 1, 1, 32, 0, p));
+    p.fault = 4;
+    said(EMULATE_TRY(f16::test_warp, 1, 1, 32, 0, p), "divergent");
+    p.fault = 2;
+    said(EMULATE_TRY(f16::test_warp, 1, 1, 32, 0, p),
+         "lane 0 asks for the value of lane 16");
     p.fault = 0; /* half a warp is not there */
     said(EMULATE_TRY(f16::test_warp, 1, 1, 16, 0, p), "divergent");
 }
@@ -149,9 +152,10 @@ static void copies(unsigned wait, float *y) {
 
 static void test_copy_waits(void **state) {
     (void)state;
-    float y[256];
+    float y[257];
     for (unsigned wait = 0; wait < 3; wait++) {
         copies(wait, y);
+        assert_true(std::isnan(y[256])); /* shared memory that nobody wrote */
         for (unsigned i = 0; i < 128; i++) {
             assert_true(wait >= 1 ? y[i] == (float)i : std::isnan(y[i]));
             float second = i / 4 % 2 ? 0.0f : (float)i;
@@ -163,7 +167,7 @@ static void test_copy_waits(void **state) {
 
 static void test_copy_addresses(void **state) {
     (void)state;
-    alignas(16) float x[128], y[256];
+    alignas(16) float x[128], y[257];
     f16::test_copy_params p = {x, y, 2, 1};
     said(EMULATE_TRY(f16::test_copy, 1, 1, 32, 0, p), "multiple of 16");
     p.fault = 2;

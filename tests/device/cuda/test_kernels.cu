@@ -29,7 +29,7 @@ extern "C" __global__ void __launch_bounds__(256)
 struct test_warp_params {
     unsigned *y;    /* [5, 32] */
     unsigned fault; /* 1: a lane is missing; 2: the mask leaves out a source;
-                       3: half of the warp and all of it */
+                       3: half of the warp and all of it; 4: two masks */
 };
 
 extern "C" __global__ void test_warp(const struct test_warp_params p) {
@@ -37,13 +37,15 @@ extern "C" __global__ void test_warp(const struct test_warp_params p) {
     if (p.fault == 1 && lane == 7)
         return;
     p.y[lane] = __shfl_xor_sync(all, x, 5);
-    p.y[32 + lane] = __shfl_sync(all, x, p.fault == 2 ? 9 : 3, 8);
+    p.y[32 + lane] = __shfl_sync(all, x, 3, 8);
     p.y[64 + lane] = __shfl_down_sync(all, x, 4);
-    p.y[96 + lane] = __ballot_sync(all, lane % 3 == 0);
+    p.y[96 + lane] = __ballot_sync(
+        p.fault == 4 && lane > 15 ? 0xffff0000u : all, lane % 3 == 0);
     float sum = (float)lane;
     if (lane < 16) /* only these */
         for (int by = 8; by; by /= 2)
-            sum += __shfl_xor_sync(p.fault == 3 ? all : 0xffffu, sum, by);
+            sum += __shfl_xor_sync(p.fault == 3 ? all : 0xffffu, sum,
+                                   p.fault == 2 ? 16 : by);
     __syncwarp();
     p.y[128 + lane] = (unsigned)sum;
 }
@@ -65,16 +67,20 @@ extern "C" __global__ void test_race(const struct test_race_params p) {
 }
 
 struct test_copy_params {
-    const float *x; /* [4 * threads] */
-    float *y;
+    const float *x;       /* [4 * threads] */
+    float *y;             /* [8 * threads + 1] */
     unsigned wait, fault; /* fault 1: an address that is not a multiple of 16;
                              2: one that is not in shared memory */
 };
 
 extern "C" __global__ void test_copy(const struct test_copy_params p) {
     SHARED(float, piece, 2 * 4 * 32);
+    SHARED(float, fresh, 1);
     unsigned at = threadIdx.x * 4, skip = p.fault == 1;
     float *second = p.fault == 2 ? p.y : piece + 128;
+    if (p.wait == 0) /* what was there before is gone */
+        for (unsigned i = 0; i < 4; i++)
+            piece[at + i] = 1.0f;
     copy16_async(piece + at + skip, p.x + at);
     copy_commit();
     copy16_async_if(second + at, p.x + at, threadIdx.x % 2 == 0);
@@ -88,6 +94,7 @@ extern "C" __global__ void test_copy(const struct test_copy_params p) {
         p.y[at + i] = piece[at + i];
         p.y[128 + at + i] = piece[128 + at + i];
     }
+    p.y[256] = *fresh;
 }
 
 #if NARROW != 0
@@ -101,7 +108,7 @@ struct test_mma_params {
 /* D = A B + C of one warp, fragments taken through shared memory. With
  * TRANSPOSED b is [16, 8]. */
 extern "C" __global__ void test_mma(const struct test_mma_params p) {
-    SHARED(narrow, left, 16 * 16);
+    SHARED(narrow, left, 16 * 16 + 8);
     SHARED(narrow, right, 16 * 16);
     unsigned lane = threadIdx.x, group = lane / 4, pair = lane % 4 * 2;
     for (unsigned i = lane; i < 256; i += 32)

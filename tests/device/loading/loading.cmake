@@ -40,3 +40,16 @@ if(TARGET test_device_cuda_compile)
   target_link_options(test_device_cuda_compile PRIVATE
                       -Wl,--wrap=cuda_kernel_text)
 endif()
+
+# Every kernel to machine code by NVRTC, where its package is installed; what
+# ptxas says of them is docs/gpu-kernels.md. tools/test --long compiles all
+# variants, under both versions.
+add_executable(compile_kernels tests/device/loading/compile_kernels.c
+               ${ENS_OBJECTS_device})
+target_link_libraries(compile_kernels PRIVATE ens_flags)
+add_test(NAME device/kernels_compile
+         COMMAND ${ENS_PYTHON} tools/kernel_table.py
+                 $<TARGET_FILE:compile_kernels> --check
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(device/kernels_compile PROPERTIES TIMEOUT 900 LABELS heavy
+                     SKIP_REGULAR_EXPRESSION "^skip: ")

@@ -239,7 +239,8 @@ def main():
             counts.append(f"{len(done)} by {version}")
         else:
             counts.append(f"none by {major}, which is not installed")
-    print("\n".join(problems))
+    for problem in problems:
+        print(problem)
     print("modules compiled: " + ", ".join(counts))
     return 1 if problems else 0
 

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/doctor_gpu.h"
 
 static json_t *isa_list(void) {
     json_t *list = json_array();
@@ -23,7 +24,8 @@ static json_t *examine(const struct program *program,
     const char *cache = program->options->hub_cache;
     const struct device_facts *facts = &session->facts;
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:I, s:I, s:I, s:I, s:s?, s:b}",
+        "{s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:I, s:I, s:I, s:I, s:s?, s:b, "
+        "s:o}",
         "program", "ensembed " ENS_VERSION, "system", system.sysname, "release",
         system.release, "machine", system.machine, "cpu", facts->model,
         "instruction_sets", isa_list(), "threads", (int)facts->threads,
@@ -31,7 +33,8 @@ static json_t *examine(const struct program *program,
         (json_int_t)facts->bytes_free, "ceiling_bytes",
         (json_int_t)session->memory.ceiling, "disk_free_bytes",
         (json_int_t)disk, "model_cache", cache, "model_cache_exists",
-        cache && folder_exists(cache));
+        cache && folder_exists(cache), "gpu",
+        doctor_gpu_examine(program->options->library_folders));
 }
 
 static void print_bytes(const char *label, const json_t *report,
@@ -66,7 +69,7 @@ static void print_report(const json_t *report) {
     printf("%-20s %s%s\n", "model cache",
            json_string_value(json_object_get(report, "model_cache")),
            exists ? "" : " (not there yet: models by hub id need it)");
-    printf("%-20s none in this release: everything runs on the cpu\n", "gpu");
+    doctor_gpu_print(json_object_get(report, "gpu"));
 }
 
 int command_doctor(const struct program *program, struct error *err) {

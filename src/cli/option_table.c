@@ -287,7 +287,9 @@ const struct command_row command_rows[COMMAND_COUNT] = {
     [COMMAND_DOCTOR] = {"doctor", "", 0, 0, "",
                         "Show what this machine offers, and what is missing",
                         "Processors, instruction sets, memory and its limits, "
-                        "disk, and the model cache.",
+                        "disk, the model cache, cards, and NVIDIA's libraries "
+                        "with the command that installs those that are "
+                        "missing.",
                         "ensembed doctor"},
     [COMMAND_BENCH] =
         {"bench", "", 0, 0, "",

@@ -305,7 +305,8 @@ static bool find(struct cuda_library *library, unsigned which,
     if (found->path[0])
         found->problem[0] = '\0'; /* that another was unfit matters no more */
     else
-        note(found, "%s is nowhere to be found", name);
+        note(found, "%s%s is nowhere to be found", name,
+             which ? "" : ", which comes with the NVIDIA driver,");
     return found->path[0] != '\0';
 }
 

@@ -219,4 +219,61 @@ struct attend_plain_params {
     struct attend_params attend;
 };
 
+#ifdef NARROW
+
+/* What both kernels make of them. */
+
+/* The block's queries [row, row + TILE_QUERIES) of a text of LENGTH rows, whose
+ * first row is row BEGIN of qkv; rows there are STRIDE numbers apart. */
+struct attention_place {
+    unsigned text, row, length, head, kv_head;
+    unsigned long long begin, stride;
+};
+
+INLINE struct attention_place attention_place(const struct attend_params *p) {
+    struct attention_tile tile = p->tiles[blockIdx.x];
+    unsigned begin = p->starts[tile.text];
+    struct attention_place place;
+    place.text = tile.text;
+    place.row = tile.row;
+    place.length = p->starts[tile.text + 1] - begin;
+    place.head = blockIdx.y;
+    place.kv_head = blockIdx.y / (p->heads / p->kv_heads);
+    place.begin = begin;
+    place.stride =
+        (unsigned long long)(p->heads + 2 * p->kv_heads) * p->head_dim;
+    return place;
+}
+
+/* The keys that a row of a text sees: [first, end), never none. */
+struct attention_seen {
+    unsigned first, end;
+};
+
+/* Of row ROW, which is < the length, of PLACE's text. FEATURES is the module's.
+ * Neither of the two falls as ROW grows. */
+INLINE struct attention_seen attention_sees(const struct attend_params *p,
+                                            unsigned features,
+                                            const struct attention_place *place,
+                                            unsigned row) {
+    struct attention_seen seen;
+    seen.first = 0;
+    seen.end = place->length;
+    if (features & FEATURE_WINDOW) {
+        seen.first = row > p->behind ? row - p->behind : 0;
+        if (p->ahead < place->length - row)
+            seen.end = row + p->ahead + 1;
+    }
+    if (features & FEATURE_KEYS) {
+        unsigned keys = p->keys[place->text];
+        if (seen.first >= keys)
+            seen.end = seen.first + 1;
+        else if (seen.end > keys)
+            seen.end = keys;
+    }
+    return seen;
+}
+
+#endif
+
 #endif

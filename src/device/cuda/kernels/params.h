@@ -187,6 +187,18 @@ enum {
  * the list. */
 enum { TILE_QUERIES = 64, TILE_KEYS = 64, ATTEND_THREADS = 128 };
 
+/* Of `attend`, by the module's HEAD_DIM (not the real one) and FEATURES: how
+ * many keys a tile has, and the bytes of dynamic shared memory that a launch
+ * gives it, on every card and for both types. attend_plain gets none. Where a
+ * card allows a block less than that (HEAD_DIM 256 with distances on sm_75,
+ * which has 65,536), attend_plain does it. */
+#define ATTEND_KEYS(head_dim) ((head_dim) <= 128 ? TILE_KEYS : TILE_KEYS / 2)
+#define ATTEND_SHARED_BYTES(head_dim, features)                                \
+    ((4 * ATTEND_KEYS(head_dim) +                                              \
+      ((head_dim) <= 128 ? 0 : 2 * TILE_QUERIES)) *                            \
+         (head_dim) +                                                          \
+     ((features)&FEATURE_DISTANCES ? 4 * (TILE_QUERIES + TILE_KEYS) : 0))
+
 /* One tile: queries [row, row + TILE_QUERIES) of text TEXT, as far as it goes.
  */
 struct attention_tile {
@@ -205,7 +217,7 @@ struct attend_params {
     const unsigned *keys;   /* [texts], with FEATURE_KEYS */
     const struct attention_tile *tiles;
     unsigned heads, kv_heads, head_dim;
-    float scale;
+    float scale;            /* above 0 */
     unsigned behind, ahead; /* 0xffffffff: all that way */
     const float *distances; /* [heads, 2 * reach + 1] */
     unsigned reach;

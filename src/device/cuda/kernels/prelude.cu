@@ -17,6 +17,8 @@
  *     load_words2, load_words4       8 or 16 bytes from an address that they
  *     store_words2, store_words4     divide
  *     as_float(word), as_word(x)     the same bits
+ *     exp2_quick(x)                  2^x but for 2 units in the last place; what
+ *                                    is below 2^-126 is 0
  *     mma_16x8x16(c, a, b)           c += a b, c float; fragments are those of
  *                                    PTX's mma.m16n8k16.row.col
  *     ldmatrix_4(r, row)             four 8 x 8 matrices of 16-bit numbers from
@@ -59,6 +61,12 @@ INLINE float as_float(unsigned word) {
 
 INLINE unsigned as_word(float x) {
     return __float_as_uint(x);
+}
+
+INLINE float exp2_quick(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
 }
 
 INLINE void load_words2(unsigned r[2], const void *from) {

@@ -1,0 +1,383 @@
+/* attention.cu - attention by tensor cores: f16 or bf16, sums in f32.
+ *
+ * As FlashAttention-2 does it (Dao 2023): a block has TILE_QUERIES queries of
+ * one text and head, a warp 16 of them. It takes the keys that they see by
+ * tiles of KEYS, with the online softmax (Milakov and Gimelshein 2018): scores,
+ * weights and results stay in registers, where what mma gives out of Q K^T is
+ * already laid out as what it takes for the product with V. There is no matrix
+ * of scores in memory.
+ *
+ * While Q K^T is computed V comes in, and while the softmax and the product
+ * with V are, the next K does: two tiles are enough, and one synchronization
+ * for each of the two. Q comes by V's place and stays in registers; for heads
+ * wider than 128, which leave no room there, it has a place of its own and is
+ * read again for each tile.
+ *
+ * Rows in shared memory are HEAD_DIM numbers in pieces of 16 bytes, which lie
+ * in another order in each row, so that the same piece of 8 rows (what ldmatrix
+ * reads) lies in 32 different banks. Columns from head_dim on are zeros.
+ *
+ * Scores are in units of log 2, since the card has 2^x. All sums depend on the
+ * text alone.
+ *
+ * Not measured yet on a card; to be asked there first: blocks a multiprocessor
+ * for HEAD_DIM 64 (registers allow 3 or 4) against a tile of 128 queries;
+ * on sm_75, whether loading the next tile into registers early pays, since it
+ * has no asynchronous copies; whether skipping the rescaling of sums where no
+ * maximum grew pays for its branch; on sm_90, wgmma. */
+
+enum {
+    KEYS = ATTEND_KEYS(HEAD_DIM),
+    PIECES = HEAD_DIM / 8,     /* of a row */
+    STEPS = HEAD_DIM / 16,     /* of mma over the columns of Q and K */
+    Q_STAYS = HEAD_DIM <= 128, /* in registers */
+    ADDED = FEATURE_DISTANCES | FEATURE_SLOPES
+};
+
+#define NOTHING as_float(0xff800000u) /* minus infinity */
+#define LOG2_E  1.4426950408889634f
+
+/* The block's shared memory. */
+struct tiles {
+    narrow *q, *k, *v; /* [.., HEAD_DIM], in pieces; q may be v */
+    float *distances;  /* [TILE_QUERIES + TILE_KEYS]: of key j from query i of
+                          the tiles, at j - i + TILE_QUERIES - 1 */
+};
+
+/* A thread's part: of two rows of its warp's 16, 8 apart, every fourth pair of
+ * numbers. */
+struct work {
+    struct attention_place place;
+    bool aligned;      /* rows of qkv and context can be read by pieces */
+    unsigned warp_row; /* of the tile: the warp's first */
+    unsigned pair;     /* 0, 2, 4, 6: the thread's first of 8 numbers */
+    unsigned row[2];   /* of the text */
+    struct attention_seen seen[2], all, any; /* what every row of the block
+                                                sees, and what some does */
+    unsigned q[Q_STAYS ? STEPS : 1][4];
+    float sums[PIECES][4];
+    float most[2], mass[2]; /* of scores so far; the mass: this thread's */
+};
+
+/* ---- shared memory ------------------------------------------------------ */
+
+/* PIECES is 4, 8, 12, 16, 24 or 32: of 8 rows that follow each other, 8 or only
+ * 2 begin in the same bank. */
+INLINE narrow *piece_of(narrow *tile, unsigned row, unsigned piece) {
+    unsigned other = PIECES % 8 == 0 ? row % 8 : row / 2 % 4;
+    return tile + (row * PIECES + (piece ^ other)) * 8;
+}
+
+/* What cannot be read by pieces. */
+INLINE void load_piece(const struct attend_params *p, const narrow *row,
+                       bool there, unsigned piece, narrow *to) {
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned column = piece * 8 + i;
+        to[i] = there && column < p->head_dim ? row[column] : round_narrow(0);
+    }
+}
+
+/* Begin to copy COUNT rows of a head of qkv from row FIRST of the text on;
+ * zeros where the text or the head ends. */
+INLINE void load_rows(const struct attend_params *p, const struct work *w,
+                      unsigned part, unsigned first, unsigned count,
+                      narrow *tile) {
+    const struct attention_place *place = &w->place;
+    const narrow *from = p->qkv + (place->begin + first) * place->stride +
+                         (unsigned long long)part * p->head_dim;
+    UNROLL
+    for (unsigned i = 0; i < count * PIECES; i += ATTEND_THREADS) {
+        unsigned row = (i + threadIdx.x) / PIECES;
+        unsigned piece = (i + threadIdx.x) % PIECES;
+        narrow *to = piece_of(tile, row, piece);
+        bool there = first + row < place->length;
+        const narrow *at = from + row * place->stride;
+        if (w->aligned)
+            copy16_async_if(to, at + piece * 8,
+                            there && piece * 8 < p->head_dim);
+        else
+            load_piece(p, at, there, piece, to);
+    }
+}
+
+/* What is added to scores by distance; a thread has one or none. */
+INLINE void load_distances(const struct attend_params *p, const struct work *w,
+                           unsigned key, float *to) {
+    int reach = (int)p->reach, at = (int)threadIdx.x;
+    int d = (int)(key - w->place.row) + at - (TILE_QUERIES - 1);
+    const float *head =
+        p->distances + (unsigned long long)w->place.head * (2 * p->reach + 1);
+    d = d > reach ? reach : d < -reach ? -reach : d;
+    /* Finite, as what comes in is. */
+    to[at] = fmaxf(head[reach + d] * LOG2_E, -1e38f);
+}
+
+/* ---- scores ------------------------------------------------------------- */
+
+/* The 16 x 16 numbers of Q that step STEP takes. */
+INLINE void read_q(const struct work *w, narrow *q, unsigned step,
+                   unsigned r[4]) {
+    unsigned lane = threadIdx.x % 32;
+    ldmatrix_4(r, piece_of(q, w->warp_row + lane % 16, step * 2 + lane / 16));
+}
+
+/* s = Q K^T: s[n] has keys 8 n to 8 n + 7. */
+INLINE void multiply(const struct work *w, const struct tiles *t,
+                     float s[KEYS / 8][4]) {
+    unsigned lane = threadIdx.x % 32;
+    unsigned row = lane / 16 * 8 + lane % 8, half = lane / 8 % 2;
+    UNROLL
+    for (int n = 0; n < KEYS / 8; n++) {
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            s[n][i] = 0;
+    }
+    UNROLL
+    for (unsigned step = 0; step < STEPS; step++) {
+        unsigned q[4];
+        if (!Q_STAYS)
+            read_q(w, t->q, step, q);
+        UNROLL
+        for (unsigned n = 0; n < KEYS / 8; n += 2) {
+            unsigned k[4];
+            ldmatrix_4(k, piece_of(t->k, n * 8 + row, step * 2 + half));
+            mma_16x8x16(s[n], Q_STAYS ? w->q[step] : q, k);
+            mma_16x8x16(s[n + 1], Q_STAYS ? w->q[step] : q, k + 2);
+        }
+    }
+}
+
+/* Where nothing is added, scores stay products, and the exponent has the
+ * scale. */
+INLINE float exponent_scale(const struct attend_params *p) {
+    return FEATURES & ADDED ? 1.0f : p->scale * LOG2_E;
+}
+
+INLINE void add_to_scores(const struct attend_params *p, const struct work *w,
+                          const struct tiles *t, unsigned key,
+                          float s[KEYS / 8][4]) {
+    float slope = 0;
+    if (FEATURES & FEATURE_SLOPES)
+        slope = p->slopes[w->place.head] * LOG2_E;
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        unsigned first = w->pair + i % 2; /* key of the tile */
+        float d = (float)(int)(key + first - w->row[i / 2]);
+        unsigned at = first + TILE_QUERIES - 1 - (w->row[i / 2] - w->place.row);
+        UNROLL
+        for (int n = 0; n < KEYS / 8; n++) {
+            float extra = 0;
+            if (FEATURES & FEATURE_DISTANCES)
+                extra = t->distances[at + n * 8];
+            if (FEATURES & FEATURE_SLOPES)
+                extra = fmaf(-slope, fabsf(d + (float)(n * 8)), extra);
+            s[n][i] = fmaf(s[n][i], p->scale * LOG2_E, extra);
+        }
+    }
+}
+
+/* What a query does not see. */
+INLINE void hide(const struct work *w, unsigned key, float s[KEYS / 8][4]) {
+    UNROLL
+    for (int n = 0; n < KEYS / 8; n++) {
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            unsigned at = key + n * 8 + w->pair + i % 2;
+            if (at < w->seen[i / 2].first || at >= w->seen[i / 2].end)
+                s[n][i] = NOTHING;
+        }
+    }
+}
+
+/* ---- softmax ------------------------------------------------------------ */
+
+/* Of the four threads that have the same rows. */
+INLINE float most_of_4(float x) {
+    x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
+    return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
+}
+
+INLINE float sum_of_4(float x) {
+    x += __shfl_xor_sync(0xffffffffu, x, 1);
+    return x + __shfl_xor_sync(0xffffffffu, x, 2);
+}
+
+/* Of the thread's row ROW: scores become weights of at most 1, and what was
+ * summed up before is of their size. Sums of a row that has seen no key yet
+ * are 0, and stay so. */
+INLINE void weigh_row(struct work *w, float scale, int row,
+                      float s[KEYS / 8][4]) {
+    float most = w->most[row], sum = 0;
+    UNROLL
+    for (int n = 0; n < KEYS / 8; n++)
+        most = fmaxf(most, fmaxf(s[n][2 * row], s[n][2 * row + 1]));
+    most = most_of_4(most);
+    float from = most == NOTHING ? 0 : most * scale;
+    float shrink = exp2_quick(fmaf(w->most[row], scale, -from));
+    w->most[row] = most;
+    UNROLL
+    for (int n = 0; n < KEYS / 8; n++) {
+        UNROLL
+        for (int i = 2 * row; i < 2 * row + 2; i++) {
+            s[n][i] = exp2_quick(fmaf(s[n][i], scale, -from));
+            sum += s[n][i];
+        }
+    }
+    w->mass[row] = fmaf(w->mass[row], shrink, sum);
+    UNROLL
+    for (int n = 0; n < PIECES; n++) {
+        w->sums[n][2 * row] *= shrink;
+        w->sums[n][2 * row + 1] *= shrink;
+    }
+}
+
+/* sums += P V */
+INLINE void add_values(struct work *w, narrow *v, float s[KEYS / 8][4]) {
+    unsigned lane = threadIdx.x % 32;
+    UNROLL
+    for (unsigned step = 0; step < KEYS / 16; step++) {
+        const float *low = s[2 * step], *high = s[2 * step + 1];
+        unsigned weights[4] = {pack2(low[0], low[1]), pack2(low[2], low[3]),
+                               pack2(high[0], high[1]),
+                               pack2(high[2], high[3])};
+        UNROLL
+        for (unsigned n = 0; n < PIECES; n += 2) {
+            unsigned values[4];
+            ldmatrix_4_transposed(
+                values, piece_of(v, step * 16 + lane % 16, n + lane / 16));
+            mma_16x8x16(w->sums[n], weights, values);
+            mma_16x8x16(w->sums[n + 1], weights, values + 2);
+        }
+    }
+}
+
+/* ---- the whole ---------------------------------------------------------- */
+
+INLINE unsigned within_text(const struct work *w, unsigned row) {
+    return row < w->place.length ? row : w->place.length - 1;
+}
+
+INLINE void begin_work(const struct attend_params *p, struct work *w) {
+    w->place = attention_place(p);
+    w->aligned =
+        p->head_dim % 8 == 0 &&
+        ((unsigned long long)p->qkv | (unsigned long long)p->context) % 16 == 0;
+    w->warp_row = threadIdx.x / 32 * 16;
+    w->pair = threadIdx.x % 4 * 2;
+    unsigned first = w->place.row,
+             last = within_text(w, first + TILE_QUERIES - 1);
+    struct attention_seen low = attention_sees(p, FEATURES, &w->place, first);
+    struct attention_seen high = attention_sees(p, FEATURES, &w->place, last);
+    w->any.first = low.first;
+    w->any.end = high.end;
+    w->all.first = high.first;
+    w->all.end = low.end;
+    UNROLL
+    for (unsigned i = 0; i < 2; i++) {
+        w->row[i] = first + w->warp_row + threadIdx.x % 32 / 4 + i * 8;
+        w->seen[i] =
+            attention_sees(p, FEATURES, &w->place, within_text(w, w->row[i]));
+        w->most[i] = NOTHING;
+        w->mass[i] = 0;
+    }
+    UNROLL
+    for (int n = 0; n < PIECES; n++) {
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            w->sums[n][i] = 0;
+    }
+}
+
+/* Q, and the first K. */
+INLINE void load_first(const struct attend_params *p, struct work *w,
+                       const struct tiles *t, unsigned key) {
+    load_rows(p, w, w->place.head, w->place.row, TILE_QUERIES, t->q);
+    load_rows(p, w, p->heads + w->place.kv_head, key, KEYS, t->k);
+    copy_commit();
+    if (!Q_STAYS)
+        return;
+    copy_wait(0);
+    __syncthreads();
+    UNROLL
+    for (unsigned step = 0; step < STEPS; step++)
+        read_q(w, t->q, step, w->q[step]);
+}
+
+/* One tile of keys, whose K is on its way; NEXT: there is another. */
+INLINE void take_keys(const struct attend_params *p, struct work *w,
+                      const struct tiles *t, unsigned key, bool next) {
+    float s[KEYS / 8][4];
+    unsigned kv = p->heads + w->place.kv_head;
+    copy_wait(0);
+    __syncthreads(); /* K is there, and what was in V's place has been read */
+    load_rows(p, w, kv + p->kv_heads, key, KEYS, t->v);
+    copy_commit();
+    if (FEATURES & FEATURE_DISTANCES)
+        load_distances(p, w, key, t->distances);
+    multiply(w, t, s);
+    copy_wait(0);
+    __syncthreads(); /* the other way round */
+    if (next)
+        load_rows(p, w, kv, key + KEYS, KEYS, t->k);
+    copy_commit();
+    if (FEATURES & ADDED)
+        add_to_scores(p, w, t, key, s);
+    if (key < w->all.first || key + KEYS > w->all.end)
+        hide(w, key, s);
+    weigh_row(w, exponent_scale(p), 0, s);
+    weigh_row(w, exponent_scale(p), 1, s);
+    add_values(w, t->v, s);
+}
+
+/* The warp's rows, rounded, by way of its part of a tile that nobody else reads
+ * any more: whole pieces go out. */
+INLINE void store_rows(const struct attend_params *p, const struct work *w,
+                       narrow *tile) {
+    unsigned lane = threadIdx.x % 32;
+    UNROLL
+    for (unsigned i = 0; i < 2; i++) {
+        float part = 1.0f / sum_of_4(w->mass[i]);
+        UNROLL
+        for (unsigned n = 0; n < PIECES; n++) {
+            narrow *to =
+                piece_of(tile, w->warp_row + lane / 4 + i * 8, n) + w->pair;
+            to[0] = round_narrow(w->sums[n][2 * i] * part);
+            to[1] = round_narrow(w->sums[n][2 * i + 1] * part);
+        }
+    }
+    __syncwarp();
+    for (unsigned i = lane; i < 16 * PIECES; i += 32) {
+        unsigned row = w->warp_row + i / PIECES, column = i % PIECES * 8;
+        const narrow *from = piece_of(tile, row, i % PIECES);
+        unsigned long long at =
+            (w->place.begin + w->place.row + row) * p->heads + w->place.head;
+        narrow *to = p->context + at * p->head_dim + column;
+        if (w->place.row + row >= w->place.length || column >= p->head_dim)
+            continue;
+        if (w->aligned) {
+            unsigned words[4];
+            load_words4(words, from);
+            store_words4(to, words);
+        } else {
+            for (unsigned c = 0; c < 8 && column + c < p->head_dim; c++)
+                to[c] = from[c];
+        }
+    }
+}
+
+extern "C" __global__ void attend(const struct attend_params p) {
+    SHARED_DYNAMIC(narrow, shared);
+    struct tiles t;
+    t.k = shared;
+    t.v = t.k + KEYS * HEAD_DIM;
+    t.q = Q_STAYS ? t.v : t.v + KEYS * HEAD_DIM;
+    t.distances = (float *)(Q_STAYS ? t.v + KEYS * HEAD_DIM
+                                    : t.q + TILE_QUERIES * HEAD_DIM);
+    struct work w;
+    begin_work(&p, &w);
+    unsigned key = w.any.first / KEYS * KEYS;
+    load_first(&p, &w, &t, key);
+    for (; key < w.any.end; key += KEYS)
+        take_keys(&p, &w, &t, key, key + KEYS < w.any.end);
+    store_rows(&p, &w, Q_STAYS ? t.k : t.q);
+}

@@ -27,7 +27,7 @@
  * maximum grew pays for its branch; on sm_90, wgmma. */
 
 enum {
-    KEYS = ATTEND_KEYS(HEAD_DIM),
+    KEYS = (int)ATTEND_KEYS(HEAD_DIM),
     PIECES = HEAD_DIM / 8,     /* of a row */
     STEPS = HEAD_DIM / 16,     /* of mma over the columns of Q and K */
     Q_STAYS = HEAD_DIM <= 128, /* in registers */
@@ -258,7 +258,7 @@ INLINE unsigned within_text(const struct work *w, unsigned row) {
 }
 
 INLINE void begin_work(const struct attend_params *p, struct work *w) {
-    w->place = attention_place(p);
+    w->place = attention_place_of(p);
     w->aligned =
         p->head_dim % 8 == 0 &&
         ((unsigned long long)p->qkv | (unsigned long long)p->context) % 16 == 0;

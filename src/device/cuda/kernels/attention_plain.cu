@@ -301,7 +301,7 @@ INLINE void add_values(const struct attend_params *p, const struct tables *t,
 }
 
 INLINE void begin_work(const struct attend_params *p, struct work *w) {
-    w->place = attention_place(p);
+    w->place = attention_place_of(p);
     w->query = threadIdx.x / 8 * QUERIES;
     w->key = threadIdx.x % 8 * 4;
     UNROLL

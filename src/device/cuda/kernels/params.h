@@ -192,12 +192,11 @@ enum { TILE_QUERIES = 64, TILE_KEYS = 64, ATTEND_THREADS = 128 };
  * gives it, on every card and for both types. attend_plain gets none. Where a
  * card allows a block less than that (HEAD_DIM 256 with distances on sm_75,
  * which has 65,536), attend_plain does it. */
-#define ATTEND_KEYS(head_dim) ((head_dim) <= 128 ? TILE_KEYS : TILE_KEYS / 2)
+#define ATTEND_KEYS(head_dim) ((head_dim) <= 128 ? 64u : 32u)
 #define ATTEND_SHARED_BYTES(head_dim, features)                                \
-    ((4 * ATTEND_KEYS(head_dim) +                                              \
-      ((head_dim) <= 128 ? 0 : 2 * TILE_QUERIES)) *                            \
+    ((4 * ATTEND_KEYS(head_dim) + ((head_dim) <= 128 ? 0u : 128u)) *           \
          (head_dim) +                                                          \
-     ((features)&FEATURE_DISTANCES ? 4 * (TILE_QUERIES + TILE_KEYS) : 0))
+     ((features)&FEATURE_DISTANCES ? 512u : 0u))
 
 /* One tile: queries [row, row + TILE_QUERIES) of text TEXT, as far as it goes.
  */
@@ -242,7 +241,8 @@ struct attention_place {
     unsigned long long begin, stride;
 };
 
-INLINE struct attention_place attention_place(const struct attend_params *p) {
+INLINE struct attention_place attention_place_of(
+    const struct attend_params *p) {
     struct attention_tile tile = p->tiles[blockIdx.x];
     unsigned begin = p->starts[tile.text];
     struct attention_place place;

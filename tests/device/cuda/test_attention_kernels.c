@@ -17,20 +17,20 @@ static double narrow_rounding(unsigned narrow) {
  * magnitudes it is made of, VALUE itself. A score errs by the roundings of its
  * terms, which changes weights by that factor, twice (the mass too); 2^x errs
  * by 2^-22; the sums over keys by a rounding a key; `attend` rounds weights, at
- * most 1, to a narrow number, and the result is rounded to one. f16's smallest
- * steps are 2^-24. */
+ * most 1, to a narrow number (the mass is of the rounded ones: twice again),
+ * and the result is rounded to one. f16's smallest steps are 2^-24. */
 static double bound_of(const struct batch *b, size_t length, double scores,
                        const struct sum *number) {
     const struct kind *kind = b->kind;
     double terms = 3 * b->form.dim + 16,
            rounding = narrow_rounding(kind->narrow);
     double step = kind->narrow == 1 ? 0x1p-25 : 0;
-    double weights = kind->plain ? 0 : rounding;
+    double weights = kind->plain ? 0 : 2 * rounding;
     double relative = 2 * terms * ROUNDING * scores + 0x1p-20 +
                       2 * (double)length * ROUNDING + weights;
     double far = number->size * relative + 1e-30;
     if (!kind->plain)
-        far += (double)length * step * 3; /* values are at most 3 */
+        far += (double)length * step * 6; /* values are at most 3 */
     return far + (fabs(number->value) + far) * rounding + step;
 }
 

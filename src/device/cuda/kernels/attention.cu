@@ -28,10 +28,9 @@
 
 enum {
     KEYS = (int)ATTEND_KEYS(HEAD_DIM),
-    PIECES = HEAD_DIM / 8,     /* of a row */
-    STEPS = HEAD_DIM / 16,     /* of mma over the columns of Q and K */
-    Q_STAYS = HEAD_DIM <= 128, /* in registers */
-    ADDED = FEATURE_DISTANCES | FEATURE_SLOPES
+    PIECES = HEAD_DIM / 8,    /* of a row */
+    STEPS = HEAD_DIM / 16,    /* of mma over the columns of Q and K */
+    Q_STAYS = HEAD_DIM <= 128 /* in registers */
 };
 
 #define NOTHING as_float(0xff800000u) /* minus infinity */
@@ -56,7 +55,8 @@ struct work {
                                                 sees, and what some does */
     unsigned q[Q_STAYS ? STEPS : 1][4];
     float sums[PIECES][4];
-    float most[2], mass[2]; /* of scores so far; the mass: this thread's */
+    float mass[4]; /* the same of a column of ones */
+    float most[2]; /* of scores so far */
 };
 
 /* ---- shared memory ------------------------------------------------------ */
@@ -147,16 +147,12 @@ INLINE void multiply(const struct work *w, const struct tiles *t,
     }
 }
 
-/* Where nothing is added, scores stay products, and the exponent has the
- * scale. */
-INLINE float exponent_scale(const struct attend_params *p) {
-    return FEATURES & ADDED ? 1.0f : p->scale * LOG2_E;
-}
-
-INLINE void add_to_scores(const struct attend_params *p, const struct work *w,
-                          const struct tiles *t, unsigned key,
-                          float s[KEYS / 8][4]) {
-    float slope = 0;
+/* Products become scores. (Scaled by themselves, not within the exponent: the
+ * difference to the largest must not be positive, however large it is.) */
+INLINE void make_scores(const struct attend_params *p, const struct work *w,
+                        const struct tiles *t, unsigned key,
+                        float s[KEYS / 8][4]) {
+    float scale = p->scale * LOG2_E, slope = 0;
     if (FEATURES & FEATURE_SLOPES)
         slope = p->slopes[w->place.head] * LOG2_E;
     UNROLL
@@ -171,7 +167,7 @@ INLINE void add_to_scores(const struct attend_params *p, const struct work *w,
                 extra = t->distances[at + n * 8];
             if (FEATURES & FEATURE_SLOPES)
                 extra = fmaf(-slope, fabsf(d + (float)(n * 8)), extra);
-            s[n][i] = fmaf(s[n][i], p->scale * LOG2_E, extra);
+            s[n][i] = fmaf(s[n][i], scale, extra);
         }
     }
 }
@@ -197,33 +193,26 @@ INLINE float most_of_4(float x) {
     return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
 }
 
-INLINE float sum_of_4(float x) {
-    x += __shfl_xor_sync(0xffffffffu, x, 1);
-    return x + __shfl_xor_sync(0xffffffffu, x, 2);
-}
-
 /* Of the thread's row ROW: scores become weights of at most 1, and what was
  * summed up before is of their size. Sums of a row that has seen no key yet
  * are 0, and stay so. */
-INLINE void weigh_row(struct work *w, float scale, int row,
-                      float s[KEYS / 8][4]) {
-    float most = w->most[row], sum = 0;
+INLINE void weigh_row(struct work *w, int row, float s[KEYS / 8][4]) {
+    float most = w->most[row];
     UNROLL
     for (int n = 0; n < KEYS / 8; n++)
         most = fmaxf(most, fmaxf(s[n][2 * row], s[n][2 * row + 1]));
     most = most_of_4(most);
-    float from = most == NOTHING ? 0 : most * scale;
-    float shrink = exp2_quick(fmaf(w->most[row], scale, -from));
+    float from = most == NOTHING ? 0 : most;
+    float shrink = exp2_quick(w->most[row] - from);
     w->most[row] = most;
     UNROLL
     for (int n = 0; n < KEYS / 8; n++) {
         UNROLL
         for (int i = 2 * row; i < 2 * row + 2; i++) {
-            s[n][i] = exp2_quick(fmaf(s[n][i], scale, -from));
-            sum += s[n][i];
+            s[n][i] = exp2_quick(s[n][i] - from);
         }
     }
-    w->mass[row] = fmaf(w->mass[row], shrink, sum);
+    w->mass[2 * row] *= shrink;
     UNROLL
     for (int n = 0; n < PIECES; n++) {
         w->sums[n][2 * row] *= shrink;
@@ -231,15 +220,18 @@ INLINE void weigh_row(struct work *w, float scale, int row,
     }
 }
 
-/* sums += P V */
+/* sums += P V, and the mass: of the same rounded weights, so that what comes
+ * out is a mean of values and never larger than they are. */
 INLINE void add_values(struct work *w, narrow *v, float s[KEYS / 8][4]) {
     unsigned lane = threadIdx.x % 32;
+    const unsigned ones[2] = {pack2(1, 1), pack2(1, 1)};
     UNROLL
     for (unsigned step = 0; step < KEYS / 16; step++) {
         const float *low = s[2 * step], *high = s[2 * step + 1];
         unsigned weights[4] = {pack2(low[0], low[1]), pack2(low[2], low[3]),
                                pack2(high[0], high[1]),
                                pack2(high[2], high[3])};
+        mma_16x8x16(w->mass, weights, ones);
         UNROLL
         for (unsigned n = 0; n < PIECES; n += 2) {
             unsigned values[4];
@@ -278,7 +270,7 @@ INLINE void begin_work(const struct attend_params *p, struct work *w) {
         w->seen[i] =
             attention_sees(p, FEATURES, &w->place, within_text(w, w->row[i]));
         w->most[i] = NOTHING;
-        w->mass[i] = 0;
+        w->mass[2 * i] = w->mass[2 * i + 1] = 0;
     }
     UNROLL
     for (int n = 0; n < PIECES; n++) {
@@ -320,12 +312,11 @@ INLINE void take_keys(const struct attend_params *p, struct work *w,
     if (next)
         load_rows(p, w, kv, key + KEYS, KEYS, t->k);
     copy_commit();
-    if (FEATURES & ADDED)
-        add_to_scores(p, w, t, key, s);
+    make_scores(p, w, t, key, s);
     if (key < w->all.first || key + KEYS > w->all.end)
         hide(w, key, s);
-    weigh_row(w, exponent_scale(p), 0, s);
-    weigh_row(w, exponent_scale(p), 1, s);
+    weigh_row(w, 0, s);
+    weigh_row(w, 1, s);
     add_values(w, t->v, s);
 }
 
@@ -336,7 +327,7 @@ INLINE void store_rows(const struct attend_params *p, const struct work *w,
     unsigned lane = threadIdx.x % 32;
     UNROLL
     for (unsigned i = 0; i < 2; i++) {
-        float part = 1.0f / sum_of_4(w->mass[i]);
+        float part = 1.0f / w->mass[2 * i];
         UNROLL
         for (unsigned n = 0; n < PIECES; n++) {
             narrow *to =

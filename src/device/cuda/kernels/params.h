@@ -216,7 +216,7 @@ struct attend_params {
     const unsigned *keys;   /* [texts], with FEATURE_KEYS */
     const struct attention_tile *tiles;
     unsigned heads, kv_heads, head_dim;
-    float scale;            /* above 0 */
+    float scale;
     unsigned behind, ahead; /* 0xffffffff: all that way */
     const float *distances; /* [heads, 2 * reach + 1] */
     unsigned reach;

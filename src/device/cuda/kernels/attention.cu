@@ -28,9 +28,14 @@
 
 enum {
     KEYS = (int)ATTEND_KEYS(HEAD_DIM),
-    PIECES = HEAD_DIM / 8,    /* of a row */
-    STEPS = HEAD_DIM / 16,    /* of mma over the columns of Q and K */
-    Q_STAYS = HEAD_DIM <= 128 /* in registers */
+    PIECES = HEAD_DIM / 8,     /* of a row */
+    SIDE = PIECES % 8 ? 4 : 8, /* threads that copy a row, side by side */
+    STEPS = HEAD_DIM / 16,     /* of mma over the columns of Q and K */
+    Q_STAYS = HEAD_DIM <= 128, /* in registers */
+    /* that a multiprocessor has room for: what bounds a thread's registers */
+    BLOCKS = HEAD_DIM <= 64   ? 4
+             : HEAD_DIM <= 96 ? 3
+                              : 2
 };
 
 #define NOTHING as_float(0xff800000u) /* minus infinity */
@@ -51,8 +56,6 @@ struct work {
     unsigned warp_row; /* of the tile: the warp's first */
     unsigned pair;     /* 0, 2, 4, 6: the thread's first of 8 numbers */
     unsigned row[2];   /* of the text */
-    struct attention_seen seen[2], all, any; /* what every row of the block
-                                                sees, and what some does */
     unsigned q[Q_STAYS ? STEPS : 1][4];
     float sums[PIECES][4];
     float mass[4]; /* the same of a column of ones */
@@ -68,12 +71,16 @@ INLINE narrow *piece_of(narrow *tile, unsigned row, unsigned piece) {
     return tile + (row * PIECES + (piece ^ other)) * 8;
 }
 
-/* What cannot be read by pieces. */
-INLINE void load_piece(const struct attend_params *p, const narrow *row,
-                       bool there, unsigned piece, narrow *to) {
-    for (unsigned i = 0; i < 8; i++) {
-        unsigned column = piece * 8 + i;
-        to[i] = there && column < p->head_dim ? row[column] : round_narrow(0);
+/* Where rows cannot be read by pieces. */
+INLINE void load_numbers(const struct attend_params *p, const struct work *w,
+                         const narrow *from, unsigned first, unsigned count,
+                         narrow *tile) {
+    for (unsigned i = threadIdx.x; i < count * HEAD_DIM; i += ATTEND_THREADS) {
+        unsigned row = i / HEAD_DIM, column = i % HEAD_DIM;
+        bool there = first + row < w->place.length && column < p->head_dim;
+        piece_of(tile, row, column / 8)[column % 8] =
+            there ? from[(unsigned long long)row * w->place.stride + column]
+                  : round_narrow(0);
     }
 }
 
@@ -83,20 +90,23 @@ INLINE void load_rows(const struct attend_params *p, const struct work *w,
                       unsigned part, unsigned first, unsigned count,
                       narrow *tile) {
     const struct attention_place *place = &w->place;
-    const narrow *from = p->qkv + (place->begin + first) * place->stride +
-                         (unsigned long long)part * p->head_dim;
+    const narrow *from = p->qkv + attention_at(p, place, first, part);
+    if (!w->aligned) {
+        load_numbers(p, w, from, first, count, tile);
+        return;
+    }
+    from += (unsigned long long)(threadIdx.x / SIDE) * place->stride;
     UNROLL
-    for (unsigned i = 0; i < count * PIECES; i += ATTEND_THREADS) {
-        unsigned row = (i + threadIdx.x) / PIECES;
-        unsigned piece = (i + threadIdx.x) % PIECES;
-        narrow *to = piece_of(tile, row, piece);
+    for (unsigned i = 0; i < count; i += ATTEND_THREADS / SIDE) {
+        unsigned row = i + threadIdx.x / SIDE;
         bool there = first + row < place->length;
-        const narrow *at = from + row * place->stride;
-        if (w->aligned)
-            copy16_async_if(to, at + piece * 8,
+        UNROLL
+        for (unsigned n = 0; n < PIECES; n += SIDE) {
+            unsigned piece = n + threadIdx.x % SIDE;
+            copy16_async_if(piece_of(tile, row, piece), from + piece * 8,
                             there && piece * 8 < p->head_dim);
-        else
-            load_piece(p, at, there, piece, to);
+        }
+        from += (unsigned long long)(ATTEND_THREADS / SIDE) * place->stride;
     }
 }
 
@@ -172,15 +182,44 @@ INLINE void make_scores(const struct attend_params *p, const struct work *w,
     }
 }
 
+INLINE unsigned within_text(const struct attention_place *place, unsigned row) {
+    return row < place->length ? row : place->length - 1;
+}
+
+/* What the first and the last row of the block see. */
+INLINE struct attention_seen first_sees(const struct attend_params *p,
+                                        const struct work *w) {
+    return attention_sees(p, FEATURES, &w->place, w->place.row);
+}
+
+INLINE struct attention_seen last_sees(const struct attend_params *p,
+                                       const struct work *w) {
+    return attention_sees(
+        p, FEATURES, &w->place,
+        within_text(&w->place, w->place.row + TILE_QUERIES - 1));
+}
+
+/* Is a tile of keys seen by all rows of the block? */
+INLINE bool all_see(const struct attend_params *p, const struct work *w,
+                    unsigned key) {
+    return key >= last_sees(p, w).first && key + KEYS <= first_sees(p, w).end;
+}
+
 /* What a query does not see. */
-INLINE void hide(const struct work *w, unsigned key, float s[KEYS / 8][4]) {
+INLINE void hide(const struct attend_params *p, const struct work *w,
+                 unsigned key, float s[KEYS / 8][4]) {
     UNROLL
-    for (int n = 0; n < KEYS / 8; n++) {
+    for (int row = 0; row < 2; row++) {
+        struct attention_seen seen = attention_sees(
+            p, FEATURES, &w->place, within_text(&w->place, w->row[row]));
         UNROLL
-        for (int i = 0; i < 4; i++) {
-            unsigned at = key + n * 8 + w->pair + i % 2;
-            if (at < w->seen[i / 2].first || at >= w->seen[i / 2].end)
-                s[n][i] = NOTHING;
+        for (int n = 0; n < KEYS / 8; n++) {
+            UNROLL
+            for (int i = 2 * row; i < 2 * row + 2; i++) {
+                unsigned at = key + n * 8 + w->pair + i % 2;
+                if (at < seen.first || at >= seen.end)
+                    s[n][i] = NOTHING;
+            }
         }
     }
 }
@@ -245,10 +284,6 @@ INLINE void add_values(struct work *w, narrow *v, float s[KEYS / 8][4]) {
 
 /* ---- the whole ---------------------------------------------------------- */
 
-INLINE unsigned within_text(const struct work *w, unsigned row) {
-    return row < w->place.length ? row : w->place.length - 1;
-}
-
 INLINE void begin_work(const struct attend_params *p, struct work *w) {
     w->place = attention_place_of(p);
     w->aligned =
@@ -256,19 +291,9 @@ INLINE void begin_work(const struct attend_params *p, struct work *w) {
         ((unsigned long long)p->qkv | (unsigned long long)p->context) % 16 == 0;
     w->warp_row = threadIdx.x / 32 * 16;
     w->pair = threadIdx.x % 4 * 2;
-    unsigned first = w->place.row,
-             last = within_text(w, first + TILE_QUERIES - 1);
-    struct attention_seen low = attention_sees(p, FEATURES, &w->place, first);
-    struct attention_seen high = attention_sees(p, FEATURES, &w->place, last);
-    w->any.first = low.first;
-    w->any.end = high.end;
-    w->all.first = high.first;
-    w->all.end = low.end;
     UNROLL
     for (unsigned i = 0; i < 2; i++) {
-        w->row[i] = first + w->warp_row + threadIdx.x % 32 / 4 + i * 8;
-        w->seen[i] =
-            attention_sees(p, FEATURES, &w->place, within_text(w, w->row[i]));
+        w->row[i] = w->place.row + w->warp_row + threadIdx.x % 32 / 4 + i * 8;
         w->most[i] = NOTHING;
         w->mass[2 * i] = w->mass[2 * i + 1] = 0;
     }
@@ -313,8 +338,8 @@ INLINE void take_keys(const struct attend_params *p, struct work *w,
         load_rows(p, w, kv, key + KEYS, KEYS, t->k);
     copy_commit();
     make_scores(p, w, t, key, s);
-    if (key < w->all.first || key + KEYS > w->all.end)
-        hide(w, key, s);
+    if (!all_see(p, w, key))
+        hide(p, w, key, s);
     weigh_row(w, 0, s);
     weigh_row(w, 1, s);
     add_values(w, t->v, s);
@@ -341,7 +366,9 @@ INLINE void store_rows(const struct attend_params *p, const struct work *w,
         unsigned row = w->warp_row + i / PIECES, column = i % PIECES * 8;
         const narrow *from = piece_of(tile, row, i % PIECES);
         unsigned long long at =
-            (w->place.begin + w->place.row + row) * p->heads + w->place.head;
+            (unsigned long long)(w->place.begin + w->place.row + row) *
+                p->heads +
+            w->place.head;
         narrow *to = p->context + at * p->head_dim + column;
         if (w->place.row + row >= w->place.length || column >= p->head_dim)
             continue;
@@ -356,7 +383,8 @@ INLINE void store_rows(const struct attend_params *p, const struct work *w,
     }
 }
 
-extern "C" __global__ void attend(const struct attend_params p) {
+extern "C" __global__ void __launch_bounds__(ATTEND_THREADS, BLOCKS)
+    attend(const struct attend_params p) {
     SHARED_DYNAMIC(narrow, shared);
     struct tiles t;
     t.k = shared;
@@ -366,9 +394,10 @@ extern "C" __global__ void attend(const struct attend_params p) {
                                     : t.q + TILE_QUERIES * HEAD_DIM);
     struct work w;
     begin_work(&p, &w);
-    unsigned key = w.any.first / KEYS * KEYS;
+    unsigned key = first_sees(&p, &w).first / KEYS * KEYS;
+    unsigned end = last_sees(&p, &w).end;
     load_first(&p, &w, &t, key);
-    for (; key < w.any.end; key += KEYS)
-        take_keys(&p, &w, &t, key, key + KEYS < w.any.end);
+    for (; key < end; key += KEYS)
+        take_keys(&p, &w, &t, key, key + KEYS < end);
     store_rows(&p, &w, Q_STAYS ? t.k : t.q);
 }

@@ -77,13 +77,12 @@ INLINE unsigned eighth(unsigned i) {
 INLINE void load_columns(const struct attend_params *p,
                          const struct attention_place *place, unsigned part,
                          unsigned first, unsigned depth, float *to) {
-    const narrow *from = p->qkv + place->begin * place->stride +
-                         (unsigned long long)part * p->head_dim;
+    const narrow *from = p->qkv + attention_at(p, place, first, part) + depth;
     for (unsigned i = threadIdx.x; i < 64 * DEPTH; i += ATTEND_THREADS) {
         unsigned row = i / 8 % 64, column = i % 8 + i / 512 * 8;
         float x = 0;
         if (first + row < place->length && depth + column < p->head_dim)
-            x = widen(from[(first + row) * place->stride + depth + column]);
+            x = widen(from[(unsigned long long)row * place->stride + column]);
         to[column * LINE + row] = x;
     }
 }
@@ -93,13 +92,12 @@ INLINE void load_values(const struct attend_params *p,
                         const struct attention_place *place, unsigned first,
                         unsigned panel, float *to) {
     unsigned part = p->heads + p->kv_heads + place->kv_head;
-    const narrow *from = p->qkv + place->begin * place->stride +
-                         (unsigned long long)part * p->head_dim;
+    const narrow *from = p->qkv + attention_at(p, place, first, part);
     for (unsigned i = threadIdx.x; i < VALUES * PANEL; i += ATTEND_THREADS) {
         unsigned row = i / PANEL, column = panel * PANEL + i % PANEL;
         float x = 0;
         if (first + row < place->length && column < p->head_dim)
-            x = widen(from[(first + row) * place->stride + column]);
+            x = widen(from[(unsigned long long)row * place->stride + column]);
         to[row * LINE + i % PANEL] = x;
     }
 }
@@ -113,7 +111,8 @@ INLINE void load_relative(const struct attend_params *p,
     int distance = (int)place->row - (int)key + (int)threadIdx.x - 63;
     distance = distance > reach ? reach : distance < -reach ? -reach : distance;
     const narrow *row =
-        p->relative + p->relative_row[reach + distance] * place->stride;
+        p->relative +
+        (unsigned long long)p->relative_row[reach + distance] * place->stride;
     const narrow *kr = row + (p->heads + place->kv_head) * p->head_dim;
     const narrow *qr = row + place->head * p->head_dim;
     for (unsigned c = 0; c < DEPTH; c++) {
@@ -326,7 +325,9 @@ INLINE void store_rows(const struct attend_params *p, const struct work *w) {
         unsigned row = w->place.row + w->query + i;
         float mass = sum_of_8(w->mass[i]);
         unsigned long long at =
-            ((w->place.begin + row) * p->heads + w->place.head) * p->head_dim;
+            ((unsigned long long)(w->place.begin + row) * p->heads +
+             w->place.head) *
+            p->head_dim;
         UNROLL
         for (unsigned panel = 0; panel < PANELS; panel++) {
             UNROLL

@@ -237,8 +237,7 @@ struct attend_plain_params {
 /* The block's queries [row, row + TILE_QUERIES) of a text of LENGTH rows, whose
  * first row is row BEGIN of qkv; rows there are STRIDE numbers apart. */
 struct attention_place {
-    unsigned text, row, length, head, kv_head;
-    unsigned long long begin, stride;
+    unsigned text, row, length, begin, stride, head, kv_head;
 };
 
 INLINE struct attention_place attention_place_of(
@@ -252,9 +251,16 @@ INLINE struct attention_place attention_place_of(
     place.head = blockIdx.y;
     place.kv_head = blockIdx.y / (p->heads / p->kv_heads);
     place.begin = begin;
-    place.stride =
-        (unsigned long long)(p->heads + 2 * p->kv_heads) * p->head_dim;
+    place.stride = (p->heads + 2 * p->kv_heads) * p->head_dim;
     return place;
+}
+
+/* Where head PART (of all: Q's, K's, V's) of row ROW of the text begins. */
+INLINE unsigned long long attention_at(const struct attend_params *p,
+                                       const struct attention_place *place,
+                                       unsigned row, unsigned part) {
+    return (unsigned long long)(place->begin + row) * place->stride +
+           part * p->head_dim;
 }
 
 /* The keys that a row of a text sees: [first, end), never none. */

@@ -31,12 +31,16 @@ enum {
     PIECES = HEAD_DIM / 8,     /* of a row */
     SIDE = PIECES % 8 ? 4 : 8, /* threads that copy a row, side by side */
     STEPS = HEAD_DIM / 16,     /* of mma over the columns of Q and K */
-    Q_STAYS = HEAD_DIM <= 128, /* in registers */
-    /* that a multiprocessor has room for: what bounds a thread's registers */
-    BLOCKS = HEAD_DIM <= 64   ? 4
-             : HEAD_DIM <= 96 ? 3
-                              : 2
+    Q_STAYS = HEAD_DIM <= 128  /* in registers */
 };
+
+/* That a multiprocessor is to have room for: what bounds a thread's registers,
+ * by as many as cost no spills. */
+#define BLOCKS                                                                 \
+    (HEAD_DIM > 96                             ? 2                             \
+     : HEAD_DIM > 64                           ? 3                             \
+     : KERNEL_ARCH < 80 && FEATURES % 32 >= 17 ? 3                             \
+                                               : 4)
 
 #define NOTHING as_float(0xff800000u) /* minus infinity */
 #define LOG2_E  1.4426950408889634f
@@ -55,11 +59,10 @@ struct work {
     bool aligned;      /* rows of qkv and context can be read by pieces */
     unsigned warp_row; /* of the tile: the warp's first */
     unsigned pair;     /* 0, 2, 4, 6: the thread's first of 8 numbers */
-    unsigned row[2];   /* of the text */
+    unsigned row;      /* of the text: its first row */
     unsigned q[Q_STAYS ? STEPS : 1][4];
     float sums[PIECES][4];
-    float mass[4]; /* the same of a column of ones */
-    float most[2]; /* of scores so far */
+    float most[2], mass[2]; /* of scores so far */
 };
 
 /* ---- shared memory ------------------------------------------------------ */
@@ -166,10 +169,11 @@ INLINE void make_scores(const struct attend_params *p, const struct work *w,
     if (FEATURES & FEATURE_SLOPES)
         slope = p->slopes[w->place.head] * LOG2_E;
     UNROLL
-    for (int i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned row = w->row + i / 2 * 8;
         unsigned first = w->pair + i % 2; /* key of the tile */
-        float d = (float)(int)(key + first - w->row[i / 2]);
-        unsigned at = first + TILE_QUERIES - 1 - (w->row[i / 2] - w->place.row);
+        float d = (float)(int)(key + first - row);
+        unsigned at = first + TILE_QUERIES - 1 - (row - w->place.row);
         UNROLL
         for (int n = 0; n < KEYS / 8; n++) {
             float extra = 0;
@@ -209,13 +213,13 @@ INLINE bool all_see(const struct attend_params *p, const struct work *w,
 INLINE void hide(const struct attend_params *p, const struct work *w,
                  unsigned key, float s[KEYS / 8][4]) {
     UNROLL
-    for (int row = 0; row < 2; row++) {
+    for (unsigned row = 0; row < 2; row++) {
         struct attention_seen seen = attention_sees(
-            p, FEATURES, &w->place, within_text(&w->place, w->row[row]));
+            p, FEATURES, &w->place, within_text(&w->place, w->row + row * 8));
         UNROLL
         for (int n = 0; n < KEYS / 8; n++) {
             UNROLL
-            for (int i = 2 * row; i < 2 * row + 2; i++) {
+            for (unsigned i = 2 * row; i < 2 * row + 2; i++) {
                 unsigned at = key + n * 8 + w->pair + i % 2;
                 if (at < seen.first || at >= seen.end)
                     s[n][i] = NOTHING;
@@ -251,7 +255,7 @@ INLINE void weigh_row(struct work *w, int row, float s[KEYS / 8][4]) {
             s[n][i] = exp2_quick(s[n][i] - from);
         }
     }
-    w->mass[2 * row] *= shrink;
+    w->mass[row] *= shrink;
     UNROLL
     for (int n = 0; n < PIECES; n++) {
         w->sums[n][2 * row] *= shrink;
@@ -264,13 +268,14 @@ INLINE void weigh_row(struct work *w, int row, float s[KEYS / 8][4]) {
 INLINE void add_values(struct work *w, narrow *v, float s[KEYS / 8][4]) {
     unsigned lane = threadIdx.x % 32;
     const unsigned ones[2] = {pack2(1, 1), pack2(1, 1)};
+    float mass[4] = {0, 0, 0, 0}; /* times a column of ones, 8 times the same */
     UNROLL
     for (unsigned step = 0; step < KEYS / 16; step++) {
         const float *low = s[2 * step], *high = s[2 * step + 1];
         unsigned weights[4] = {pack2(low[0], low[1]), pack2(low[2], low[3]),
                                pack2(high[0], high[1]),
                                pack2(high[2], high[3])};
-        mma_16x8x16(w->mass, weights, ones);
+        mma_16x8x16(mass, weights, ones);
         UNROLL
         for (unsigned n = 0; n < PIECES; n += 2) {
             unsigned values[4];
@@ -280,6 +285,8 @@ INLINE void add_values(struct work *w, narrow *v, float s[KEYS / 8][4]) {
             mma_16x8x16(w->sums[n + 1], weights, values + 2);
         }
     }
+    w->mass[0] += mass[0];
+    w->mass[1] += mass[2];
 }
 
 /* ---- the whole ---------------------------------------------------------- */
@@ -291,11 +298,11 @@ INLINE void begin_work(const struct attend_params *p, struct work *w) {
         ((unsigned long long)p->qkv | (unsigned long long)p->context) % 16 == 0;
     w->warp_row = threadIdx.x / 32 * 16;
     w->pair = threadIdx.x % 4 * 2;
+    w->row = w->place.row + w->warp_row + threadIdx.x % 32 / 4;
     UNROLL
     for (unsigned i = 0; i < 2; i++) {
-        w->row[i] = w->place.row + w->warp_row + threadIdx.x % 32 / 4 + i * 8;
         w->most[i] = NOTHING;
-        w->mass[2 * i] = w->mass[2 * i + 1] = 0;
+        w->mass[i] = 0;
     }
     UNROLL
     for (int n = 0; n < PIECES; n++) {
@@ -352,7 +359,7 @@ INLINE void store_rows(const struct attend_params *p, const struct work *w,
     unsigned lane = threadIdx.x % 32;
     UNROLL
     for (unsigned i = 0; i < 2; i++) {
-        float part = 1.0f / w->mass[2 * i];
+        float part = 1.0f / w->mass[i];
         UNROLL
         for (unsigned n = 0; n < PIECES; n++) {
             narrow *to =

@@ -16,12 +16,7 @@ static size_t warp_grid(size_t rows) {
 
 /* Small shapes are run in all orders of threads. */
 static bool is_small(size_t numbers) {
-    return numbers <= 3000;
-}
-
-static void assert_same_values(const float *a, const float *b, size_t count,
-                               const char *what) {
-    assert_same_bits(a, b, count, what);
+    return numbers <= 5000;
 }
 
 /* ---- embedding ---------------------------------------------------------- */
@@ -242,8 +237,8 @@ static void test_norm_in_place(void **state) {
         struct array *over = i % 2 ? &a.x : &a.residual;
         p.y = over->at;
         LAUNCH(0, norm_rows, grid, 1, p, is_small(count), over);
-        assert_same_values(array_read(over), array_read(&a.y), count,
-                           "norm_rows over what it reads");
+        assert_same_bits(array_read(over), array_read(&a.y), count,
+                         "norm_rows over what it reads");
         norm_arrays_free(&a);
     }
 }
@@ -272,11 +267,44 @@ static void test_norm_alone(void **state) {
         q.residual = p.residual + from;
         LAUNCH(1, norm_rows, norm_grid(7, WIDTHS[w]), 1, p, false, &a.y);
         LAUNCH(1, norm_rows, 1, 1, q, false, &b.y);
-        assert_same_values(array_read(&b.y), array_read(&a.y) + from, WIDTHS[w],
-                           "norm_rows of a row alone");
-        assert_same_values(array_read(&b.z), array_read(&a.z) + from, WIDTHS[w],
-                           "norm_rows of a row alone, rounded");
+        assert_same_bits(array_read(&b.y), array_read(&a.y) + from, WIDTHS[w],
+                         "norm_rows of a row alone");
+        assert_same_bits(array_read(&b.z), array_read(&a.z) + from, WIDTHS[w],
+                         "norm_rows of a row alone, rounded");
         norm_arrays_free(&a), norm_arrays_free(&b);
+    }
+}
+
+/* So does a head, or a row that is made as long as 1. */
+static void test_pieces_alone(void **state) {
+    (void)state;
+    for (unsigned w = 0; w < WIDTHS_COUNT; w++) {
+        unsigned width = WIDTHS[w];
+        size_t from = 5 * (size_t)width;
+        struct array many = array_random(1, 7 * (size_t)width, 0);
+        struct array one = array_make(1, width, 1);
+        struct array rows = array_random(WIDE, 7 * (size_t)width, 0);
+        struct array row = array_make(WIDE, width, 1);
+        memcpy(one.values, many.values + from, width * sizeof(float));
+        memcpy(row.values, rows.values + from, width * sizeof(float));
+        array_put(&one), array_put(&row);
+        struct norm_heads_params p = {
+            .x = many.at, .rows = 1, .times = 7, .width = width};
+        struct norm_heads_params q = {
+            .x = one.at, .rows = 1, .times = 1, .width = width};
+        struct normalize_rows_params n = {rows.at, 7, width};
+        struct normalize_rows_params m = {row.at, 1, width};
+        p.epsilon = q.epsilon = 1e-5f;
+        LAUNCH(1, norm_heads, warp_grid(7), 1, p, false, &many);
+        LAUNCH(1, norm_heads, 1, 1, q, false, &one);
+        LAUNCH(0, normalize_rows, warp_grid(7), 1, n, false, &rows);
+        LAUNCH(0, normalize_rows, 1, 1, m, false, &row);
+        assert_same_bits(array_read(&one), array_read(&many) + from, width,
+                         "norm_heads of a piece alone");
+        assert_same_bits(array_read(&row), array_read(&rows) + from, width,
+                         "normalize_rows of a row alone");
+        array_free(&many), array_free(&one);
+        array_free(&rows), array_free(&row);
     }
 }
 
@@ -340,9 +368,9 @@ static void check_norm_heads(unsigned narrow, unsigned rows, unsigned times,
             norm_check(&exact, narrow, values + first, "norm_heads");
         }
         size_t rest = r * stride + (size_t)times * width;
-        assert_same_values(values + rest, before + rest,
-                           stride - (size_t)times * width,
-                           "what is not norm_heads' to change");
+        assert_same_bits(values + rest, before + rest,
+                         stride - (size_t)times * width,
+                         "what is not norm_heads' to change");
     }
     free(before);
     array_free(&x), array_free(&scale), array_free(&shift);
@@ -493,6 +521,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_norm_in_place),
         cmocka_unit_test(test_norm_alone),
+        cmocka_unit_test(test_pieces_alone),
         cmocka_unit_test(test_norm_unsound),
         cmocka_unit_test(test_norm_heads),
         cmocka_unit_test(test_rotate),

@@ -36,7 +36,7 @@
  *
  * and of CUDA's own: threadIdx, blockIdx, blockDim, gridDim, __syncthreads,
  * __syncwarp, __shfl_sync, __shfl_xor_sync, __shfl_down_sync, __ballot_sync,
- * atomicAdd, atomicOr, and C's functions of float and double. */
+ * atomicAdd, atomicOr, __fdividef, and C's functions of float and double. */
 
 #ifndef EMULATED
 

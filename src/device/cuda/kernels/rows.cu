@@ -464,7 +464,6 @@ extern "C" __global__ void rotate_heads(const struct rotate_heads_params p) {
         float c[4], s[4];
         load4(c, cosine + pair, count, at_once);
         load4(s, sine + pair, count, at_once);
-        count = count < 4 ? count : 4;
         if (p.interleaved)
             turn_neighbours(head + 2 * pair, c, s, count, at_once);
         else
@@ -478,8 +477,10 @@ INLINE float at_least_zero(float x) {
     return x < 0.0f ? 0.0f : x;
 }
 
+/* The quick quotient is 2 units off at most, and 0 where e^-x is above 2^126.
+ */
 INLINE float sigmoid_times(float x, float by) {
-    return by / (1.0f + expf(-x));
+    return __fdividef(by, 1.0f + expf(-x));
 }
 
 INLINE float gelu(float x) {

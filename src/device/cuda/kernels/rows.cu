@@ -14,105 +14,95 @@ INLINE bool divides(unsigned bytes, const void *pointer) {
     return ((unsigned long long)pointer & (bytes - 1)) == 0;
 }
 
-/* COUNT of them are there, the others are 0; AT_ONCE: all are, and aligned. */
-INLINE void load4(float v[4], const float *from, unsigned count, bool at_once) {
-    if (at_once) {
-        unsigned words[4];
-        load_words4(words, from);
+/* N numbers, 4 or 8, of which COUNT are there: the others are 0, or are left
+ * out. AT_ONCE: all are there, and aligned. */
+template <unsigned N>
+INLINE void load(float *v, const float *from, unsigned count, bool at_once) {
+    if (!at_once) {
         UNROLL
-        for (unsigned i = 0; i < 4; i++)
-            v[i] = as_float(words[i]);
-    } else {
-        UNROLL
-        for (unsigned i = 0; i < 4; i++)
+        for (unsigned i = 0; i < N; i++)
             v[i] = i < count ? from[i] : 0.0f;
+        return;
     }
+    unsigned words[N];
+    UNROLL
+    for (unsigned i = 0; i < N; i += 4)
+        load_words4(words + i, from + i);
+    UNROLL
+    for (unsigned i = 0; i < N; i++)
+        v[i] = as_float(words[i]);
 }
 
-INLINE void store4(float *to, const float v[4], unsigned count, bool at_once) {
-    if (at_once) {
-        unsigned words[4];
+template <unsigned N>
+INLINE void store(float *to, const float *v, unsigned count, bool at_once) {
+    if (!at_once) {
         UNROLL
-        for (unsigned i = 0; i < 4; i++)
-            words[i] = as_word(v[i]);
-        store_words4(to, words);
-    } else {
-        UNROLL
-        for (unsigned i = 0; i < 4; i++)
+        for (unsigned i = 0; i < N; i++)
             if (i < count)
                 to[i] = v[i];
+        return;
     }
-}
-
-INLINE void load8(float v[8], const float *from, unsigned count, bool at_once) {
-    load4(v, from, count, at_once);
-    load4(v + 4, from + 4, count < 4 ? 0 : count - 4, at_once);
-}
-
-INLINE void store8(float *to, const float v[8], unsigned count, bool at_once) {
-    store4(to, v, count, at_once);
-    store4(to + 4, v + 4, count < 4 ? 0 : count - 4, at_once);
+    unsigned words[N];
+    UNROLL
+    for (unsigned i = 0; i < N; i++)
+        words[i] = as_word(v[i]);
+    UNROLL
+    for (unsigned i = 0; i < N; i += 4)
+        store_words4(to + i, words + i);
 }
 
 #if NARROW != 0
 
-INLINE void load4(float v[4], const narrow *from, unsigned count,
-                  bool at_once) {
-    if (at_once) {
-        unsigned words[2];
+template <unsigned N>
+INLINE void load(float *v, const narrow *from, unsigned count, bool at_once) {
+    if (!at_once) {
+        UNROLL
+        for (unsigned i = 0; i < N; i++)
+            v[i] = i < count ? widen(from[i]) : 0.0f;
+        return;
+    }
+    unsigned words[N / 2];
+    if constexpr (N == 4)
         load_words2(words, from);
-        unpack2(words[0], &v[0], &v[1]);
-        unpack2(words[1], &v[2], &v[3]);
-    } else {
-        UNROLL
-        for (unsigned i = 0; i < 4; i++)
-            v[i] = i < count ? widen(from[i]) : 0.0f;
-    }
-}
-
-INLINE void store4(narrow *to, const float v[4], unsigned count, bool at_once) {
-    if (at_once) {
-        unsigned words[2] = {pack2(v[0], v[1]), pack2(v[2], v[3])};
-        store_words2(to, words);
-    } else {
-        UNROLL
-        for (unsigned i = 0; i < 4; i++)
-            if (i < count)
-                to[i] = round_narrow(v[i]);
-    }
-}
-
-INLINE void load8(float v[8], const narrow *from, unsigned count,
-                  bool at_once) {
-    if (at_once) {
-        unsigned words[4];
+    else
         load_words4(words, from);
-        UNROLL
-        for (unsigned i = 0; i < 4; i++)
-            unpack2(words[i], &v[2 * i], &v[2 * i + 1]);
-    } else {
-        UNROLL
-        for (unsigned i = 0; i < 8; i++)
-            v[i] = i < count ? widen(from[i]) : 0.0f;
-    }
+    UNROLL
+    for (unsigned i = 0; i < N / 2; i++)
+        unpack2(words[i], &v[2 * i], &v[2 * i + 1]);
 }
 
-INLINE void store8(narrow *to, const float v[8], unsigned count, bool at_once) {
-    if (at_once) {
-        unsigned words[4];
+template <unsigned N>
+INLINE void store(narrow *to, const float *v, unsigned count, bool at_once) {
+    if (!at_once) {
         UNROLL
-        for (unsigned i = 0; i < 4; i++)
-            words[i] = pack2(v[2 * i], v[2 * i + 1]);
-        store_words4(to, words);
-    } else {
-        UNROLL
-        for (unsigned i = 0; i < 8; i++)
+        for (unsigned i = 0; i < N; i++)
             if (i < count)
                 to[i] = round_narrow(v[i]);
+        return;
     }
+    unsigned words[N / 2];
+    UNROLL
+    for (unsigned i = 0; i < N / 2; i++)
+        words[i] = pack2(v[2 * i], v[2 * i + 1]);
+    if constexpr (N == 4)
+        store_words2(to, words);
+    else
+        store_words4(to, words);
 }
 
 #endif
+
+/* v += what is at FROM; NULL: nothing. */
+template <unsigned N, class T>
+INLINE void add_from(float *v, const T *from, unsigned count, bool at_once) {
+    float more[N];
+    if (!from)
+        return;
+    load<N>(more, from, count, at_once);
+    UNROLL
+    for (unsigned i = 0; i < N; i++)
+        v[i] += more[i];
+}
 
 /* Where four or eight numbers of T can be moved at once. */
 template <class T> INLINE bool fours(const T *pointer) {
@@ -156,24 +146,14 @@ extern "C" __global__ void embed_rows(const struct embed_rows_params p) {
         type += (p.places[row] & 1) * width;
     for (unsigned c = lane_column(); c < width; c += FOUR * LANES) {
         unsigned count = p.width - c;
-        float v[4], add[4];
-        load4(v, word + c, count, at_once);
+        float v[4];
+        load<4>(v, word + c, count, at_once);
         UNROLL
         for (unsigned i = 0; i < 4; i++)
             v[i] *= p.scale;
-        if (type) {
-            load4(add, type + c, count, at_once);
-            UNROLL
-            for (unsigned i = 0; i < 4; i++)
-                v[i] += add[i];
-        }
-        if (position) {
-            load4(add, position + c, count, at_once);
-            UNROLL
-            for (unsigned i = 0; i < 4; i++)
-                v[i] += add[i];
-        }
-        store4(p.y + row * width + c, v, count, at_once);
+        add_from<4>(v, type ? type + c : type, count, at_once);
+        add_from<4>(v, position ? position + c : position, count, at_once);
+        store<4>(p.y + row * width + c, v, count, at_once);
     }
 }
 
@@ -237,17 +217,13 @@ INLINE void norm_scale(const struct norm_row<T> *r, unsigned c, float v[4],
     for (unsigned i = 0; i < 4; i++)
         v[i] = (v[i] - mean) * factor;
     if (r->scale) {
-        load4(with, r->scale + c, r->width - c, r->at_once);
+        load<4>(with, r->scale + c, r->width - c, r->at_once);
         UNROLL
         for (unsigned i = 0; i < 4; i++)
             v[i] *= with[i];
     }
-    if (r->shift) {
-        load4(with, r->shift + c, r->width - c, r->at_once);
-        UNROLL
-        for (unsigned i = 0; i < 4; i++)
-            v[i] += with[i];
-    }
+    add_from<4>(v, r->shift ? r->shift + c : r->shift, r->width - c,
+                r->at_once);
 }
 
 template <class T>
@@ -257,9 +233,9 @@ INLINE void norm_store(const struct norm_row<T> *r, unsigned c, float v[4],
     for (unsigned i = 0; i < 4; i++)
         v[i] += add[i];
     if (r->y)
-        store4(r->y + c, v, r->width - c, r->at_once);
+        store<4>(r->y + c, v, r->width - c, r->at_once);
     if (r->z)
-        store4(r->z + c, v, r->width - c, r->at_once);
+        store<4>(r->z + c, v, r->width - c, r->at_once);
 }
 
 /* How many of a row's numbers there are from C on. */
@@ -278,8 +254,8 @@ INLINE void norm_end(const struct norm_row<T> *r, unsigned c, float v[][4],
     UNROLL
     for (unsigned k = 0; k < PARTS; k++)
         if (r->residual && norm_left(r, c + k * step))
-            load4(add[k], r->residual + c + k * step,
-                  norm_left(r, c + k * step), r->at_once);
+            load<4>(add[k], r->residual + c + k * step,
+                    norm_left(r, c + k * step), r->at_once);
     UNROLL
     for (unsigned k = 0; k < PARTS; k++)
         if (norm_left(r, c + k * step))
@@ -299,8 +275,8 @@ INLINE void norm_held(const struct norm_row<T> *r) {
     UNROLL
     for (unsigned k = 0; k < PARTS; k++)
         if (norm_left(r, c + k * step))
-            load4(v[k], r->x + c + k * step, norm_left(r, c + k * step),
-                  r->at_once);
+            load<4>(v[k], r->x + c + k * step, norm_left(r, c + k * step),
+                    r->at_once);
     UNROLL
     for (unsigned k = 0; k < PARTS; k++)
         norm_add(sums, v[k], norm_left(r, c + k * step), 0, false);
@@ -321,7 +297,7 @@ INLINE float norm_read(const struct norm_row<T> *r, float from, bool square) {
     for (unsigned c = row_column<THREADS>(); c < r->width;
          c += FOUR * THREADS) {
         float v[4];
-        load4(v, r->x + c, r->width - c, r->at_once);
+        load<4>(v, r->x + c, r->width - c, r->at_once);
         norm_add(sums, v, r->width - c, from, square);
     }
     return norm_mean<THREADS>(sums, r->width, square);
@@ -335,9 +311,9 @@ INLINE void norm_long(const struct norm_row<T> *r) {
     for (unsigned c = row_column<THREADS>(); c < r->width;
          c += FOUR * THREADS) {
         float v[4], add[4] = {};
-        load4(v, r->x + c, r->width - c, r->at_once);
+        load<4>(v, r->x + c, r->width - c, r->at_once);
         if (r->residual)
-            load4(add, r->residual + c, r->width - c, r->at_once);
+            load<4>(add, r->residual + c, r->width - c, r->at_once);
         norm_scale(r, c, v, mean, factor);
         norm_store(r, c, v, add);
     }
@@ -400,7 +376,7 @@ extern "C" __global__ void normalize_rows(
     double sum = 0;
     float v[4];
     for (unsigned c = lane_column(); c < p.width; c += FOUR * LANES) {
-        load4(v, x + c, p.width - c, at_once);
+        load<4>(v, x + c, p.width - c, at_once);
         UNROLL
         for (unsigned i = 0; i < 4; i++)
             sum += (double)v[i] * (double)v[i];
@@ -408,11 +384,11 @@ extern "C" __global__ void normalize_rows(
     double length = sqrt(warp_sum(sum));
     double factor = 1.0 / (length < 1e-12 ? 1e-12 : length);
     for (unsigned c = lane_column(); c < p.width; c += FOUR * LANES) {
-        load4(v, x + c, p.width - c, at_once);
+        load<4>(v, x + c, p.width - c, at_once);
         UNROLL
         for (unsigned i = 0; i < 4; i++)
             v[i] = (float)((double)v[i] * factor);
-        store4(x + c, v, p.width - c, at_once);
+        store<4>(x + c, v, p.width - c, at_once);
     }
 }
 
@@ -428,24 +404,24 @@ INLINE void turn(float *a, float *b, float cosine, float sine) {
 INLINE void turn_halves(narrow *x, unsigned half, const float cosine[4],
                         const float sine[4], unsigned count, bool at_once) {
     float a[4], b[4];
-    load4(a, x, count, at_once);
-    load4(b, x + half, count, at_once);
+    load<4>(a, x, count, at_once);
+    load<4>(b, x + half, count, at_once);
     UNROLL
     for (unsigned i = 0; i < 4; i++)
         turn(&a[i], &b[i], cosine[i], sine[i]);
-    store4(x, a, count, at_once);
-    store4(x + half, b, count, at_once);
+    store<4>(x, a, count, at_once);
+    store<4>(x + half, b, count, at_once);
 }
 
 /* COUNT pairs (2p, 2p + 1), x being at 2p. */
 INLINE void turn_neighbours(narrow *x, const float cosine[4],
                             const float sine[4], unsigned count, bool at_once) {
     float v[8];
-    load8(v, x, 2 * count, at_once);
+    load<8>(v, x, 2 * count, at_once);
     UNROLL
     for (unsigned i = 0; i < 4; i++)
         turn(&v[2 * i], &v[2 * i + 1], cosine[i], sine[i]);
-    store8(x, v, 2 * count, at_once);
+    store<8>(x, v, 2 * count, at_once);
 }
 
 /* Four pairs a thread. */
@@ -462,8 +438,8 @@ extern "C" __global__ void rotate_heads(const struct rotate_heads_params p) {
         unsigned pair = i % parts * 4, count = (unsigned)half - pair;
         narrow *head = x + i / parts * p.head_dim;
         float c[4], s[4];
-        load4(c, cosine + pair, count, at_once);
-        load4(s, sine + pair, count, at_once);
+        load<4>(c, cosine + pair, count, at_once);
+        load<4>(s, sine + pair, count, at_once);
         if (p.interleaved)
             turn_neighbours(head + 2 * pair, c, s, count, at_once);
         else
@@ -522,13 +498,13 @@ extern "C" __global__ void gate_rows(const struct gate_rows_params p) {
          c += ROW_THREADS * EIGHT) {
         unsigned count = p.width - c;
         float v[8], by[8];
-        load8(v, x + c, count, at_once);
-        load8(by, x + width + c, count, at_once);
+        load<8>(v, x + c, count, at_once);
+        load<8>(by, x + width + c, count, at_once);
         activate(v, p.activation);
         UNROLL
         for (unsigned i = 0; i < 8; i++)
             v[i] = v[i] * by[i] * p.scale;
-        store8(y + c, v, count, at_once);
+        store<8>(y + c, v, count, at_once);
     }
 }
 
@@ -552,9 +528,9 @@ extern "C" __global__ void activate_narrow(
     unsigned count = elements(first, p.count);
     bool at_once = count == EIGHT && eights(p.x);
     float v[8];
-    load8(v, p.x + first, count, at_once);
+    load<8>(v, p.x + first, count, at_once);
     activate(v, p.activation);
-    store8(p.x + first, v, count, at_once);
+    store<8>(p.x + first, v, count, at_once);
 }
 
 extern "C" __global__ void activate_wide(const struct activate_wide_params p) {
@@ -562,16 +538,12 @@ extern "C" __global__ void activate_wide(const struct activate_wide_params p) {
     unsigned count = elements(first, p.count);
     bool at_once =
         count == EIGHT && eights(p.x) && eights(p.residual) && eights(p.y);
-    float v[8], add[8];
-    load8(v, p.x + first, count, at_once);
+    float v[8];
+    load<8>(v, p.x + first, count, at_once);
     activate(v, p.activation);
-    if (p.residual) {
-        load8(add, p.residual + first, count, at_once);
-        UNROLL
-        for (unsigned i = 0; i < 8; i++)
-            v[i] += add[i];
-    }
-    store8(p.y + first, v, count, at_once);
+    add_from<8>(v, p.residual ? p.residual + first : p.residual, count,
+                at_once);
+    store<8>(p.y + first, v, count, at_once);
 }
 
 extern "C" __global__ void narrow_numbers(
@@ -580,8 +552,8 @@ extern "C" __global__ void narrow_numbers(
     unsigned count = elements(first, p.count);
     bool at_once = count == EIGHT && eights(p.x) && eights(p.y);
     float v[8];
-    load8(v, p.x + first, count, at_once);
-    store8(p.y + first, v, count, at_once);
+    load<8>(v, p.x + first, count, at_once);
+    store<8>(p.y + first, v, count, at_once);
 }
 
 /* ---- many rows into one ------------------------------------------------- */
@@ -724,18 +696,17 @@ extern "C" __global__ void add_expert(const struct add_expert_params p) {
     bool at_once = p.width % FOUR == 0 && fours(p.x) && fours(p.residual) &&
                    fours(p.shift) && fours(p.y);
     const float *before = p.first ? p.residual : p.y;
+    const float *shift = p.first ? p.shift : 0;
     for (unsigned c = lane_column(); c < p.width; c += FOUR * LANES) {
         unsigned count = p.width - c;
-        float x[4] = {0}, shift[4] = {0}, y[4] = {0};
+        float x[4] = {0}, y[4];
         if (adds)
-            load4(x, p.x + first + c, count, at_once);
-        if (p.first && p.shift)
-            load4(shift, p.shift + c, count, at_once);
-        if (before)
-            load4(y, before + first + c, count, at_once);
+            load<4>(x, p.x + first + c, count, at_once);
         UNROLL
         for (unsigned i = 0; i < 4; i++)
-            y[i] += weight * x[i] + shift[i];
-        store4(p.y + first + c, y, count, at_once);
+            y[i] = weight * x[i];
+        add_from<4>(y, shift ? shift + c : shift, count, at_once);
+        add_from<4>(y, before ? before + first + c : before, count, at_once);
+        store<4>(p.y + first + c, y, count, at_once);
     }
 }

@@ -191,8 +191,10 @@ const char *const *cuda_library_folders(char *const *environment,
     add_folder(&f, "/usr/local/cuda");
     for (size_t i = 0; i < sizeof pythons / sizeof *pythons; i++) {
         const char *value = environment_get(environment, pythons[i]);
-        if (value)
+        if (value) {
             add_python(&f, value, "");
+            add_folder(&f, value); /* conda's own packages: lib below it */
+        }
     }
     add_python_of_path(&f, environment_get(environment, "PATH"));
     if (snprintf(local, sizeof local, "%s/.local", home_folder(environment)) <

@@ -30,8 +30,8 @@ char *kernel_cache_path(char *const *environment, struct arena *arena,
 /* Where NVIDIA's libraries may lie besides the loader's own places, NULL at the
  * end: NAMED (--cuda-libs), the CUDA toolkit (CUDA_HOME, CUDA_PATH,
  * /usr/local/cuda), then where pip puts them for the Python of VIRTUAL_ENV, of
- * CONDA_PREFIX, of PATH, for this user and for the system. Only folders that
- * are there. */
+ * CONDA_PREFIX (which has libraries of its own too), of PATH, for this user and
+ * for the system. Only folders that are there. */
 const char *const *cuda_library_folders(char *const *environment,
                                         const struct text_list *named,
                                         struct arena *arena, struct error *err);

@@ -483,6 +483,7 @@ static void nvidias_libraries_are_looked_for(void **state) {
                                        "py/bin",
                                        "py/lib/python3.12/site-packages",
                                        "cuda",
+                                       "conda/lib",
                                        "named"};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
         snprintf(path, sizeof path, "%s/%s", root, made[i]);
@@ -492,12 +493,13 @@ static void nvidias_libraries_are_looked_for(void **state) {
     assert_true(file_write(path, STR("#!/bin/sh\n"), &memory, &err));
     snprintf(environment, sizeof environment,
              "VIRTUAL_ENV=%s/venv|HOME=%s/home|PATH=/nowhere:%s/py/bin:/bin|"
-             "CUDA_HOME=%s/cuda|CONDA_PREFIX=%s/gone",
+             "CUDA_HOME=%s/cuda|CONDA_PREFIX=%s/conda",
              root, root, root, root, root);
     snprintf(path, sizeof path, RUN "|--cuda-libs|%s/named", root);
     assert_true(parse_in(environment, path));
     const char *const wanted[] = {"/named", "/cuda",
                                   "/venv/lib/python3.11/site-packages",
+                                  "/conda",
                                   "/py/bin/../lib/python3.12/site-packages",
                                   "/home/.local/lib/python3.9/dist-packages"};
     size_t last = 0;

@@ -137,6 +137,10 @@ struct blas_heuristic {
 };
 
 enum {
+    /* cublasStatus_t */
+    BLAS_NO_MEMORY = 3,
+    BLAS_INVALID_VALUE = 7,
+    BLAS_NOT_SUPPORTED = 15,
     /* cudaDataType */
     BLAS_F32 = 0,
     BLAS_F16 = 2,
@@ -161,6 +165,12 @@ enum {
     BLAS_EPILOGUE_GELU_BIAS = 36,
     /* cublasLtMatmulPreferenceAttributes_t */
     BLAS_PREFERENCE_WORKSPACE_BYTES = 1,
+    BLAS_PREFERENCE_REDUCTION = 3, /* a mask: */
+    BLAS_REDUCTION_COMPUTE = 2,    /* parts of a sum are added as floats */
+    BLAS_PREFERENCE_ALIGNMENT_A = 5, /* in bytes; 256 if not set */
+    BLAS_PREFERENCE_ALIGNMENT_B = 6,
+    BLAS_PREFERENCE_ALIGNMENT_C = 7,
+    BLAS_PREFERENCE_ALIGNMENT_D = 8,
 };
 
 struct cuda_blas {

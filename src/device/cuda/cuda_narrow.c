@@ -1,0 +1,66 @@
+/* cuda_narrow.c - floats to f16 and bf16, to nearest even, on the host. Lots of
+ * fixed length without branches, which the compiler makes vectors of. */
+
+#include "device/cuda/cuda_parts.h"
+
+#include <string.h>
+
+enum { LOT = 64 };
+
+static uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static float float_of(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Half of the last bit that stays, less one if that bit is even, is added, and
+ * carries where it must: into the exponent too, up to infinity. */
+static uint16_t bf16_of(float x) {
+    uint32_t bits = bits_of(x);
+    uint32_t near = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    uint32_t nan = bits >> 16 | 0x40;
+    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? nan : near);
+}
+
+/* Normal numbers as above, with the exponent's new bias. Below 2^-14 a half has
+ * steps of 2^-24: those of a float from 1/2 to 1, so that adding 1/2 rounds. */
+static uint16_t f16_of(float x) {
+    uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000;
+    uint32_t size = bits & 0x7fffffff;
+    uint32_t normal =
+        (size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13;
+    uint32_t small = bits_of(float_of(size) + 0.5f) - bits_of(0.5f);
+    uint32_t large = size > 0x7f800000 ? 0x7e00 : 0x7c00;
+    uint32_t half = size < (113u << 23) ? small : normal;
+    return (uint16_t)(sign | (size >= (143u << 23) ? large : half));
+}
+
+void cuda_narrow_bf16(const float *from, size_t count, uint16_t *to) {
+    size_t i = 0;
+    for (; i + LOT <= count; i += LOT) {
+        uint16_t lot[LOT];
+        for (size_t j = 0; j < LOT; j++)
+            lot[j] = bf16_of(from[i + j]);
+        memcpy(to + i, lot, sizeof lot);
+    }
+    for (; i < count; i++)
+        to[i] = bf16_of(from[i]);
+}
+
+void cuda_narrow_f16(const float *from, size_t count, uint16_t *to) {
+    size_t i = 0;
+    for (; i + LOT <= count; i += LOT) {
+        uint16_t lot[LOT];
+        for (size_t j = 0; j < LOT; j++)
+            lot[j] = f16_of(from[i + j]);
+        memcpy(to + i, lot, sizeof lot);
+    }
+    for (; i < count; i++)
+        to[i] = f16_of(from[i]);
+}

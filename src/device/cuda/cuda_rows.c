@@ -1,0 +1,90 @@
+/* cuda_rows.c - the verbs that are a launch of a kernel of rows.cu. */
+
+#include "device/cuda/cuda_parts.h"
+
+/* Blocks of a kernel that has a warp a row, or eight numbers a thread. */
+static size_t by_rows(size_t rows) {
+    return cuda_blocks(rows, ROW_WARPS);
+}
+
+static size_t by_numbers(size_t count) {
+    return cuda_blocks(count, ROW_THREADS * NUMBERS_AT_ONCE);
+}
+
+const struct narrow *cuda_narrow(struct lane *base, const float *x,
+                                 size_t count, struct narrow *room) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    LAUNCH(lane, narrow_numbers, by_numbers(count), 1, .x = x, .y = room,
+           .count = count);
+    return room;
+}
+
+void cuda_norm(struct lane *base, const struct norm *norm, const float *x,
+               size_t rows, const float *residual, float *y, struct narrow *z) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    LAUNCH(lane, norm_rows, by_rows(rows), 1, .x = x, .residual = residual,
+           .scale = norm->scale, .shift = norm->shift, .y = y, .z = z,
+           .rows = (unsigned)rows, .width = (unsigned)norm->width,
+           .epsilon = norm->epsilon, .rms = norm->rms);
+}
+
+void cuda_norm_heads(struct lane *base, const struct norm *norm,
+                     struct narrow *x, size_t rows, size_t stride,
+                     size_t times) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    LAUNCH(lane, norm_heads, by_rows(rows * times), 1, .x = x,
+           .scale = norm->scale, .shift = norm->shift, .rows = (unsigned)rows,
+           .stride = (unsigned)stride, .times = (unsigned)times,
+           .width = (unsigned)norm->width, .epsilon = norm->epsilon,
+           .rms = norm->rms);
+}
+
+void cuda_rotate(struct lane *base, const struct rotary *rotary,
+                 const struct attention *attention,
+                 const struct sequences *sequences, struct narrow *qkv) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    size_t turned = attention->heads + attention->kv_heads;
+    size_t stride = (turned + attention->kv_heads) * attention->head_dim;
+    if (!rotary->dims)
+        return;
+    LAUNCH(lane, rotate_heads, sequences_rows(sequences), 1, .x = qkv,
+           .text_rows = lane->on_card.text_rows, .cosine = rotary->cosine,
+           .sine = rotary->sine, .rows = (unsigned)sequences_rows(sequences),
+           .stride = (unsigned)stride, .heads = (unsigned)turned,
+           .head_dim = (unsigned)attention->head_dim,
+           .dims = (unsigned)rotary->dims, .interleaved = rotary->interleaved);
+}
+
+void cuda_gate(struct lane *base, enum activation activation,
+               const struct narrow *x, size_t rows, size_t width,
+               struct narrow *y) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    LAUNCH(lane, gate_rows, rows, 1, .x = x, .y = y, .rows = (unsigned)rows,
+           .width = (unsigned)width, .activation = activation,
+           .scale = lane->cuda->gate_scale);
+}
+
+void cuda_pool(struct lane *base, enum pooling pooling,
+               const struct sequences *sequences, const float *x, size_t width,
+               float *y, size_t stride) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    LAUNCH(lane, pool_rows, sequences->texts, cuda_blocks(width, ROW_THREADS),
+           .x = x, .y = y, .starts = lane->on_card.starts,
+           .texts = (unsigned)sequences->texts,
+           .skip = (unsigned)sequences->skip, .pooling = pooling,
+           .width = (unsigned)width, .stride = stride);
+}
+
+void cuda_normalize(struct lane *base, float *x, size_t rows, size_t width) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    LAUNCH(lane, normalize_rows, by_rows(rows), 1, .x = x,
+           .rows = (unsigned)rows, .width = (unsigned)width);
+}
+
+void cuda_accumulate(struct lane *base, enum accumulate how, const float *x,
+                     size_t rows, size_t width, bool first, float *y) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    LAUNCH(lane, accumulate_rows, cuda_blocks(width, ROW_THREADS), 1, .x = x,
+           .y = y, .rows = (unsigned)rows, .width = (unsigned)width, .how = how,
+           .first = first);
+}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "device/cpu/cpu.h"
+#include "device/cuda/cuda.h"
 #include "device/sim/sim.h"
 
 const struct device_name DEVICE_CPU = {.name = "cpu", .storage_bytes = 4};
@@ -16,9 +17,12 @@ struct device *device_open(const struct device_name *name,
         return sim_open(name, options, err);
     if (strcmp(name->name, DEVICE_CPU.name) == 0)
         return cpu_open(options, err);
+    unsigned ordinal;
+    if (device_name_is_cuda(name->name, &ordinal))
+        return cuda_open(name, options, err);
     error_set(err, ERROR_USAGE,
               "device \"%s\": there is none of that name; this release "
-              "computes on cpu and on sim:NAME=BYTES",
+              "computes on cpu, cuda:N and sim:NAME=BYTES",
               name->name);
     return NULL;
 }

@@ -3,10 +3,8 @@
 
 #include "device/cuda/cuda_parts.h"
 
-#include <ctype.h>
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(PARAM_ACTIVATION_SIGMOID == (int)ACTIVATION_SIGMOID &&
@@ -143,26 +141,6 @@ static bool opened(struct cuda_device *cuda, cu_result result, const char *call,
                      cuda->device.name, cuda->card.name, call, text);
 }
 
-static bool find_card(struct cuda_device *cuda, const struct device_name *name,
-                      struct error *err) {
-    unsigned ordinal = 0;
-    bool named = device_name_is_cuda(name->name, &ordinal);
-    struct cuda_cards *cards = memory_alloc(cuda->host, 1, sizeof *cards, err);
-    if (!cards)
-        return false;
-    bool fine = cuda_cards_list(cuda->library, cards, err);
-    if (fine && named && ordinal < cards->count)
-        cuda->card = cards->items[ordinal];
-    else if (fine)
-        fine = error_set(err, ERROR_USAGE,
-                         "device \"%s\": there is none of that name; the "
-                         "driver shows %zu card%s",
-                         name->name, cards->count,
-                         cards->count == 1 ? "" : "s");
-    memory_free(cuda->host, cards);
-    return fine;
-}
-
 static bool choose_type(struct cuda_device *cuda, enum number_type type,
                         struct error *err) {
     const struct cuda_card *card = &cuda->card;
@@ -186,21 +164,34 @@ static bool choose_type(struct cuda_device *cuda, enum number_type type,
     return true;
 }
 
-static bool open_context(struct cuda_device *cuda, struct error *err) {
+static bool look_at_card(struct cuda_device *cuda, struct error *err) {
     const struct cuda_driver *cu = cuda->cu;
-    uint64_t left;
+    int shared = 0;
     if (!opened(cuda, cu->cuDeviceGet(&cuda->handle, (int)cuda->card.ordinal),
                 "cuDeviceGet", err) ||
         !opened(cuda,
-                cu->cuDevicePrimaryCtxRetain(&cuda->context, cuda->handle),
-                "cuDevicePrimaryCtxRetain", err) ||
-        !cuda_free_bytes(cuda, &left, err))
+                cu->cuDeviceGetAttribute(
+                    &shared, CU_ATTRIBUTE_SHARED_BYTES_OPTIN, cuda->handle),
+                "cuDeviceGetAttribute", err))
         return false;
-    uint64_t taken = cuda->card.bytes_total - left;
-    if (left > cuda->card.bytes_total)
-        taken = 0;
-    return charge(
-        cuda, taken < CONTEXT_MOST_BYTES ? taken : CONTEXT_MOST_BYTES, err);
+    cuda->shared_most = shared > 0 ? (unsigned)shared : 0;
+    return true;
+}
+
+static bool open_context(struct cuda_device *cuda, struct error *err) {
+    uint64_t left, all = cuda->card.bytes_total;
+    if (!opened(
+            cuda,
+            cuda->cu->cuDevicePrimaryCtxRetain(&cuda->context, cuda->handle),
+            "cuDevicePrimaryCtxRetain", err)) {
+        cuda->context = NULL;
+        return false;
+    }
+    if (!cuda_free_bytes(cuda, &left, err))
+        return false;
+    uint64_t taken = all > left ? all - left : 0;
+    return charge(cuda, taken < CONTEXT_MOST_BYTES ? taken : CONTEXT_MOST_BYTES,
+                  err);
 }
 
 static bool open_streams(struct cuda_device *cuda, struct error *err) {
@@ -223,10 +214,10 @@ static bool copy_folder(struct cuda_device *cuda, const char *folder,
 /* All that needs a context. */
 static bool open_inside(struct cuda_device *cuda, struct error *err) {
     uint64_t left;
-    return open_context(cuda, err) && cuda_free_bytes(cuda, &left, err) &&
-           open_streams(cuda, err) && cuda_stage_open(cuda, err) &&
-           cuda_lane_open(cuda, err) && cuda_rows_load(cuda, err) &&
-           cuda_products_open(cuda, err) &&
+    return look_at_card(cuda, err) && open_context(cuda, err) &&
+           cuda_free_bytes(cuda, &left, err) && open_streams(cuda, err) &&
+           cuda_stage_open(cuda, err) && cuda_lane_open(cuda, err) &&
+           cuda_rows_load(cuda, err) && cuda_products_open(cuda, err) &&
            cuda_charge_overhead(cuda, left, err);
 }
 
@@ -321,7 +312,8 @@ struct device *cuda_open(const struct device_name *name,
         cuda->cu = &cuda->library->driver;
         cuda->blas = &cuda->library->blas;
     }
-    if (!cuda->library || !find_card(cuda, name, err) ||
+    if (!cuda->library ||
+        !cuda_card_find(cuda->library, name->name, &cuda->card, err) ||
         !choose_type(cuda, options->type, err) ||
         !cuda_compile_arch(cuda->library, cuda->card.major, cuda->card.minor,
                            &cuda->arch, err) ||

@@ -5,8 +5,6 @@
  * Weights, tables and what products read and give inside a block are f16, bf16
  * or float (struct narrow); the residual stream, sums and results are float.
  *
- *     struct cuda_cards cards;
- *     if (cuda_cards(memory, NULL, &cards, err) && cards.count) ...
  *     struct device *card = cuda_open(&name, &options, err);   // "cuda:0"
  *     ...
  *     device_close(card);
@@ -36,35 +34,21 @@
 #define DEVICE_CUDA_CUDA_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/memory.h"
 #include "device/device.h"
 
-enum { CUDA_CARDS_MAX = 64, CUDA_UUID_BYTES = 41 };
+enum { CUDA_UUID_BYTES = 41 };
 
-/* A card as the driver lists it; CUDA_VISIBLE_DEVICES has been heard. */
+/* A card as the driver tells of it; CUDA_VISIBLE_DEVICES has been heard. */
 struct cuda_card {
     unsigned ordinal;           /* N of cuda:N */
-    char name[128];             /* "Tesla T4" */
+    char name[96];              /* "Tesla T4" */
     char uuid[CUDA_UUID_BYTES]; /* "GPU-" and 36 characters */
     int major, minor;           /* of its capability: 7, 5 */
     uint64_t bytes_total;
 };
-
-struct cuda_cards {
-    struct cuda_card items[CUDA_CARDS_MAX];
-    size_t count;
-};
-
-/* What cards there are. Makes no context, takes no memory of a card. No card,
- * with the libraries in place, is a count of 0 and no error; ERROR_USAGE with
- * the remedy when the libraries are missing, ERROR_DEVICE when the driver does
- * not answer. */
-bool cuda_cards(struct memory *memory, const char *const *folders,
-                struct cuda_cards *cards, struct error *err);
 
 /* "cuda:" and a number of at most two digits. */
 bool device_name_is_cuda(const char *name, unsigned *ordinal);

@@ -29,7 +29,7 @@ static void free_stage(struct cuda_lane *lane) {
     memory_free(cuda->host, lane->host);
     lane->pinned = false;
     lane->host = NULL;
-    lane->rows_most = 0;
+    lane->host_bytes = 0;
 }
 
 void cuda_lane_close(struct cuda_device *cuda) {
@@ -86,22 +86,26 @@ size_t cuda_lane_bytes(const struct device *device, size_t rows) {
 }
 
 /* Without memory for it device_submit fails. */
-void cuda_lane_use(struct lane *base, void *room, size_t rows) {
-    struct cuda_lane *lane = cuda_lane_of(base);
+static void make_stage(struct cuda_lane *lane, size_t bytes) {
     struct cuda_device *cuda = lane->cuda;
-    lane->room = room;
-    if (lane->host && lane->rows_most == rows)
-        return;
-    bool entered = cuda_enter(cuda);
-    if (entered && lane->host)
+    if (lane->host && cuda_enter(cuda))
         CU(cuda, cuEventSynchronize, lane->staged);
     free_stage(lane);
-    lane->host = memory_alloc(cuda->host, 1, room_bytes(rows), NULL);
-    lane->no_host = !lane->host;
-    lane->rows_most = lane->host ? rows : 0;
-    lane->pinned =
-        lane->host && entered &&
-        cuda->cu->cuMemHostRegister(lane->host, room_bytes(rows), 0) == 0;
+    lane->host = memory_alloc(cuda->host, 1, bytes, NULL);
+    if (!lane->host)
+        return;
+    lane->host_bytes = bytes;
+    lane->pinned = cuda_enter(cuda) &&
+                   cuda->cu->cuMemHostRegister(lane->host, bytes, 0) == 0;
+}
+
+void cuda_lane_use(struct lane *base, void *room, size_t rows) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    size_t bytes = room_bytes(rows);
+    lane->room = room;
+    lane->rows_most = rows;
+    if (bytes > lane->host_bytes)
+        make_stage(lane, bytes);
 }
 
 /* ---- a group ------------------------------------------------------------ */
@@ -148,7 +152,9 @@ void cuda_group(struct lane *base, const struct sequences *texts,
                 const uint32_t *ids) {
     struct cuda_lane *lane = cuda_lane_of(base);
     struct cuda_device *cuda = lane->cuda;
-    if (!cuda_enter(cuda) || !CU(cuda, cuEventSynchronize, lane->staged))
+    lane->rows = lane->texts = lane->tiles = 0;
+    if (!lane->host || !cuda_enter(cuda) ||
+        !CU(cuda, cuEventSynchronize, lane->staged))
         return;
     lane->rows = sequences_rows(texts);
     lane->texts = texts->texts;
@@ -217,7 +223,7 @@ bool cuda_submit(struct lane *base, struct error *err) {
     struct cuda_lane *lane = cuda_lane_of(base);
     struct cuda_device *cuda = lane->cuda;
     cuda->submits++;
-    if (lane->no_host)
+    if (lane->room && !lane->host)
         return error_set(err, ERROR_MEMORY,
                          "%s: there is no host memory for what a batch's texts "
                          "are; lower the budget",

@@ -95,10 +95,9 @@ static void linear_onto(struct cuda_lane *lane, const struct linear *linear,
         cuda_broke(cuda, "rows of %zu numbers: there is no room for one", out);
     for (size_t begin = 0; step && begin < rows; begin += step) {
         size_t some = rows - begin < step ? rows - begin : step;
-        struct product_job job =
-            job_of(lane, linear,
-                   (const struct narrow *)((const char *)x + begin * row),
-                   some);
+        struct product_job job = job_of(
+            lane, linear,
+            (const struct narrow *)((const char *)x + begin * row), some);
         job.key.wide = true;
         job.key.takes_workspace = false;
         job.d = cuda_pointer(cuda->workspace);

@@ -123,8 +123,8 @@ bool cuda_stage_open(struct cuda_device *cuda, struct error *err) {
     stage->host = memory_alloc(cuda->host, 2, CUDA_STAGE_BYTES, err);
     if (!stage->host)
         return false;
-    stage->pinned = cuda->cu->cuMemHostRegister(
-                        stage->host, 2 * CUDA_STAGE_BYTES, 0) == 0;
+    stage->pinned =
+        cuda->cu->cuMemHostRegister(stage->host, 2 * CUDA_STAGE_BYTES, 0) == 0;
     unsigned flag = CU_EVENT_DISABLE_TIMING;
     return (CU(cuda, cuEventCreate, &stage->sent[0], flag) &&
             CU(cuda, cuEventCreate, &stage->sent[1], flag)) ||

@@ -56,9 +56,8 @@ static bool load_module(struct cuda_device *cuda, const char *name,
 static bool find_function(struct cuda_device *cuda, cu_module module,
                           const char *name, cu_function *function,
                           struct error *err) {
-    return loaded(cuda,
-                  cuda->cu->cuModuleGetFunction(function, module, name), name,
-                  err);
+    return loaded(cuda, cuda->cu->cuModuleGetFunction(function, module, name),
+                  name, err);
 }
 
 bool cuda_rows_load(struct cuda_device *cuda, struct error *err) {
@@ -73,8 +72,8 @@ bool cuda_rows_load(struct cuda_device *cuda, struct error *err) {
     if (!load_module(cuda, "rows", 0, false, 0, &cuda->rows_module, err))
         return false;
     for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++) {
-        cu_function *function = (cu_function *)(void *)((char *)&cuda->rows +
-                                                        KERNELS[i].field);
+        cu_function *function =
+            (cu_function *)(void *)((char *)&cuda->rows + KERNELS[i].field);
         if (!find_function(cuda, cuda->rows_module, KERNELS[i].name, function,
                            err))
             return false;
@@ -87,7 +86,8 @@ bool cuda_rows_load(struct cuda_device *cuda, struct error *err) {
 static const unsigned HEAD_DIMS[] = {32, 64, 96, 128, 192, 256};
 enum {
     HEAD_DIMS_COUNT = sizeof HEAD_DIMS / sizeof *HEAD_DIMS,
-    HEAD_DIM_MOST = 256
+    HEAD_DIM_MOST = 256,
+    SHARED_BYTES_FREELY = 48 << 10,
 };
 
 /* Which module ATTENTION needs. */
@@ -104,11 +104,16 @@ static struct cuda_attend wanted(const struct cuda_device *cuda,
         attend.features |= FEATURE_RELATIVE;
     if (keys)
         attend.features |= FEATURE_KEYS;
-    attend.plain = cuda->device.type == NUMBER_F32 || a->relative.rows ||
-                   a->head_dim % 8 != 0;
-    for (size_t i = HEAD_DIMS_COUNT; !attend.plain && i-- > 0;)
+    attend.plain = cuda->device.type == NUMBER_F32 || a->relative.rows;
+    for (size_t i = HEAD_DIMS_COUNT; i-- > 0;)
         if (a->head_dim <= HEAD_DIMS[i])
             attend.head_dim = HEAD_DIMS[i];
+    attend.shared_bytes = ATTEND_SHARED_BYTES(attend.head_dim, attend.features);
+    if (attend.plain || attend.shared_bytes > cuda->shared_most) {
+        attend.plain = true;
+        attend.head_dim = 0;
+        attend.shared_bytes = 0;
+    }
     return attend;
 }
 
@@ -125,8 +130,15 @@ const struct cuda_attend *cuda_attend_find(const struct cuda_device *cuda,
     return NULL;
 }
 
-/* The module is counted before it is known to work: it is unloaded with the
- * others. */
+/* Beyond what every kernel may have. */
+static bool allow_shared(struct cuda_device *cuda,
+                         const struct cuda_attend *attend, struct error *err) {
+    return attend->shared_bytes <= SHARED_BYTES_FREELY ||
+           CU(cuda, cuFuncSetAttribute, attend->function,
+              CU_FUNCTION_SHARED_BYTES, (int)attend->shared_bytes) ||
+           cuda_alive(cuda, err);
+}
+
 static bool add_attend(struct cuda_device *cuda, struct cuda_attend attend,
                        struct error *err) {
     const char *file = attend.plain ? "attention_plain" : "attention";
@@ -134,12 +146,13 @@ static bool add_attend(struct cuda_device *cuda, struct cuda_attend attend,
     if (!load_module(cuda, file, attend.head_dim, true, attend.features,
                      &attend.module, err))
         return false;
-    if (!find_function(cuda, attend.module, kernel, &attend.function, err)) {
-        cuda->cu->cuModuleUnload(attend.module);
-        return false;
+    if (find_function(cuda, attend.module, kernel, &attend.function, err) &&
+        allow_shared(cuda, &attend, err)) {
+        cuda->attends[cuda->attends_count++] = attend;
+        return true;
     }
-    cuda->attends[cuda->attends_count++] = attend;
-    return true;
+    cuda->cu->cuModuleUnload(attend.module);
+    return false;
 }
 
 static bool prepare_one(struct cuda_device *cuda,

@@ -33,8 +33,7 @@ static uint16_t bf16_of(float x) {
 static uint16_t f16_of(float x) {
     uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000;
     uint32_t size = bits & 0x7fffffff;
-    uint32_t normal =
-        (size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13;
+    uint32_t normal = (size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13;
     uint32_t small = bits_of(float_of(size) + 0.5f) - bits_of(0.5f);
     uint32_t large = size > 0x7f800000 ? 0x7e00 : 0x7c00;
     uint32_t half = size < (113u << 23) ? small : normal;

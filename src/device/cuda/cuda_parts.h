@@ -124,10 +124,10 @@ struct cuda_lane {
     cu_stream stream;
     size_t rows_most; /* that the room is for */
     void *room;       /* (device) the caller's */
-    void *host;       /* the stage, as long */
+    void *host;       /* the stage, as long at least */
+    size_t host_bytes;
     bool pinned;
     cu_event staged; /* what was written to the stage is over */
-    bool no_host;    /* there was no memory for the stage */
     size_t rows, texts, tiles;
     bool has_keys, has_places;
     struct cuda_group on_host, on_card;
@@ -147,9 +147,10 @@ struct cuda_device {
     cu_device handle;
     cu_context context;
     char isa[16];
-    unsigned arch;      /* that kernels are compiled for */
-    float gate_scale;   /* what gate results are kept times */
-    uint64_t overhead;  /* bytes, charged */
+    unsigned arch;        /* that kernels are compiled for */
+    unsigned shared_most; /* bytes of shared memory that a block may have */
+    float gate_scale;     /* what gate results are kept times */
+    uint64_t overhead;    /* bytes, charged */
     _Atomic bool lost;
     char loss[256]; /* which call failed and how */
     _Atomic uint64_t submits;
@@ -187,9 +188,9 @@ static inline void *cuda_pointer(cu_pointer address) {
     return (void *)(uintptr_t)address;
 }
 
-/* cuda_cards of a library that is open. */
-bool cuda_cards_list(const struct cuda_library *library,
-                     struct cuda_cards *cards, struct error *err);
+/* The card that NAME means, by the driver. */
+bool cuda_card_find(const struct cuda_library *library, const char *name,
+                    struct cuda_card *card, struct error *err);
 
 /* ---- calls (cuda.c) ----------------------------------------------------- */
 

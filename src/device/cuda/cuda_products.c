@@ -125,8 +125,7 @@ static bool set(const struct cuda_device *cuda, const struct product *p,
 
 static bool set_bias(const struct cuda_device *cuda, const struct product *p,
                      const void *bias) {
-    return !bias ||
-           set(cuda, p, BLAS_MATMUL_BIAS_POINTER, &bias, sizeof bias);
+    return !bias || set(cuda, p, BLAS_MATMUL_BIAS_POINTER, &bias, sizeof bias);
 }
 
 static bool describe(const struct cuda_device *cuda, struct product *p) {
@@ -137,9 +136,9 @@ static bool describe(const struct cuda_device *cuda, struct product *p) {
     int32_t transpose = BLAS_TRANSPOSE, bias = number_of(cuda, key->wide);
     uint32_t epilogue = (uint32_t)key->epilogue;
     return blas->cublasLtMatmulDescCreate(&p->matmul, compute, BLAS_F32) == 0 &&
-           blas->cublasLtMatrixLayoutCreate(
-               &p->weights, number_of(cuda, false), key->in, key->out,
-               (int64_t)key->in) == 0 &&
+           blas->cublasLtMatrixLayoutCreate(&p->weights, number_of(cuda, false),
+                                            key->in, key->out,
+                                            (int64_t)key->in) == 0 &&
            set(cuda, p, BLAS_MATMUL_TRANSPOSE_A, &transpose,
                sizeof transpose) &&
            set(cuda, p, BLAS_MATMUL_EPILOGUE, &epilogue, sizeof epilogue) &&
@@ -151,8 +150,7 @@ static bool describe(const struct cuda_device *cuda, struct product *p) {
 /* What an algorithm may do: not more workspace than there is, operands that are
  * aligned so far, and parts of a sum that are added as floats. */
 static bool prefer(const struct cuda_device *cuda,
-                   const struct product_key *key,
-                   blas_preference *preference) {
+                   const struct product_key *key, blas_preference *preference) {
     const struct cuda_blas *blas = cuda->blas;
     uint64_t workspace = key->takes_workspace ? cuda->workspace_bytes : 0;
     uint32_t reduction = BLAS_REDUCTION_COMPUTE, alignment = key->alignment;
@@ -181,10 +179,10 @@ static int ask(const struct cuda_device *cuda, const struct product *p,
     int count = 0;
     bool fine = prefer(cuda, &p->key, &preference) &&
                 lay_out(cuda, &p->key, rows, &layouts);
-    if (fine && blas->cublasLtMatmulAlgoGetHeuristic(
-                    cuda->products_handle, p->matmul, p->weights, layouts.x,
-                    layouts.y, layouts.y, preference, wanted, found,
-                    &count) != 0)
+    if (fine &&
+        blas->cublasLtMatmulAlgoGetHeuristic(
+            cuda->products_handle, p->matmul, p->weights, layouts.x, layouts.y,
+            layouts.y, preference, wanted, found, &count) != 0)
         count = 0;
     if (preference) {
         blas->cublasLtMatmulPreferenceDestroy(preference);
@@ -208,8 +206,8 @@ static int multiply(struct cuda_lane *lane, const struct product *p,
     if (lay_out(cuda, &p->key, job->rows, &layouts))
         status = cuda->blas->cublasLtMatmul(
             cuda->products_handle, p->matmul, &job->alpha, job->weights,
-            p->weights, job->x, layouts.x, &job->beta,
-            job->c ? job->c : job->d, layouts.y, job->d, layouts.y, algorithm,
+            p->weights, job->x, layouts.x, &job->beta, job->c ? job->c : job->d,
+            layouts.y, job->d, layouts.y, algorithm,
             workspace_bytes ? cuda_pointer(cuda->workspace) : NULL,
             workspace_bytes, lane->stream);
     free_layouts(cuda->blas, &layouts);
@@ -351,8 +349,7 @@ static int multiply_otherwise(struct cuda_lane *lane, struct product *p,
     int status = BLAS_NOT_SUPPORTED;
     if (other->known)
         status = multiply(lane, p, job, &other->algorithm, workspace);
-    if (!not_accepted(status) ||
-        !ask(lane->cuda, p, job->rows, 1, &found))
+    if (!not_accepted(status) || !ask(lane->cuda, p, job->rows, 1, &found))
         return status;
     *other = (struct product_other){true, found.algorithm};
     return multiply(lane, p, job, &other->algorithm, workspace);

@@ -22,7 +22,8 @@ const struct narrow *cuda_narrow(struct lane *base, const float *x,
 void cuda_norm(struct lane *base, const struct norm *norm, const float *x,
                size_t rows, const float *residual, float *y, struct narrow *z) {
     struct cuda_lane *lane = cuda_lane_of(base);
-    LAUNCH(lane, norm_rows, by_rows(rows), 1, .x = x, .residual = residual,
+    size_t blocks = norm->width <= WARP_WIDTH ? by_rows(rows) : rows;
+    LAUNCH(lane, norm_rows, blocks, 1, .x = x, .residual = residual,
            .scale = norm->scale, .shift = norm->shift, .y = y, .z = z,
            .rows = (unsigned)rows, .width = (unsigned)norm->width,
            .epsilon = norm->epsilon, .rms = norm->rms);

@@ -1,4 +1,4 @@
-/* cuda_cards.c - what cards the driver shows. */
+/* cuda_card.c - what the driver tells of a card. */
 
 #include "device/cuda/cuda_parts.h"
 
@@ -25,10 +25,10 @@ bool device_name_is_cuda(const char *name, unsigned *ordinal) {
 static void write_uuid(const cu_uuid *uuid, char text[CUDA_UUID_BYTES]) {
     size_t used = (size_t)snprintf(text, CUDA_UUID_BYTES, "GPU-");
     for (size_t i = 0; i < sizeof uuid->bytes; i++)
-        used += (size_t)snprintf(text + used, CUDA_UUID_BYTES - used, "%s%02x",
-                                 i == 4 || i == 6 || i == 8 || i == 10 ? "-"
-                                                                       : "",
-                                 (unsigned char)uuid->bytes[i]);
+        used +=
+            (size_t)snprintf(text + used, CUDA_UUID_BYTES - used, "%s%02x",
+                             i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+                             (unsigned char)uuid->bytes[i]);
 }
 
 /* The call that failed; NULL: none. */
@@ -77,37 +77,24 @@ static bool driver_failed(const struct cuda_library *library, cu_result result,
                      call, text);
 }
 
-bool cuda_cards_list(const struct cuda_library *library,
-                     struct cuda_cards *cards, struct error *err) {
+bool cuda_card_find(const struct cuda_library *library, const char *name,
+                    struct cuda_card *card, struct error *err) {
     const struct cuda_driver *cu = &library->driver;
     int count = 0;
-    cards->count = 0;
+    *card = (struct cuda_card){0};
+    bool named = device_name_is_cuda(name, &card->ordinal);
     cu_result result = cu->cuInit(0);
-    if (result == CU_NO_DEVICE)
-        return true;
-    if (result != 0)
+    if (result != 0 && result != CU_NO_DEVICE)
         return driver_failed(library, result, "cuInit", err);
-    result = cu->cuDeviceGetCount(&count);
-    if (result != 0)
+    if (result == 0)
+        result = cu->cuDeviceGetCount(&count);
+    if (result != 0 && result != CU_NO_DEVICE)
         return driver_failed(library, result, "cuDeviceGetCount", err);
-    for (int i = 0; i < count && i < CUDA_CARDS_MAX; i++) {
-        struct cuda_card *card = &cards->items[i];
-        *card = (struct cuda_card){.ordinal = (unsigned)i};
-        const char *call = look_at(cu, card, &result);
-        if (call)
-            return driver_failed(library, result, call, err);
-        cards->count++;
-    }
-    return true;
-}
-
-bool cuda_cards(struct memory *memory, const char *const *folders,
-                struct cuda_cards *cards, struct error *err) {
-    struct cuda_library *library = cuda_library_open(memory, folders, err);
-    cards->count = 0;
-    if (!library)
-        return false;
-    bool fine = cuda_cards_list(library, cards, err);
-    cuda_library_close(library);
-    return fine;
+    if (!named || card->ordinal >= (unsigned)count)
+        return error_set(err, ERROR_USAGE,
+                         "device \"%s\": there is none of that name; the "
+                         "driver shows %d card%s",
+                         name, count, count == 1 ? "" : "s");
+    const char *call = look_at(cu, card, &result);
+    return !call || driver_failed(library, result, call, err);
 }

@@ -8,10 +8,8 @@
 #ifndef TESTS_DEVICE_CUDA_FIXTURE_H
 #define TESTS_DEVICE_CUDA_FIXTURE_H
 
-#include <dlfcn.h>
-
 #include "device/cuda/cuda_parts.h"
-#include "device/cuda/fake_cuda.h"
+#include "device/cuda/fake_fixture.h"
 #include "device/fixture.h"
 
 enum { BLOCK_BYTES = 24 << 20 };
@@ -33,36 +31,24 @@ static inline bool is_real(void) {
 
 /* ---- the fakes ---------------------------------------------------------- */
 
-/* A function of one of the fake libraries, which stay open. */
-static inline void *fake(const char *library, const char *function) {
-    char path[1024];
-    snprintf(path, sizeof path, "%s/%s", FAKE_CUDA_FOLDER, library);
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    void *found = handle ? dlsym(handle, function) : NULL;
-    if (!found)
-        fail_msg("%s: %s", path, dlerror());
-    return found;
-}
-
 /* What cards there are; see fake_cuda.h. */
 static inline void cards_are(const char *text) {
-    union {
-        void *pointer;
-        const char *(*call)(const char *text);
-    } set = {fake("libcuda.so.1", "fake_cuda_set")};
-    const char *problem = is_real() ? NULL : set.call(text);
+    fake_cuda_set_function *set = NULL;
+    if (is_real())
+        return;
+    *(void **)&set = fake_symbol("libcuda.so.1", "fake_cuda_set");
+    const char *problem = set(text);
     if (problem)
         fail_msg("%s: %s", text, problem);
 }
 
 static inline struct fake_cuda_counters counted(int card) {
-    union {
-        void *pointer;
-        void (*call)(int card, struct fake_cuda_counters *counters);
-    } count = {fake("libcuda.so.1", "fake_cuda_count")};
+    fake_cuda_count_function *count = NULL;
     struct fake_cuda_counters counters = {0};
-    if (!is_real())
-        count.call(card, &counters);
+    if (is_real())
+        return counters;
+    *(void **)&count = fake_symbol("libcuda.so.1", "fake_cuda_count");
+    count(card, &counters);
     return counters;
 }
 
@@ -81,7 +67,7 @@ static inline void assert_nothing_is_live(int card) {
 static inline struct device *card_open(struct memory *memory, struct pool *pool,
                                        const char *name, enum number_type type,
                                        struct error *err) {
-    const char *folders[] = {FAKE_CUDA_FOLDER, NULL};
+    const char *folders[] = {fake_folders()[0], NULL};
     struct device_options options = {.memory = memory,
                                      .pool = pool,
                                      .type = type,

@@ -114,7 +114,7 @@ static void room_that_is_not_there_is_refused(void **state) {
     struct device *card = open_on(
         &h, "card name=Tesla_T4 memory=1000M\nat card=0 alloc=3 refuse=1\n",
         "cuda:0");
-    refused(card, 800ull * MIB, "694"); /* of 1,000 MiB: 727,711,744 */
+    refused(card, 800ull * MIB, "727711744 free");
     card->account->ceiling = 400ull * MIB;
     refused(card, 200ull * MIB, "ceiling");
     card->account->ceiling = 0;

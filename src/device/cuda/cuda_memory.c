@@ -26,30 +26,36 @@ static bool no_room(const struct cuda_device *cuda, uint64_t bytes,
                      cuda->device.name, bytes, total, ours, taken, left);
 }
 
-/* Past the account: BYTES are charged. */
+static bool look_for_room(struct cuda_device *cuda, uint64_t bytes,
+                          struct error *err) {
+    uint64_t left = 0;
+    return cuda_free_bytes(cuda, &left, err) &&
+           (bytes <= left || no_room(cuda, bytes, left, err));
+}
+
+/* Between the look and this somebody else may have been quicker. */
 static bool take(struct cuda_device *cuda, struct cuda_block *block,
                  struct error *err) {
-    uint64_t left = 0;
-    if (!cuda_free_bytes(cuda, &left, err))
-        return false;
-    if (block->bytes > left)
-        return no_room(cuda, block->bytes, left, err);
     cu_result result = cuda->cu->cuMemAlloc(&block->at, block->bytes);
+    if (result == 0)
+        return true;
+    uint64_t left = 0;
+    memory_discharge(&cuda->account, block->bytes);
     if (result == CU_OUT_OF_MEMORY)
-        return no_room(cuda, block->bytes, left, err);
+        return cuda_free_bytes(cuda, &left, err) &&
+               no_room(cuda, block->bytes, left, err);
     return cuda_worked(cuda, result, "cuMemAlloc") || cuda_alive(cuda, err);
 }
 
 static bool charge_and_take(struct cuda_device *cuda, struct cuda_block *block,
                             struct reservation *from, struct error *err) {
     struct error cause;
+    if (!look_for_room(cuda, block->bytes, err))
+        return false;
     if (!memory_charge(&cuda->account, block->bytes, from, &cause))
         return error_set(err, cause.code, "%s: %s", cuda->device.name,
                          cause.message);
-    if (take(cuda, block, err))
-        return true;
-    memory_discharge(&cuda->account, block->bytes);
-    return false;
+    return take(cuda, block, err);
 }
 
 /* CHARGE is what BYTES are: the device does not count shapes. */

@@ -1,0 +1,201 @@
+/* test_cuda.c - models of many families from text to vector on a card, against
+ * what sentence-transformers makes of them (tests/fixtures/README.md), in each
+ * type of numbers. The card is a fake one; tools/gpu_check runs the same on a
+ * real one. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "device/cuda/fake_fixture.h"
+#include "run/engine.h"
+#include "run/roster.h"
+#include "run/session.h"
+
+#define MODELS "tests/fixtures/models/"
+
+enum { FILE_MAX = 16 << 20 };
+
+static bool is_real(void) {
+    return getenv("ENS_REAL_CARD") != NULL;
+}
+
+static void cards_are(const char *text) {
+    fake_cuda_set_function *set = NULL;
+    if (is_real())
+        return;
+    *(void **)&set = fake_symbol("libcuda.so.1", "fake_cuda_set");
+    const char *problem = set(text);
+    if (problem)
+        fail_msg("%s: %s", text, problem);
+}
+
+static void assert_nothing_is_live(const char *name) {
+    fake_cuda_count_function *count = NULL;
+    struct fake_cuda_counters c;
+    if (is_real())
+        return;
+    *(void **)&count = fake_symbol("libcuda.so.1", "fake_cuda_count");
+    count(0, &c);
+    if (c.contexts || c.blocks || c.streams || c.events || c.modules ||
+        c.registered || c.faults)
+        fail_msg("%s: of the card there is still something live", name);
+}
+
+/* ---- a model on a device ------------------------------------------------ */
+
+struct scene {
+    struct session session;
+    struct roster roster;
+    struct engine *engine;
+    struct run_options options;
+    struct model_request request;
+    const char *folders[2];
+};
+
+static void scene_open(struct scene *s, const char *folder, const char *task,
+                       const char *encoded_as, const char *device,
+                       enum number_type type) {
+    struct error err = {0};
+    *s = (struct scene){.folders = {fake_folders()[0]}};
+    if (is_real())
+        s->folders[0] = getenv("ENS_REAL_CARD");
+    s->request =
+        (struct model_request){.reference = folder, .weight = 1, .task = task};
+    s->options = (struct run_options){.models = &s->request,
+                                      .models_count = 1,
+                                      .threads = 2,
+                                      .devices = device,
+                                      .type = type,
+                                      .library_folders = s->folders};
+    if (session_open(&s->session, &s->options, NULL, &err) &&
+        roster_open(&s->roster, &s->session, encoded_as, false, &err)) {
+        if (s->roster.members[0].error.code)
+            err = s->roster.members[0].error;
+        else
+            s->engine =
+                engine_load(&s->session, &s->roster.members[0], 0, &err);
+    }
+    if (!s->engine)
+        fail_msg("%s on %s: %s", folder, device, err.message);
+}
+
+static void scene_close(struct scene *s) {
+    engine_free(s->engine);
+    roster_free(&s->roster);
+    session_close(&s->session);
+    assert_int_equal(memory_live(&s->session.memory), 0);
+}
+
+static double cosine_of(const float *a, const float *b, size_t width) {
+    double dot = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < width; i++) {
+        dot += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    return dot / __builtin_sqrt(aa * bb);
+}
+
+static float *embed(struct scene *s, const char *text) {
+    struct error err = {0};
+    struct str bytes = {text, strlen(text)};
+    float *vector = malloc(s->engine->member->spec.width * sizeof *vector);
+    if (!engine_embed_text(s->engine, bytes, vector, &err))
+        fail_msg("%s: %s", s->request.reference, err.message);
+    return vector;
+}
+
+/* ---- references --------------------------------------------------------- */
+
+static json_t *read_json(const char *path) {
+    struct error err = {0};
+    json_t *document = json_read_file(path, FILE_MAX, &err);
+    if (!document)
+        fail_msg("%s", err.message);
+    return document;
+}
+
+static const char *string_of(const json_t *object, const char *key) {
+    return json_string_value(json_object_get(object, key));
+}
+
+struct kind {
+    enum number_type type;
+    const char *name, *cards;
+    double least; /* cosine */
+};
+static const struct kind KINDS[] = {
+    {NUMBER_F32, "f32", "card capability=7.5\n", 0.99999},
+    {NUMBER_F16, "f16", "card capability=7.5\n", 0.9999},
+    {NUMBER_BF16, "bf16", "card capability=8.0\n", 0.999},
+};
+enum { KINDS_COUNT = sizeof KINDS / sizeof *KINDS };
+
+static void check(const char *model, const char *file,
+                  const struct kind *kind) {
+    char folder[256], path[320];
+    struct scene s;
+    snprintf(folder, sizeof folder, MODELS "%s", model);
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    json_t *reference = read_json(path);
+    json_t *texts = read_json(string_of(reference, "texts_file"));
+    json_t *vectors = json_object_get(reference, "vectors");
+    cards_are(kind->cards);
+    scene_open(&s, folder, string_of(reference, "task"),
+               string_of(reference, "encoded_as"), "cuda:0", kind->type);
+    assert_string_equal(s.session.device->name, "cuda:0");
+    size_t width = s.engine->member->width;
+    for (size_t i = 0; i < json_array_size(texts); i++) {
+        float *got = embed(&s, json_string_value(json_array_get(texts, i)));
+        const json_t *want = json_array_get(vectors, i);
+        float *values = malloc(width * sizeof *values);
+        for (size_t c = 0; c < width; c++)
+            values[c] = (float)json_number_value(json_array_get(want, c));
+        double cosine = cosine_of(got, values, width);
+        if (!(cosine >= kind->least))
+            fail_msg("%s in %s, text %zu: cosine %.7f", path, kind->name, i,
+                     cosine);
+        free(values);
+        free(got);
+    }
+    scene_close(&s);
+    json_decref(reference);
+    json_decref(texts);
+    assert_nothing_is_live(path);
+}
+
+/* One of each family, and what is a card's difficulty: windows, biases of
+ * scores, experts, gates, wide heads, types of tokens, projected tables. */
+static void vectors_are_those_of_sentence_transformers(void **state) {
+    (void)state;
+    static const char *const FOLDERS[] = {
+        "mean",       "cls",          "max_pooling",   "weightedmean",
+        "lasttoken",  "dense",        "gelu_new",      "relu",
+        "distilbert", "mpnet",        "electra",       "roberta_pad",
+        "albert",     "t5",           "t5_gated",      "qwen2",
+        "qwen3",      "llama",        "mistral",       "embeddinggemma",
+        "gemma3",     "deberta",      "jina2",         "jina3",
+        "modernbert", "eurobert",     "gte",           "nomic_bert",
+        "nomic_moe",  "electra_wide", "qwen2_sliding", "xlm_roberta",
+    };
+    for (size_t k = 0; k < KINDS_COUNT; k++)
+        for (size_t i = 0; i < sizeof FOLDERS / sizeof *FOLDERS; i++)
+            check(FOLDERS[i], "reference.json", &KINDS[k]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vectors_are_those_of_sentence_transformers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -129,24 +129,31 @@ static const char *string_of(const json_t *object, const char *key) {
     return json_string_value(json_object_get(object, key));
 }
 
+/* LEAST: the cosine. A vector that is one row of a decoder with random weights
+ * is nowhere near it in bf16: PyTorch's own comes to 0.9972 (qwen3), 0.9980
+ * (mistral), 0.9982 (lasttoken), 0.9985 (qwen2_sliding), 0.9994 (qwen2). */
 struct kind {
     enum number_type type;
     const char *name, *cards;
-    double least; /* cosine */
+    double least, least_of_decoders;
 };
 static const struct kind KINDS[] = {
-    {NUMBER_F32, "f32", "card capability=7.5\n", 0.99999},
-    {NUMBER_F16, "f16", "card capability=7.5\n", 0.9999},
-    {NUMBER_BF16, "bf16", "card capability=8.0\n", 0.999},
+    {NUMBER_F32, "f32", "card capability=7.5\n", 0.99999, 0.99999},
+    {NUMBER_F16, "f16", "card capability=7.5\n", 0.9999, 0.9999},
+    {NUMBER_BF16, "bf16", "card capability=8.0\n", 0.999, 0.997},
 };
 enum { KINDS_COUNT = sizeof KINDS / sizeof *KINDS };
 
-static void check(const char *model, const char *file,
-                  const struct kind *kind) {
+/* The emulator is slow: every so manieth text. */
+static size_t stride(void) {
+    return is_real() ? 1 : 3;
+}
+
+static void check(const char *model, const struct kind *kind, bool decoder) {
     char folder[256], path[320];
     struct scene s;
     snprintf(folder, sizeof folder, MODELS "%s", model);
-    snprintf(path, sizeof path, "%s/%s", folder, file);
+    snprintf(path, sizeof path, "%s/reference.json", folder);
     json_t *reference = read_json(path);
     json_t *texts = read_json(string_of(reference, "texts_file"));
     json_t *vectors = json_object_get(reference, "vectors");
@@ -155,14 +162,15 @@ static void check(const char *model, const char *file,
                string_of(reference, "encoded_as"), "cuda:0", kind->type);
     assert_string_equal(s.session.device->name, "cuda:0");
     size_t width = s.engine->member->width;
-    for (size_t i = 0; i < json_array_size(texts); i++) {
+    double least = decoder ? kind->least_of_decoders : kind->least;
+    for (size_t i = 0; i < json_array_size(texts); i += stride()) {
         float *got = embed(&s, json_string_value(json_array_get(texts, i)));
         const json_t *want = json_array_get(vectors, i);
         float *values = malloc(width * sizeof *values);
         for (size_t c = 0; c < width; c++)
             values[c] = (float)json_number_value(json_array_get(want, c));
         double cosine = cosine_of(got, values, width);
-        if (!(cosine >= kind->least))
+        if (!(cosine >= least))
             fail_msg("%s in %s, text %zu: cosine %.7f", path, kind->name, i,
                      cosine);
         free(values);
@@ -179,18 +187,22 @@ static void check(const char *model, const char *file,
 static void vectors_are_those_of_sentence_transformers(void **state) {
     (void)state;
     static const char *const FOLDERS[] = {
-        "mean",       "cls",          "max_pooling",   "weightedmean",
-        "lasttoken",  "dense",        "gelu_new",      "relu",
-        "distilbert", "mpnet",        "electra",       "roberta_pad",
-        "albert",     "t5",           "t5_gated",      "qwen2",
-        "qwen3",      "llama",        "mistral",       "embeddinggemma",
-        "gemma3",     "deberta",      "jina2",         "jina3",
-        "modernbert", "eurobert",     "gte",           "nomic_bert",
-        "nomic_moe",  "electra_wide", "qwen2_sliding", "xlm_roberta",
+        "mean",       "cls",          "max_pooling", "weightedmean",
+        "dense",      "gelu_new",     "relu",        "distilbert",
+        "mpnet",      "electra",      "roberta_pad", "albert",
+        "t5",         "t5_gated",     "llama",       "embeddinggemma",
+        "gemma3",     "deberta",      "jina2",       "jina3",
+        "modernbert", "eurobert",     "gte",         "nomic_bert",
+        "nomic_moe",  "electra_wide", "xlm_roberta",
     };
-    for (size_t k = 0; k < KINDS_COUNT; k++)
+    static const char *const DECODERS[] = {"lasttoken", "qwen2", "qwen3",
+                                           "qwen2_sliding", "mistral"};
+    for (size_t k = 0; k < KINDS_COUNT; k++) {
         for (size_t i = 0; i < sizeof FOLDERS / sizeof *FOLDERS; i++)
-            check(FOLDERS[i], "reference.json", &KINDS[k]);
+            check(FOLDERS[i], &KINDS[k], false);
+        for (size_t i = 0; i < sizeof DECODERS / sizeof *DECODERS; i++)
+            check(DECODERS[i], &KINDS[k], true);
+    }
 }
 
 int main(void) {

@@ -10,8 +10,9 @@
 
 static json_t *isa_list(void) {
     json_t *list = json_array();
-    for (const char *const *isa = device_isas(); *isa; isa++)
-        json_array_append_new(list, json_string(*isa));
+    const char *isa;
+    for (size_t i = 0; (isa = device_isa(NUMBER_F32, i)); i++)
+        json_array_append_new(list, json_string(isa));
     return list;
 }
 

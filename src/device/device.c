@@ -32,8 +32,9 @@ void device_close(struct device *device) {
         device->verbs->close(device);
 }
 
-const char *const *device_isas(void) {
-    return kernels_names();
+const char *device_isa(enum number_type type, size_t index) {
+    const struct isa *isa = isa_usable(type, index);
+    return isa ? isa->name : NULL;
 }
 
 bool device_facts(struct device *device, struct device_facts *facts,

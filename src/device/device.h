@@ -57,6 +57,7 @@ enum number_type {
     NUMBER_F32,
     NUMBER_F16,
     NUMBER_BF16,
+    NUMBER_INT8, /* the CPU only */
 };
 
 struct device_script; /* what happens to simulated cards, and when */
@@ -66,8 +67,9 @@ struct device_options {
     struct pool *pool;     /* borrowed: the CPU's threads */
     const char *isa;       /* NULL: the best that this machine has */
     const struct device_script *script; /* borrowed; NULL: nothing happens */
-    enum number_type type;    /* of a card's products; the CPU's and simulated
-                                 cards' are float, whatever it says */
+    enum number_type type;    /* of a card's narrow numbers; on the CPU what
+                                 matrices are packed as (device_linear_pack).
+                                 Simulated cards' are float, whatever it says */
     const char *kernel_cache; /* folder of compiled kernels; NULL: none is kept
                                */
     const char *const *library_folders; /* where to look for a card's libraries
@@ -415,9 +417,12 @@ void device_close(struct device *device); /* NULL is fine */
 
 extern const struct device_name DEVICE_CPU;
 
-/* The instruction sets that this machine can run, best first, NULL at the end:
- * "avx512", "avx2", "generic". */
-const char *const *device_isas(void);
+/* The INDEX-th instruction set that this machine's CPU can run for matrices of
+ * TYPE, best first; NULL past the end. For floats "avx512", "avx2", "generic".
+ * What only serves narrower numbers is named with it, "avx512+vnni" or
+ * "avx2+vnni" for NUMBER_INT8, "avx512+bf16" for NUMBER_BF16; a name without it
+ * does without it, because the vectors differ. */
+const char *device_isa(enum number_type type, size_t index);
 
 bool device_facts(struct device *device, struct device_facts *facts,
                   struct error *err);
@@ -485,7 +490,22 @@ size_t device_linear_bytes(const struct device *device, size_t in, size_t out);
  * plain rows are at WEIGHTS (host), into PACKED (in a block of the device, or
  * in host memory to be uploaded later; 64-byte aligned).
  * Several matrices of the same `in` may so become one (Q, K and V). All rows
- * must have been packed before the matrix is used. */
+ * must have been packed before the matrix is used.
+ *
+ * On the CPU device_options.type says what a matrix becomes; x and y are floats
+ * all the same, and so is all that is no product of a matrix:
+ *
+ * NUMBER_INT8: whole numbers, with one scale a row of the matrix, and in
+ * device_linear each row of x becomes whole numbers with a scale and a zero of
+ * its own (cpu/int8.inc has the rule). 8 bits where the machine has VNNI and in
+ * the generic kernels, 7 elsewhere. A quarter of the memory.
+ * NUMBER_BF16: bf16, and x is rounded to it; sums are floats. Half the memory;
+ * fast on AVX-512 with BF16, and slower than floats elsewhere.
+ *
+ * Both keep what floats promise: a row's bits depend on nothing but the row,
+ * and a number that is not finite makes results that are not. Matrices of fewer
+ * than 16 rows (routers, classifiers) or more than 65,536 columns stay
+ * floats. */
 void device_linear_pack(struct device *device, const float *weights, size_t in,
                         size_t out, size_t row_begin, size_t row_count,
                         void *packed);

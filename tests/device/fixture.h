@@ -28,16 +28,21 @@ struct fixture {
     struct device *device;
 };
 
-static inline void fixture_open(struct fixture *f, const char *isa,
-                                unsigned threads) {
+static inline void fixture_open_type(struct fixture *f, enum number_type type,
+                                     const char *isa, unsigned threads) {
     struct error err = {0};
     *f = (struct fixture){0};
     f->pool = pool_create(&f->memory, threads, &err);
     struct device_options options = {
-        .memory = &f->memory, .pool = f->pool, .isa = isa};
+        .memory = &f->memory, .pool = f->pool, .isa = isa, .type = type};
     f->device = f->pool ? device_open(&DEVICE_CPU, &options, &err) : NULL;
     if (!f->device)
         fail_msg("%s", err.message);
+}
+
+static inline void fixture_open(struct fixture *f, const char *isa,
+                                unsigned threads) {
+    fixture_open_type(f, NUMBER_DEFAULT, isa, threads);
 }
 
 static inline void fixture_close(struct fixture *f) {
@@ -46,14 +51,21 @@ static inline void fixture_close(struct fixture *f) {
     assert_int_equal(memory_live(&f->memory), 0);
 }
 
-/* Run TEST on each instruction set that this machine has. */
-static inline void on_each_isa(void (*test)(struct fixture *f)) {
-    for (const char *const *isa = device_isas(); *isa; isa++) {
+/* Run TEST on each instruction set that this machine has for matrices of TYPE.
+ */
+static inline void on_each_isa_of(enum number_type type,
+                                  void (*test)(struct fixture *f)) {
+    const char *isa;
+    for (size_t i = 0; (isa = device_isa(type, i)); i++) {
         struct fixture f;
-        fixture_open(&f, *isa, THREADS);
+        fixture_open_type(&f, type, isa, THREADS);
         test(&f);
         fixture_close(&f);
     }
+}
+
+static inline void on_each_isa(void (*test)(struct fixture *f)) {
+    on_each_isa_of(NUMBER_F32, test);
 }
 
 /* In [-1, 1), from a fixed sequence. */

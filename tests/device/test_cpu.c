@@ -30,26 +30,36 @@ static void what_is_not_there_is_refused_with_what_is(void **state) {
     refused("cpu", "avx1024", "generic");
 }
 
-static void each_isa_opens_and_says_its_name(void **state) {
-    (void)state;
+static size_t check_isas(enum number_type type) {
+    const char *isa, *last = "";
     size_t count = 0;
-    for (const char *const *isa = device_isas(); *isa; isa++, count++) {
+    for (; (isa = device_isa(type, count)); count++, last = isa) {
         struct fixture f;
         struct device_facts facts;
-        fixture_open(&f, *isa, 2);
+        fixture_open_type(&f, type, isa, 2);
         assert_true(device_facts(f.device, &facts, NULL));
-        assert_string_equal(facts.isa, *isa);
+        assert_string_equal(facts.isa, isa);
         assert_string_equal(facts.name, "cpu");
         assert_int_equal(facts.threads, 2);
         assert_int_equal(f.device->lanes, 2);
+        assert_int_equal(f.device->type, NUMBER_F32);
+        assert_true(f.device->narrow_is_float);
         assert_true(facts.bytes_free > 0);
         assert_true(facts.bytes_free <= facts.bytes_total);
         assert_int_equal(device_lane(f.device, 1)->number, 1);
         assert_true(device_finish(device_lane(f.device, 1), NULL));
         fixture_close(&f);
     }
-    assert_true(count >= 1);
-    assert_string_equal(device_isas()[count - 1], "generic");
+    assert_string_equal(last, "generic");
+    return count;
+}
+
+static void each_isa_opens_and_says_its_name(void **state) {
+    (void)state;
+    size_t floats = check_isas(NUMBER_DEFAULT);
+    assert_int_equal(check_isas(NUMBER_F32), floats);
+    assert_true(check_isas(NUMBER_INT8) >= floats);
+    assert_true(check_isas(NUMBER_BF16) >= floats);
 }
 
 static void too_low_a_ceiling_is_an_error(void **state) {

@@ -223,7 +223,7 @@ static void check_texts(const char *name, struct engine *engine,
     memory_free(memory, vector);
 }
 
-static void check_reference(const struct reference *r, const char *isa) {
+static void check_reference(const struct reference *r, const char isa) {
     char folder[256], path[320], name[300];
     snprintf(folder, sizeof folder, MODELS "%s", r->folder);
     snprintf(path, sizeof path, "%s/%s", folder, r->file);
@@ -263,17 +263,18 @@ static void check_reference(const struct reference *r, const char *isa) {
 
 static void vectors_are_those_of_sentence_transformers(void **state) {
     (void)state;
+    const char *isa;
     size_t count = sizeof references / sizeof *references;
-    for (const char *const *isa = device_isas(); *isa; isa++)
+    for (size_t n = 0; (isa = device_isa(NUMBER_F32, n)); n++)
         for (size_t i = 0; i < count; i++)
-            check_reference(&references[i], *isa);
+            check_reference(&references[i], isa);
 }
 
 /* ---- docs/models.md ----------------------------------------------------- */
 
 static size_t isas(void) {
     size_t count = 0;
-    while (device_isas()[count])
+    while (device_isa(NUMBER_F32, count))
         count++;
     return count;
 }

@@ -115,7 +115,7 @@ static const char *const of_pairs[] = {
     "cross_jina3", "cross_modern",  "cross_gte",
 };
 
-static void check_pairs(const char *folder, const char *isa) {
+static void check_pairs(const char *folder, const char isa) {
     struct scene s;
     json_t *reference = read_reference(folder);
     const json_t *texts = json_object_get(reference, "texts");
@@ -136,9 +136,10 @@ static void check_pairs(const char *folder, const char *isa) {
 
 static void pairs_are_those_of_cross_encoder(void **state) {
     (void)state;
-    for (const char *const *isa = device_isas(); *isa; isa++)
+    const char *isa;
+    for (size_t n = 0; (isa = device_isa(NUMBER_F32, n)); n++)
         for (size_t i = 0; i < sizeof of_pairs / sizeof *of_pairs; i++)
-            check_pairs(of_pairs[i], *isa);
+            check_pairs(of_pairs[i], isa);
 }
 
 /* ---- many texts of one question ----------------------------------------- */
@@ -193,10 +194,11 @@ static void check_questions(size_t i, const char *isa, size_t budget) {
 
 static void texts_of_a_question(void **state) {
     (void)state;
+    const char *isa;
     size_t count = sizeof of_questions / sizeof *of_questions;
-    for (const char *const *isa = device_isas(); *isa; isa++)
+    for (size_t n = 0; (isa = device_isa(NUMBER_F32, n)); n++)
         for (size_t i = 0; i < count; i++)
-            check_questions(i, *isa, 0);
+            check_questions(i, isa, 0);
 }
 
 static void texts_in_many_batches(void **state) {

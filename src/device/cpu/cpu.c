@@ -27,7 +27,7 @@ static bool cpu_facts(struct device *device, struct device_facts *facts,
     struct cpu_device *cpu = (struct cpu_device *)device;
     *facts = (struct device_facts){.name = "cpu",
                                    .model = cpu->model,
-                                   .isa = cpu->kernels->isa,
+                                   .isa = cpu->isa->name,
                                    .threads = device->lanes,
                                    .submits = cpu->submits};
     return cpu_memory("", &facts->bytes_total, &facts->bytes_free, err);
@@ -136,22 +136,32 @@ static const struct narrow *cpu_narrow(struct lane *lane, const float *x,
     return (const struct narrow *)x;
 }
 
+static const struct products *products_of(const struct cpu_device *cpu,
+                                          size_t in, size_t out) {
+    const struct products *narrow = cpu->isa->products;
+    bool is_narrow = narrow && out >= NARROW_OUT_MIN && in <= NARROW_IN_MAX;
+    return is_narrow ? narrow : &cpu->kernels->products;
+}
+
 static size_t cpu_linear_bytes(const struct device *device, size_t in,
                                size_t out) {
-    return ((const struct cpu_device *)device)->kernels->pack_bytes(in, out);
+    const struct cpu_device *cpu = (const struct cpu_device *)device;
+    return products_of(cpu, in, out)->pack_bytes(in, out);
 }
 
 static void cpu_linear_pack(struct device *device, const float *weights,
                             size_t in, size_t out, size_t row_begin,
                             size_t row_count, void *packed) {
     const struct cpu_device *cpu = (const struct cpu_device *)device;
-    cpu->kernels->pack(weights, in, out, row_begin, row_count, packed);
+    products_of(cpu, in, out)
+        ->pack(weights, in, out, row_begin, row_count, packed);
 }
 
 /* Linear: shared by rows when each thread gets several tiles of them, so that
  * nothing is copied twice; by columns when rows are few. */
 struct shared_linear {
     struct cpu_device *cpu;
+    const struct products *products;
     struct linear_job job;
     size_t rows, panels;
 };
@@ -159,19 +169,19 @@ struct shared_linear {
 static void linear_rows_task(void *context, size_t begin, size_t end,
                              unsigned thread) {
     struct shared_linear *s = context;
-    s->cpu->kernels->linear(&s->job, begin, end, 0, s->panels,
-                            s->cpu->lanes[thread].buffer);
+    s->products->linear(&s->job, begin, end, 0, s->panels,
+                        s->cpu->lanes[thread].buffer);
 }
 
 static void linear_columns_task(void *context, size_t begin, size_t end,
                                 unsigned thread) {
     struct shared_linear *s = context;
-    s->cpu->kernels->linear(&s->job, 0, s->rows, begin, end,
-                            s->cpu->lanes[thread].buffer);
+    s->products->linear(&s->job, 0, s->rows, begin, end,
+                        s->cpu->lanes[thread].buffer);
 }
 
 static void share_linear(struct shared_linear *s) {
-    size_t threads = s->cpu->device.lanes, unit = s->cpu->kernels->tile_rows;
+    size_t threads = s->cpu->device.lanes, unit = s->products->tile_rows;
     size_t each = (s->rows + threads - 1) / threads;
     if (each >= 4 * unit)
         pool_each(s->cpu->pool, s->rows, (each + unit - 1) / unit * unit,
@@ -185,8 +195,10 @@ void cpu_product(struct lane *lane, const struct linear *linear, const float *x,
                  size_t rows, enum activation activation, const float *residual,
                  float *y) {
     struct cpu_device *cpu = cpu_of(lane);
-    size_t columns = cpu->kernels->panel_columns;
+    const struct products *products = products_of(cpu, linear->in, linear->out);
+    size_t columns = products->panel_columns;
     struct shared_linear s = {.cpu = cpu,
+                              .products = products,
                               .job = {.linear = linear,
                                       .activation = activation,
                                       .x = x,
@@ -197,8 +209,7 @@ void cpu_product(struct lane *lane, const struct linear *linear, const float *x,
     if (cpu_shares(lane, 2 * rows * linear->in * linear->out))
         share_linear(&s);
     else
-        cpu->kernels->linear(&s.job, 0, rows, 0, s.panels,
-                             lane_of(lane)->buffer);
+        products->linear(&s.job, 0, rows, 0, s.panels, lane_of(lane)->buffer);
 }
 
 static void cpu_linear(struct lane *lane, const struct linear *linear,
@@ -262,23 +273,29 @@ static const struct device_verbs CPU_VERBS = {
     .finish = cpu_finish,
 };
 
-static const struct kernels *choose(const char *isa, struct error *err) {
-    const struct kernels *const *usable = kernels_usable();
-    if (!isa)
-        return usable[0];
-    char list[64] = "";
-    for (size_t i = 0; usable[i]; i++) {
-        if (strcmp(usable[i]->isa, isa) == 0)
-            return usable[i];
+static const struct isa *choose(const struct device_options *options,
+                                struct error *err) {
+    const struct isa *isa;
+    char list[80] = "";
+    for (size_t i = 0; (isa = isa_usable(options->type, i)); i++) {
+        if (!options->isa || strcmp(isa->name, options->isa) == 0)
+            return isa;
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
-                 usable[i]->isa);
+                 isa->name);
     }
     error_set(err, ERROR_USAGE,
-              "instruction set \"%s\": this machine has none of that name; "
-              "choose one of %s",
-              isa, list);
+              "instruction set \"%s\": this machine has none of that name for "
+              "these numbers; choose one of %s",
+              options->isa, list);
     return NULL;
+}
+
+static size_t buffer_bytes(const struct cpu_device *cpu) {
+    size_t floats = cpu->kernels->products.buffer_bytes;
+    const struct products *narrow = cpu->isa->products;
+    return narrow && narrow->buffer_bytes > floats ? narrow->buffer_bytes
+                                                   : floats;
 }
 
 static bool open_lanes(struct cpu_device *cpu, struct error *err) {
@@ -290,8 +307,7 @@ static bool open_lanes(struct cpu_device *cpu, struct error *err) {
     for (unsigned i = 0; i < lanes; i++) {
         struct cpu_lane *lane = &cpu->lanes[i];
         lane->lane = (struct lane){.device = &cpu->device, .number = i};
-        lane->buffer =
-            memory_alloc(cpu->memory, 1, cpu->kernels->buffer_bytes, err);
+        lane->buffer = memory_alloc(cpu->memory, 1, buffer_bytes(cpu), err);
         if (!lane->buffer)
             return false;
     }
@@ -300,8 +316,8 @@ static bool open_lanes(struct cpu_device *cpu, struct error *err) {
 
 struct device *cpu_open(const struct device_options *options,
                         struct error *err) {
-    const struct kernels *kernels = choose(options->isa, err);
-    if (!kernels)
+    const struct isa *isa = choose(options, err);
+    if (!isa)
         return NULL;
     struct cpu_device *cpu =
         memory_zalloc(options->memory, 1, sizeof *cpu, err);
@@ -319,7 +335,8 @@ struct device *cpu_open(const struct device_options *options,
                                   .account = options->memory};
     cpu->memory = options->memory;
     cpu->pool = options->pool;
-    cpu->kernels = kernels;
+    cpu->isa = isa;
+    cpu->kernels = isa->kernels;
     cpu_model("", cpu->model, sizeof cpu->model);
     if (!open_lanes(cpu, err)) {
         cpu_close(&cpu->device);

@@ -11,15 +11,16 @@
 struct cpu_lane {
     struct lane lane; /* first */
     bool wide;        /* all threads share this lane's verbs */
-    float *buffer;    /* of this lane's thread: kernels' buffer_bytes */
+    float *buffer;    /* of this lane's thread: buffer_bytes of products */
 };
 
 struct cpu_device {
     struct device device; /* first */
     struct memory *memory;
     struct pool *pool;
-    const struct kernels *kernels;
-    struct cpu_lane *lanes; /* [device.lanes] */
+    const struct isa *isa;
+    const struct kernels *kernels; /* its */
+    struct cpu_lane *lanes;        /* [device.lanes] */
     _Atomic uint64_t submits;
     char model[128];
 };

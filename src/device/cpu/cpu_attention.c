@@ -150,7 +150,7 @@ static void rows_task(void *context, size_t first, size_t last,
 /* As many units at a time as there are slots: all packed, then all attended. */
 static void share_by_rows(struct shared_attention *s) {
     size_t count;
-    s->grain = round_up(QUERY_ROWS, s->cpu->kernels->panel_columns);
+    s->grain = round_up(QUERY_ROWS, s->cpu->kernels->products.panel_columns);
     s->pieces = (s->longest + s->grain - 1) / s->grain;
     s->table_pieces = (s->attention->relative.rows + s->grain - 1) / s->grain;
     for (s->first = 0; s->first < s->units; s->first += count) {

@@ -33,21 +33,31 @@ struct attention_job {
     float *context;   /* [rows, heads, head_dim] */
 };
 
-struct kernels {
-    const char *isa;
+/* A matrix stays floats, whatever the type, where it has so few rows that it
+ * costs nothing and decides much (a router, a classifier), or rows so long that
+ * a sum of their whole numbers could leave 32 bits. */
+enum { NARROW_OUT_MIN = 16, NARROW_IN_MAX = 65536 };
+
+/* Matrices of one type of numbers: how they are packed and multiplied by. */
+struct products {
     size_t panel_columns; /* linear's pieces begin at multiples of these */
     size_t tile_rows;     /* a good piece of rows is a multiple of this */
     size_t buffer_bytes;  /* what a thread needs, whatever the shapes */
-
     size_t (*pack_bytes)(size_t in, size_t out);
     void (*pack)(const float *weights, size_t in, size_t out, size_t row_begin,
                  size_t row_count, void *packed);
     void (*linear)(const struct linear_job *job, size_t row_begin,
                    size_t row_end, size_t panel_begin, size_t panel_end,
                    float *buffer);
+};
+
+struct kernels {
+    struct products products; /* of floats; attention's pieces are cut as
+                                 these, and its buffer is theirs */
     /* Of one job; reads numbers only, no (device) memory. */
     size_t (*attention_bytes)(const struct attention *attention, size_t rows);
-    /* Rows [begin, end) of the text, begin a multiple of panel_columns. */
+    /* Rows [begin, end) of the text, begin a multiple of products'
+     * panel_columns. */
     void (*attention_pack)(const struct attention_job *job, size_t begin,
                            size_t end, float *buffer);
     /* Rows [begin, end) of table_count, in the same way. */
@@ -78,13 +88,23 @@ struct kernels {
 };
 
 extern const struct kernels kernels_generic;
+extern const struct products int8_generic, bf16_generic;
 #if defined(__x86_64__)
-extern const struct kernels kernels_avx2;
-extern const struct kernels kernels_avx512;
+extern const struct kernels kernels_avx2, kernels_avx512;
+extern const struct products int8_avx2, int8_avx2vnni, int8_avx512,
+    int8_avx512vnni;
+extern const struct products bf16_avx2, bf16_avx512, bf16_avx512bf16;
 #endif
 
-/* The tables that this machine can run, best first, NULL at the end. */
-const struct kernels *const *kernels_usable(void);
-const char *const *kernels_names(void); /* of the same, in the same order */
+/* What an instruction set has for one type of numbers. */
+struct isa {
+    const char *name; /* "avx512+vnni" */
+    const struct kernels *kernels;
+    const struct products *products; /* NULL: the kernels', floats */
+    unsigned needs;                  /* of the machine; isa.c */
+};
+
+/* The INDEX-th that this machine can run, best first; NULL past the end. */
+const struct isa *isa_usable(enum number_type type, size_t index);
 
 #endif

@@ -4,7 +4,6 @@
 #include <immintrin.h>
 
 #define KERNEL_NAME         kernels_avx2
-#define KERNEL_ISA          "avx2"
 #define KERNEL_LANES        8
 #define KERNEL_PANEL        16
 #define KERNEL_ROWS         6

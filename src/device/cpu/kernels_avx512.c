@@ -4,7 +4,6 @@
 #include <immintrin.h>
 
 #define KERNEL_NAME         kernels_avx512
-#define KERNEL_ISA          "avx512"
 #define KERNEL_LANES        16
 #define KERNEL_PANEL        32
 #define KERNEL_ROWS         12

@@ -1,7 +1,6 @@
 /* What every machine of this architecture has: SSE2 or NEON. */
 
 #define KERNEL_NAME  kernels_generic
-#define KERNEL_ISA   "generic"
 #define KERNEL_LANES 4
 #define KERNEL_PANEL 16
 #define KERNEL_ROWS  6

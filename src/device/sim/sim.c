@@ -402,7 +402,9 @@ struct device *sim_open(const struct device_name *name,
     sim->script = options->script;
     pthread_mutex_init(&sim->mutex, NULL);
     copier_open(&sim->copier);
-    sim->cpu = cpu_open(options, err);
+    struct device_options floats = *options;
+    floats.type = NUMBER_DEFAULT;
+    sim->cpu = cpu_open(&floats, err);
     if (!sim->cpu || !open_lanes(sim, err)) {
         sim_close(&sim->device);
         return NULL;

@@ -1,0 +1,10 @@
+/* int8 with what every machine of this architecture has. */
+
+#define KERNEL_NAME  int8_generic
+#define KERNEL_LANES 4
+#define KERNEL_PANEL 16
+#define KERNEL_ROWS  6
+#define KERNEL_LEFT  255
+#define KERNEL_RIGHT 127
+#define KERNEL_STEP  1
+#include "device/cpu/int8.inc"

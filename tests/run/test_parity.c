@@ -223,7 +223,7 @@ static void check_texts(const char *name, struct engine *engine,
     memory_free(memory, vector);
 }
 
-static void check_reference(const struct reference *r, const char isa) {
+static void check_reference(const struct reference *r, const char *isa) {
     char folder[256], path[320], name[300];
     snprintf(folder, sizeof folder, MODELS "%s", r->folder);
     snprintf(path, sizeof path, "%s/%s", folder, r->file);

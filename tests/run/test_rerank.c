@@ -115,7 +115,7 @@ static const char *const of_pairs[] = {
     "cross_jina3", "cross_modern",  "cross_gte",
 };
 
-static void check_pairs(const char *folder, const char isa) {
+static void check_pairs(const char *folder, const char *isa) {
     struct scene s;
     json_t *reference = read_reference(folder);
     const json_t *texts = json_object_get(reference, "texts");

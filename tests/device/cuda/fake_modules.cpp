@@ -173,10 +173,13 @@ struct launch {
     size_t bytes;
 };
 
+/* A word may also be two numbers: small ones look like addresses where
+ * AddressSanitizer keeps its shadow, which ends below LOWEST. */
 static bool is_mapped(uint64_t address) {
+    const uint64_t LOWEST = 0x100080000000;
     unsigned char there;
     void *page = (void *)(uintptr_t)(address / PAGE_BYTES * PAGE_BYTES);
-    return address >> 47 == 0 && address >= 1u << 16 &&
+    return address >> 47 == 0 && address >= LOWEST &&
            mincore(page, 1, &there) == 0;
 }
 

@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 KERNELS = "src/device/cuda/kernels"
 DOC = "docs/gpu-kernels.md"
 ARCHS = [75, 80, 86, 89, 90, 100, 120]
+SAMPLE = [75, 80, 90, 120]
 NARROWS = {0: "f32", 1: "f16", 2: "bf16"}
 HEAD_DIMS = [32, 64, 96, 128, 192, 256]
 WINDOW, DISTANCES, SLOPES, RELATIVE, KEYS = 1, 2, 4, 8, 16
@@ -66,7 +67,7 @@ def jobs_of(depth):
     """(file, arch, narrow, head_dim or None, features or None)"""
     there = {name[:-3] for name in os.listdir(KERNELS) if name.endswith(".cu")}
     jobs = []
-    for arch in ARCHS:
+    for arch in SAMPLE if depth == "sample" else ARCHS:
         for narrow in narrows(arch, True):
             if "rows" in there:
                 jobs.append(("rows", arch, narrow, None, None))

@@ -42,15 +42,16 @@ def narrows(arch, with_f32):
     return [n for n in NARROWS if (n or with_f32) and (n != 2 or arch >= 80)]
 
 
-def subsets(bits):
-    return [sum(b for i, b in enumerate(bits) if mask >> i & 1)
-            for mask in range(1 << len(bits))]
+def feature_sets(added):
+    """No model adds two of ADDED to its scores; what is hidden is apart."""
+    return [a | hidden for a in [0] + added
+            for hidden in (0, WINDOW, KEYS, WINDOW | KEYS)]
 
 
 def attend_variants(depth, narrow):
     if depth == "all":
         return [(d, f) for d in HEAD_DIMS
-                for f in subsets([WINDOW, DISTANCES, SLOPES, KEYS])]
+                for f in feature_sets([DISTANCES, SLOPES])]
     if depth == "sample":
         return [(USUAL_HEAD_DIM, 0), (256, DISTANCES | WINDOW)]
     features = [f for f in FEATURES if f != RELATIVE and narrow == 1]
@@ -59,8 +60,9 @@ def attend_variants(depth, narrow):
 
 def plain_variants(depth):
     if depth == "all":
-        return subsets(list(FEATURES))
-    return [sum(FEATURES)] if depth == "sample" else [0, sum(FEATURES)]
+        return feature_sets([DISTANCES, SLOPES, RELATIVE])
+    most = RELATIVE | WINDOW | KEYS
+    return [most] if depth == "sample" else [0, most]
 
 
 def jobs_of(depth):

@@ -208,6 +208,9 @@ static void refuses_what_is_no_library(void **state) {
     memset(text, 'x', sizeof text);
     put(folder, text, sizeof text);
     assert_refused(folders, WORDS(path, "invalid ELF header"));
+    loader[0] = folder; /* the loader's own is broken */
+    assert_refused(FOLDERS(AT("driver12")), WORDS(path, "invalid ELF header"));
+    loader[0] = NULL;
     put(folder, "", 0);
     assert_refused(folders, WORDS(path, "file too short"));
     struct file_map whole; /* an ELF file that ends too early */

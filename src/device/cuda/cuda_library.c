@@ -2,6 +2,7 @@
 #include "device/cuda/cuda_library.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <link.h>
 #include <stdio.h>
@@ -278,8 +279,8 @@ static void look_at(void *context, const char *path) {
     struct cuda_library its = {0};
     if (!handle) {
         const char *why = dlerror();
-        if (!alone)
-            note(found, "%s", why ? why : path);
+        if (why && !(alone && strstr(why, strerror(ENOENT))))
+            note(found, "%s", why);
     } else if (is_fit(search, handle, path, &its, found) &&
                is_newer(&its.found[search->which], found)) {
         take(search, handle, path, &its);

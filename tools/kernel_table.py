@@ -2,6 +2,7 @@
 """Compile the CUDA kernels by NVRTC and tell what ptxas says of them.
 
     tools/kernel_table.py build/compile_kernels [--check] [--all]
+    tools/kernel_table.py build/compile_kernels --only 'attention 90 -DNARROW=1'
 
 Needs no card, only the packages of tests/requirements-cuda.txt in the Python
 that runs it. Every kernel file is compiled for every kind of card, number type
@@ -10,7 +11,8 @@ that models use, by NVRTC 12 a sample; with --all each of them by both. A kernel
 that does not compile, or that spills registers to local memory, is a failure.
 
 Without --check the table is written to docs/gpu-kernels.md; with it the file is
-compared with what it should be.
+compared with what it should be. --only compiles what begins so, of all there
+is, by both, and prints it.
 """
 
 import argparse
@@ -209,13 +211,31 @@ def compare(text):
             "without --check and commit it"]
 
 
+def show(program, folder, only):
+    """For who writes kernels: one line a kernel."""
+    jobs = [j for j in jobs_of("all") if line_of(j).startswith(only)]
+    problems = []
+    for major in (13, 12):
+        done, version = compile_all(program, folder, major, jobs)
+        for job, kernels, _ in done:
+            for name, k in kernels.items():
+                print(f"NVRTC {version}: {line_of(job)}: {name} {cell(k)}")
+        problems += complaints(done, version)
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("program")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--only", default="")
     parser.add_argument("--folder", default=sysconfig.get_paths()["purelib"])
     options = parser.parse_args()
+    if options.only:
+        return show(options.program, options.folder, options.only)
     usual = jobs_of("usual")
     if not usual:
         print("skip: there are no kernels")

@@ -267,7 +267,7 @@ static void test_products(void **state) {
         {33, 7, 50, BLAS_F32, BLAS_F32, 1, 0, BLAS_EPILOGUE_DEFAULT, 1, 0},
         {33, 7, 50, BLAS_F32, BLAS_F32, 0, 1, BLAS_EPILOGUE_BIAS, 2, 1},
         {5, 9, 64, BLAS_F16, BLAS_F16, 1, 0, BLAS_EPILOGUE_RELU_BIAS, 1, 0},
-        {16, 4, 3, BLAS_F16, BLAS_F32, 0, 0, BLAS_EPILOGUE_RELU, 0.5f, 1},
+        {16, 4, 3, BLAS_F16, BLAS_F32, 0, 0, BLAS_EPILOGUE_RELU, 0.5f, 0.25f},
         {40, 6, 31, BLAS_BF16, BLAS_BF16, 1, 0, BLAS_EPILOGUE_GELU_BIAS, 1, 0},
         {40, 6, 31, BLAS_BF16, BLAS_F32, 1, 1, BLAS_EPILOGUE_GELU, 0.1f, 0},
         {1, 1, 1, BLAS_F16, BLAS_F32, 1, 0, BLAS_EPILOGUE_BIAS, 1, 1},

@@ -151,6 +151,7 @@ static void test_copies(void **state) {
     assert_int_equal(cu->cuMemHostRegister(pinned + 4, 1, 0), 712);
     fine(cu->cuMemcpyHtoDAsync(a, text, sizeof text, stream));
     fine(cu->cuMemcpyHtoDAsync(a + 16, pinned, sizeof pinned, stream));
+    usleep(20000); /* for a stream that does not wait, to be seen */
     strcpy(text, "changed");
     strcpy(pinned, "late");
     fine(cu->cuMemcpyDtoHAsync(out, a, sizeof out, stream));
@@ -247,7 +248,10 @@ static void test_event_times(void **state) {
     fine(cu->cuEventSynchronize(end));
     fine(cu->cuEventElapsedTime(&ms, begin, end));
     assert_true(ms >= 0);
+    fine(cu->cuEventRecord(untimed, stream));
+    fine(cu->cuEventSynchronize(untimed));
     assert_int_equal(cu->cuEventElapsedTime(&ms, begin, untimed), 400);
+    assert_int_equal(cu->cuEventElapsedTime(&ms, untimed, end), 400);
     fine(cu->cuEventDestroy(begin));
     fine(cu->cuEventDestroy(end));
     fine(cu->cuEventDestroy(untimed));
@@ -378,6 +382,7 @@ static void test_kernels_of_foreign_memory(void **state) {
     fine(cu->cuCtxSetCurrent(other));
     fine(cu->cuMemAlloc(&there, sizeof ours));
     assert_int_equal(launch(&w), 400); /* a stream of another context */
+    assert_int_equal(cu->cuMemcpyHtoDAsync(there, ours, 4, w.stream), 400);
     fine(cu->cuCtxSetCurrent(context));
     fine(launch_at(&w, (const void *)(uintptr_t)there, 0));
     assert_int_equal(cu->cuStreamSynchronize(w.stream), 700);
@@ -421,14 +426,18 @@ static void test_lost(void **state) {
     struct work w;
     size_t left, total;
     cu_pointer a;
-    work_begin(&w, "card\nat card=0 launch=2 lost=999\n");
+    char out = 'x';
+    work_begin(&w, "mode lazy\ncard\nat card=0 launch=2 lost=999\n");
     fine(launch(&w));
     fine(cu->cuStreamSynchronize(w.stream));
+    fine(cu->cuMemcpyDtoHAsync(&out, w.x, 1, w.stream));
     assert_int_equal(launch(&w), 999);
     assert_int_equal(cu->cuStreamSynchronize(w.stream), 999);
     assert_int_equal(cu->cuMemGetInfo(&left, &total), 999);
     assert_int_equal(cu->cuMemAlloc(&a, 1), 999);
     assert_int_equal(launch(&w), 999);
+    cu->cuStreamDestroy(w.stream); /* its work is done */
+    assert_int_equal(out, 'x');    /* or lost with the card */
     work_end(&w);
 }
 

@@ -23,6 +23,13 @@ add_library(ens_kernels OBJECT ${ENS_CUDA_TESTS}/emulate.cpp
             ${ENS_CUDA_TESTS}/emulate_fiber.cpp
             ${ENS_CUDA_TESTS}/emulate_kernels.cpp ${kernels})
 target_include_directories(ens_kernels PRIVATE tests)
+# Kernels call fmaf for each product: without the instruction it is a call. No
+# product is contracted that they do not contract.
+include(CheckCXXSourceRuns)
+check_cxx_source_runs("int main() { return !__builtin_cpu_supports(\"fma\"); }"
+                      ENS_HAS_FMA)
+set_source_files_properties(${kernels} PROPERTIES COMPILE_OPTIONS
+  "-ffp-contract=off;$<$<BOOL:${ENS_HAS_FMA}>:-mfma>")
 target_link_libraries(ens_kernels PRIVATE ens_flags)
 # What a C program is linked with knows nothing of C++ classes.
 target_compile_options(ens_kernels PRIVATE
@@ -82,7 +89,8 @@ foreach(major 12 13)
   fake_library(fake_blas_${major} libcublasLt.so.${major} ${folder} ${major}
                ${here}/fake_blas.cpp ${here}/fake_gemm.cpp)
 endforeach()
-set_source_files_properties(${here}/fake_gemm.cpp PROPERTIES COMPILE_OPTIONS -O3)
+set_source_files_properties(${here}/fake_gemm.cpp ${here}/emulate.cpp PROPERTIES
+                            COMPILE_OPTIONS -O3)
 
 file(GLOB tests CONFIGURE_DEPENDS tests/*/test_cuda*.c ${here}/test_fake*.c)
 foreach(test IN LISTS tests)

@@ -318,7 +318,8 @@ void resolve(fiber_thread *lanes, const struct emulate_offer *offer) {
 }
 
 bool place_same(const struct emulate_place *a, const struct emulate_place *b) {
-    return a->line == b->line && strcmp(a->file, b->file) == 0;
+    return a->line == b->line &&
+           (a->file == b->file || strcmp(a->file, b->file) == 0);
 }
 
 /* The first lane of OFFER's mask that is not at the same collective, WARP when

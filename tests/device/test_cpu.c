@@ -25,7 +25,7 @@ static void refused(const char *name, const char *isa, const char *in_message) {
 
 static void what_is_not_there_is_refused_with_what_is(void **state) {
     (void)state;
-    refused("cuda:0", NULL, "cpu");
+    refused("npu:0", NULL, "cpu");
     refused("", NULL, "cpu");
     refused("cpu", "avx1024", "generic");
 }

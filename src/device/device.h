@@ -354,7 +354,8 @@ struct device {
     bool charges_shapes;   /* counts what a card would hold (see device_alloc),
                               not the bytes that we take */
     size_t storage_bytes;  /* of a stored number, for that count */
-    enum number_type type; /* of narrow numbers, never NUMBER_DEFAULT */
+    enum number_type type; /* of products, never NUMBER_DEFAULT; of narrow
+                              numbers too, unless they are floats */
     size_t narrow_bytes;   /* of one of them */
     bool narrow_is_float;
     bool host_memory;       /* its blocks are memory that the host reads and

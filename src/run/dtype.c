@@ -8,14 +8,15 @@ enum { BF16_ARCH = 80, LIST_BYTES = 512 };
 static const char *const names[] = {[NUMBER_DEFAULT] = "f32",
                                     [NUMBER_F32] = "f32",
                                     [NUMBER_F16] = "fp16",
-                                    [NUMBER_BF16] = "bf16"};
+                                    [NUMBER_BF16] = "bf16",
+                                    [NUMBER_INT8] = "int8"};
 
 const char *dtype_name(enum number_type type) {
     return names[type];
 }
 
 enum number_type dtype_named(const char *name) {
-    for (enum number_type t = NUMBER_F32; t <= NUMBER_BF16; t++)
+    for (enum number_type t = NUMBER_F32; t <= NUMBER_INT8; t++)
         if (strcmp(name, names[t]) == 0)
             return t;
     return NUMBER_DEFAULT;
@@ -26,7 +27,8 @@ bool dtype_parse(const char *name, const char *where, enum number_type *type,
     *type = dtype_named(name);
     return *type != NUMBER_DEFAULT ||
            error_set(err, ERROR_USAGE,
-                     "%s: '%.40s' is none of: f32, bf16, fp16", where, name);
+                     "%s: '%.40s' is none of: f32, bf16, fp16, int8", where,
+                     name);
 }
 
 struct asking {
@@ -67,7 +69,14 @@ bool dtype_asked(const struct run_options *options, enum number_type *asked,
     return true;
 }
 
-/* "cuda:0 (sm_75) in f32 and fp16; cpu in f32" */
+/* The CPU, where it is asked for and no card's stand-in. */
+static bool is_chosen_cpu(const struct device_list *list,
+                          const struct device_name *device) {
+    return list->count && device_name_is_cpu(&list->items[0]) &&
+           device_name_is_cpu(device);
+}
+
+/* "cuda:0 in f32 and fp16; cpu in f32" */
 static void list_types(const struct device_list *list, char text[LIST_BYTES]) {
     size_t used = 0;
     text[0] = '\0';
@@ -75,9 +84,10 @@ static void list_types(const struct device_list *list, char text[LIST_BYTES]) {
         const struct device_name *d = &list->items[i];
         used += (size_t)snprintf(text + used, LIST_BYTES - used, "%s%s in %s",
                                  i ? "; " : "", d->name,
-                                 d->arch >= BF16_ARCH ? "f32, bf16 and fp16"
-                                 : d->arch            ? "f32 and fp16"
-                                                      : "f32");
+                                 is_chosen_cpu(list, d) ? "f32, bf16 and int8"
+                                 : d->arch >= BF16_ARCH ? "f32, bf16 and fp16"
+                                 : d->arch              ? "f32 and fp16"
+                                                        : "f32");
     }
 }
 
@@ -85,7 +95,7 @@ bool dtype_check(enum number_type asked, const struct device_list *list,
                  struct error *err) {
     char text[LIST_BYTES];
     for (size_t i = 0; i < list->count; i++)
-        if (!asked || dtype_on(&list->items[i], asked) == asked)
+        if (!asked || dtype_in(list, &list->items[i], asked) == asked)
             return true;
     list_types(list, text);
     return error_set(err, ERROR_USAGE,
@@ -107,7 +117,15 @@ enum number_type dtype_default(const struct device_list *list) {
 
 enum number_type dtype_on(const struct device_name *device,
                           enum number_type type) {
-    bool has =
-        device->arch && (type != NUMBER_BF16 || device->arch >= BF16_ARCH);
+    bool has = device->arch && type != NUMBER_INT8 &&
+               (type != NUMBER_BF16 || device->arch >= BF16_ARCH);
     return has && type ? type : NUMBER_F32;
+}
+
+enum number_type dtype_in(const struct device_list *list,
+                          const struct device_name *device,
+                          enum number_type type) {
+    bool narrow = type == NUMBER_BF16 || type == NUMBER_INT8;
+    return narrow && is_chosen_cpu(list, device) ? type
+                                                 : dtype_on(device, type);
 }

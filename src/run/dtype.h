@@ -1,14 +1,17 @@
 /* dtype.h - what numbers a run computes in.
  *
- * The CPU and simulated cards compute in f32. A card computes in one type
- * throughout a run: in what was asked for (--dtype, or dtype= of a model), else
- * in what the rows that are there already were made in, else in bf16 where all
- * cards of the run have it (sm_80 and newer), else in fp16. A device that does
- * not have the run's type computes in f32, and its rows are named.
+ * Simulated cards compute in f32, and so does the CPU, unless it is the first
+ * device and bf16 or int8 was asked for (it stands in for cards in f32). A card
+ * computes in one type throughout a run: in what was asked for (--dtype, or
+ * dtype= of a model), else in what the rows that are there already were made
+ * in, else in bf16 where all cards of the run have it (sm_80 and newer), else
+ * in fp16. A device that does not have the run's type computes in f32, and its
+ * rows are named.
  *
- *     dtype_asked(&options, &asked, err);          // NUMBER_DEFAULT: nobody
- * did dtype_check(asked, &list, err); type = asked ? asked :
- * dtype_default(&list); device_options.type = dtype_on(&list.items[i], type);
+ *     dtype_asked(&options, &asked, err);
+ *     dtype_check(asked, &list, err);
+ *     type = asked ? asked : dtype_default(&list);
+ *     device_options.type = dtype_in(&list, &list.items[i], type);
  */
 
 #ifndef RUN_DTYPE_H
@@ -20,7 +23,7 @@
 #include "device/device.h"
 #include "run/session.h"
 
-/* "f32", "fp16", "bf16"; that of NUMBER_DEFAULT is f32's. */
+/* "f32", "fp16", "bf16", "int8"; that of NUMBER_DEFAULT is f32's. */
 const char *dtype_name(enum number_type type);
 /* NUMBER_DEFAULT: there is none of that name. */
 enum number_type dtype_named(const char *name);
@@ -37,8 +40,13 @@ bool dtype_check(enum number_type asked, const struct device_list *list,
                  struct error *err);
 
 enum number_type dtype_default(const struct device_list *list);
-/* What the device is to compute in when the run's type is TYPE. */
+/* What a card is to compute in when the run's type is TYPE, or a device that
+ * stands in for one. */
 enum number_type dtype_on(const struct device_name *device,
+                          enum number_type type);
+/* The same for any device of the run's LIST. */
+enum number_type dtype_in(const struct device_list *list,
+                          const struct device_name *device,
                           enum number_type type);
 /* What it computes in. */
 static inline enum number_type dtype_of(const struct device *device) {

@@ -110,7 +110,7 @@ bool session_set_type(struct session *session, enum number_type type,
     for (size_t i = 0; i < session->list.count; i++) {
         const struct device_name *name = &session->list.items[i];
         struct station *station = &session->stations[i];
-        if (!name->arch || dtype_of(station->device) == dtype_on(name, type))
+        if (dtype_of(station->device) == dtype_in(&session->list, name, type))
             continue;
         station_close(station);
         if (!station_open(station, session, name, false, err))

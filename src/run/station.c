@@ -64,7 +64,7 @@ bool station_open(struct station *station, struct session *session,
         .memory = &session->memory,
         .isa = session->options->isa,
         .script = session->script,
-        .type = dtype_on(name, session->type),
+        .type = dtype_in(&session->list, name, session->type),
         .kernel_cache = session->options->kernel_cache,
         .library_folders = session->options->library_folders};
     if (!open_pool(station, threads_for(session, name), err))

@@ -19,11 +19,11 @@ static struct device_list devices(struct device_name *items,
                                   const unsigned *archs, size_t count) {
     for (size_t i = 0; i < count; i++) {
         items[i] = (struct device_name){.storage_bytes = 4};
-        snprintf(items[i].name, sizeof items[i].name, "%s%zu",
-                 archs[i] > 1 ? "cuda:"
-                 : archs[i]   ? "sim:"
-                              : "cpu",
-                 i);
+        if (archs[i])
+            snprintf(items[i].name, sizeof items[i].name, "%s%zu",
+                     archs[i] > 1 ? "cuda:" : "sim:", i);
+        else
+            items[i] = DEVICE_CPU;
         items[i].capacity = archs[i] == 1;
         items[i].arch = archs[i] > 1 ? archs[i] : 0;
     }
@@ -50,16 +50,36 @@ static void cards_compute_in_what_all_of_them_have(void **state) {
 static void a_device_without_the_type_computes_in_f32(void **state) {
     (void)state;
     static const enum number_type types[] = {NUMBER_F32, NUMBER_F16,
-                                             NUMBER_BF16};
+                                             NUMBER_BF16, NUMBER_INT8};
     struct device_name d[4];
     devices(d, (unsigned[]){0, 1, 75, 80}, 4);
-    for (size_t t = 0; t < 3; t++) {
+    for (size_t t = 0; t < 4; t++) {
+        bool card_has = types[t] != NUMBER_INT8;
         assert_int_equal(dtype_on(&d[0], types[t]), NUMBER_F32);
         assert_int_equal(dtype_on(&d[1], types[t]), NUMBER_F32);
         assert_int_equal(dtype_on(&d[2], types[t]),
-                         types[t] == NUMBER_BF16 ? NUMBER_F32 : types[t]);
-        assert_int_equal(dtype_on(&d[3], types[t]), types[t]);
+                         t < 2 ? types[t] : NUMBER_F32);
+        assert_int_equal(dtype_on(&d[3], types[t]),
+                         card_has ? types[t] : NUMBER_F32);
     }
+}
+
+/* The CPU computes in bf16 and int8 where it comes first. */
+static void the_cpu_stands_in_for_cards_in_f32(void **state) {
+    (void)state;
+    struct device_name d[3];
+    struct device_list list = devices(d, (unsigned[]){0, 1, 80}, 3);
+    assert_int_equal(dtype_in(&list, &d[0], NUMBER_F32), NUMBER_F32);
+    assert_int_equal(dtype_in(&list, &d[0], NUMBER_F16), NUMBER_F32);
+    assert_int_equal(dtype_in(&list, &d[0], NUMBER_BF16), NUMBER_BF16);
+    assert_int_equal(dtype_in(&list, &d[0], NUMBER_INT8), NUMBER_INT8);
+    assert_int_equal(dtype_in(&list, &d[1], NUMBER_INT8), NUMBER_F32);
+    assert_int_equal(dtype_in(&list, &d[2], NUMBER_INT8), NUMBER_F32);
+    assert_int_equal(dtype_in(&list, &d[2], NUMBER_BF16), NUMBER_BF16);
+    list = devices(d, (unsigned[]){80, 0}, 2);
+    assert_int_equal(dtype_in(&list, &d[1], NUMBER_BF16), NUMBER_F32);
+    assert_int_equal(dtype_in(&list, &d[1], NUMBER_INT8), NUMBER_F32);
+    assert_int_equal(dtype_in(&list, &DEVICE_CPU, NUMBER_INT8), NUMBER_F32);
 }
 
 static bool check(enum number_type asked, const unsigned *archs, size_t count) {
@@ -75,15 +95,21 @@ static void what_no_device_has_is_refused(void **state) {
     assert_true(check(NUMBER_F32, (unsigned[]){0}, 1));
     assert_true(check(NUMBER_BF16, (unsigned[]){0, 75, 80}, 3));
     assert_true(check(NUMBER_F16, (unsigned[]){75}, 1));
-    assert_false(check(NUMBER_BF16, (unsigned[]){0}, 1));
+    assert_true(check(NUMBER_BF16, (unsigned[]){0}, 1));
+    assert_true(check(NUMBER_INT8, (unsigned[]){0, 80}, 2));
+    assert_false(check(NUMBER_F16, (unsigned[]){0}, 1));
     assert_int_equal(err.code, ERROR_USAGE);
     assert_string_equal(err.message, "--dtype: no device of this run computes "
-                                     "in bf16: cpu0 in f32");
+                                     "in fp16: cpu in f32, bf16 and int8");
+    assert_false(check(NUMBER_INT8, (unsigned[]){80, 0}, 2));
+    assert_string_equal(err.message,
+                        "--dtype: no device of this run computes in int8: "
+                        "cuda:0 in f32, bf16 and fp16; cpu in f32");
     assert_false(check(NUMBER_F16, (unsigned[]){1, 0}, 2));
     assert_false(check(NUMBER_BF16, (unsigned[]){75, 0}, 2));
     assert_string_equal(err.message,
                         "--dtype: no device of this run computes in bf16: "
-                        "cuda:0 in f32 and fp16; cpu1 in f32");
+                        "cuda:0 in f32 and fp16; cpu in f32");
 }
 
 static enum number_type ask(struct run_options *options) {
@@ -128,7 +154,7 @@ static void a_model_s_type_counts_before_the_run_s(void **state) {
 static void names_go_both_ways(void **state) {
     (void)state;
     enum number_type type;
-    for (enum number_type t = NUMBER_F32; t <= NUMBER_BF16; t++)
+    for (enum number_type t = NUMBER_F32; t <= NUMBER_INT8; t++)
         assert_int_equal(dtype_named(dtype_name(t)), t);
     assert_string_equal(dtype_name(NUMBER_F16), "fp16");
     assert_int_equal(dtype_named(""), NUMBER_DEFAULT);
@@ -136,13 +162,14 @@ static void names_go_both_ways(void **state) {
     assert_true(dtype_parse("bf16", "here", &type, &err));
     assert_int_equal(type, NUMBER_BF16);
     assert_false(dtype_parse("fp8", "here", &type, &err));
-    assert_string_equal(err.message, "here: 'fp8' is none of: f32, bf16, fp16");
+    assert_string_equal(err.message, "here: 'fp8' is none of: f32, bf16, fp16, int8");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cards_compute_in_what_all_of_them_have),
         cmocka_unit_test(a_device_without_the_type_computes_in_f32),
+        cmocka_unit_test(the_cpu_stands_in_for_cards_in_f32),
         cmocka_unit_test(what_no_device_has_is_refused),
         cmocka_unit_test(a_model_s_type_counts_before_the_run_s),
         cmocka_unit_test(names_go_both_ways),

@@ -323,16 +323,17 @@ struct device *cpu_open(const struct device_options *options,
         memory_zalloc(options->memory, 1, sizeof *cpu, err);
     if (!cpu)
         return NULL;
-    cpu->device = (struct device){.verbs = &CPU_VERBS,
-                                  .name = "cpu",
-                                  .shared = true,
-                                  .storage_bytes = sizeof(float),
-                                  .type = NUMBER_F32,
-                                  .narrow_bytes = sizeof(float),
-                                  .narrow_is_float = true,
-                                  .host_memory = true,
-                                  .group_tokens = GROUP_TOKENS,
-                                  .account = options->memory};
+    cpu->device =
+        (struct device){.verbs = &CPU_VERBS,
+                        .name = "cpu",
+                        .shared = true,
+                        .storage_bytes = sizeof(float),
+                        .type = isa->products ? options->type : NUMBER_F32,
+                        .narrow_bytes = sizeof(float),
+                        .narrow_is_float = true,
+                        .host_memory = true,
+                        .group_tokens = GROUP_TOKENS,
+                        .account = options->memory};
     cpu->memory = options->memory;
     cpu->pool = options->pool;
     cpu->isa = isa;

@@ -1,4 +1,4 @@
-# Rows that a card made in bf16 (here the store is told so) are gone on with on
+# Rows that a card made in fp16 (here the store is told so) are gone on with on
 # a machine that computes in f32: they are kept, what is added is named, and
 # only who asks for another type is refused.
 echo '[{"text":"one"},{"text":"two"}]' >a_chunks.json
@@ -14,7 +14,7 @@ said() { # NAME FILE
 go --quiet
 said dtype o/chunks/stats.json
 cp o/chunks/embeddings.npy first.npy
-sed -i 's/"dtype": "f32"/"dtype": "bf16"/' $store
+sed -i 's/"dtype": "f32"/"dtype": "fp16"/' $store
 go | grep -o "0 texts computed, 2 reused"
 cmp first.npy o/chunks/embeddings.npy
 said dtype o/chunks/stats.json
@@ -27,7 +27,7 @@ said elsewhere o/summary.json
 go | grep -o "unchanged"
 said other_dtype o/summary.json
 go --dtype f32 2>&1 | grep -o 'made otherwise: dtype[^;]*;'
-go --dtype bf16 2>&1 || true
+go --dtype fp16 2>&1 || true
 echo "anew:"
 go --restart --quiet
 said dtype $store

@@ -14,7 +14,7 @@ static void launch_again(void *batch) {
 }
 
 static void check_orders(const struct kind *kind, struct form form) {
-    static const unsigned LENGTHS[] = {2, 150};
+    static const unsigned LENGTHS[] = {2, 100};
     struct batch b = batch_of(kind, LENGTHS, 2, &form);
     const char *wrong = emulate_all_orders(
         b.narrow_context, context_bytes(&b) + 2 * CANARY, launch_again, &b);

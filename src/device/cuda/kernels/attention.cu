@@ -34,13 +34,13 @@ enum {
     Q_STAYS = HEAD_DIM <= 128  /* in registers */
 };
 
-/* That a multiprocessor is to have room for: what bounds a thread's registers,
- * by as many as cost no spills. */
+/* That a multiprocessor is to have room for, which bounds a thread's registers:
+ * as many as cost no spills. (On sm_75 shared memory has room for no more.) */
+#define CRAMPED (KERNEL_ARCH < 80 && FEATURES > FEATURE_KEYS)
 #define BLOCKS                                                                 \
-    (HEAD_DIM > 96                             ? 2                             \
-     : HEAD_DIM > 64                           ? 3                             \
-     : KERNEL_ARCH < 80 && FEATURES % 32 >= 17 ? 3                             \
-                                               : 4)
+    (HEAD_DIM <= 64   ? (CRAMPED ? 3 : 4)                                      \
+     : HEAD_DIM <= 96 ? (KERNEL_ARCH < 80 ? 2 : 3)                             \
+                      : 2)
 
 #define NOTHING as_float(0xff800000u) /* minus infinity */
 #define LOG2_E  1.4426950408889634f

@@ -105,6 +105,8 @@ static struct cuda_attend wanted(const struct cuda_device *cuda,
     if (keys)
         attend.features |= FEATURE_KEYS;
     attend.plain = cuda->device.type == NUMBER_F32 || a->relative.rows;
+    if (!attend.plain && a->head_dim % 8)
+        attend.features |= FEATURE_UNEVEN;
     for (size_t i = HEAD_DIMS_COUNT; i-- > 0;)
         if (a->head_dim <= HEAD_DIMS[i])
             attend.head_dim = HEAD_DIMS[i];

@@ -215,12 +215,13 @@ static inline struct attend_params params_of(const struct batch *b) {
 
 static inline void launch(struct batch *b) {
     unsigned dim = b->kind->plain ? 0 : padded(b->form.dim);
-    struct emulate_choice choice = {.file = b->kind->plain ? "attention_plain"
-                                                           : "attention",
-                                    .narrow = b->kind->narrow,
-                                    .arch = b->kind->arch,
-                                    .head_dim = dim,
-                                    .features = b->form.features};
+    bool uneven = b->form.odd_address || b->form.dim % 8;
+    struct emulate_choice choice = {
+        .file = b->kind->plain ? "attention_plain" : "attention",
+        .narrow = b->kind->narrow,
+        .arch = b->kind->arch,
+        .head_dim = dim,
+        .features = b->form.features | (dim && uneven ? FEATURE_UNEVEN : 0)};
     struct attend_params p = params_of(b);
     const char *wrong = emulate_kernel_launch(
         &choice, b->kind->plain ? "attend_plain" : "attend",

@@ -35,10 +35,13 @@ enum {
 };
 
 /* That a multiprocessor is to have room for, which bounds a thread's registers:
- * as many as cost no spills. (On sm_75 shared memory has room for no more.) */
+ * as many as cost no spills. */
 #define CRAMPED (KERNEL_ARCH < 80 && FEATURES > FEATURE_KEYS)
 #define BLOCKS                                                                 \
-    (HEAD_DIM <= 64   ? (CRAMPED ? 3 : 4)                                      \
+    (HEAD_DIM <= 32   ? 4                                                      \
+     : HEAD_DIM <= 64 ? (CRAMPED             ? 2                               \
+                         : KERNEL_ARCH == 90 ? 3                               \
+                                             : 4)                              \
      : HEAD_DIM <= 96 ? (KERNEL_ARCH < 80 ? 2 : 3)                             \
                       : 2)
 
@@ -56,7 +59,6 @@ struct tiles {
  * numbers. */
 struct work {
     struct attention_place place;
-    bool aligned;      /* rows of qkv and context can be read by pieces */
     unsigned warp_row; /* of the tile: the warp's first */
     unsigned pair;     /* 0, 2, 4, 6: the thread's first of 8 numbers */
     unsigned row;      /* of the text: its first row */
@@ -94,7 +96,7 @@ INLINE void load_rows(const struct attend_params *p, const struct work *w,
                       narrow *tile) {
     const struct attention_place *place = &w->place;
     const narrow *from = p->qkv + attention_at(p, place, first, part);
-    if (!w->aligned) {
+    if (FEATURES & FEATURE_UNEVEN) {
         load_numbers(p, w, from, first, count, tile);
         return;
     }
@@ -293,9 +295,6 @@ INLINE void add_values(struct work *w, narrow *v, float s[KEYS / 8][4]) {
 
 INLINE void begin_work(const struct attend_params *p, struct work *w) {
     w->place = attention_place_of(p);
-    w->aligned =
-        p->head_dim % 8 == 0 &&
-        ((unsigned long long)p->qkv | (unsigned long long)p->context) % 16 == 0;
     w->warp_row = threadIdx.x / 32 * 16;
     w->pair = threadIdx.x % 4 * 2;
     w->row = w->place.row + w->warp_row + threadIdx.x % 32 / 4;
@@ -379,13 +378,13 @@ INLINE void store_rows(const struct attend_params *p, const struct work *w,
         narrow *to = p->context + at * p->head_dim + column;
         if (w->place.row + row >= w->place.length || column >= p->head_dim)
             continue;
-        if (w->aligned) {
+        if (FEATURES & FEATURE_UNEVEN) {
+            for (unsigned c = 0; c < 8 && column + c < p->head_dim; c++)
+                to[c] = from[c];
+        } else {
             unsigned words[4];
             load_words4(words, from);
             store_words4(to, words);
-        } else {
-            for (unsigned c = 0; c < 8 && column + c < p->head_dim; c++)
-                to[c] = from[c];
         }
     }
 }

@@ -180,7 +180,9 @@ enum {
     FEATURE_DISTANCES = 2, /* T5's and MPNet's bias */
     FEATURE_SLOPES = 4,    /* ALiBi */
     FEATURE_RELATIVE = 8,  /* DeBERTa's; attend_plain only */
-    FEATURE_KEYS = 16      /* only the first keys[t] rows of a text are seen */
+    FEATURE_KEYS = 16,     /* only the first keys[t] rows of a text are seen */
+    FEATURE_UNEVEN = 32    /* head_dim is no multiple of 8, or qkv and context
+                              are not aligned to 16 bytes: `attend` must know */
 };
 
 /* Rows of queries that a block of attention computes for one head: its tile of

@@ -279,6 +279,30 @@ static bool house_the_homeless(struct crew *crew) {
     return false;
 }
 
+/* Preparing takes the session's threads, which the CPU computes with. Models
+ * get there by decisions of this thread only. */
+static bool pool_is_free(const struct crew *crew) {
+    for (size_t i = 0; i < crew->workers_count; i++) {
+        const struct worker *worker = &crew->workers[i];
+        const struct station *station = worker->station;
+        if (station->pool == crew->session->pool &&
+            (station->residents_count || worker->active))
+            return false;
+    }
+    return true;
+}
+
+/* Without the lock, like storing: workers go on meanwhile. */
+static bool prepare(struct crew *crew) {
+    const struct shift *shift = crew->shift;
+    if (!shift->verbs->ahead || crew->draining || !pool_is_free(crew))
+        return false;
+    pthread_mutex_unlock(&crew->lock);
+    bool did = shift->verbs->ahead(shift->context);
+    pthread_mutex_lock(&crew->lock);
+    return did;
+}
+
 static bool is_done(const struct crew *crew) {
     for (size_t i = 0; i < crew->shift->jobs_count; i++) {
         const struct job *job = &crew->shift->jobs[i];
@@ -315,6 +339,8 @@ static bool serve_all(struct crew *crew, struct error *err) {
         if (!crew->draining)
             look_at_idle_stations(crew);
         if (!busy && !crew->draining && house_the_homeless(crew))
+            continue;
+        if (busy && prepare(crew))
             continue;
         wait_a_tick(crew);
     }

@@ -84,6 +84,10 @@ struct job {
 struct shift_verbs {
     /* Store the batch's rows. False ends the shift. */
     bool (*store)(void *context, const struct batch *batch, struct error *err);
+    /* While devices compute and nothing is to be stored or decided: prepare
+     * what comes next, a little at a time. False: there is nothing. Not called
+     * while the session's pool computes. NULL: never. */
+    bool (*ahead)(void *context);
     /* A decision, already taken: event TYPE with FIELDS (taken over). */
     void (*decided)(void *context, const struct job *job,
                     const struct station *station, const char *type,

@@ -5,8 +5,12 @@
 
 #include "base/clock.h"
 #include "run/pass_parts.h"
+#include "run/station.h"
 
-enum { SYNC_MS = 5000 };
+enum {
+    SYNC_MS = 5000,
+    AHEAD_TEXTS = 256 /* read before finished batches are looked at again */
+};
 
 /* ---- reports ------------------------------------------------------------ */
 
@@ -76,11 +80,24 @@ struct window_size pass_window_size(const struct intake *intake,
                            prompt_of(member).size);
 }
 
+/* Cards compute without the threads that tokenize. A collection of one window
+ * has nothing to read ahead. */
+static bool doubles(const struct intake *intake, const struct engine *engine) {
+    const struct session *session = engine->session;
+    uint64_t tokens = intake->counts.text_bytes;
+    bool cards = false;
+    for (size_t i = 0; i < session->stations_count; i++)
+        cards = cards || !session->stations[i].device->shared;
+    return cards &&
+           (intake->counts.unique > WINDOW_TEXTS || tokens > WINDOW_TOKENS);
+}
+
 uint64_t pass_staging_bytes(const struct intake *intake,
                             const struct member *member,
                             const struct engine *engine) {
     struct window_size size = pass_window_size(intake, member, engine);
-    return window_bytes(&size) + chunk_reader_bytes(intake);
+    uint64_t windows = doubles(intake, engine) ? 2 : 1;
+    return windows * window_bytes(&size) + chunk_reader_bytes(intake);
 }
 
 uint64_t pass_scratch_bytes(const struct session *session,
@@ -97,8 +114,12 @@ uint64_t pass_scratch_bytes(const struct session *session,
 
 /* ---- reading a window --------------------------------------------------- */
 
+static struct window *filled(struct pass *pass) {
+    return pass->doubles ? &pass->next : &pass->window;
+}
+
 static bool tokenize_block(struct pass *pass, struct error *err) {
-    struct window *w = &pass->window;
+    struct window *w = filled(pass);
     if (!w->block_count)
         return true;
     for (size_t i = 0; i < w->block_count; i++) {
@@ -123,7 +144,7 @@ static bool tokenize_block(struct pass *pass, struct error *err) {
 
 static bool add_text(struct pass *pass, const struct chunk *chunk,
                      struct error *err) {
-    struct window *w = &pass->window;
+    struct window *w = filled(pass);
     struct str prompt = prompt_of(pass->member);
     if (!window_block_has_room(w, prompt.size + chunk->text.size,
                                chunk->chunk_id.size) &&
@@ -149,18 +170,54 @@ static bool read_text(struct pass *pass, struct error *err) {
     return !lacking || add_text(pass, &chunk, err);
 }
 
-bool pass_read(struct pass *pass, struct error *err) {
-    struct window *w = &pass->window;
-    window_clear(w);
-    while (!pass->end && !window_is_full(w)) {
+/* Up to TEXTS of the window that is filled, tokenized. */
+static bool read_some(struct pass *pass, size_t texts, struct error *err) {
+    struct window *w = filled(pass);
+    size_t before = w->count;
+    while (!pass->end && !window_is_full(w) && w->count - before < texts) {
         if (!read_text(pass, err))
             return false;
         if (event_interrupted(pass->sink))
             return error_set(err, ERROR_INTERRUPTED, "interrupted");
     }
-    if (!tokenize_block(pass, err))
+    return tokenize_block(pass, err);
+}
+
+static void swap_windows(struct pass *pass) {
+    struct window done = pass->window;
+    pass->window = pass->next;
+    pass->next = done;
+    window_clear(&pass->next);
+}
+
+bool pass_read(struct pass *pass, struct error *err) {
+    int64_t begin_ns = clock_now_ns();
+    if (!pass->doubles)
+        window_clear(&pass->window);
+    if (pass->ahead_failure.code)
+        return error_set(err, pass->ahead_failure.code, "%s",
+                         pass->ahead_failure.message);
+    /* In the steps of reading ahead: a window's texts do not depend on how far
+     * that came. */
+    do {
+        if (!read_some(pass, pass->doubles ? AHEAD_TEXTS : SIZE_MAX, err))
+            return false;
+    } while (!pass->end && !window_is_full(filled(pass)));
+    if (pass->doubles)
+        swap_windows(pass);
+    window_sort(&pass->window);
+    pass->report.reading_ms += (double)(clock_now_ns() - begin_ns) / 1e6;
+    return true;
+}
+
+bool pass_read_ahead(struct pass *pass) {
+    size_t before = pass->next.count;
+    if (!pass->doubles || !pass->reader || pass->end ||
+        pass->ahead_failure.code || window_is_full(&pass->next))
         return false;
-    window_sort(w);
+    if (!read_some(pass, AHEAD_TEXTS, &pass->ahead_failure))
+        return false;
+    pass->report.read_ahead += pass->next.count - before;
     return true;
 }
 
@@ -229,7 +286,11 @@ bool pass_open(struct pass *pass, struct error *err) {
     pass->end = pass->report.texts == 0;
     if (!window_open(&pass->window, &pass->session->memory, &size, err))
         return false;
-    pass->window.frame = pass->engine->frame;
+    pass->doubles = doubles(pass->intake, pass->engine);
+    if (pass->doubles &&
+        !window_open(&pass->next, &pass->session->memory, &size, err))
+        return false;
+    pass->window.frame = pass->next.frame = pass->engine->frame;
     pass->reader = chunk_reader_open(pass->intake, err);
     pass_tell_progress(pass);
     return pass->reader != NULL;
@@ -241,6 +302,7 @@ bool pass_close(struct pass *pass, struct error *err) {
     chunk_reader_close(pass->reader);
     pass->reader = NULL;
     window_close(&pass->window);
+    window_close(&pass->next);
     return fine;
 }
 

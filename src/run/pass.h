@@ -3,9 +3,10 @@
  * and stored.
  *
  * Texts come in windows (run/window.h). A batch's rows are in the store when
- * the pass is told of the next one. Which texts share a batch, and which
- * device computes them, does not change a vector, so a pass that goes on after
- * a kill ends with the same rows.
+ * the pass is told of the next one. Where devices compute besides the CPU, the
+ * next window is read and tokenized while they work on this one. Which texts
+ * share a batch, and which device computes them, does not change a vector, so a
+ * pass that goes on after a kill ends with the same rows.
  *
  *     struct pass pass = {.session = ..., .member = ..., ...};
  *     pass_open(&pass, err);
@@ -52,6 +53,9 @@ struct pass_report {
     uint64_t tokens;      /* encoded */
     uint64_t batches;
     double duration_ms;       /* of all this, without loading */
+    double reading_ms;        /* of it while nobody computed, for there were no
+                                 texts ready */
+    uint64_t read_ahead;      /* texts that were read while devices computed */
     double encode_ms;         /* inside the devices' verbs, added up */
     json_t *failed_chunks;    /* [{chunk, reason}], the first FAILED_LISTED */
     json_t *truncated_chunks; /* [chunk ids], the first of them */
@@ -72,7 +76,10 @@ struct pass {
     const char *folder;     /* OUT/COLLECTION/.ensembed */
     unsigned number, count; /* 1-based, for progress */
     const bool *planned;    /* [stations]: rows of others are named */
-    struct window window;
+    struct window window;   /* that the crew works on */
+    struct window next;     /* that is read meanwhile, if it `doubles` */
+    bool doubles;
+    struct error ahead_failure; /* of reading ahead: pass_read tells it */
     struct chunk_reader *reader;
     bool end; /* the reader is through */
     int64_t began_ns, synced_ms;
@@ -115,6 +122,9 @@ bool pass_open(struct pass *pass, struct error *err);
 /* Fill the window with texts that a store lacks; window.count is 0 when
  * there are no more. */
 bool pass_read(struct pass *pass, struct error *err);
+/* Read some of the next window's texts; false: there was nothing to do. Only
+ * while the session's own threads do not compute. */
+bool pass_read_ahead(struct pass *pass);
 /* A batch of this pass is computed. False: it could not be stored. */
 bool pass_store(struct pass *pass, const struct batch *batch,
                 struct error *err);

@@ -46,8 +46,16 @@ static void on_decided(void *context, const struct job *job,
                  fields);
 }
 
-const struct shift_verbs SCHEDULE_VERBS = {.store = on_store,
-                                           .decided = on_decided};
+static bool on_ahead(void *context) {
+    struct schedule *s = context;
+    for (size_t i = 0; i < s->roster->count; i++)
+        if (s->turns[i].open && pass_read_ahead(&s->turns[i].pass))
+            return true;
+    return false;
+}
+
+const struct shift_verbs SCHEDULE_VERBS = {
+    .store = on_store, .ahead = on_ahead, .decided = on_decided};
 
 /* ---- models on stations ------------------------------------------------- */
 

@@ -79,6 +79,9 @@ json_t *summary_pass(const struct session *session, const struct turn *turn) {
     if (turn->budgets)
         json_object_set(object, "budgets", turn->budgets);
     add_list(object, "truncated_chunks", report->truncated_chunks);
+    json_object_set_new(object, "reading_ms", json_real(report->reading_ms));
+    json_object_set_new(object, "read_ahead",
+                        json_integer((json_int_t)report->read_ahead));
     if (!pass->member->bm25)
         json_object_set_new(object, "dtype",
                             json_string(dtype_name(member_type(pass->member))));

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "run/trial.h"
+#include "run/window.h"
 
 enum { TEXTS = 300, RUNS = 24, LINES = 8 };
 
@@ -181,6 +182,32 @@ static void a_slow_device_gets_less(void **state) {
     trial_end(&t);
 }
 
+/* More texts than a window holds: on a card the second window is tokenized
+ * while the first one is computed, in memory that was planned; the CPU needs
+ * its threads for computing. */
+static void the_next_window_is_read_ahead(void **state) {
+    (void)state;
+    enum { MANY = WINDOW_TEXTS + 900 };
+    struct trial cpu, card;
+    struct trial_terms terms = {
+        .models = "mean", .devices = "cpu", .texts = MANY, .words = 1};
+    trial_run_well(&cpu, &terms);
+    assert_int_equal(trial_number(trial_pass(&cpu, 0, 0), "read_ahead"), 0);
+    terms.devices = "sim:a=64MB";
+    trial_run_well(&card, &terms);
+    const json_t *pass = trial_pass(&card, 0, 0);
+    assert_int_equal(trial_number(pass, "computed"), MANY);
+    assert_int_equal(trial_number(pass, "read_ahead"), 900);
+    const json_t *memory = json_object_get(pass, "memory");
+    json_int_t planned =
+        trial_number(json_object_get(memory, "planned"), "private_bytes");
+    json_int_t peak = trial_number(memory, "private_peak_bytes");
+    assert_true(peak <= planned && peak > planned / 100 * 99);
+    trial_same(&cpu, &card);
+    trial_end(&card);
+    trial_end(&cpu);
+}
+
 /* ---- options ------------------------------------------------------------ */
 
 static void narrow_vectors_are_the_same_in_all_modes(void **state) {
@@ -240,6 +267,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_lost_whatever_cards_do),
         cmocka_unit_test(all_devices_work_in_exclusive_mode),
         cmocka_unit_test(a_slow_device_gets_less),
+        cmocka_unit_test(the_next_window_is_read_ahead),
         cmocka_unit_test(narrow_vectors_are_the_same_in_all_modes),
         cmocka_unit_test(warm_models_are_loaded_once),
     };

@@ -28,11 +28,15 @@ static void print_device(const json_t *device) {
     command_bytes(number(device, "free_bytes"), bytes_free);
     command_bytes(number(device, "ceiling_bytes"), ceiling);
     command_bytes(number(device, "margin_bytes"), margin);
-    printf("%-20s %12s %12s %12s %12s%s\n", text(device, "device"), total,
+    printf("%-20s %12s %12s %12s %12s%s", text(device, "device"), total,
            bytes_free, ceiling, margin,
            json_is_true(json_object_get(device, "asked_for"))
                ? ""
                : "  (last resort)");
+    command_bytes(number(device, "overhead_bytes"), total);
+    if (number(device, "overhead_bytes"))
+        printf("  (%s, %s of its own)", text(device, "dtype"), total);
+    printf("\n");
 }
 
 static void print_home(const json_t *home) {

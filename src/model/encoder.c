@@ -559,13 +559,39 @@ void encoder_lay_out(struct encoder *encoder,
                                       budget, scratch);
 }
 
+/* What there will be is said by pointers that nobody follows. */
+static struct attention attention_to_be(const struct model_spec *spec,
+                                        bool local) {
+    static const float there = 0;
+    struct attention attention = attention_of(spec, NULL, local);
+    attention.distances = spec->distance_reach ? &there : NULL;
+    attention.slopes = spec->alibi ? &there : NULL;
+    return attention;
+}
+
 /* The kinds of attention that the layers have. */
+static bool has_attention(const struct model_spec *spec, bool local) {
+    for (size_t i = 0; i < spec->layers; i++)
+        if (layer_set_has(&spec->local, i) == local)
+            return true;
+    return false;
+}
+
+bool encoder_prepare(const struct model_spec *spec, struct device *device,
+                     struct error *err) {
+    for (int local = 0; local < 2; local++) {
+        struct attention attention = attention_to_be(spec, local);
+        if (has_attention(spec, local) &&
+            !device_prepare(device, &attention, err))
+            return false;
+    }
+    return true;
+}
+
 static bool prepare(const struct encoder *e, struct error *err) {
-    bool has[2] = {false, false};
-    for (size_t i = 0; i < e->spec->layers; i++)
-        has[layer_set_has(&e->spec->local, i)] = true;
     for (int local = 0; local < 2; local++)
-        if (has[local] && !device_prepare(e->device, &e->attention[local], err))
+        if (has_attention(e->spec, local) &&
+            !device_prepare(e->device, &e->attention[local], err))
             return false;
     return true;
 }

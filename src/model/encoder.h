@@ -64,6 +64,12 @@ bool encoder_workspace(const struct model_spec *spec, const struct shape *shape,
                        const struct encoder_budget *budget,
                        struct encoder_need *need, struct error *err);
 
+/* device_prepare for all that models of SPEC need: before their bytes are
+ * planned, for a card takes memory for it. ERROR_UNSUPPORTED: the device cannot
+ * compute such a model. */
+bool encoder_prepare(const struct model_spec *spec, struct device *device,
+                     struct error *err);
+
 struct encoder;
 
 /* SPEC, WEIGHTS, DEVICE and POOL (the device's) are borrowed and must outlive

@@ -15,6 +15,7 @@
 enum {
     TEXTS_CPU = 1024,  /* of a batch, at most */
     TEXTS_CARD = 2048, /* where there is a card */
+    TEXTS_BIG = 4096,  /* where there is a big one */
     TICK_MS = 100,     /* idle stations and signals are looked at this often */
 };
 
@@ -42,12 +43,19 @@ static size_t member_tokens(const struct session *session,
                             const struct member *member) {
     size_t tokens = ENCODER_BATCH_TOKENS;
     for (size_t i = 0; i < session->stations_count; i++)
-        if (!session->stations[i].device->shared)
-            tokens = PLAN_CARD_TOKENS;
+        if (plan_batch_tokens(&session->stations[i]) > tokens)
+            tokens = plan_batch_tokens(&session->stations[i]);
     if (member->request->budget)
         tokens = member->request->budget;
     tokens = rows_tokens_most(member, tokens);
     return tokens > member->spec.max_length ? tokens : member->spec.max_length;
+}
+
+static size_t texts_for(const struct station *station) {
+    size_t tokens = plan_batch_tokens(station);
+    return tokens >= PLAN_BIG_CARD_TOKENS ? TEXTS_BIG
+           : tokens >= PLAN_CARD_TOKENS   ? TEXTS_CARD
+                                          : TEXTS_CPU;
 }
 
 struct crew_size crew_size_for(const struct session *session,
@@ -56,8 +64,8 @@ struct crew_size crew_size_for(const struct session *session,
                                const struct intake *intake) {
     struct crew_size size = {.texts = TEXTS_CPU};
     for (size_t i = 0; i < session->stations_count; i++)
-        if (!session->stations[i].device->shared)
-            size.texts = TEXTS_CARD;
+        if (texts_for(&session->stations[i]) > size.texts)
+            size.texts = texts_for(&session->stations[i]);
     if (size.texts > intake->counts.unique)
         size.texts = (size_t)intake->counts.unique;
     for (size_t i = 0; i < roster->count; i++) {

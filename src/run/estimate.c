@@ -220,42 +220,79 @@ double estimate_flops(const struct member *member, double length) {
     return sum;
 }
 
-enum { SIDE = 512, ROWS = 256, MEASURE_NS = 20 * 1000 * 1000 };
+/* A card needs a larger product, and several in flight. */
+struct trial {
+    struct device *device;
+    size_t side, rows, times;
+    size_t packed, narrow; /* bytes of the matrix and of X, rounded */
+    char *block;           /* the matrix, X, Y */
+};
+enum { MEASURE_NS = 20 * 1000 * 1000 };
 
-/* BLOCK has room for the packed matrix, then X and Y. */
-static double measure(struct device *device, char *block, size_t packed) {
-    float *x = (float *)(block + packed), *y = x + ROWS * SIDE;
-    struct lane *lane = device_lane(device, 0);
-    memset(x, 0, ROWS * SIDE * sizeof *x);
-    struct linear linear = {.in = SIDE, .out = SIDE, .weights = block};
-    device_linear_pack(device, x, SIDE, SIDE, 0, ROWS, block);
-    device_linear_pack(device, x, SIDE, SIDE, ROWS, SIDE - ROWS, block);
-    int64_t begin = clock_now_ns(), now = begin;
+static size_t rounded(size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+static size_t trial_bytes(const struct trial *t) {
+    return t->packed + t->narrow + t->rows * t->side * sizeof(float);
+}
+
+static struct trial trial_of(struct device *device) {
+    struct trial t = {.device = device, .side = 512, .rows = 256, .times = 1};
+    if (!device->host_memory) {
+        t.side = 2048;
+        t.rows = 4096;
+        t.times = 8;
+    }
+    t.packed = rounded(device_linear_bytes(device, t.side, t.side));
+    t.narrow = rounded(t.rows * t.side * device->narrow_bytes);
+    return t;
+}
+
+static bool clear_block(const struct trial *t) {
+    static const char zeros[16384];
+    for (size_t at = 0, all = t->packed + t->narrow; at < all;
+         at += sizeof zeros)
+        device_put(t->device, t->block + at, zeros,
+                   all - at < sizeof zeros ? all - at : sizeof zeros);
+    return device_upload_wait(t->device, NULL);
+}
+
+static bool multiply(const struct trial *t, struct lane *lane) {
+    struct linear linear = {.in = t->side, .out = t->side, .weights = t->block};
+    const struct narrow *x =
+        (const struct narrow *)(const void *)(t->block + t->packed);
+    float *y = (float *)(void *)(t->block + t->packed + t->narrow);
+    for (size_t i = 0; i < t->times; i++)
+        device_linear(lane, &linear, x, t->rows, ACTIVATION_NONE, NULL, y);
+    return device_finish(lane, NULL);
+}
+
+static double measure(const struct trial *t) {
+    struct lane *lane = device_lane(t->device, 0);
+    double each = 2.0 * (double)t->side * (double)t->side * (double)t->rows *
+                  (double)t->times;
     double done = 0;
     lane_widen(lane, true);
-    do {
-        device_linear(lane, &linear, device_narrow(lane, x, ROWS * SIDE, NULL),
-                      ROWS, ACTIVATION_NONE, NULL, y);
-        if (!device_finish(lane, NULL))
-            break;
-        done += 2.0 * SIDE * SIDE * ROWS;
+    bool fine = clear_block(t) && multiply(t, lane);
+    int64_t begin = clock_now_ns(), now = begin;
+    while (fine && now - begin < MEASURE_NS) {
+        fine = multiply(t, lane);
+        done += fine ? each : 0;
         now = clock_now_ns();
-    } while (now - begin < MEASURE_NS);
+    }
     lane_widen(lane, false);
     return now > begin ? done * 1e9 / (double)(now - begin) : 0;
 }
 
-/* Only where host and device share memory can X be written as it is. */
 double estimate_rate(struct device *device) {
-    size_t packed = (device_linear_bytes(device, SIDE, SIDE) + 63) / 64 * 64;
-    size_t bytes = packed + 2 * ROWS * SIDE * sizeof(float);
-    if (!device->host_memory)
-        return 0;
-    char *block = device_alloc(
+    struct trial t = trial_of(device);
+    size_t bytes = trial_bytes(&t);
+    t.block = device_alloc(
         device, bytes,
         device->charges_shapes ? 0 : device_block_bytes(device, bytes), NULL,
         NULL);
-    double rate = block ? measure(device, block, packed) : 0;
-    device_release(device, block);
+    double rate = t.block ? measure(&t) : 0;
+    device_release(device, t.block);
     return rate;
 }

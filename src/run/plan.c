@@ -11,6 +11,7 @@
 #include "run/window.h"
 
 enum { TOKENS_STEP = 256 };
+static const uint64_t BIG_CARD_BYTES = UINT64_C(32) << 30;
 
 uint64_t plan_room(const struct station *station) {
     const struct memory *account = station->device->account;
@@ -78,12 +79,18 @@ size_t plan_tokens(struct session *session, const struct member *member,
     return whole > longest ? whole : low;
 }
 
+size_t plan_batch_tokens(const struct station *station) {
+    return station->device->shared                 ? ENCODER_BATCH_TOKENS
+           : station->bytes_total < BIG_CARD_BYTES ? PLAN_CARD_TOKENS
+                                                   : PLAN_BIG_CARD_TOKENS;
+}
+
 static size_t tokens_default(const struct member *member,
-                             const struct device *device, size_t tokens) {
+                             const struct station *station, size_t tokens) {
     if (!tokens)
         tokens = member->request->budget;
     if (!tokens)
-        tokens = device->shared ? ENCODER_BATCH_TOKENS : PLAN_CARD_TOKENS;
+        tokens = plan_batch_tokens(station);
     return rows_tokens_most(member, tokens);
 }
 
@@ -144,7 +151,7 @@ static bool try_placement(struct session *session, const struct member *member,
     home->weights_held = held_bytes(station->device, need.block_bytes);
     home->host_bytes = need.host_bytes;
     home->loading_bytes = need.loading_bytes;
-    if (!station->device->charges_shapes)
+    if (station->device->shared)
         home->weights_bytes += need.host_bytes;
     home->mapped_bytes = need.mapped_bytes;
     uint64_t scratch = scratch_bytes(session);
@@ -173,16 +180,41 @@ static bool try_placement(struct session *session, const struct member *member,
     return true;
 }
 
+/* A card that cannot compute such a model is as one without room. */
+bool plan_prepare(struct session *session, const struct member *member,
+                  struct error *err) {
+    for (size_t i = 0; i < session->stations_count; i++) {
+        struct station *station = &session->stations[i];
+        struct error cause = {0};
+        if (station->lost || station->device->shared ||
+            encoder_prepare(&member->spec, station->device, &cause) ||
+            cause.code == ERROR_UNSUPPORTED || cause.code == ERROR_MEMORY)
+            continue;
+        if (cause.code != ERROR_DEVICE)
+            return error_set(err, cause.code, "%s", cause.message);
+        station_lose(station, cause.message);
+    }
+    return true;
+}
+
+static bool can_compute(const struct station *station,
+                        const struct member *member) {
+    return station->device->shared ||
+           encoder_prepare(&member->spec, station->device, NULL);
+}
+
 bool plan_on_station(struct session *session, const struct member *member,
                      size_t station, size_t tokens, size_t longest,
                      uint64_t kept, struct plan_home *home, struct error *err) {
     const struct device *device = session->stations[station].device;
     uint64_t room = plan_room(&session->stations[station]);
     room = room > kept ? room - kept : 0;
-    tokens = tokens_default(member, device, tokens);
+    tokens = tokens_default(member, &session->stations[station], tokens);
     size_t all = member->charged.layers;
     *home = (struct plan_home){
         .station = station, .member = member, .longest = longest};
+    if (!can_compute(&session->stations[station], member))
+        return true;
     if (!try_placement(session, member, all, tokens, room, home, err))
         return false;
     if (home->tokens || device->shared)
@@ -208,6 +240,8 @@ bool plan_on_station(struct session *session, const struct member *member,
 bool plan_home(struct session *session, const struct member *member,
                size_t tokens, size_t longest, struct plan_home *home,
                struct error *err) {
+    if (!plan_prepare(session, member, err))
+        return false;
     for (size_t i = 0; i < session->stations_count; i++) {
         const struct station *station = &session->stations[i];
         if (station->lost)

@@ -26,7 +26,9 @@
 #include "run/station.h"
 
 enum {
-    PLAN_CARD_TOKENS = 32768, /* a larger batch makes no card faster */
+    PLAN_CARD_TOKENS = 32768,    /* a larger batch does not make a T4 faster */
+    PLAN_BIG_CARD_TOKENS = 65536 /* of 32 GiB and more: they are faster, and
+                                    what lies between batches costs more */
 };
 
 /* A model's place on one station. */
@@ -50,6 +52,14 @@ struct plan_home {
 /* Bytes of STATION's account that a plan may use: its ceiling, or less if
  * other programs hold so much that the margin would not stay free. */
 uint64_t plan_room(const struct station *station);
+
+/* Tokens of a batch there, where nothing says otherwise and there is room. */
+size_t plan_batch_tokens(const struct station *station);
+
+/* Have all cards ready for MEMBER's kernels, whose memory then counts in their
+ * accounts: before its bytes are planned. A card that fails at it is lost. */
+bool plan_prepare(struct session *session, const struct member *member,
+                  struct error *err);
 
 /* The best place of MEMBER on a station when KEPT bytes of its room stay taken
  * by others: all layers if they fit, else as many as do (not on the CPU, where

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "run/crew.h"
+#include "run/dtype.h"
 #include "run/estimate.h"
 #include "run/pass.h"
 #include "run/pass_bm25.h"
@@ -41,15 +42,17 @@ static json_t *describe_devices(struct planning *p) {
         device_bytes_free(s->device, &bytes_free, NULL);
         json_array_append_new(
             list,
-            json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:f}", "device",
-                      station_name(s), "asked_for", !s->spare, "total_bytes",
-                      (json_int_t)s->bytes_total, "free_bytes",
+            json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:f}",
+                      "device", station_name(s), "asked_for", !s->spare,
+                      "total_bytes", (json_int_t)s->bytes_total, "free_bytes",
                       (json_int_t)bytes_free, "ceiling_bytes",
                       (json_int_t)s->device->account->ceiling, "margin_bytes",
                       (json_int_t)s->margin, "storage_bytes",
                       (json_int_t)(s->device->charges_shapes
                                        ? s->device->storage_bytes
-                                       : sizeof(float)),
+                                       : s->device->narrow_bytes),
+                      "dtype", dtype_name(dtype_of(s->device)),
+                      "overhead_bytes", (json_int_t)station_overhead(s),
                       "flops_per_second", p->rates[i]));
     }
     return list;

@@ -83,7 +83,8 @@ static bool as_good(const struct plan_team *a, const struct plan_team *b) {
 bool plan_exclusive(struct session *session, const struct member *member,
                     size_t longest, struct plan_team *team, struct error *err) {
     struct plan_team beside;
-    if (!open_team(session, session->stations_count, team, err) ||
+    if (!plan_prepare(session, member, err) ||
+        !open_team(session, session->stations_count, team, err) ||
         !place_alone(session, member, longest, false, team, err))
         return false;
     if (!team->homes_count)
@@ -188,6 +189,15 @@ static bool sequential_on(struct session *session, const struct roster *roster,
     return true;
 }
 
+static bool prepare_all(struct session *session, const struct roster *roster,
+                        const size_t *longest, struct error *err) {
+    for (size_t i = 0; i < roster->count; i++)
+        if (takes_part(roster, longest, i) && !roster->members[i].bm25 &&
+            !plan_prepare(session, &roster->members[i], err))
+            return false;
+    return true;
+}
+
 static bool has_home(const struct plan_team *team,
                      const struct member *member) {
     for (size_t i = 0; i < team->homes_count; i++)
@@ -200,7 +210,8 @@ bool plan_sequential(struct session *session, const struct roster *roster,
                      const size_t *longest, struct plan_team *team,
                      struct error *err) {
     struct memory *memory = &session->memory;
-    if (!open_team(session, session->stations_count * roster->count, team, err))
+    if (!prepare_all(session, roster, longest, err) ||
+        !open_team(session, session->stations_count * roster->count, team, err))
         return false;
     struct part *parts =
         memory_zalloc(memory, roster->count, sizeof *parts, err);
@@ -290,7 +301,8 @@ bool plan_simultaneous(struct session *session, const struct roster *roster,
                        struct error *err) {
     struct placing p = {session, team, longest};
     bool primary = true;
-    if (!open_team(session, roster->count, team, err))
+    if (!prepare_all(session, roster, longest, err) ||
+        !open_team(session, roster->count, team, err))
         return false;
     for (size_t i = 0; i < roster->count; i++) {
         if (!takes_part(roster, longest, i))

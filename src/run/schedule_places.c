@@ -74,6 +74,15 @@ uint64_t schedule_put_away_others(struct schedule *s,
     return before - memory_live(&s->session->memory);
 }
 
+/* A device that fails while a model is loaded is lost; the others go on. */
+static bool lose_if_broken(struct station *station, const struct error *err) {
+    if (err && err->code == ERROR_DEVICE && !station->lost) {
+        station_unload_all(station);
+        station_lose(station, err->message);
+    }
+    return false;
+}
+
 bool schedule_bring(struct schedule *s, struct turn *turn,
                     const struct plan_home *home, struct error *err) {
     struct station *station = &s->session->stations[home->station];
@@ -85,7 +94,7 @@ bool schedule_bring(struct schedule *s, struct turn *turn,
     if (!resident) {
         resident = station_load(station, home->member, &home->placement, err);
         if (!resident)
-            return false;
+            return lose_if_broken(station, err);
         turn_loaded(turn, resident);
     }
     resident->tokens = home->tokens;

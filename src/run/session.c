@@ -52,20 +52,61 @@ static bool read_script(struct session *session, struct error *err) {
     return session->script != NULL;
 }
 
+/* Who expects a card that is not used hears of it. */
+static void tell_unused(struct session *session, const char *why) {
+    snprintf(session->why_cpu, sizeof session->why_cpu, "%s%.700s",
+             session->list.count && session->list.items[0].arch
+                 ? ""
+                 : "everything is computed on the CPU: ",
+             why);
+    event_log(session->sink, LOG_WARNING, "%s", session->why_cpu);
+}
+
+static bool has_cpu(const struct device_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        if (device_name_is_cpu(&list->items[i]))
+            return true;
+    return false;
+}
+
+static void leave_out(struct device_list *list, size_t i) {
+    list->count--;
+    for (; i < list->count; i++)
+        list->items[i] = list->items[i + 1];
+}
+
+/* A card that nobody named and that does not open is left out, and told of. */
+static bool open_or_leave_out(struct session *session, size_t i,
+                              struct error *err) {
+    struct device_list *list = &session->list;
+    struct error cause = {0};
+    struct station *station = &session->stations[session->stations_count];
+    bool named = session->options->devices || !list->items[i].arch;
+    if (station_open(station, session, &list->items[i], false, &cause)) {
+        session->stations_count++;
+        return true;
+    }
+    if (named || cause.code == ERROR_INTERRUPTED)
+        return error_set(err, cause.code, "%s", cause.message);
+    leave_out(list, i);
+    tell_unused(session, cause.message);
+    return true;
+}
+
 /* The devices that were asked for, and the CPU behind them. */
 static bool open_stations(struct session *session, struct error *err) {
-    const struct device_list *list = &session->list;
-    bool has_cpu = false;
-    for (size_t i = 0; i < list->count; i++)
-        has_cpu = has_cpu || device_name_is_cpu(&list->items[i]);
+    struct device_list *list = &session->list;
     session->stations = memory_zalloc(&session->memory, list->count + 1,
                                       sizeof *session->stations, err);
     if (!session->stations)
         return false;
-    for (size_t i = 0; i < list->count + !has_cpu; i++) {
-        bool spare = i == list->count;
-        if (!station_open(&session->stations[i], session,
-                          spare ? &DEVICE_CPU : &list->items[i], spare, err))
+    while (session->stations_count < list->count)
+        if (!open_or_leave_out(session, session->stations_count, err))
+            return false;
+    if (!has_cpu(list)) {
+        bool spare = list->count > 0;
+        if (!station_open(&session->stations[session->stations_count], session,
+                          &DEVICE_CPU, spare, err))
             return false;
         session->stations_count++;
     }
@@ -73,7 +114,6 @@ static bool open_stations(struct session *session, struct error *err) {
     return device_facts(session->device, &session->facts, err);
 }
 
-/* Who expects a card that lacks something hears of it. */
 static bool choose_devices(struct session *session, struct error *err) {
     const struct run_options *options = session->options;
     char why[DEVICE_WHY_BYTES];
@@ -85,13 +125,8 @@ static bool choose_devices(struct session *session, struct error *err) {
         return false;
     if (options->one_device)
         session->list.count = 1;
-    if (*why && device_name_is_cpu(&session->list.items[0]))
-        snprintf(session->why_cpu, sizeof session->why_cpu,
-                 "everything is computed on the CPU: %.700s", why);
-    else
-        snprintf(session->why_cpu, sizeof session->why_cpu, "%s", why);
     if (*why)
-        event_log(session->sink, LOG_WARNING, "%s", session->why_cpu);
+        tell_unused(session, why);
     return true;
 }
 

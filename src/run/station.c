@@ -1,9 +1,11 @@
 #include "run/station.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "run/ceilings.h"
+#include "run/decision.h"
 #include "run/dtype.h"
 #include "run/session.h"
 
@@ -208,6 +210,16 @@ bool station_whole_bytes(const struct station *station,
         return false;
     *bytes = need.charge_bytes;
     return true;
+}
+
+void station_lose(struct station *station, const char *why) {
+    station->lost = true;
+    snprintf(station->why_lost, sizeof station->why_lost, "%.150s", why);
+    const struct sink *sink = station->session->sink;
+    json_t *fields = decision_fields(station, station->why_lost, 0);
+    json_object_set_new(fields, "device", json_string(station_name(station)));
+    decision_log(sink, "device_lost", fields);
+    event_emit(sink, "device_lost", fields);
 }
 
 uint64_t station_overhead(const struct station *station) {

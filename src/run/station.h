@@ -132,6 +132,9 @@ bool station_whole_bytes(const struct station *station,
                          const struct member *member, uint64_t *bytes,
                          struct error *err);
 
+/* It takes part no more, and WHY is for the person who reads of it. */
+void station_lose(struct station *station, const char *why);
+
 /* What a card needs for itself, in its account from the start on; 0: nothing,
  * or it does not say. */
 uint64_t station_overhead(const struct station *station);

@@ -385,14 +385,15 @@ struct lane {
  * "sim:t4x2" (sim:t4-0 and sim:t4-1), "sim:t4-0", "sim:t4-1", joined by commas.
  * BYTES as size_text.h reads them. At most 64 devices; ERROR_USAGE for what it
  * does not know, for a card that is not there and for a name that occurs twice.
- * The driver is looked for only if a card is named, and no context is made. */
+ * The driver is looked for only if a card is named (LIBRARY_FOLDERS as in
+ * device_options), and no context is made. */
 bool device_list_parse(struct memory *memory, const char *text,
+                       const char *const *library_folders,
                        struct device_list *list, struct error *err);
 
 /* What is used when nothing is said: all cards, if there are any and what they
- * need besides the driver is there (LIBRARY_FOLDERS as in device_options), else
- * the CPU. *WHY: cards are there, and why they are not used, in a sentence with
- * its remedy; "" otherwise. */
+ * need besides the driver is there, else the CPU. *WHY: cards are there, and
+ * why they are not used, in a sentence with its remedy; "" otherwise. */
 enum { DEVICE_WHY_BYTES = 768 };
 bool device_list_default(struct memory *memory,
                          const char *const *library_folders,

@@ -8,12 +8,12 @@
 
 #include "device/cuda/cuda_library.h"
 
-/* FOLDERS is for the other libraries: the driver is the loader's to find. */
-void device_cards_find(struct device_cards *cards) {
+void device_cards_find(struct device_cards *cards,
+                       const char *const *library_folders) {
     struct cuda_seen seen[DEVICE_CARDS_MAX];
     *cards = (struct device_cards){.count = 0};
-    size_t count =
-        cuda_library_cards(NULL, seen, DEVICE_CARDS_MAX, cards->problem);
+    size_t count = cuda_library_cards(library_folders, seen, DEVICE_CARDS_MAX,
+                                      cards->problem);
     cards->count = count < DEVICE_CARDS_MAX ? count : DEVICE_CARDS_MAX;
     for (size_t i = 0; i < cards->count; i++) {
         struct device_card *card = &cards->items[i];

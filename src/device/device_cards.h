@@ -1,7 +1,7 @@
 /* device_cards.h - the CUDA cards that a --device list can name.
  *
  *     struct device_cards cards;
- *     device_cards_find(&cards);
+ *     device_cards_find(&cards, folders);
  *     device_list_parse_with(memory, "cuda", &cards, &list, err);
  *
  * What is found is handed to the functions that judge it, so that they can be
@@ -33,7 +33,8 @@ struct device_cards {
 };
 
 /* The driver's, in its order; no context is made. */
-void device_cards_find(struct device_cards *cards);
+void device_cards_find(struct device_cards *cards,
+                       const char *const *library_folders);
 /* Fill `problem` of cards that are there: are NVRTC and cuBLASLt? */
 void device_cards_check(struct device_cards *cards,
                         const char *const *library_folders);

@@ -233,10 +233,11 @@ static bool names_cards(const char *text) {
 }
 
 bool device_list_parse(struct memory *memory, const char *text,
+                       const char *const *library_folders,
                        struct device_list *list, struct error *err) {
     struct device_cards cards = {.count = 0};
     if (names_cards(text))
-        device_cards_find(&cards);
+        device_cards_find(&cards, library_folders);
     return device_list_parse_with(memory, text, &cards, list, err);
 }
 
@@ -261,7 +262,7 @@ bool device_list_default(struct memory *memory,
                          struct device_list *list, char why[DEVICE_WHY_BYTES],
                          struct error *err) {
     struct device_cards cards;
-    device_cards_find(&cards);
+    device_cards_find(&cards, library_folders);
     if (cards.count)
         device_cards_check(&cards, library_folders);
     return device_list_default_with(memory, &cards, list, why, err);

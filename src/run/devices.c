@@ -43,8 +43,12 @@ static json_t *describe(const struct survey *s, const struct device *device,
 
 static bool add_device(struct survey *s, const struct device_name *name,
                        struct error *err) {
-    struct device_options options = {
-        .memory = &s->memory, .pool = s->pool, .isa = s->options->isa};
+    struct device_options options = {.memory = &s->memory,
+                                     .pool = s->pool,
+                                     .isa = s->options->isa,
+                                     .kernel_cache = s->options->kernel_cache,
+                                     .library_folders =
+                                         s->options->library_folders};
     struct device_facts facts;
     struct device *device = device_open(name, &options, err);
     bool fine = device && device_facts(device, &facts, err);
@@ -55,13 +59,19 @@ static bool add_device(struct survey *s, const struct device_name *name,
 }
 
 static bool survey(struct survey *s, struct error *err) {
-    const char *text = s->options->devices;
+    const struct run_options *options = s->options;
+    char why[DEVICE_WHY_BYTES] = "";
     s->pool = pool_create(&s->memory, 1, err);
     if (!s->pool ||
-        !device_list_parse(&s->memory, text ? text : DEVICE_CPU.name,
-                           &s->devices, err) ||
+        !(options->devices
+              ? device_list_parse(&s->memory, options->devices,
+                                  options->library_folders, &s->devices, err)
+              : device_list_default(&s->memory, options->library_folders,
+                                    &s->devices, why, err)) ||
         !ceilings_check(s->options, &s->devices, s->sink, err))
         return false;
+    if (*why)
+        event_log(s->sink, LOG_WARNING, "%s", why);
     for (size_t i = 0; i < s->devices.count; i++)
         if (!add_device(s, &s->devices.items[i], err))
             return false;

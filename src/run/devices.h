@@ -15,7 +15,8 @@
 #include "base/event.h"
 #include "run/session.h"
 
-/* For each device of OPTIONS (`devices`, else the CPU), in their order:
+/* For each device of OPTIONS (`devices`, else all cards, else the CPU), in
+ * their order:
  * {"device", "model", "shared", "bytes_total", "bytes_free", "ceiling_bytes",
  * "margin_bytes", "holder": who leases it, or null}. Takes no lease. The caller
  * owns *LIST. */

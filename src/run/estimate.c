@@ -220,14 +220,14 @@ double estimate_flops(const struct member *member, double length) {
     return sum;
 }
 
-/* A card needs a larger product, and several in flight. */
+/* A card needs a larger product, and many in flight. */
 struct trial {
     struct device *device;
     size_t side, rows, times;
     size_t packed, narrow; /* bytes of the matrix and of X, rounded */
     char *block;           /* the matrix, X, Y */
 };
-enum { MEASURE_NS = 20 * 1000 * 1000 };
+enum { MEASURE_NS = 20 * 1000 * 1000, TIMES_MOST = 256 };
 
 static size_t rounded(size_t bytes) {
     return (bytes + 63) / 64 * 64;
@@ -240,9 +240,8 @@ static size_t trial_bytes(const struct trial *t) {
 static struct trial trial_of(struct device *device) {
     struct trial t = {.device = device, .side = 512, .rows = 256, .times = 1};
     if (!device->host_memory) {
-        t.side = 2048;
-        t.rows = 4096;
-        t.times = 8;
+        t.side = 1024;
+        t.rows = 512;
     }
     t.packed = rounded(device_linear_bytes(device, t.side, t.side));
     t.narrow = rounded(t.rows * t.side * device->narrow_bytes);
@@ -268,18 +267,22 @@ static bool multiply(const struct trial *t, struct lane *lane) {
     return device_finish(lane, NULL);
 }
 
-static double measure(const struct trial *t) {
+/* Waiting for a card costs more than a product: more of them at a time, until
+ * it is a small part. */
+static double measure(struct trial *t) {
     struct lane *lane = device_lane(t->device, 0);
-    double each = 2.0 * (double)t->side * (double)t->side * (double)t->rows *
-                  (double)t->times;
+    double each = 2.0 * (double)t->side * (double)t->side * (double)t->rows;
     double done = 0;
     lane_widen(lane, true);
     bool fine = clear_block(t) && multiply(t, lane);
     int64_t begin = clock_now_ns(), now = begin;
     while (fine && now - begin < MEASURE_NS) {
+        int64_t round = now;
         fine = multiply(t, lane);
-        done += fine ? each : 0;
+        done += fine ? each * (double)t->times : 0;
         now = clock_now_ns();
+        if (now - round < MEASURE_NS / 20 && t->times < TIMES_MOST)
+            t->times *= 2;
     }
     lane_widen(lane, false);
     return now > begin ? done * 1e9 / (double)(now - begin) : 0;

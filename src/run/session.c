@@ -119,7 +119,7 @@ static bool choose_devices(struct session *session, struct error *err) {
     char why[DEVICE_WHY_BYTES];
     if (options->devices)
         return device_list_parse(&session->memory, options->devices,
-                                 &session->list, err);
+                                 options->library_folders, &session->list, err);
     if (!device_list_default(&session->memory, options->library_folders,
                              &session->list, why, err))
         return false;

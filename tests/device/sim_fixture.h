@@ -24,7 +24,7 @@ static inline void sim_fixture_open(struct sim_fixture *f, const char *device,
         f->script =
             device_script_read(&f->memory, str_from(script), "script", &err);
     if (!f->pool || (script && !f->script) ||
-        !device_list_parse(&f->memory, device, &list, &err))
+        !device_list_parse(&f->memory, device, NULL, &list, &err))
         fail_msg("%s", err.message);
     struct device_options options = {
         .memory = &f->memory, .pool = f->pool, .script = f->script};

@@ -12,7 +12,7 @@ static const struct device_cards CARDS = {
 static struct device_list parsed(struct memory *memory, const char *text) {
     struct device_list list;
     struct error err = {0};
-    if (!device_list_parse(memory, text, &list, &err))
+    if (!device_list_parse(memory, text, NULL, &list, &err))
         fail_msg("'%s': %s", text, err.message);
     return list;
 }
@@ -229,10 +229,10 @@ static void a_list_has_an_end(void **state) {
     struct device_list list = parsed(&memory, many(64));
     assert_int_equal(list.count, 64);
     device_list_free(&memory, &list);
-    assert_false(device_list_parse(&memory, many(65), &list, &err));
+    assert_false(device_list_parse(&memory, many(65), NULL, &list, &err));
     assert_int_equal(err.code, ERROR_USAGE);
     memory.ceiling = 64;
-    assert_false(device_list_parse(&memory, "cpu", &list, &err));
+    assert_false(device_list_parse(&memory, "cpu", NULL, &list, &err));
     assert_int_equal(err.code, ERROR_MEMORY);
     assert_int_equal(memory_live(&memory), 0);
 }

@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size)
         memcpy(text, data, size);
     text[size] = '\0';
-    if (device_list_parse(&memory, text, &list, &err)) {
+    if (device_list_parse(&memory, text, NULL, &list, &err)) {
         check(&list);
         device_list_free(&memory, &list);
     } else if (err.code != ERROR_USAGE || !err.message[0]) {

@@ -46,7 +46,7 @@ static inline void rig_open_device(struct rig *r, const char *device,
     struct device_list list = {0};
     *r = (struct rig){0};
     r->pool = pool_create(&r->memory, threads, &err);
-    if (!r->pool || !device_list_parse(&r->memory, device, &list, &err))
+    if (!r->pool || !device_list_parse(&r->memory, device, NULL, &list, &err))
         fail_msg("%s", err.message);
     if (script)
         r->script =

@@ -97,7 +97,7 @@ static bool check(const char *devices, struct device_bytes ceiling,
                                   .margins_count = margin.device != NULL};
     err = (struct error){0};
     warnings[0] = '\0';
-    assert_true(device_list_parse(&memory, devices, &list, &err));
+    assert_true(device_list_parse(&memory, devices, NULL, &list, &err));
     bool fine = ceilings_check(&options, &list, &sink, &err);
     device_list_free(&memory, &list);
     assert_int_equal(memory_live(&memory), 0);

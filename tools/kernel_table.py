@@ -29,14 +29,24 @@ ARCHS = [75, 80, 86, 89, 90, 100, 120]
 SAMPLE = [75, 80, 90, 120]
 NARROWS = {0: "f32", 1: "f16", 2: "bf16"}
 HEAD_DIMS = [32, 64, 96, 128, 192, 256]
-WINDOW, DISTANCES, SLOPES, RELATIVE, KEYS = 1, 2, 4, 8, 16
+WINDOW, DISTANCES, SLOPES, RELATIVE, KEYS, UNEVEN = 1, 2, 4, 8, 16, 32
 FEATURES = {WINDOW: "window", DISTANCES: "distances", SLOPES: "slopes",
-            RELATIVE: "relative", KEYS: "keys"}
+            RELATIVE: "relative", KEYS: "keys", UNEVEN: "uneven"}
 # What is compiled of attention where not all is: head widths without features,
 # and for f16 one width with each feature.
 USUAL_HEAD_DIM = 64
 # Kernels whose arrays may lie in local memory: called once a batch or less.
 COLD = set()
+
+
+def check_features():
+    """params.h has the same names and numbers."""
+    with open(f"{KERNELS}/params.h", encoding="utf-8") as file:
+        there = dict(re.findall(r"FEATURE_(\w+) = (\d+)", file.read()))
+    ours = {name.upper(): str(bit) for bit, name in FEATURES.items()}
+    if there != ours:
+        sys.exit(f"{KERNELS}/params.h has the features {there}; tools/kernel_table.py "
+                 f"knows {ours}")
 
 
 def narrows(arch, with_f32):
@@ -52,8 +62,10 @@ def feature_sets(added):
 
 def attend_variants(depth, narrow):
     if depth == "all":
-        return [(d, f) for d in HEAD_DIMS
-                for f in feature_sets([DISTANCES, SLOPES])]
+        sets = feature_sets([DISTANCES, SLOPES])
+        return ([(d, f) for d in HEAD_DIMS for f in sets] +
+                [(USUAL_HEAD_DIM, f | UNEVEN) for f in sets] +
+                [(d, UNEVEN) for d in HEAD_DIMS if d != USUAL_HEAD_DIM])
     if depth == "sample":
         return [(USUAL_HEAD_DIM, 0), (256, DISTANCES | WINDOW)]
     features = [f for f in FEATURES if f != RELATIVE and narrow == 1]
@@ -234,6 +246,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--folder", default=sysconfig.get_paths()["purelib"])
     options = parser.parse_args()
+    check_features()
     if options.only:
         return show(options.program, options.folder, options.only)
     usual = jobs_of("usual")

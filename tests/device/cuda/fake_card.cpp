@@ -34,6 +34,24 @@ static unsigned char *pages(size_t bytes, int protection) {
                                 : static_cast<unsigned char *>(memory);
 }
 
+static bool has_small_half(const unsigned char *address, size_t bytes) {
+    uint64_t begin = (uintptr_t)address, end = begin + bytes - 1;
+    return begin >> 32 != end >> 32 || (uint32_t)begin < LOWER_HALF_LEAST;
+}
+
+/* What cannot be had is tried only so often. */
+static unsigned char *address_pages(size_t bytes) {
+    std::vector<unsigned char *> unfit;
+    unsigned char *address = pages(bytes, PROT_NONE);
+    while (address && has_small_half(address, bytes) && unfit.size() < 8) {
+        unfit.push_back(address);
+        address = pages(bytes, PROT_NONE);
+    }
+    for (unsigned char *other : unfit)
+        munmap(other, bytes);
+    return address;
+}
+
 static size_t up(size_t bytes, size_t multiple) {
     return (bytes + multiple - 1) / multiple * multiple;
 }
@@ -42,7 +60,7 @@ static size_t up(size_t bytes, size_t multiple) {
 static bool block_map(block *b, size_t bytes) {
     b->bytes = bytes;
     b->mapped = up(bytes, PAGE) + 2 * PAGE;
-    b->address = pages(b->mapped, PROT_NONE);
+    b->address = address_pages(b->mapped);
     b->memory = pages(b->mapped, PROT_NONE);
     if (!b->address || !b->memory ||
         mprotect(b->memory + PAGE, b->mapped - 2 * PAGE,

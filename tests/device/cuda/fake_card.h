@@ -81,6 +81,10 @@ extern system_state the_system;
 uint64_t card_free(const card *card);
 int card_alloc(card *card, size_t bytes, unsigned char **address);
 bool card_release(card *card, uintptr_t address);
+/* A kernel's struct is words, some of them addresses, others a number and what
+ * happened to lie in the bytes behind it. So no address of a block has a lower
+ * half that a count of ours can be (but in blocks of gigabytes). */
+enum { LOWER_HALF_LEAST = 1 << 24 };
 /* The block that [address, address + bytes) lies in, or NULL. */
 const block *card_find(const card *card, uintptr_t address, size_t bytes);
 void card_happens(card *card, bool at_alloc, uint64_t count);

@@ -187,9 +187,11 @@ static bool is_mapped(uint64_t address) {
  * are of another card, or the host's. */
 static const char *find_addresses(launch *l) {
     for (uint64_t word : l->params) {
-        bool ours = card_find(l->card, word, 1) != nullptr;
+        const block *b = card_find(l->card, word, 1);
+        bool small = (uint32_t)word < LOWER_HALF_LEAST;
+        bool ours = b && (!small || b->bytes >> 31);
         l->is_address.push_back(ours);
-        if (ours)
+        if (ours || small)
             continue;
         for (const card &other : the_system.cards)
             if (card_find(&other, word, 1))

@@ -1,9 +1,11 @@
 /* Is the fake driver as strict as a card: what it has, what it refuses, what
  * happens to it, and when work is done? */
 
+#define _GNU_SOURCE /* MAP_FIXED_NOREPLACE */
 #include "device/cuda/fake_fixture.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -287,7 +289,7 @@ struct work {
     cu_pointer x;
 };
 
-enum { NUMBERS = 3000 };
+enum { NUMBERS = 3000, LOWER_HALF = 1 << 24 /* fake_card.h's */ };
 
 static void work_begin(struct work *w, const char *script) {
     const char *options[] = {"--gpu-architecture=sm_75", "-DNARROW=0"};
@@ -348,6 +350,36 @@ static void test_kernels(void **state) {
     work_end(&w);
 }
 
+#if defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+
+/* Bytes behind a struct's last number are what lay there before: the upper half
+ * of an address, and the number the lower one. */
+static void test_padding(void **state) {
+    (void)state;
+#ifndef __SANITIZE_THREAD__ /* it has that address itself */
+    struct work w;
+    char *host = mmap((void *)0x300000000000, 4096, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    assert_ptr_equal(host, (void *)0x300000000000);
+    work_begin(&w, "card\n");
+    struct activate_wide_params p = {.x = (const void *)(uintptr_t)w.x,
+                                     .y = (float *)(uintptr_t)w.x,
+                                     .count = 1,
+                                     .activation = PARAM_ACTIVATION_RELU};
+    void *params[] = {&p};
+    memcpy(&p.activation + 1, &(unsigned){0x3000}, sizeof(unsigned));
+    fine(cu->cuLaunchKernel(w.activate, 1, 1, 1, ROW_THREADS, 1, 1, 0, w.stream,
+                            params, NULL));
+    fine(cu->cuStreamSynchronize(w.stream));
+    work_end(&w);
+    munmap(host, 4096);
+#endif
+}
+
 static void test_images(void **state) {
     (void)state;
     struct fake fake;
@@ -369,7 +401,9 @@ static void test_images(void **state) {
 static void test_kernels_of_foreign_memory(void **state) {
     (void)state;
     struct work w;
-    static float ours[NUMBERS];
+    char *room = malloc(2 * LOWER_HALF), *ours = room;
+    if ((uint32_t)(uintptr_t)room < LOWER_HALF) /* taken for a number */
+        ours += LOWER_HALF;
     work_begin(&w, "card\n");
     fine(launch_at(&w, ours, 0));
     assert_int_equal(cu->cuStreamSynchronize(w.stream), 700);
@@ -380,7 +414,7 @@ static void test_kernels_of_foreign_memory(void **state) {
     work_begin(&w, "card\ncard\n");
     fine(cu->cuDevicePrimaryCtxRetain(&other, 1));
     fine(cu->cuCtxSetCurrent(other));
-    fine(cu->cuMemAlloc(&there, sizeof ours));
+    fine(cu->cuMemAlloc(&there, NUMBERS * sizeof(float)));
     assert_int_equal(launch(&w), 400); /* a stream of another context */
     assert_int_equal(cu->cuMemcpyHtoDAsync(there, ours, 4, w.stream), 400);
     fine(cu->cuCtxSetCurrent(context));
@@ -391,6 +425,7 @@ static void test_kernels_of_foreign_memory(void **state) {
     fine(cu->cuDevicePrimaryCtxRelease(1));
     fine(cu->cuCtxSetCurrent(context));
     work_end(&w);
+    free(room);
 }
 
 /* ---- what happens ---- */
@@ -494,6 +529,7 @@ int main(void) {
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_event_times),
         cmocka_unit_test(test_kernels),
+        cmocka_unit_test(test_padding),
         cmocka_unit_test(test_images),
         cmocka_unit_test(test_kernels_of_foreign_memory),
         cmocka_unit_test(test_strangers),

@@ -63,16 +63,38 @@ static void what_the_card_needs_besides_is_charged(void **state) {
     assert_true(device_facts(card, &facts, NULL));
     assert_true(facts.bytes_overhead == 306ull * MIB);
     assert_true(memory_live(card->account) == facts.bytes_overhead);
-    assert_true(facts.bytes_free == facts.bytes_total - facts.bytes_overhead);
-    struct attention a = {.heads = 1, .kv_heads = 1, .head_dim = 32,
-                          .scale = 1, .behind = SIZE_MAX, .ahead = SIZE_MAX};
-    for (int again = 0; again < 2; again++) { /* with keys and without */
+    assert_true(facts.bytes_free == facts.bytes_total - 306ull * MIB);
+    struct attention a = {.heads = 1,
+                          .kv_heads = 1,
+                          .scale = 1,
+                          .behind = SIZE_MAX,
+                          .ahead = SIZE_MAX};
+    static const struct {
+        size_t head_dim, behind;
+        uint64_t taken; /* MiB; each with keys and without */
+    } STEPS[] = {{32, SIZE_MAX, 310},
+                 {32, SIZE_MAX, 310},
+                 {64, SIZE_MAX, 314},
+                 {64, 5, 318},
+                 {32, SIZE_MAX, 318}};
+    for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) {
+        a.head_dim = STEPS[i].head_dim;
+        a.behind = STEPS[i].behind;
         assert_true(device_prepare(card, &a, NULL));
-        assert_true(memory_live(card->account) == 310ull * MIB);
+        assert_true(device_facts(card, &facts, NULL));
+        assert_true(facts.bytes_overhead == STEPS[i].taken * MIB);
+        assert_true(memory_live(card->account) == facts.bytes_overhead);
+        assert_true(facts.bytes_free ==
+                    facts.bytes_total - facts.bytes_overhead);
     }
+    card->account->ceiling = 319ull * MIB;
+    struct error err = {0};
+    a.head_dim = 96;
+    assert_false(device_prepare(card, &a, &err));
+    assert_int_equal(err.code, ERROR_MEMORY);
+    assert_true(memory_live(card->account) == 318ull * MIB);
     assert_true(device_facts(card, &facts, NULL));
-    assert_true(facts.bytes_overhead == 310ull * MIB);
-    assert_true(facts.bytes_free == facts.bytes_total - facts.bytes_overhead);
+    assert_true(facts.bytes_free == facts.bytes_total - 318ull * MIB);
     close_on(&h, card);
 }
 
@@ -152,7 +174,7 @@ static void cards_that_will_not_do_are_refused(void **state) {
     not_opened("card capability=7.0\n", "cuda:0", NUMBER_DEFAULT,
                ERROR_UNSUPPORTED, "sm_70");
     not_opened("card capability=7.5\n", "cuda:0", NUMBER_BF16, ERROR_USAGE,
-               "choose f16 or f32");
+               "choose fp16 or f32");
     not_opened("card memory=200M\n", "cuda:0", NUMBER_DEFAULT, ERROR_MEMORY,
                "no room for a context");
     not_opened("card memory=301M\n", "cuda:0", NUMBER_DEFAULT, ERROR_MEMORY,
@@ -318,8 +340,8 @@ static void cards_work_side_by_side(void **state) {
     assert_non_null(cards[1].card);
     pthread_t threads[2];
     for (int i = 0; i < 2; i++)
-        assert_int_equal(
-            pthread_create(&threads[i], NULL, work_on, &cards[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, work_on, &cards[i]),
+                         0);
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
     assert_true(cards[0].fine);

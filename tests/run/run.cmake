@@ -24,3 +24,11 @@ add_test(NAME run/search_judged
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(run/search_judged PROPERTIES SKIP_RETURN_CODE 77
                      TIMEOUT 300)
+
+# Whole runs on fake cards, against NumPy and the CPU.
+add_test(NAME run/cuda_judged
+         COMMAND ${ENS_PYTHON} tests/run/cuda.py $<TARGET_FILE:ens_program>
+                 ${CMAKE_BINARY_DIR}/fake_cuda
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(run/cuda_judged PROPERTIES SKIP_RETURN_CODE 77
+                     TIMEOUT 600)

@@ -154,7 +154,7 @@ static bool choose_type(struct cuda_device *cuda, enum number_type type,
         type = arch < 80 ? NUMBER_F16 : NUMBER_BF16;
     if (type == NUMBER_BF16 && arch < 80)
         return error_set(err, ERROR_USAGE,
-                         "%s (%s): it is sm_%d and has no bf16; choose f16 or "
+                         "%s (%s): it is sm_%d and has no bf16; choose fp16 or "
                          "f32",
                          cuda->device.name, card->name, arch);
     cuda->device.type = type;

@@ -168,9 +168,13 @@ static bool prepare_one(struct cuda_device *cuda,
                          "%s: its models have more than %d kinds of attention; "
                          "run them one after another",
                          cuda->device.name, CUDA_ATTENDS_MAX);
-    return cuda_free_bytes(cuda, &left, err) &&
-           add_attend(cuda, wanted(cuda, attention, keys), err) &&
-           cuda_charge_overhead(cuda, left, err);
+    if (!cuda_free_bytes(cuda, &left, err) ||
+        !add_attend(cuda, wanted(cuda, attention, keys), err))
+        return false;
+    if (cuda_charge_overhead(cuda, left, err))
+        return true;
+    cuda->cu->cuModuleUnload(cuda->attends[--cuda->attends_count].module);
+    return false;
 }
 
 bool cuda_prepare(struct device *device, const struct attention *attention,

@@ -1,0 +1,283 @@
+"""Whole runs on fake cards (tests/device/cuda/fake_cuda.h), judged by NumPy.
+
+    tests/run/cuda.py build/ensembed build/fake_cuda
+
+One card and two, a card that is lost, a card that a stranger fills, an
+allocation that is refused, layers that stream, activations beyond f16. What
+the CPU makes of the same texts is the oracle."""
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+import judge
+
+try:
+    import numpy
+except ImportError:
+    judge.skip("no NumPy (tools/test installs it)")
+
+MODELS = pathlib.Path("tests/fixtures/models").resolve()
+WORDS = ["list", "def", "self", "import", "class", "return", "key", "value"]
+LEAST = {"fp16": 0.9999}
+T4 = "card name=Tesla_T4 capability=7.5 memory=2G\n"
+
+
+class Bench:
+    def __init__(self, program, fakes, folder):
+        self.program, self.fakes = pathlib.Path(program).resolve(), fakes
+        self.folder, self.number = folder, 0
+        self.texts = folder / "texts.jsonl"
+        with open(self.texts, "w") as file:
+            for i in range(90):
+                text = " ".join(WORDS[(i + j * j) % 8]
+                                for j in range(1 + i % 23))
+                file.write(json.dumps({"text": f"{text} {i}"}) + "\n")
+
+    def run(self, cards, model, *words, device="cuda:0", dtype="fp16"):
+        """Vectors, the summary, and the events' types."""
+        self.number += 1
+        out = self.folder / f"out{self.number}"
+        script = self.folder / "cards.txt"
+        script.write_text(cards)
+        environment = dict(os.environ, HF_HUB_OFFLINE="1",
+                           LD_LIBRARY_PATH=str(self.fakes),
+                           FAKE_CUDA=str(script))
+        done = subprocess.run(
+            [self.program, "run", self.texts, "--model", str(model),
+             "--device", device, "--dtype", dtype, "--cuda-libs", self.fakes,
+             "--lock-dir", self.folder / "locks", "--out", out,
+             "--no-progress", *words],
+            capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        vectors = numpy.load(next(out.glob("*/embeddings.npy")))
+        summary = json.loads((out / "summary.json").read_text())
+        events = [json.loads(line) for line in open(out / "events.jsonl")]
+        return vectors, summary, events
+
+    def oracle(self, model):
+        return self.run("", model, device="cpu", dtype="f32")[0]
+
+
+def same_directions(got, want, least):
+    assert got.shape == want.shape, (got.shape, want.shape)
+    assert numpy.isfinite(got).all()
+    cosines = (got * want).sum(1) / numpy.linalg.norm(
+        got, axis=1) / numpy.linalg.norm(want, axis=1)
+    assert cosines.min() >= least, cosines.min()
+
+
+def types(events):
+    return {event["type"] for event in events}
+
+
+def one_pass(summary):
+    return summary["collections"][0]["passes"][0]
+
+
+def texts_of(summary):
+    return {d["device"]: d["texts"] for d in one_pass(summary)["devices"]}
+
+
+def given_back(summary):
+    for lease in one_pass(summary)["leases"]:
+        assert lease["bytes_left_behind"] == 0, lease
+
+
+# ---- models that are made here -----------------------------------------------
+
+
+def read_tensors(path):
+    data = path.read_bytes()
+    size, = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + size])
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = (8 + size + at for at in entry["data_offsets"])
+        if entry["dtype"] == "BF16":
+            bits = numpy.frombuffer(data[begin:end], "<u2").astype("<u4") << 16
+            numbers = bits.view("<f4")
+        else:
+            numbers = numpy.frombuffer(data[begin:end], "<f4")
+        tensors[name] = numbers.reshape(entry["shape"])
+    return tensors
+
+
+def write_tensors(path, tensors):
+    header, at = {"__metadata__": {"format": "pt"}}, 0
+    for name, tensor in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape),
+                        "data_offsets": [at, at + tensor.nbytes]}
+        at += tensor.nbytes
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(
+        tensor.astype("<f4").tobytes() for tensor in tensors.values()))
+
+
+def copy_of(bench, name, change, **config):
+    folder = bench.folder / f"{name}_changed"
+    shutil.copytree(MODELS / name, folder)
+    tensors = read_tensors(folder / "model.safetensors")
+    write_tensors(folder / "model.safetensors", change(tensors))
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **config}))
+    return folder
+
+
+def deep(bench, layers=12, inter=4096):
+    """BERT with LAYERS layers of half a MiB."""
+    random = numpy.random.default_rng(1)
+
+    def change(tensors):
+        out = {}
+        for name, tensor in tensors.items():
+            if ".layer." not in name:
+                out[name] = tensor
+            elif ".layer.0." in name:
+                shape = [inter if n == 64 else n for n in tensor.shape]
+                for i in range(layers):
+                    made = random.normal(0, 0.05, shape)
+                    if name.endswith("LayerNorm.weight"):
+                        made += 1
+                    out[name.replace(".0.", f".{i}.", 1)] = \
+                        made.astype(numpy.float32)
+        return out
+
+    return copy_of(bench, "mean", change, num_hidden_layers=layers,
+                   intermediate_size=inter)
+
+
+def loud(bench):
+    """Gemma3 whose residual stream leaves f16; its tables do not."""
+
+    def change(tensors):
+        name = next(n for n in tensors if "embed_tokens" in n)
+        table = tensors[name]
+        out = dict(tensors)
+        out[name] = table * (60000 / abs(table).max())
+        for other in tensors:
+            if other.endswith("layernorm.weight") and "post_" in other:
+                out[other] = tensors[other] + 20000
+        return out
+
+    return copy_of(bench, "gemma3", change)
+
+
+# ---- what happens ------------------------------------------------------------
+
+
+def two_cards_share(bench):
+    model = f"{MODELS / 'mean'}:budget=64"
+    got, summary, events = bench.run(T4 + T4, model, device="cuda:0,cuda:1")
+    same_directions(got, bench.oracle(MODELS / "mean"), LEAST["fp16"])
+    shares = texts_of(summary)
+    assert set(shares) == {"cuda:0", "cuda:1"} and min(shares.values()) > 0
+    assert sum(shares.values()) == len(got)
+    given_back(summary)
+
+
+def planned_is_measured(bench):
+    _, summary, _ = bench.run(T4, MODELS / "mean")
+    device, = one_pass(summary)["devices"]
+    planned, measured = (device["plan"]["peak_bytes"],
+                         device["measured_peak_bytes"])
+    assert measured <= planned <= 1.05 * measured, (planned, measured)
+    given_back(summary)
+
+
+def batches_do_not_matter(bench):
+    rows = [bench.run(T4, f"{MODELS / 'qwen3'}:budget={budget}")[0]
+            for budget in (48, 90, 200)]
+    assert (rows[0] == rows[1]).all() and (rows[0] == rows[2]).all()
+
+
+def a_lost_card_leaves_its_texts_to_the_other(bench):
+    model = f"{MODELS / 'mean'}:budget=64"
+    got, summary, events = bench.run(
+        T4 + T4 + "at card=0 launch=90 lost=719\n", model,
+        device="cuda:0,cuda:1")
+    same_directions(got, bench.oracle(MODELS / "mean"), LEAST["fp16"])
+    assert "device_lost" in types(events)
+    lost, = [e for e in events if e["type"] == "device_lost"]
+    assert lost["device"] == "cuda:0"
+    assert texts_of(summary)["cuda:1"] > 60, texts_of(summary)
+
+
+def without_cards_the_cpu_ends_it(bench):
+    got, summary, events = bench.run(
+        T4 + "at card=0 launch=60 lost=719\n", f"{MODELS / 'mean'}:budget=64")
+    same_directions(got, bench.oracle(MODELS / "mean"), LEAST["fp16"])
+    assert {"device_lost", "cpu_fallback"} & types(events), types(events)
+    assert texts_of(summary).get("cpu", 0) > 0
+
+
+def a_stranger_fills_the_card(bench):
+    got, summary, events = bench.run(
+        T4 + "at card=0 launch=60 take=1700M\nat card=0 launch=70 give=1700M\n",
+        f"{MODELS / 'mean'}:budget=256")
+    same_directions(got, bench.oracle(MODELS / "mean"), LEAST["fp16"])
+    assert one_pass(summary)["mitigations"], types(events)
+
+
+def a_refused_allocation_is_no_end(bench):
+    for alloc in 2, 3:  # the workspace of cuBLASLt is the first
+        got, _, _ = bench.run(T4 + f"at card=0 alloc={alloc} refuse=1\n",
+                              MODELS / "mean")
+        same_directions(got, bench.oracle(MODELS / "mean"), LEAST["fp16"])
+
+
+def layers_stream(bench):
+    model = deep(bench)
+    want = bench.oracle(model)
+    whole, summary, _ = bench.run(T4, f"{model}:budget=96")
+    device, = one_pass(summary)["devices"]
+    assert device["plan"]["layers_resident"] == 12, device
+    same_directions(whole, want, LEAST["fp16"])
+    for mode in "", "mode lazy\n":
+        got, summary, _ = bench.run(
+            mode + T4, f"{model}:budget=96", "--ceiling", "cuda:0=321MiB",
+            "--margin", "cuda:0=1MiB")
+        device, = one_pass(summary)["devices"]
+        assert device["device"] == "cuda:0"
+        assert device["plan"]["layers_resident"] < 12, device
+        assert device["measured_peak_bytes"] <= 321 << 20
+        given_back(summary)
+        assert (got == whole).all()
+
+
+def activations_leave_f16(bench):
+    model = loud(bench)
+    got, summary, _ = bench.run(T4, model)
+    same_directions(got, bench.oracle(model), LEAST["fp16"])
+    assert texts_of(summary) == {"cuda:0": len(got)}, texts_of(summary)
+
+
+def main(program, fakes):
+    scenes = [two_cards_share, planned_is_measured, batches_do_not_matter,
+              a_lost_card_leaves_its_texts_to_the_other,
+              without_cards_the_cpu_ends_it, a_stranger_fills_the_card,
+              a_refused_allocation_is_no_end, layers_stream,
+              activations_leave_f16]
+    failed = 0
+    for scene in scenes:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(program, pathlib.Path(fakes).resolve(),
+                          pathlib.Path(folder))
+            try:
+                scene(bench)
+                print("ok", scene.__name__, flush=True)
+            except (AssertionError, KeyError, ValueError,
+                    StopIteration) as problem:
+                failed += 1
+                print("FAILED", scene.__name__, repr(problem)[:2000],
+                      flush=True)
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:3]))

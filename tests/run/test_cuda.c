@@ -89,6 +89,21 @@ static void scene_open(struct scene *s, const char *folder, const char *task,
         fail_msg("%s on %s: %s", folder, device, err.message);
 }
 
+/* A real card may be too old for bf16. */
+static bool can_do(enum number_type type) {
+    const char *const folders[] = {getenv("ENS_REAL_CARD"), NULL};
+    struct memory memory = {0};
+    struct device_options options = {
+        .memory = &memory, .type = type, .library_folders = folders};
+    struct device_name name = {.name = "cuda:0", .storage_bytes = 2};
+    struct error err = {0};
+    struct device *card = device_open(&name, &options, &err);
+    if (!card && err.code != ERROR_USAGE)
+        fail_msg("%s", err.message);
+    device_close(card);
+    return card;
+}
+
 static void scene_close(struct scene *s) {
     engine_free(s->engine);
     roster_free(&s->roster);
@@ -198,6 +213,8 @@ static void vectors_are_those_of_sentence_transformers(void **state) {
     static const char *const DECODERS[] = {"lasttoken", "qwen2", "qwen3",
                                            "qwen2_sliding", "mistral"};
     for (size_t k = 0; k < KINDS_COUNT; k++) {
+        if (is_real() && !can_do(KINDS[k].type))
+            continue;
         for (size_t i = 0; i < sizeof FOLDERS / sizeof *FOLDERS; i++)
             check(FOLDERS[i], &KINDS[k], false);
         for (size_t i = 0; i < sizeof DECODERS / sizeof *DECODERS; i++)

@@ -53,6 +53,29 @@ static bool open_workspace(struct cuda_device *cuda, struct error *err) {
     return cuda_worked(cuda, result, "cuMemAlloc") || cuda_alive(cuda, err);
 }
 
+/* cuBLASLt loads what it needs when it is first used, onto the card too: now,
+ * so that it is counted. Of the workspace by itself, into it. */
+static bool warm_up(struct cuda_device *cuda, struct error *err) {
+    enum { WIDTH = 64, BYTES = WIDTH * WIDTH * sizeof(float) };
+    for (int wide = 0; wide < 2 && !cuda->lost; wide++) {
+        struct product_job job = {.key = {.in = WIDTH,
+                                          .out = WIDTH,
+                                          .wide = wide,
+                                          .epilogue = BLAS_EPILOGUE_DEFAULT},
+                                  .weights = cuda_pointer(cuda->workspace),
+                                  .x = cuda_pointer(cuda->workspace + BYTES),
+                                  .d =
+                                      cuda_pointer(cuda->workspace + 2 * BYTES),
+                                  .rows = WIDTH,
+                                  .alpha = 1};
+        if (!cuda_product(&cuda->lane, &job))
+            cuda_broke(cuda, "cuBLASLt has no product of 64 by 64 numbers");
+    }
+    return (cuda_enter(cuda) &&
+            CU(cuda, cuStreamSynchronize, cuda->lane.stream)) ||
+           cuda_alive(cuda, err);
+}
+
 bool cuda_products_open(struct cuda_device *cuda, struct error *err) {
     cuda->products = memory_zalloc(cuda->host, CUDA_PRODUCTS_MAX,
                                    sizeof *cuda->products, err);
@@ -60,7 +83,8 @@ bool cuda_products_open(struct cuda_device *cuda, struct error *err) {
         return false;
     cuda->biases =
         memory_zalloc(cuda->host, CUDA_BIASES, sizeof *cuda->biases, err);
-    return cuda->biases && open_handle(cuda, err) && open_workspace(cuda, err);
+    return cuda->biases && open_handle(cuda, err) &&
+           open_workspace(cuda, err) && warm_up(cuda, err);
 }
 
 static void forget(const struct cuda_blas *blas, struct product *p) {

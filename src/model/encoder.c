@@ -564,7 +564,7 @@ static struct attention attention_to_be(const struct model_spec *spec,
                                         bool local) {
     static const float there = 0;
     struct attention attention = attention_of(spec, NULL, local);
-    attention.distances = spec->distance_reach ? &there : NULL;
+    attention.distances = spec->buckets ? &there : NULL;
     attention.slopes = spec->alibi ? &there : NULL;
     return attention;
 }

@@ -97,6 +97,8 @@ static inline bool can_do(enum number_type type) {
 static const char *const T4 = "card name=Tesla_T4 capability=7.5\n";
 static const char *const A100 = "card name=A100 capability=8.0 memory=40G\n";
 
+static const char *const H200 = "card name=H200 capability=9.0 memory=141G\n";
+
 static inline void rig_open(struct rig *r, const char *cards,
                             enum number_type type) {
     struct error err = {0};
@@ -131,7 +133,10 @@ static inline void on_each_type(void (*test)(struct rig *r)) {
     static const struct {
         const char *const *cards;
         enum number_type type;
-    } TYPES[] = {{&T4, NUMBER_F16}, {&A100, NUMBER_BF16}, {&T4, NUMBER_F32}};
+    } TYPES[] = {{&T4, NUMBER_F16},
+                 {&A100, NUMBER_BF16},
+                 {&T4, NUMBER_F32},
+                 {&H200, NUMBER_F16}};
     for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
         struct rig r;
         if (is_real() && !can_do(TYPES[i].type))

@@ -360,12 +360,14 @@ static void nothing_is_taken_while_it_computes(void **state) {
     static const size_t LENGTHS[] = {5, 9, 0};
     rig_open(&r, T4, NUMBER_F16);
     begin_group(&r, &texts, LENGTHS, 4);
+    void *room = card_room(&r, device_lane_bytes(r.card, 14));
     uint64_t before = counted(0).allocs, host = r.memory.allocations;
     struct linear linear = {.in = 64, .out = 64};
     linear.weights = card_room(&r, device_linear_bytes(r.card, 64, 64));
     float *x = card_room(&r, 300 * 64 * sizeof *x);
     struct narrow *z = card_room(&r, 300 * 64 * sizeof *x);
     for (int again = 0; again < 3; again++) {
+        device_lane_use(r.on_card, room, 14);
         device_group(r.on_card, &texts.sequences, texts.ids);
         device_narrow(r.on_card, x, 300 * 64, z);
         device_linear(r.on_card, &linear, z, 300, ACTIVATION_NONE, x, x);

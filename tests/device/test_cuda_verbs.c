@@ -269,6 +269,7 @@ static void products_are_the_cpus(struct rig *r) {
         {24, 40, 9, ACTIVATION_GELU_TANH, true, 2},
         {16, 3000, 400, ACTIVATION_RELU, true, 2},
         {16, 24, 300, ACTIVATION_NONE, true, 1},
+        {16, 40, 300, ACTIVATION_NONE, true, 2},
         {8, 8, 1, ACTIVATION_NONE, false, 0},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
@@ -406,6 +407,7 @@ static void attention_is_the_cpus(struct rig *r) {
         {2, 2, 20, ALL, ALL, false, false, true, false},
         {2, 1, 128, ALL, ALL, false, false, false, true},
         {1, 1, 256, 20, 0, false, false, false, false},
+        {1, 1, 256, ALL, ALL, true, false, false, false},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         try_attention(r, &CASES[i]);

@@ -13,8 +13,14 @@
 #include "device/cuda/cuda.h"
 #include "device/cuda/cuda_compile.h"
 #include "device/cuda/cuda_library.h"
-#include "device/cuda/kernels/params.h"
 #include "device/device.h"
+
+/* The driver reads every byte of these structs: none may be a gap, which no
+ * initializer sets. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+#include "device/cuda/kernels/params.h"
+#pragma GCC diagnostic pop
 
 /* ---- kernels ------------------------------------------------------------ */
 

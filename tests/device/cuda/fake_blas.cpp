@@ -259,13 +259,13 @@ static int shape_of(const blas_matmul_s *m, const blas_layout_s *a,
 
 /* ---- algorithms ---- */
 
-/* The best first. One needs much workspace, one a little (it makes a sum of two
- * parts), one none. */
+/* The best first. One needs much workspace and many columns, one a little (it
+ * makes a sum of two parts), one none. */
 static const struct algorithm {
     size_t workspace;
     uint32_t alignment;
-    unsigned parts;
-} ALGORITHMS[] = {{24u << 20, 16, 2}, {1u << 20, 16, 2}, {0, 2, 1}};
+    unsigned parts, columns;
+} ALGORITHMS[] = {{24u << 20, 16, 2, 4}, {1u << 20, 16, 2, 1}, {0, 2, 1, 1}};
 enum { ALGORITHMS_COUNT = 3 };
 static const uint64_t ALGORITHM_MARK = 0x656d626564616c67u;
 
@@ -287,7 +287,8 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(
     for (uint64_t i = 0;
          i < ALGORITHMS_COUNT && *results_count < results_wanted; i++) {
         if (ALGORITHMS[i].workspace > preference->workspace ||
-            ALGORITHMS[i].alignment > aligned)
+            ALGORITHMS[i].alignment > aligned ||
+            ALGORITHMS[i].columns > g.columns)
             continue;
         struct blas_heuristic *result = &results[(*results_count)++];
         *result = {};
@@ -411,7 +412,7 @@ EXPORT int cublasLtMatmul(blas_handle handle, blas_matmul matmul,
         return STATUS_INVALID_VALUE;
     if (c == d && g->c_leading != g->d_leading)
         return STATUS_INVALID_VALUE;
-    if (!aligned(g, chosen))
+    if (!aligned(g, chosen) || g->columns < chosen->columns)
         return STATUS_NOT_SUPPORTED;
     if (g->type == BLAS_BF16 && driver.arch(stream) < 80)
         return STATUS_ARCH_MISMATCH;

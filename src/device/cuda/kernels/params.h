@@ -8,7 +8,8 @@
  * A kernel `f` takes `struct f_params`. Pointers are the device's. `narrow` is
  * a number of the module's NARROW type: 0 float, 1 f16, 2 bf16; to the host it
  * is void. Rows and their widths are as device.h has them; counts of numbers
- * that may exceed 32 bits are unsigned long long.
+ * that may exceed 32 bits are unsigned long long. No struct has a gap
+ * (`unused`): what the driver copies is all set.
  */
 
 #ifndef DEVICE_CUDA_KERNELS_PARAMS_H
@@ -64,6 +65,7 @@ struct embed_rows_params {
     float *y;                             /* [rows, width] */
     float scale;
     unsigned rows, width;
+    unsigned unused;
 };
 
 /* norm(x) + residual goes to y, and to z rounded; residual, scale, shift, y and
@@ -112,6 +114,7 @@ struct activate_narrow_params {
     narrow_rows x;
     unsigned long long count;
     unsigned activation;
+    unsigned unused;
 };
 
 /* y = activation(x) + residual, by elements; residual may be 0, all may be the
@@ -121,6 +124,7 @@ struct activate_wide_params {
     float *y;
     unsigned long long count;
     unsigned activation;
+    unsigned unused;
 };
 
 /* By elements. */
@@ -161,6 +165,7 @@ struct route_rows_params {
     const float *scores;
     float *weights;
     unsigned rows, count, chosen;
+    unsigned unused;
 };
 
 /* y += weights[row, expert] * x, or where FIRST, residual + shift + that (both
@@ -170,6 +175,7 @@ struct add_expert_params {
     const float *x, *weights, *residual, *shift;
     float *y;
     unsigned rows, width, count, expert, first;
+    unsigned unused;
 };
 
 /* ---- attention*.cu ------------------------------------------------------ */
@@ -222,7 +228,7 @@ struct attend_params {
     unsigned behind, ahead; /* 0xffffffff: all that way */
     const float *distances; /* [heads, 2 * reach + 1] */
     unsigned reach;
-    unsigned relative_reach, relative_rows;
+    unsigned relative_reach, relative_rows, unused;
     const float *slopes;          /* [heads] */
     narrow_rows_in relative;      /* [relative_rows, heads + 2 kv_heads,
                                      head_dim] */

@@ -186,7 +186,7 @@ def planned_is_measured(bench):
     device, = one_pass(summary)["devices"]
     planned, measured = (device["plan"]["peak_bytes"],
                          device["measured_peak_bytes"])
-    assert measured <= planned <= 1.05 * measured, (planned, measured)
+    assert planned == measured, (planned, measured)
     given_back(summary)
 
 
@@ -240,12 +240,12 @@ def layers_stream(bench):
     same_directions(whole, want, LEAST["fp16"])
     for mode in "", "mode lazy\n":
         got, summary, _ = bench.run(
-            mode + T4, f"{model}:budget=96", "--ceiling", "cuda:0=321MiB",
+            mode + T4, f"{model}:budget=96", "--ceiling", "cuda:0=317MiB",
             "--margin", "cuda:0=1MiB")
         device, = one_pass(summary)["devices"]
         assert device["device"] == "cuda:0"
         assert device["plan"]["layers_resident"] < 12, device
-        assert device["measured_peak_bytes"] <= 321 << 20
+        assert device["measured_peak_bytes"] <= 317 << 20
         given_back(summary)
         assert (got == whole).all()
 

@@ -34,16 +34,21 @@ enum {
     Q_STAYS = HEAD_DIM <= 128  /* in registers */
 };
 
-/* That a multiprocessor is to have room for, which bounds a thread's registers:
- * as many as cost no spills. */
-#define CRAMPED (KERNEL_ARCH < 80 && FEATURES > FEATURE_KEYS)
+/* Blocks that a multiprocessor is to have room for, which bounds a thread's
+ * registers: as many as cost no spills. */
+#define CRAMPED (FEATURES > FEATURE_KEYS ? 2 : FEATURES ? 3 : 4)
 #define BLOCKS                                                                 \
-    (HEAD_DIM <= 32   ? 4                                                      \
-     : HEAD_DIM <= 64 ? (CRAMPED             ? 2                               \
-                         : KERNEL_ARCH == 90 ? 3                               \
-                                             : 4)                              \
-     : HEAD_DIM <= 96 ? (KERNEL_ARCH < 80 ? 2 : 3)                             \
-                      : 2)
+    (HEAD_DIM <= 32     ? 4                                                    \
+     : HEAD_DIM > 96    ? 2                                                    \
+     : HEAD_DIM > 64    ? (KERNEL_ARCH < 80 ? 2 : 3)                           \
+     : KERNEL_ARCH < 80 ? CRAMPED                                              \
+                        : (KERNEL_ARCH == 90 ? 3 : 4))
+
+#if KERNEL_ARCH >= 80 || defined EMULATED
+#define UNROLL_COPIES UNROLL
+#else
+#define UNROLL_COPIES _Pragma("unroll 2") /* they go through registers */
+#endif
 
 #define NOTHING as_float(0xff800000u) /* minus infinity */
 #define LOG2_E  1.4426950408889634f
@@ -101,7 +106,7 @@ INLINE void load_rows(const struct attend_params *p, const struct work *w,
         return;
     }
     from += (unsigned long long)(threadIdx.x / SIDE) * place->stride;
-    UNROLL
+    UNROLL_COPIES
     for (unsigned i = 0; i < count; i += ATTEND_THREADS / SIDE) {
         unsigned row = i + threadIdx.x / SIDE;
         bool there = first + row < place->length;

@@ -182,7 +182,7 @@ INLINE void make_scores(const struct attend_params *p, const struct work *w,
         float d = (float)(int)(key + first - row);
         unsigned at = first + TILE_QUERIES - 1 - (row - w->place.row);
         UNROLL
-        for (int n = 0; n < KEYS / 8; n++) {
+        for (unsigned n = 0; n < KEYS / 8; n++) {
             float extra = 0;
             if (FEATURES & FEATURE_DISTANCES)
                 extra = t->distances[at + n * 8];
@@ -224,7 +224,7 @@ INLINE void hide(const struct attend_params *p, const struct work *w,
         struct attention_seen seen = attention_sees(
             p, FEATURES, &w->place, within_text(&w->place, w->row + row * 8));
         UNROLL
-        for (int n = 0; n < KEYS / 8; n++) {
+        for (unsigned n = 0; n < KEYS / 8; n++) {
             UNROLL
             for (unsigned i = 2 * row; i < 2 * row + 2; i++) {
                 unsigned at = key + n * 8 + w->pair + i % 2;

@@ -132,11 +132,11 @@ INLINE void add_relative(const float *kr, const float *qr, const float *q,
     read4(qr, b);
     read4(qr + 4, b + 4);
     UNROLL
-    for (int i = 0; i < QUERIES; i++) {
+    for (unsigned i = 0; i < QUERIES; i++) {
         UNROLL
-        for (int j = 0; j < 4; j++) {
-            s[i][at + j] = fmaf(q[i], a[i - j + 3], s[i][at + j]);
-            s[i][at + j] = fmaf(k[at + j], b[i - j + 3], s[i][at + j]);
+        for (unsigned j = 0; j < 4; j++) {
+            s[i][at + j] = fmaf(q[i], a[i + 3 - j], s[i][at + j]);
+            s[i][at + j] = fmaf(k[at + j], b[i + 3 - j], s[i][at + j]);
         }
     }
 }

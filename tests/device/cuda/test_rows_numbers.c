@@ -56,7 +56,7 @@ static void check_activate_narrow(unsigned narrow, enum activation which,
     struct array x = activation_numbers(narrow, count, 8, offset);
     float *before = floats(count);
     memcpy(before, x.values, count * sizeof *before);
-    struct activate_narrow_params p = {x.at, count, which};
+    struct activate_narrow_params p = {x.at, count, which, 0};
     LAUNCH(narrow, activate_narrow, element_grid(count), 1, p, is_small(count),
            &x);
     const float *values = array_read(&x);
@@ -77,8 +77,8 @@ static void check_activate_wide(enum activation which, size_t count,
     float *before = floats(count), *added = floats(count);
     memcpy(before, x.values, count * sizeof *before);
     memcpy(added, add.values, count * sizeof *added);
-    struct activate_wide_params p = {x.at, residual ? add.at : NULL, out->at,
-                                     count, which};
+    struct activate_wide_params p = {
+        x.at, residual ? add.at : NULL, out->at, count, which, 0};
     LAUNCH(0, activate_wide, element_grid(count), 1, p, is_small(count), out);
     const float *values = array_read(out);
     for (size_t i = 0; i < count; i++) {
@@ -378,7 +378,8 @@ static void check_route(unsigned rows, unsigned count, unsigned chosen,
     for (size_t i = 0; i < scores.count; i++)
         scores.values[i] = around + rintf(scores.values[i] * 12);
     array_put(&scores);
-    struct route_rows_params p = {scores.at, weights.at, rows, count, chosen};
+    struct route_rows_params p = {scores.at, weights.at, rows,
+                                  count,     chosen,     0};
     LAUNCH(0, route_rows, divided_up(rows, ROW_THREADS), 1, p, true, &weights);
     const float *values = array_read(&weights);
     for (size_t r = 0; r < rows; r++) {
@@ -417,7 +418,7 @@ static void test_route_unsound(void **state) {
         struct array weights = array_make(WIDE, 8, 0);
         scores.values[i / 2] = bad[i % 2];
         array_put(&scores);
-        struct route_rows_params p = {scores.at, weights.at, 1, 8, 2};
+        struct route_rows_params p = {scores.at, weights.at, 1, 8, 2, 0};
         LAUNCH(0, route_rows, 1, 1, p, true, &weights);
         const float *values = array_read(&weights);
         unsigned unsound = 0, zeros = 0;
@@ -458,7 +459,8 @@ static void check_add_expert(unsigned rows, unsigned width, bool first,
                                   width,
                                   COUNT,
                                   EXPERT,
-                                  first};
+                                  first,
+                                  0};
     if (!first)
         memcpy(before, out->values, count * sizeof *before);
     LAUNCH(0, add_expert, divided_up(rows, ROW_WARPS), 1, p, is_small(count),

@@ -43,6 +43,7 @@ struct trial_terms {
     size_t collections; /* 0: one */
     bool warm;
     size_t dim;
+    const char *const *library_folders; /* of cards, or NULL */
     /* Also told of each event, with a NULL context; or NULL. */
     void (*on_event)(void *context, const char *type, const json_t *fields);
     const char
@@ -185,6 +186,7 @@ static inline void trial_run(struct trial *trial,
         .lease_wait_ms = -1,
         .sim_script = terms->script ? path : NULL,
         .dim = terms->dim,
+        .library_folders = terms->library_folders,
         .fuse = FUSE_CONCAT,
     };
     if (!pipeline_run(&options, &sink, &result, &err)) {

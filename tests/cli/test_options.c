@@ -478,9 +478,13 @@ static void nvidias_libraries_are_looked_for(void **state) {
     char root[] = "/tmp/ens-libs-XXXXXX", path[256], environment[1024];
     assert_non_null(mkdtemp(root));
     static const char local[] = "home/.local/lib/python3.9/dist-packages";
-    static const char *const made[] = {
-        "venv/lib/python3.11/site-packages", local,  "py/bin",
-        "py/lib/python3.12/site-packages",   "cuda", "named"};
+    static const char *const made[] = {"venv/lib/python3.11/site-packages",
+                                       local,
+                                       "py/bin",
+                                       "py/lib/python3.12/site-packages",
+                                       "cuda",
+                                       "conda/lib",
+                                       "named"};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
         snprintf(path, sizeof path, "%s/%s", root, made[i]);
         assert_true(folder_make(path, &err));

@@ -95,7 +95,9 @@ static inline bool can_do(enum number_type type) {
 /* ---- the rig ------------------------------------------------------------ */
 
 static const char *const T4 = "card name=Tesla_T4 capability=7.5\n";
-static const char *const A100 = "card name=A100 capability=8.0 memory=40G\n";
+/* Lazy: whoever forgets to wait reads nonsense. */
+static const char *const A100 =
+    "mode lazy\ncard name=A100 capability=8.0 memory=40G\n";
 
 static const char *const H200 = "card name=H200 capability=9.0 memory=141G\n";
 

@@ -31,4 +31,4 @@ add_test(NAME run/cuda_judged
                  ${CMAKE_BINARY_DIR}/fake_cuda
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(run/cuda_judged PROPERTIES SKIP_RETURN_CODE 77
-                     TIMEOUT 600)
+                     TIMEOUT 600 LABELS heavy)

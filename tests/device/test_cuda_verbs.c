@@ -173,6 +173,34 @@ static void texts_are_embedded(struct rig *r) {
     free(words), free(position), free(type), free(want), free(texts.ids);
 }
 
+/* The next group begins while the copies of the one before are under way. */
+static void groups_follow_each_other(struct rig *r) {
+    enum { WIDTH = 8, VOCAB = 30, GROUPS = 4 };
+    struct texts texts;
+    begin_group(r, &texts, LENGTHS, VOCAB);
+    size_t rows = sequences_rows(&texts.sequences), count = rows * WIDTH;
+    float *words = floats(VOCAB * WIDTH), *want = floats(count), *y[GROUPS];
+    struct embedding e = {.width = WIDTH, .vocab = VOCAB, .scale = 1};
+    struct embedding there = e;
+    uint32_t *ids = malloc(rows * sizeof *ids);
+    there.words = card_table(r, words, WIDTH, VOCAB);
+    e.words = words;
+    for (uint32_t g = 0; g < GROUPS; g++) {
+        y[g] = card_room(r, count * sizeof(float));
+        for (size_t i = 0; i < rows; i++)
+            ids[i] = (texts.ids[i] + g) % VOCAB;
+        device_group(r->on_card, &texts.sequences, ids);
+        device_embed(r->on_card, &there, ids, &texts.sequences, y[g]);
+    }
+    for (uint32_t g = 0; g < GROUPS; g++) {
+        for (size_t i = 0; i < rows; i++)
+            ids[i] = (texts.ids[i] + g) % VOCAB;
+        device_embed(r->on_cpu, &e, ids, &texts.sequences, want);
+        assert_floats(r, y[g], want, count, 0, 0, "a group of several");
+    }
+    free(words), free(want), free(ids), free(texts.ids);
+}
+
 /* ---- products ----------------------------------------------------------- */
 
 struct product_case {
@@ -531,6 +559,7 @@ ON_EACH_TYPE(a_norm_may_be_in_place)
 ON_EACH_TYPE(heads_are_normed)
 ON_EACH_TYPE(heads_are_turned)
 ON_EACH_TYPE(texts_are_embedded)
+ON_EACH_TYPE(groups_follow_each_other)
 ON_EACH_TYPE(products_are_the_cpus)
 ON_EACH_TYPE(no_rows_are_nothing)
 ON_EACH_TYPE(gates_pass_the_range_of_f16)
@@ -549,6 +578,7 @@ int main(void) {
         cmocka_unit_test(each_heads_are_normed),
         cmocka_unit_test(each_heads_are_turned),
         cmocka_unit_test(each_texts_are_embedded),
+        cmocka_unit_test(each_groups_follow_each_other),
         cmocka_unit_test(each_products_are_the_cpus),
         cmocka_unit_test(each_no_rows_are_nothing),
         cmocka_unit_test(each_gates_pass_the_range_of_f16),

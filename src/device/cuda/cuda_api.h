@@ -165,8 +165,8 @@ enum {
     BLAS_EPILOGUE_GELU_BIAS = 36,
     /* cublasLtMatmulPreferenceAttributes_t */
     BLAS_PREFERENCE_WORKSPACE_BYTES = 1,
-    BLAS_PREFERENCE_REDUCTION = 3, /* a mask: */
-    BLAS_REDUCTION_COMPUTE = 2,    /* parts of a sum are added as floats */
+    BLAS_PREFERENCE_REDUCTION = 3,   /* a mask: */
+    BLAS_REDUCTION_COMPUTE = 2,      /* parts of a sum are added as floats */
     BLAS_PREFERENCE_ALIGNMENT_A = 5, /* in bytes; 256 if not set */
     BLAS_PREFERENCE_ALIGNMENT_B = 6,
     BLAS_PREFERENCE_ALIGNMENT_C = 7,

@@ -40,14 +40,14 @@ enum {
 #define BLOCKS                                                                 \
     (HEAD_DIM <= 32     ? 4                                                    \
      : HEAD_DIM > 96    ? 2                                                    \
-     : HEAD_DIM > 64    ? (KERNEL_ARCH < 80 ? 2 : 3)                           \
+     : HEAD_DIM > 64    ? (KERNEL_ARCH < 80 || KERNEL_ARCH == 90 ? 2 : 3)      \
      : KERNEL_ARCH < 80 ? CRAMPED                                              \
-                        : (KERNEL_ARCH == 90 ? 3 : 4))
+                        : (KERNEL_ARCH >= 90 ? 3 : 4))
 
-#if KERNEL_ARCH >= 80 || defined EMULATED
+#if (KERNEL_ARCH >= 80 && HEAD_DIM < 256) || defined EMULATED
 #define UNROLL_COPIES UNROLL
 #else
-#define UNROLL_COPIES _Pragma("unroll 2") /* they go through registers */
+#define UNROLL_COPIES _Pragma("unroll 2") /* or they take registers */
 #endif
 
 #define NOTHING as_float(0xff800000u) /* minus infinity */

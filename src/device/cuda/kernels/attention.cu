@@ -50,6 +50,12 @@ enum {
 #define UNROLL_COPIES _Pragma("unroll 2") /* or they take registers */
 #endif
 
+#if HEAD_DIM < 256 || defined EMULATED
+#define UNROLL_STEPS UNROLL
+#else
+#define UNROLL_STEPS _Pragma("unroll 4") /* all of it asks for too much */
+#endif
+
 #define NOTHING as_float(0xff800000u) /* minus infinity */
 #define LOG2_E  1.4426950408889634f
 
@@ -152,7 +158,7 @@ INLINE void multiply(const struct work *w, const struct tiles *t,
         for (int i = 0; i < 4; i++)
             s[n][i] = 0;
     }
-    UNROLL
+    UNROLL_STEPS
     for (unsigned step = 0; step < STEPS; step++) {
         unsigned q[4];
         if (!Q_STAYS)

@@ -1,6 +1,7 @@
 /* gemm.c - the rate of our matrix product, beside oneDNN's in the same run.
  *
- *     bench_gemm [--isa NAME] [--threads N] [--width W] [--rows R] [--ops]
+ *     bench_gemm [--dtype f32|int8|bf16] [--isa NAME] [--threads N] [--width W]
+ *                [--rows R] [--ops]
  *
  * The rates take turns, so that what else the machine does meets all alike. A
  * row is the best of many passes over an encoder layer's four products
@@ -9,7 +10,9 @@
  *     one     one thread
  *     shared  all threads share the rows (the layout of one query)
  *     own     each thread has that many rows of its own (throughput)
- *     onednn  all threads share the rows; weights packed beforehand
+ *     f32     own, of floats (with another --dtype)
+ *     onednn  all threads share the rows; weights packed beforehand, and x in
+ *             int8 or bf16 too, which ours makes of floats each time
  *     ratio   the best of ours with all threads / oneDNN's
  *
  * --ops times the other operations at MiniLM's shapes on one thread, and says
@@ -38,9 +41,11 @@ struct bench {
     struct memory memory;
     struct pool *pool;
     struct device *device;
+    struct device *floats; /* the same with f32, NULL: it is that */
+    enum number_type type;
     size_t rows, width, layers;
     size_t rows_most;
-    struct linear linear[LAYERS];
+    struct linear linear[LAYERS], linear_f32[LAYERS];
     float *plain[LAYERS];
     float *x, *y; /* [threads x rows_most, 4 width] */
     double flops;
@@ -76,6 +81,19 @@ static struct narrow *narrow_of(float *x) {
     return (struct narrow *)(void *)x;
 }
 
+static struct linear packed(struct bench *b, struct device *device,
+                            const float *plain, size_t in, size_t out) {
+    void *weights = take(b, device_linear_bytes(device, in, out));
+    device_linear_pack(device, plain, in, out, 0, out, weights);
+    return (struct linear){
+        .in = in, .out = out, .weights = weights, .bias = noise(b, out)};
+}
+
+static void unpack(struct bench *b, const struct linear *linear) {
+    memory_free(&b->memory, (void *)(uintptr_t)linear->weights);
+    memory_free(&b->memory, (void *)(uintptr_t)linear->bias);
+}
+
 static void prepare(struct bench *b) {
     size_t w = b->width;
     size_t shapes[LAYERS][2] = {{w, 3 * w}, {w, w}, {w, 4 * w}, {4 * w, w}};
@@ -83,10 +101,9 @@ static void prepare(struct bench *b) {
     for (size_t i = 0; i < b->layers; i++) {
         size_t in = shapes[i][0], out = shapes[i][1];
         b->plain[i] = noise(b, in * out);
-        void *packed = take(b, device_linear_bytes(b->device, in, out));
-        device_linear_pack(b->device, b->plain[i], in, out, 0, out, packed);
-        b->linear[i] = (struct linear){
-            .in = in, .out = out, .weights = packed, .bias = noise(b, out)};
+        b->linear[i] = packed(b, b->device, b->plain[i], in, out);
+        if (b->floats)
+            b->linear_f32[i] = packed(b, b->floats, b->plain[i], in, out);
     }
     size_t all = b->rows_most * pool_threads(b->pool) * 4 * w;
     b->x = noise(b, all);
@@ -96,8 +113,9 @@ static void prepare(struct bench *b) {
 static void release(struct bench *b) {
     for (size_t i = 0; i < b->layers; i++) {
         memory_free(&b->memory, b->plain[i]);
-        memory_free(&b->memory, (void *)(uintptr_t)b->linear[i].weights);
-        memory_free(&b->memory, (void *)(uintptr_t)b->linear[i].bias);
+        unpack(b, &b->linear[i]);
+        if (b->floats)
+            unpack(b, &b->linear_f32[i]);
     }
     memory_free(&b->memory, b->x);
     memory_free(&b->memory, b->y);
@@ -120,6 +138,17 @@ static void run_lane(void *context, unsigned thread) {
 
 static void run_own(struct bench *b) {
     pool_run(b->pool, run_lane, b);
+}
+
+static void swap_floats(struct bench *b) {
+    struct device *device = b->device;
+    b->device = b->floats;
+    b->floats = device;
+    for (size_t i = 0; i < b->layers; i++) {
+        struct linear linear = b->linear[i];
+        b->linear[i] = b->linear_f32[i];
+        b->linear_f32[i] = linear;
+    }
 }
 
 static void run_lane_0(struct bench *b) {
@@ -160,14 +189,39 @@ static dnnl_memory_t yard_memory(const dnnl_memory_desc_t *desc, void *data) {
     return memory;
 }
 
+/* DATA as another description has it. */
+static dnnl_memory_t yard_moved(const dnnl_memory_desc_t *plain, void *data,
+                                const dnnl_memory_desc_t *wanted) {
+    dnnl_memory_t from = yard_memory(plain, data);
+    dnnl_memory_t to = yard_memory(wanted, DNNL_MEMORY_ALLOCATE);
+    dnnl_primitive_desc_t desc;
+    dnnl_primitive_t move;
+    if (dnnl_reorder_primitive_desc_create(&desc, plain, yard.engine, wanted,
+                                           yard.engine, NULL) != dnnl_success ||
+        dnnl_primitive_create(&move, desc) != dnnl_success)
+        stop("oneDNN cannot make these numbers");
+    dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+    dnnl_primitive_execute(move, yard.stream, 2, arguments);
+    dnnl_stream_wait(yard.stream);
+    dnnl_primitive_destroy(move);
+    dnnl_primitive_desc_destroy(desc);
+    dnnl_memory_destroy(from);
+    return to;
+}
+
 static void yard_prepare_layer(struct bench *b, size_t i) {
     dnnl_dim_t rows = (dnnl_dim_t)b->rows, in = (dnnl_dim_t)b->linear[i].in,
                out = (dnnl_dim_t)b->linear[i].out;
     dnnl_dims_t x_dims = {rows, in}, w_dims = {out, in}, b_dims = {out},
                 y_dims = {rows, out};
-    dnnl_memory_desc_t x, w, w_plain, bias, y;
-    dnnl_memory_desc_init_by_tag(&x, 2, x_dims, dnnl_f32, dnnl_ab);
-    dnnl_memory_desc_init_by_tag(&w, 2, w_dims, dnnl_f32, dnnl_format_tag_any);
+    dnnl_data_type_t x_type = b->type == NUMBER_INT8   ? dnnl_u8
+                              : b->type == NUMBER_BF16 ? dnnl_bf16
+                                                       : dnnl_f32;
+    dnnl_data_type_t w_type = x_type == dnnl_u8 ? dnnl_s8 : x_type;
+    dnnl_memory_desc_t x, x_plain, w, w_plain, bias, y;
+    dnnl_memory_desc_init_by_tag(&x, 2, x_dims, x_type, dnnl_ab);
+    dnnl_memory_desc_init_by_tag(&x_plain, 2, x_dims, dnnl_f32, dnnl_ab);
+    dnnl_memory_desc_init_by_tag(&w, 2, w_dims, w_type, dnnl_format_tag_any);
     dnnl_memory_desc_init_by_tag(&w_plain, 2, w_dims, dnnl_f32, dnnl_ab);
     dnnl_memory_desc_init_by_tag(&bias, 1, b_dims, dnnl_f32, dnnl_a);
     dnnl_memory_desc_init_by_tag(&y, 2, y_dims, dnnl_f32, dnnl_ab);
@@ -179,26 +233,14 @@ static void yard_prepare_layer(struct bench *b, size_t i) {
             dnnl_success ||
         dnnl_primitive_create(&yard.primitive[i], chosen) != dnnl_success)
         stop("oneDNN has no inner product for this shape");
-    const dnnl_memory_desc_t *packed =
-        dnnl_primitive_desc_query_md(chosen, dnnl_query_weights_md, 0);
-    dnnl_memory_t from = yard_memory(&w_plain, b->plain[i]);
     dnnl_memory_t *m = yard.memory[i];
-    m[0] = yard_memory(&x, b->x);
-    m[1] = yard_memory(packed, DNNL_MEMORY_ALLOCATE);
+    m[0] = yard_moved(&x_plain, b->x, &x);
+    m[1] = yard_moved(
+        &w_plain, b->plain[i],
+        dnnl_primitive_desc_query_md(chosen, dnnl_query_weights_md, 0));
     m[2] = yard_memory(&bias, (void *)(uintptr_t)b->linear[i].bias);
     m[3] = yard_memory(&y, b->y);
-    dnnl_primitive_desc_t move_desc;
-    dnnl_primitive_t move;
-    dnnl_reorder_primitive_desc_create(&move_desc, &w_plain, yard.engine,
-                                       packed, yard.engine, NULL);
-    dnnl_primitive_create(&move, move_desc);
-    dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, m[1]}};
-    dnnl_primitive_execute(move, yard.stream, 2, arguments);
-    dnnl_stream_wait(yard.stream);
-    dnnl_primitive_destroy(move);
-    dnnl_primitive_desc_destroy(move_desc);
     dnnl_primitive_desc_destroy(chosen);
-    dnnl_memory_destroy(from);
 }
 
 static void yard_run(struct bench *b) {
@@ -276,7 +318,8 @@ static void print_row(struct bench *b, size_t rows, const char *isa) {
     b->flops = 0;
     for (size_t i = 0; i < b->layers; i++)
         b->flops += 2.0 * (double)(rows * b->linear[i].in * b->linear[i].out);
-    double one = 0, shared = 0, own = 0, theirs = 0;
+    double one = 0, shared = 0, own = 0, floats = 0, theirs = 0;
+    double times = (rows < 64 ? 8.0 : 1.0) * threads;
 #ifdef BENCH_DNNL
     yard_prepare(b);
 #endif
@@ -285,15 +328,22 @@ static void print_row(struct bench *b, size_t rows, const char *isa) {
         lane_widen(lane, true);
         shared = larger(shared, rate(b, run_lane_0, 1));
         lane_widen(lane, false);
-        own = larger(own, rate(b, run_own, (rows < 64 ? 8.0 : 1.0) * threads));
+        own = larger(own, rate(b, run_own, times));
+        if (b->floats) {
+            swap_floats(b);
+            floats = larger(floats, rate(b, run_own, times));
+            swap_floats(b);
+        }
         theirs = larger(theirs, yard_rate(b));
     }
 #ifdef BENCH_DNNL
     yard_release(b);
 #endif
     double ours = larger(shared, own);
-    printf("%-8s %5zu %5zu %7.1f %7.1f %7.1f", isa, b->width, rows, one, shared,
-           own);
+    printf("%-11s %5zu %5zu %7.1f %7.1f %7.1f", isa, b->width, rows, one,
+           shared, own);
+    if (b->floats)
+        printf(" %7.1f", floats);
     if (theirs > 0)
         printf(" %7.1f %6.2f", theirs, ours / theirs);
     printf("\n");
@@ -304,7 +354,8 @@ static void bench_products(struct bench *b, size_t only_width, size_t only_rows,
                            const char *isa) {
     const size_t widths[] = {384, 768, 1024, 4096};
     const size_t rows[] = {1, 6, 16, 64, 384};
-    printf("isa      width  rows     one  shared     own  onednn  ratio\n");
+    printf("isa         width  rows     one  shared     own %s onednn  ratio\n",
+           b->floats ? "    f32" : "");
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
         if (only_width && only_width != widths[w])
             continue;
@@ -401,8 +452,15 @@ static void bench_ops(struct bench *b) {
     release(b);
 }
 
+static enum number_type type_named(const char *name) {
+    if (strcmp(name, "f32") != 0 && strcmp(name, "int8") != 0 &&
+        strcmp(name, "bf16") != 0)
+        stop("--dtype is f32, int8 or bf16");
+    return *name == 'i' ? NUMBER_INT8 : *name == 'b' ? NUMBER_BF16 : NUMBER_F32;
+}
+
 int main(int count, char **arguments) {
-    struct bench b = {0};
+    struct bench b = {.type = NUMBER_F32};
     struct error err;
     const char *isa = NULL;
     size_t width = 0, rows = 0;
@@ -412,6 +470,8 @@ int main(int count, char **arguments) {
         const char *value = i + 1 < count ? arguments[i + 1] : "";
         if (strcmp(arguments[i], "--ops") == 0)
             ops = true;
+        else if (strcmp(arguments[i], "--dtype") == 0)
+            b.type = type_named(value), i++;
         else if (strcmp(arguments[i], "--isa") == 0)
             isa = value, i++;
         else if (strcmp(arguments[i], "--threads") == 0)
@@ -426,10 +486,15 @@ int main(int count, char **arguments) {
     if (!(b.pool = pool_create(&b.memory, threads, &err)))
         stop(err.message);
     struct device_options options = {
-        .memory = &b.memory, .pool = b.pool, .isa = isa};
+        .memory = &b.memory, .pool = b.pool, .isa = isa, .type = b.type};
     struct device_facts facts;
     if (!(b.device = device_open(&DEVICE_CPU, &options, &err)) ||
         !device_facts(b.device, &facts, &err))
+        stop(err.message);
+    options.type = NUMBER_F32;
+    options.isa = NULL;
+    if (b.type != NUMBER_F32 &&
+        !(b.floats = device_open(&DEVICE_CPU, &options, &err)))
         stop(err.message);
     printf("%s, %u threads\n", facts.model, threads);
     if (ops)
@@ -437,6 +502,7 @@ int main(int count, char **arguments) {
     else
         bench_products(&b, width, rows, facts.isa);
     device_close(b.device);
+    device_close(b.floats);
     pool_free(b.pool);
     return 0;
 }

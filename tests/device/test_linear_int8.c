@@ -216,9 +216,25 @@ static void odd_rows(struct fixture *f) {
     problem_free(&p);
 }
 
+/* What is too small to be scaled is nothing, however large what it meets. */
+static void too_small(struct fixture *f) {
+    struct problem p = problem_of(f, (struct shape){2, 33, 16});
+    for (size_t i = 0; i < 2 * 33; i++)
+        p.x[i] = i < 33 ? 1e-37f : 1e30f;
+    for (size_t i = 0; i < 16 * 33; i++)
+        p.weights[i] = i < 33 ? -1e-37f : 1e30f;
+    problem_pack(f, &p);
+    float y[2 * 16];
+    run_product(f, &p, ACTIVATION_NONE, NULL, y);
+    assert_same_bits(y, p.bias, 16, "a row of nearly nothing");
+    assert_same_bits(y + 16, p.bias, 1, "a column of nearly nothing");
+    problem_free(&p);
+}
+
 static void odd_rows_are_scaled_for_themselves(void **state) {
     (void)state;
     on_each_isa_of(NUMBER_INT8, odd_rows);
+    on_each_isa_of(NUMBER_INT8, too_small);
 }
 
 /* Each number is off by at most half a scale. */

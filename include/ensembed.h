@@ -117,7 +117,8 @@ typedef struct ens_config {
     const ens_model *models; /* [models_count]; the first is the primary */
     size_t models_count;
     const char *model_cache; /* folder of a Hugging Face cache, or NULL */
-    const char *isa;         /* "avx512", "avx2", "generic"; NULL: best */
+    const char *isa;         /* "avx512", "avx2", "generic" and the names of
+                                docs/dtypes.md; NULL: best */
     unsigned threads;        /* 0: all that this process may use */
     uint64_t ceiling_bytes;  /* of memory; 0: 80 % of what is free */
     size_t dim;              /* width to cut all vectors to; 0: own */
@@ -135,9 +136,10 @@ typedef struct ens_config {
     /* Where to compute, the best place first: "cuda:1,cpu"; NULL: all CUDA
      * cards that can be used, else "cpu". */
     const char *devices;
-    const char *dtype; /* what cards compute in: "f32", "bf16", "fp16"; NULL:
-                          what rows that are there were made in, else bf16
-                          (fp16 before sm_80) */
+    const char *dtype;        /* what products are computed in: "f32", "bf16",
+                                 "int8" (the CPU), "fp16" (cards); NULL:
+                                 what rows that are there were made in, else bf16
+                                 (fp16 before sm_80) */
     const char *kernel_cache; /* folder where kernels for cards are kept once
                                  they are compiled; NULL: nowhere */
     const char *const *library_folders; /* where to look for NVIDIA's libraries

@@ -1,0 +1,45 @@
+/* AVX-512 BF16's products where the machine has none. */
+
+#if defined(__x86_64__) && __has_include(<simde/x86/avx512/dpbf16.h>)
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
+#define SIMDE_NO_NATIVE
+#include <simde/x86/avx512/dpbf16.h>
+#pragma GCC diagnostic pop
+
+#define KERNEL_NAME  emulated
+#define KERNEL_LANES 16
+#define KERNEL_PANEL 32
+#define KERNEL_ROWS  12
+#define KERNEL_BF16(s, x, w)                                                   \
+    ((vec)simde_mm512_dpbf16_ps((simde__m512)(s), (simde__m512bh)(x),          \
+                                (simde__m512bh)(w)))
+#include "device/cpu/bf16.inc"
+
+#include "device/simde.h"
+
+static void bf16_is_as_the_portable_kernels(void **state) {
+    (void)state;
+    check_emulated(&bf16_generic, false);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bf16_is_as_the_portable_kernels),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+#else
+#include <stdio.h>
+
+int main(void) {
+    puts("skip: SIMDe (libsimde-dev) is not installed, or this is no x86-64");
+    return 0;
+}
+#endif

@@ -1,0 +1,48 @@
+/* AVX-512 VNNI's products of bytes where the machine has none. */
+
+#if defined(__x86_64__) && __has_include(<simde/x86/avx512/dpbusd.h>)
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
+#define SIMDE_NO_NATIVE
+#include <simde/x86/avx512/dpbusd.h>
+#pragma GCC diagnostic pop
+
+#define KERNEL_NAME  emulated
+#define KERNEL_LANES 16
+#define KERNEL_PANEL 32
+#define KERNEL_ROWS  12
+#define KERNEL_LEFT  255
+#define KERNEL_RIGHT 127
+#define KERNEL_STEP  1
+#define KERNEL_DOT(s, x, w)                                                    \
+    ((ivec)simde_mm512_dpbusd_epi32((simde__m512i)(s), (simde__m512i)x[0],     \
+                                    (simde__m512i)w[0]))
+#include "device/cpu/int8.inc"
+
+#include "device/simde.h"
+
+static void vnni_is_as_the_portable_kernels(void **state) {
+    (void)state;
+    check_emulated(&int8_generic, true);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vnni_is_as_the_portable_kernels),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+#else
+#include <stdio.h>
+
+int main(void) {
+    puts("skip: SIMDe (libsimde-dev) is not installed, or this is no x86-64");
+    return 0;
+}
+#endif

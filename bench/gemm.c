@@ -52,7 +52,7 @@ struct bench {
     bool own;
 };
 
-static void stop(const char *what) {
+static _Noreturn void stop(const char *what) {
     fprintf(stderr, "bench_gemm: %s\n", what);
     exit(2);
 }

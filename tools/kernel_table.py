@@ -60,6 +60,13 @@ def feature_sets(added):
             for hidden in (0, WINDOW, KEYS, WINDOW | KEYS)]
 
 
+def fits(arch, head_dim, features):
+    """Into a block's shared memory (ATTEND_SHARED_BYTES); where it does not the
+    device takes attention_plain instead."""
+    bytes_ = 256 * head_dim + (512 if features & DISTANCES else 0)
+    return arch != 75 or bytes_ <= 65536
+
+
 def attend_variants(depth, narrow):
     if depth == "all":
         sets = feature_sets([DISTANCES, SLOPES])
@@ -93,7 +100,8 @@ def jobs_of(depth):
         for narrow in narrows(arch, False):
             if "attention" in there:
                 jobs += [("attention", arch, narrow, d, f)
-                         for d, f in attend_variants(depth, narrow)]
+                         for d, f in attend_variants(depth, narrow)
+                         if fits(arch, d, f)]
     return jobs
 
 

@@ -27,7 +27,9 @@
  * maximum grew pays for its branch; on sm_90, wgmma. */
 
 enum {
-    KEYS = (int)ATTEND_KEYS(HEAD_DIM),
+    /* Fewer where the compiler would run out of registers. */
+    KEYS = KERNEL_ARCH < 80 && HEAD_DIM > 192 ? 16
+                                              : (int)ATTEND_KEYS(HEAD_DIM),
     PIECES = HEAD_DIM / 8,     /* of a row */
     SIDE = PIECES % 8 ? 4 : 8, /* threads that copy a row, side by side */
     STEPS = HEAD_DIM / 16,     /* of mma over the columns of Q and K */

@@ -387,7 +387,8 @@ static void any_cut_or_changed_byte_costs_only_its_batch(void **state) {
 
 /* A child that is killed at any moment: what it was told is kept comes through
  * REPORT. */
-static void child_appends(const char *folder, int kind, int report) {
+static void child_appends(const char *folder, int number, int report) {
+    enum row_kind kind = (enum row_kind)number;
     struct store *store = open_with(
         folder, kind, kind == ROW_SPARSE ? TERMS : WIDTH, false, NULL);
     if (!store)

@@ -225,11 +225,13 @@ bool device_list_parse_with(struct memory *memory, const char *text,
 
 /* Does any item of TEXT begin as a card's name does? */
 static bool names_cards(const char *text) {
-    while (text && strncmp(text, CUDA, CUDA_BYTES) != 0) {
-        text = strchr(text, ',');
-        text += text != NULL;
+    while (strncmp(text, CUDA, CUDA_BYTES) != 0) {
+        const char *comma = strchr(text, ',');
+        if (!comma)
+            return false;
+        text = comma + 1;
     }
-    return text != NULL;
+    return true;
 }
 
 bool device_list_parse(struct memory *memory, const char *text,

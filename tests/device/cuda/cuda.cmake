@@ -17,6 +17,13 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 enable_language(CXX)
 
+# What a C program is linked with, or opens, knows nothing of C++'s own
+# checks. It comes behind ens_flags, whose sanitizers would ask for it again.
+add_library(ens_no_vptr INTERFACE)
+target_compile_options(ens_no_vptr INTERFACE
+  $<$<BOOL:${ENS_SANITIZE}>:-fno-sanitize=vptr>
+  $<$<AND:$<BOOL:${ENS_SANITIZE}>,$<CXX_COMPILER_ID:Clang>>:-fno-sanitize=function>)
+
 set(ENS_CUDA_TESTS ${CMAKE_SOURCE_DIR}/tests/device/cuda)
 file(GLOB kernels CONFIGURE_DEPENDS ${ENS_CUDA_TESTS}/kernels_*.cpp)
 add_library(ens_kernels OBJECT ${ENS_CUDA_TESTS}/emulate.cpp
@@ -30,10 +37,7 @@ check_cxx_source_runs("int main() { return !__builtin_cpu_supports(\"fma\"); }"
                       ENS_HAS_FMA)
 set_source_files_properties(${kernels} PROPERTIES COMPILE_OPTIONS
   "-ffp-contract=off;$<$<BOOL:${ENS_HAS_FMA}>:-mfma>")
-target_link_libraries(ens_kernels PRIVATE ens_flags)
-# What a C program is linked with knows nothing of C++ classes.
-target_compile_options(ens_kernels PRIVATE
-                       $<$<BOOL:${ENS_SANITIZE}>:-fno-sanitize=vptr>)
+target_link_libraries(ens_kernels PRIVATE ens_flags ens_no_vptr)
 
 file(GLOB tests CONFIGURE_DEPENDS ${ENS_CUDA_TESTS}/test_*.cpp
      ${ENS_CUDA_TESTS}/test_*.c)
@@ -69,9 +73,7 @@ function(fake_library target file folder major)
                         LIBRARY_OUTPUT_DIRECTORY ${folder})
   target_include_directories(${target} PRIVATE tests)
   target_compile_definitions(${target} PRIVATE FAKE_MAJOR=${major})
-  target_link_libraries(${target} PRIVATE ens_flags)
-  target_compile_options(${target} PRIVATE
-                         $<$<BOOL:${ENS_SANITIZE}>:-fno-sanitize=vptr>)
+  target_link_libraries(${target} PRIVATE ens_flags ens_no_vptr)
   target_link_options(${target} PRIVATE -Wl,-soname,${file} -Wl,-z,nodelete)
 endfunction()
 set(here ${ENS_CUDA_TESTS})

@@ -30,18 +30,19 @@ static void raise_peak(struct memory *memory, uint64_t live) {
 /* Take BYTES from below the ceiling, for whatever they are wanted. */
 static bool hold(struct memory *memory, uint64_t bytes, struct error *err) {
     uint64_t held = atomic_load_explicit(&memory->held, memory_order_relaxed);
+    uint64_t ceiling;
     do {
-        if (memory->ceiling &&
-            (bytes > memory->ceiling || held > memory->ceiling - bytes))
+        ceiling = memory->ceiling;
+        if (ceiling && (bytes > ceiling || held > ceiling - bytes))
             return error_set(err, ERROR_MEMORY,
                              "memory ceiling: %" PRIu64 " of %" PRIu64
                              " bytes are in use and %" PRIu64 " more are "
                              "needed; raise --ceiling or lower the budget",
-                             held, memory->ceiling, bytes);
+                             held, ceiling, bytes);
     } while (!atomic_compare_exchange_weak_explicit(
         &memory->held, &held, held + bytes, memory_order_relaxed,
         memory_order_relaxed));
-    assert(!memory->ceiling || held + bytes <= memory->ceiling);
+    assert(!ceiling || held + bytes <= ceiling);
     return true;
 }
 

@@ -29,7 +29,7 @@ struct memory {
     _Atomic uint64_t live;        /* bytes taken and not given back */
     _Atomic uint64_t peak;        /* the most that live ever was */
     _Atomic uint64_t allocations; /* calls that took memory, ever */
-    uint64_t ceiling;             /* held never passes it; 0: no ceiling */
+    _Atomic uint64_t ceiling;     /* held never passes it; 0: no ceiling */
 };
 
 /* A promise of bytes to somebody who has not taken them yet: nobody else can.

@@ -38,23 +38,32 @@ static unsigned threads_for(const struct session *session,
 }
 
 /* What we hold already (a card's own needs) is ours to count with. */
-bool station_set_limits(struct station *station, struct error *err) {
+bool station_set_ceiling(struct station *station, struct error *err) {
     const struct run_options *options = station->session->options;
     struct device_facts facts;
     if (!device_facts(station->device, &facts, err))
         return false;
-    const char *name = station_name(station);
     uint64_t ours =
         station->device->shared ? 0 : memory_live(station->device->account);
-    station->bytes_total = facts.bytes_total;
-    station->margin = ceilings_find(options->margins, options->margins_count,
-                                    name, margin_default(facts.bytes_total));
     station->device->account->ceiling = ceilings_find(
-        options->ceilings, options->ceilings_count, name,
+        options->ceilings, options->ceilings_count, station_name(station),
         ceiling_default(station->device->shared, facts.bytes_total,
                         facts.bytes_free + ours,
                         margin_default(facts.bytes_total)));
     return true;
+}
+
+/* Before anybody else looks at the station. */
+static bool set_limits(struct station *station, struct error *err) {
+    const struct run_options *options = station->session->options;
+    struct device_facts facts;
+    if (!device_facts(station->device, &facts, err))
+        return false;
+    station->bytes_total = facts.bytes_total;
+    station->margin =
+        ceilings_find(options->margins, options->margins_count,
+                      station_name(station), margin_default(facts.bytes_total));
+    return station_set_ceiling(station, err);
 }
 
 bool station_open(struct station *station, struct session *session,
@@ -79,8 +88,7 @@ bool station_open(struct station *station, struct session *session,
     station->residents =
         memory_zalloc(&session->memory, station->residents_most,
                       sizeof(struct resident *), err);
-    if (station->device && station->residents &&
-        station_set_limits(station, err))
+    if (station->device && station->residents && set_limits(station, err))
         return true;
     station_close(station);
     return false;

@@ -92,9 +92,9 @@ bool station_open(struct station *station, struct session *session,
                   struct error *err);
 void station_close(struct station *station); /* {0} is fine */
 
-/* Ceiling and margin, by the options or what is free now: a card that another
- * run has just left has more room than when it was opened. */
-bool station_set_limits(struct station *station, struct error *err);
+/* The ceiling, by the options or what is free now: a card that another run has
+ * just left has more room than when it was opened. */
+bool station_set_ceiling(struct station *station, struct error *err);
 
 static inline const char *station_name(const struct station *station) {
     return station->device->name;

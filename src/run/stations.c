@@ -28,7 +28,7 @@ bool stations_lease(struct session *session, const struct sink *sink,
             continue;
         if (!lease_acquire(&station->lease, station->device, holder, &terms,
                            err) ||
-            (!station->device->shared && !station_set_limits(station, err)))
+            (!station->device->shared && !station_set_ceiling(station, err)))
             return false;
     }
     return true;

@@ -25,6 +25,10 @@ add_test(NAME run/search_judged
 set_tests_properties(run/search_judged PROPERTIES SKIP_RETURN_CODE 77
                      TIMEOUT 300)
 
+# A hundred models on the fake card: under sanitizers run/cuda_cards and
+# device/cuda_* see to the same code.
+set_tests_properties(run/cuda PROPERTIES LABELS heavy)
+
 # Whole runs on fake cards, against NumPy and the CPU.
 add_test(NAME run/cuda_judged
          COMMAND ${ENS_PYTHON} tests/run/cuda.py $<TARGET_FILE:ens_program>

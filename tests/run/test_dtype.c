@@ -162,7 +162,8 @@ static void names_go_both_ways(void **state) {
     assert_true(dtype_parse("bf16", "here", &type, &err));
     assert_int_equal(type, NUMBER_BF16);
     assert_false(dtype_parse("fp8", "here", &type, &err));
-    assert_string_equal(err.message, "here: 'fp8' is none of: f32, bf16, fp16, int8");
+    assert_string_equal(err.message,
+                        "here: 'fp8' is none of: f32, bf16, fp16, int8");
 }
 
 int main(void) {

@@ -18,11 +18,11 @@
 #define KERNEL_RIGHT        63
 #define KERNEL_STEP         2
 #define KERNEL_DOT(s, x, w)                                                    \
-    (s +                                                                       \
-     (ivec)_mm256_madd_epi16(                                                  \
-         _mm256_add_epi16(_mm256_maddubs_epi16((__m256i)x[0], (__m256i)w[0]),  \
-                          _mm256_maddubs_epi16((__m256i)x[1], (__m256i)w[1])), \
-         _mm256_set1_epi16(1)))
+    ((s) + (ivec)_mm256_madd_epi16(                                            \
+               _mm256_add_epi16(                                               \
+                   _mm256_maddubs_epi16((__m256i)(x)[0], (__m256i)(w)[0]),     \
+                   _mm256_maddubs_epi16((__m256i)(x)[1], (__m256i)(w)[1])),    \
+               _mm256_set1_epi16(1)))
 #include "device/cpu/int8.inc"
 #else
 typedef int nothing_here;

@@ -16,7 +16,8 @@
 #define KERNEL_RIGHT        127
 #define KERNEL_STEP         1
 #define KERNEL_DOT(s, x, w)                                                    \
-    ((ivec)_mm256_dpbusd_avx_epi32((__m256i)(s), (__m256i)x[0], (__m256i)w[0]))
+    ((ivec)_mm256_dpbusd_avx_epi32((__m256i)(s), (__m256i)(x)[0],              \
+                                   (__m256i)(w)[0]))
 #include "device/cpu/int8.inc"
 #else
 typedef int nothing_here;

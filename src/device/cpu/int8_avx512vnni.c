@@ -16,7 +16,7 @@
 #define KERNEL_RIGHT        127
 #define KERNEL_STEP         1
 #define KERNEL_DOT(s, x, w)                                                    \
-    ((ivec)_mm512_dpbusd_epi32((__m512i)(s), (__m512i)x[0], (__m512i)w[0]))
+    ((ivec)_mm512_dpbusd_epi32((__m512i)(s), (__m512i)(x)[0], (__m512i)(w)[0]))
 #include "device/cpu/int8.inc"
 #else
 typedef int nothing_here;

@@ -73,6 +73,7 @@ bool cuda_alive(struct cuda_device *cuda, struct error *err) {
 bool cuda_free_bytes(struct cuda_device *cuda, uint64_t *bytes,
                      struct error *err) {
     size_t all, left;
+    *bytes = 0;
     if (!cuda_enter(cuda) || !CU(cuda, cuMemGetInfo, &left, &all))
         return cuda_alive(cuda, err);
     *bytes = left;

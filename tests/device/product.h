@@ -95,9 +95,8 @@ static inline void check_all_splits(struct fixture *f) {
     check_splits(f, (struct shape){150, 384, 300}, ACTIVATION_NONE);
 }
 
-/* Q, K and V packed one after another are one matrix. */
-static inline void check_pieces(struct fixture *f) {
-    struct shape s = {5, 1602, 3 * 37};
+/* Q, K and V packed one after another are one matrix: S has 3 * 37 columns. */
+static inline void check_pieces(struct fixture *f, struct shape s) {
     struct problem p = problem_of(f, s);
     float *y = floats(s.rows * s.out), *joined = floats(s.rows * s.out);
     run_product(f, &p, ACTIVATION_NONE, NULL, y);
@@ -176,6 +175,12 @@ static inline void check_stays_float(struct fixture *f, struct shape s) {
     free(expected);
     problem_free(&p);
     fixture_close(&plain);
+}
+
+static inline void check_small_and_endless(struct fixture *f) {
+    check_stays_float(f, (struct shape){3, 40, 1});
+    check_stays_float(f, (struct shape){14, 384, 15});
+    check_stays_float(f, (struct shape){1, 65537, 16});
 }
 
 #endif

@@ -2,11 +2,7 @@
  */
 
 #include "device/activations.h"
-#include "device/fixture.h"
-
-struct shape {
-    size_t rows, in, out;
-};
+#include "device/product.h"
 
 /* One more than, one less than and exactly the sizes of tiles, panels, slices
  * and blocks, and 1. */
@@ -20,33 +16,6 @@ static const struct shape SHAPES[] = {
     {200, 1536, 33}, {97, 1200, 600}, {400, 3, 2},
 };
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
-
-struct problem {
-    struct shape shape;
-    float *x, *weights, *bias, *residual;
-    void *packed;
-    struct linear linear;
-};
-
-static struct problem problem_of(struct fixture *f, struct shape s) {
-    struct problem p = {.shape = s,
-                        .x = floats(s.rows * s.in),
-                        .weights = floats(s.in * s.out),
-                        .bias = floats(s.out),
-                        .residual = floats(s.rows * s.out)};
-    p.packed = packed_of(f, p.weights, s.in, s.out);
-    p.linear = (struct linear){
-        .in = s.in, .out = s.out, .weights = p.packed, .bias = p.bias};
-    return p;
-}
-
-static void problem_free(struct problem *p) {
-    free(p->x);
-    free(p->weights);
-    free(p->bias);
-    free(p->residual);
-    free(p->packed);
-}
 
 /* The definition: one chain over k, then bias, then residual. Only the portable
  * kernels of x86-64 have no fused multiply-add. */
@@ -76,12 +45,6 @@ static bool is_fused(struct fixture *f) {
 #endif
 }
 
-static void run(struct fixture *f, const struct problem *p,
-                enum activation activation, const float *residual, float *y) {
-    device_linear(device_lane(f->device, 0), &p->linear, narrow_of(p->x),
-                  p->shape.rows, activation, residual, y);
-}
-
 static void check_chain(struct fixture *f, struct shape s) {
     struct problem p = problem_of(f, s);
     bool fused = is_fused(f);
@@ -90,22 +53,22 @@ static void check_chain(struct fixture *f, struct shape s) {
     for (size_t i = 0; i < count; i++)
         expected[i] =
             chain(&p, i / s.out, i % s.out, fused) + p.bias[i % s.out];
-    run(f, &p, ACTIVATION_NONE, NULL, y);
+    run_product(f, &p, ACTIVATION_NONE, NULL, y);
     assert_same_bits(y, expected, count, "with bias");
 
     for (size_t i = 0; i < count; i++)
         expected[i] += p.residual[i];
-    run(f, &p, ACTIVATION_NONE, p.residual, y);
+    run_product(f, &p, ACTIVATION_NONE, p.residual, y);
     assert_same_bits(y, expected, count, "with bias and residual");
 
     memcpy(y, p.residual, count * sizeof *y);
-    run(f, &p, ACTIVATION_NONE, y, y);
+    run_product(f, &p, ACTIVATION_NONE, y, y);
     assert_same_bits(y, expected, count, "residual in place");
 
     p.linear.bias = NULL;
     for (size_t i = 0; i < count; i++)
         expected[i] = chain(&p, i / s.out, i % s.out, fused);
-    run(f, &p, ACTIVATION_NONE, NULL, y);
+    run_product(f, &p, ACTIVATION_NONE, NULL, y);
     assert_same_bits(y, expected, count, "plain");
     free(y);
     free(expected);
@@ -122,29 +85,6 @@ static void each_element_is_one_chain_over_k(void **state) {
     on_each_isa(chains);
 }
 
-/* Rows computed one by one, all at once, and by all threads. */
-static void check_splits(struct fixture *f, struct shape s,
-                         enum activation activation) {
-    struct problem p = problem_of(f, s);
-    struct lane *lane = device_lane(f->device, 0);
-    size_t count = s.rows * s.out;
-    float *all = floats(count), *other = floats(count);
-    run(f, &p, activation, p.residual, all);
-    for (size_t r = 0; r < s.rows; r++)
-        device_linear(lane, &p.linear, narrow_of(p.x + r * s.in), 1, activation,
-                      p.residual + r * s.out, other + r * s.out);
-    assert_same_bits(all, other, count, "row by row");
-
-    lane_widen(lane, true);
-    memset(other, 0, count * sizeof *other);
-    run(f, &p, activation, p.residual, other);
-    lane_widen(lane, false);
-    assert_same_bits(all, other, count, "all threads");
-    free(all);
-    free(other);
-    problem_free(&p);
-}
-
 static void splits(struct fixture *f) {
     for (size_t i = 0; i < SHAPE_COUNT; i++) {
         check_splits(f, SHAPES[i], ACTIVATION_NONE);
@@ -159,44 +99,25 @@ static void rows_and_threads_change_no_bit(void **state) {
     on_each_isa(splits);
 }
 
-/* Q, K and V packed one after another are one matrix. */
-static void check_pieces(struct fixture *f) {
-    struct shape s = {5, 70, 3 * 37};
-    struct problem p = problem_of(f, s);
-    float *y = floats(s.rows * s.out), *joined = floats(s.rows * s.out);
-    run(f, &p, ACTIVATION_NONE, NULL, y);
-    size_t bytes = device_linear_bytes(f->device, s.in, s.out);
-    char *once = malloc(bytes);
-    assert_non_null(once);
-    memcpy(once, p.packed, bytes);
-    memset(p.packed, 0x77, bytes);
-    for (size_t row = 0; row < s.out; row += 37)
-        device_linear_pack(f->device, p.weights + row * s.in, s.in, s.out, row,
-                           37, p.packed);
-    assert_memory_equal(once, p.packed, bytes); /* padding included */
-    run(f, &p, ACTIVATION_NONE, NULL, joined);
-    assert_same_bits(y, joined, s.rows * s.out, "packed in three pieces");
-    free(once);
-    free(y);
-    free(joined);
-    problem_free(&p);
+static void pieces(struct fixture *f) {
+    check_pieces(f, (struct shape){5, 70, 3 * 37});
 }
 
 static void matrices_can_be_packed_in_pieces(void **state) {
     (void)state;
-    on_each_isa(check_pieces);
+    on_each_isa(pieces);
 }
 
 /* A NaN or an infinity in a row or in a weight reaches exactly what the
  * definition says, and the rows beside it are as before. */
-static void check_poison(struct fixture *f, float poison,
-                         enum activation activation) {
+static void check_poisoned_row(struct fixture *f, float poison,
+                               enum activation activation) {
     struct shape s = {14, 500, 40};
     struct problem p = problem_of(f, s);
     float *clean = floats(s.rows * s.out), *y = floats(s.rows * s.out);
-    run(f, &p, activation, NULL, clean);
+    run_product(f, &p, activation, NULL, clean);
     p.x[9 * s.in + 450] = poison;
-    run(f, &p, activation, NULL, y);
+    run_product(f, &p, activation, NULL, y);
     for (size_t i = 0; i < s.rows * s.out; i++) {
         if (i / s.out == 9 && poison != poison)
             assert_true(isnan(y[i]));
@@ -213,8 +134,8 @@ static void check_poison(struct fixture *f, float poison,
 
 static void poison(struct fixture *f) {
     for (int a = ACTIVATION_NONE; a <= ACTIVATION_SIGMOID; a++) {
-        check_poison(f, NAN, (enum activation)a);
-        check_poison(f, INFINITY, (enum activation)a);
+        check_poisoned_row(f, NAN, (enum activation)a);
+        check_poisoned_row(f, INFINITY, (enum activation)a);
     }
 }
 
@@ -264,7 +185,7 @@ static void check_exactness(struct fixture *f) {
     struct shape s = {30, 1536, 50};
     struct problem p = problem_of(f, s);
     float *y = floats(s.rows * s.out);
-    run(f, &p, ACTIVATION_GELU, p.residual, y);
+    run_product(f, &p, ACTIVATION_GELU, p.residual, y);
     for (size_t i = 0; i < s.rows * s.out; i++) {
         const float *x = p.x + i / s.out * s.in;
         const float *w = p.weights + i % s.out * s.in;

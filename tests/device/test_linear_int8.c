@@ -278,9 +278,13 @@ static void rows_and_threads_change_no_bit(void **state) {
     on_each_isa_of(NUMBER_INT8, check_all_splits);
 }
 
+static void pieces(struct fixture *f) {
+    check_pieces(f, (struct shape){5, 1602, 3 * 37});
+}
+
 static void matrices_can_be_packed_in_pieces(void **state) {
     (void)state;
-    on_each_isa_of(NUMBER_INT8, check_pieces);
+    on_each_isa_of(NUMBER_INT8, pieces);
 }
 
 static void what_is_not_finite_shows(void **state) {
@@ -288,15 +292,9 @@ static void what_is_not_finite_shows(void **state) {
     on_each_isa_of(NUMBER_INT8, check_all_poison);
 }
 
-static void float_shapes(struct fixture *f) {
-    check_stays_float(f, (struct shape){3, 40, 1});
-    check_stays_float(f, (struct shape){14, 384, 15});
-    check_stays_float(f, (struct shape){1, 65537, 16});
-}
-
 static void small_and_endless_matrices_stay_floats(void **state) {
     (void)state;
-    on_each_isa_of(NUMBER_INT8, float_shapes);
+    on_each_isa_of(NUMBER_INT8, check_small_and_endless);
 }
 
 static void memory(struct fixture *f) {

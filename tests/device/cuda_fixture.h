@@ -25,45 +25,6 @@ struct rig {
     double unit; /* the greatest relative error of a narrow number */
 };
 
-static inline bool is_real(void) {
-    return getenv("ENS_REAL_CARD") != NULL;
-}
-
-/* ---- the fakes ---------------------------------------------------------- */
-
-/* What cards there are; see fake_cuda.h. */
-static inline void cards_are(const char *text) {
-    fake_cuda_set_function *set = NULL;
-    if (is_real())
-        return;
-    *(void **)&set = fake_symbol("libcuda.so.1", "fake_cuda_set");
-    const char *problem = set(text);
-    if (problem)
-        fail_msg("%s: %s", text, problem);
-}
-
-static inline struct fake_cuda_counters counted(int card) {
-    fake_cuda_count_function *count = NULL;
-    struct fake_cuda_counters counters = {0};
-    if (is_real())
-        return counters;
-    *(void **)&count = fake_symbol("libcuda.so.1", "fake_cuda_count");
-    count(card, &counters);
-    return counters;
-}
-
-static inline void assert_nothing_is_live(int card) {
-    struct fake_cuda_counters c = counted(card);
-    assert_int_equal(c.contexts, 0);
-    assert_int_equal(c.blocks, 0);
-    assert_int_equal(c.streams, 0);
-    assert_int_equal(c.events, 0);
-    assert_int_equal(c.modules, 0);
-    assert_int_equal(c.registered, 0);
-    assert_int_equal(c.bytes_live, 0);
-    assert_int_equal(c.faults, 0);
-}
-
 static inline struct device *card_open(struct memory *memory, struct pool *pool,
                                        const char *name, enum number_type type,
                                        struct error *err) {

@@ -25,27 +25,8 @@
 
 enum { FILE_MAX = 16 << 20 };
 
-static bool is_real(void) {
-    return getenv("ENS_REAL_CARD") != NULL;
-}
-
-static void cards_are(const char *text) {
-    fake_cuda_set_function *set = NULL;
-    if (is_real())
-        return;
-    *(void **)&set = fake_symbol("libcuda.so.1", "fake_cuda_set");
-    const char *problem = set(text);
-    if (problem)
-        fail_msg("%s: %s", text, problem);
-}
-
-static void assert_nothing_is_live(const char *name) {
-    fake_cuda_count_function *count = NULL;
-    struct fake_cuda_counters c;
-    if (is_real())
-        return;
-    *(void **)&count = fake_symbol("libcuda.so.1", "fake_cuda_count");
-    count(0, &c);
+static void assert_card_is_clear(const char *name) {
+    struct fake_cuda_counters c = counted(0);
     if (c.contexts || c.blocks || c.streams || c.events || c.modules ||
         c.registered || c.faults)
         fail_msg("%s: of the card there is still something live", name);
@@ -194,7 +175,7 @@ static void check(const char *model, const struct kind *kind, bool decoder) {
     scene_close(&s);
     json_decref(reference);
     json_decref(texts);
-    assert_nothing_is_live(path);
+    assert_card_is_clear(path);
 }
 
 /* One of each family, and what is a card's difficulty: windows, biases of

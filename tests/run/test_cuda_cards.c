@@ -21,23 +21,6 @@
 
 enum { TEXTS = 40 };
 
-static void cards_are(const char *text) {
-    fake_cuda_set_function *set = NULL;
-    *(void **)&set = fake_symbol("libcuda.so.1", "fake_cuda_set");
-    const char *problem = set(text);
-    if (problem)
-        fail_msg("%s: %s", text, problem);
-}
-
-static void nothing_is_left(int card) {
-    fake_cuda_count_function *count = NULL;
-    struct fake_cuda_counters c;
-    *(void **)&count = fake_symbol("libcuda.so.1", "fake_cuda_count");
-    count(card, &c);
-    if (c.contexts || c.blocks || c.modules || c.registered || c.faults)
-        fail_msg("card %d: something is still live", card);
-}
-
 static struct trial_terms terms_of(const char *models, const char *devices) {
     return (struct trial_terms){.models = models,
                                 .devices = devices,
@@ -71,8 +54,8 @@ static void all_cards_are_used_when_nothing_is_said(void **state) {
         assert_int_equal(
             trial_number(json_array_get(leases, i), "bytes_left_behind"), 0);
     trial_end(&t);
-    nothing_is_left(0);
-    nothing_is_left(1);
+    assert_nothing_is_live(0);
+    assert_nothing_is_live(1);
 }
 
 /* Of several families, whose kernels differ: the card's own needs are known

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -72,14 +73,18 @@ static inline struct fake_cuda_counters fake_counters(const struct fake *fake,
     return counters;
 }
 
+static inline void assert_nothing_left(const struct fake_cuda_counters *c) {
+    assert_int_equal(c->contexts, 0);
+    assert_int_equal(c->blocks, 0);
+    assert_int_equal(c->streams, 0);
+    assert_int_equal(c->events, 0);
+    assert_int_equal(c->modules, 0);
+    assert_int_equal(c->registered, 0);
+}
+
 static inline void fake_leaves_nothing(const struct fake *fake, int card) {
     struct fake_cuda_counters c = fake_counters(fake, card);
-    assert_int_equal(c.contexts, 0);
-    assert_int_equal(c.blocks, 0);
-    assert_int_equal(c.streams, 0);
-    assert_int_equal(c.events, 0);
-    assert_int_equal(c.modules, 0);
-    assert_int_equal(c.registered, 0);
+    assert_nothing_left(&c);
 }
 
 static inline void fake_close(struct fake *fake) {
@@ -88,6 +93,41 @@ static inline void fake_close(struct fake *fake) {
     assert_int_equal(fake->blas_live(), 0);
     cuda_library_close(fake->library);
     assert_int_equal(memory_live(&fake->memory), 0);
+}
+
+/* ---- tests that open devices: on a fake card, or a real one ------------- */
+
+/* ENS_REAL_CARD in the environment: see cuda_fixture.h. */
+static inline bool is_real(void) {
+    return getenv("ENS_REAL_CARD") != NULL;
+}
+
+/* What cards there are; see fake_cuda.h. */
+static inline void cards_are(const char *text) {
+    fake_cuda_set_function *set = NULL;
+    if (is_real())
+        return;
+    *(void **)&set = fake_symbol("libcuda.so.1", "fake_cuda_set");
+    const char *problem = set(text);
+    if (problem)
+        fail_msg("%s: %s", text, problem);
+}
+
+static inline struct fake_cuda_counters counted(int card) {
+    fake_cuda_count_function *count = NULL;
+    struct fake_cuda_counters counters = {0};
+    if (is_real())
+        return counters;
+    *(void **)&count = fake_symbol("libcuda.so.1", "fake_cuda_count");
+    count(card, &counters);
+    return counters;
+}
+
+static inline void assert_nothing_is_live(int card) {
+    struct fake_cuda_counters c = counted(card);
+    assert_nothing_left(&c);
+    assert_int_equal(c.bytes_live, 0);
+    assert_int_equal(c.faults, 0);
 }
 
 #endif

@@ -18,6 +18,11 @@ struct questions {
 static const struct questions CPU = {{8, 64, 384}, {160}};
 static const struct questions CARD = {{64, 1024, 16384}, {50, 150, 512}};
 
+/* What --json prints. */
+struct lists {
+    json_t *gemm, *models, *queries;
+};
+
 static const struct questions *questions_for(const struct session *session) {
     return session->device->host_memory ? &CPU : &CARD;
 }
@@ -52,24 +57,57 @@ static bool bench_length(struct engine *engine, size_t text_tokens,
         return false;
     json_array_append_new(
         list,
-        json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "model", key,
+        json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "model", key,
                   "text_tokens", (json_int_t)(result.tokens / result.texts),
                   "tokens_per_second", result.tokens_per_second, "gflops",
                   result.gflops, "gemm_gflops", ceiling, "fraction_of_gemm",
-                  result.gflops / ceiling, "one_query_ms", result.one_query_ms,
-                  "load_ms", engine->load_ms));
+                  result.gflops / ceiling, "load_ms", engine->load_ms));
     if (!json)
         printf("model %s: %.0f tokens/s in texts of %zu tokens, %.1f GFLOP/s "
                "in its matrix products, %.0f %% of the gemm's %.1f in its "
-               "shapes; one query of 8 tokens %.2f ms; loaded in %.0f ms\n",
+               "shapes; loaded in %.0f ms\n",
                key, result.tokens_per_second, result.tokens / result.texts,
                result.gflops, 100 * result.gflops / ceiling, ceiling,
-               result.one_query_ms, engine->load_ms);
+               engine->load_ms);
+    return true;
+}
+
+static void print_query(const struct bench_query *query, double gflops) {
+    printf("query of %3zu tokens: %6.2f ms", query->tokens, query->ms);
+    if (query->read_rate > 0)
+        printf("; %.1f MB of weights at %.1f GB/s: %.2f ms",
+               query->weights_bytes / 1e6, query->read_rate / 1e9,
+               query->weights_bytes / query->read_rate * 1e3);
+    printf("; %.3f GFLOP at the gemm's rate: %.2f ms; %.2f times the larger\n",
+           query->flops / 1e9, query->flops / gflops / 1e6,
+           query->ms / bench_query_floor_ms(query, gflops));
+}
+
+static bool bench_queries(struct engine *engine, double ceiling, bool json,
+                          json_t *list, struct error *err) {
+    static const size_t tokens[] = {4, 8, 12, 32, 128};
+    double rate;
+    if (!bench_read(engine, &rate, err))
+        return false;
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+        struct bench_query query;
+        if (!bench_query(engine, tokens[i], rate, &query, err))
+            return false;
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "model",
+                      engine->member->key, "tokens", (json_int_t)query.tokens,
+                      "ms", query.ms, "flops", query.flops, "weights_bytes",
+                      query.weights_bytes, "read_bytes_per_second", rate,
+                      "floor_ms", bench_query_floor_ms(&query, ceiling)));
+        if (!json)
+            print_query(&query, ceiling);
+    }
     return true;
 }
 
 static bool bench_member(struct session *session, const struct member *member,
-                         bool json, json_t *list, struct error *err) {
+                         bool json, struct lists *lists, struct error *err) {
     const struct questions *questions = questions_for(session);
     if (member->error.code) {
         *err = member->error;
@@ -85,7 +123,8 @@ static bool bench_member(struct session *session, const struct member *member,
                              questions->rows[HEIGHTS - 1], &ceiling, err);
     for (size_t i = 0; fine && questions->text_tokens[i]; i++)
         fine = bench_length(engine, questions->text_tokens[i], ceiling, json,
-                            list, err);
+                            lists->models, err);
+    fine = fine && bench_queries(engine, ceiling, json, lists->queries, err);
     engine_free(engine);
     return fine;
 }
@@ -100,23 +139,24 @@ int command_bench(const struct program *program, struct error *err) {
     command_run_options(program, models, &options);
     options.fuse = FUSE_CONCAT; /* models of any widths side by side */
     bool json = program->options->json;
-    json_t *gemm = json_array(), *list = json_array();
+    struct lists lists = {json_array(), json_array(), json_array()};
     bool fine = session_open(&session, &options, &program->sink, err);
     if (fine && !json)
         printf("%s, %s, %u threads\n", session.facts.model, session.facts.isa,
                session.facts.threads);
-    fine = fine && bench_widths(&session, json, gemm, err) &&
+    fine = fine && bench_widths(&session, json, lists.gemm, err) &&
            (!options.models_count ||
             roster_open(&roster, &session, "", false, err));
     for (size_t i = 0; fine && i < roster.count; i++)
-        fine = bench_member(&session, &roster.members[i], json, list, err);
+        fine = bench_member(&session, &roster.members[i], json, &lists, err);
     if (fine && json)
         command_print_json(json_pack(
-            "{s:s, s:s, s:i, s:O, s:O}", "cpu", session.facts.model, "isa",
+            "{s:s, s:s, s:i, s:O, s:O, s:O}", "cpu", session.facts.model, "isa",
             session.facts.isa, "threads", (int)session.facts.threads, "gemm",
-            gemm, "models", list));
-    json_decref(gemm);
-    json_decref(list);
+            lists.gemm, "models", lists.models, "queries", lists.queries));
+    json_decref(lists.gemm);
+    json_decref(lists.models);
+    json_decref(lists.queries);
     roster_free(&roster);
     session_close(&session);
     memory_free(program->memory, models);

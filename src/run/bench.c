@@ -5,12 +5,13 @@
 
 #include "base/clock.h"
 #include "base/layout.h"
+#include "base/read_rate.h"
 
 enum {
     ROUND_NS = 400 * 1000 * 1000,
     CARD_TIMES = 8, /* layers' products in a submit */
-    QUERY_TOKENS = 8,
-    QUERY_RUNS = 21
+    QUERY_RUNS = 101,
+    READ_ROUNDS = 31
 };
 
 struct gemm_job {
@@ -172,24 +173,16 @@ static bool generate(struct engine *engine, size_t text_tokens,
     return true;
 }
 
+static void forget(struct engine *engine, const struct generated *g) {
+    struct memory *memory = &engine->session->memory;
+    memory_free(memory, g->ids);
+    memory_free(memory, g->starts);
+    memory_free(memory, g->vectors);
+}
+
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
-}
-
-static bool time_query(struct engine *engine, const struct generated *g,
-                       double *ms, struct error *err) {
-    double times[QUERY_RUNS];
-    uint32_t starts[2] = {0, QUERY_TOKENS};
-    for (int i = 0; i < QUERY_RUNS; i++) {
-        int64_t begin = clock_now_ns();
-        if (!engine_encode(engine, g->ids, starts, 1, g->vectors, err))
-            return false;
-        times[i] = (double)(clock_now_ns() - begin) / 1e6;
-    }
-    qsort(times, QUERY_RUNS, sizeof *times, by_value);
-    *ms = times[QUERY_RUNS / 2];
-    return true;
 }
 
 /* Of the layers' matrix products alone. */
@@ -222,11 +215,88 @@ bool bench_engine(struct engine *engine, size_t text_tokens,
         double per_token = flops_per_token(spec);
         result->tokens_per_second = (double)result->tokens * rounds / seconds;
         result->gflops = result->tokens_per_second * per_token / 1e9;
-        fine = time_query(engine, &g, &result->one_query_ms, err);
     }
-    struct memory *memory = &engine->session->memory;
-    memory_free(memory, g.ids);
-    memory_free(memory, g.starts);
-    memory_free(memory, g.vectors);
+    forget(engine, &g);
     return fine;
+}
+
+/* ---- one query ---------------------------------------------------------- */
+
+static bool time_query(struct engine *engine, const struct generated *g,
+                       double *ms, struct error *err) {
+    double times[QUERY_RUNS];
+    for (int i = 0; i < QUERY_RUNS; i++) {
+        int64_t begin = clock_now_ns();
+        if (!engine_encode(engine, g->ids, g->starts, 1, g->vectors, err))
+            return false;
+        times[i] = (double)(clock_now_ns() - begin) / 1e6;
+    }
+    qsort(times, QUERY_RUNS, sizeof *times, by_value);
+    *ms = times[QUERY_RUNS / 2];
+    return true;
+}
+
+/* Of all matrices that a text's rows are multiplied by; of experts, those that
+ * a row goes through. */
+static size_t weights_bytes(const struct engine *engine) {
+    const struct device *device = engine->resident->station->device;
+    const struct weights *weights = engine->resident->weights;
+    const struct model_spec *spec = &engine->member->spec;
+    size_t bytes = 0;
+    for (size_t i = 0; i < weights->layers_count; i++) {
+        const struct layer_weights *w = &weights->layers[i];
+        const struct linear *all[] = {&w->qkv, &w->attention_out, &w->up,
+                                      &w->down};
+        for (size_t l = 0; l < sizeof all / sizeof *all; l++)
+            if (all[l]->out)
+                bytes += device_linear_bytes(device, all[l]->in, all[l]->out);
+        if (layer_set_has(&spec->experts_at, i))
+            bytes += spec->experts_chosen *
+                     (device_linear_bytes(device, spec->hidden, spec->inter) +
+                      device_linear_bytes(device, spec->inter, spec->hidden));
+    }
+    return bytes / spec->layers * spec->depth;
+}
+
+bool bench_read(struct engine *engine, double *rate, struct error *err) {
+    struct session *session = engine->session;
+    size_t bytes = weights_bytes(engine);
+    *rate = 0;
+    if (!engine->resident->station->device->host_memory)
+        return true;
+    float *numbers = memory_alloc(&session->memory, bytes, 1, err);
+    if (!numbers)
+        return false;
+    fill(numbers, bytes / sizeof *numbers);
+    struct read_rate measured;
+    read_rate_measure(session->pool, numbers, bytes, READ_ROUNDS, &measured);
+    *rate = measured.best;
+    memory_free(&session->memory, numbers);
+    return true;
+}
+
+bool bench_query(struct engine *engine, size_t tokens, double read_rate,
+                 struct bench_query *result, struct error *err) {
+    const struct model_spec *spec = &engine->member->spec;
+    struct generated g = {0};
+    if (tokens > spec->max_length)
+        tokens = spec->max_length;
+    *result = (struct bench_query){
+        .tokens = tokens,
+        .flops = flops_per_token(spec) * (double)tokens,
+        .weights_bytes = (double)weights_bytes(engine),
+        .read_rate = read_rate,
+    };
+    bool fine = generate(engine, tokens, &g, err) &&
+                time_query(engine, &g, &result->ms, err);
+    forget(engine, &g);
+    return fine;
+}
+
+double bench_query_floor_ms(const struct bench_query *query, double gflops) {
+    double product = query->flops / gflops / 1e6;
+    double read = query->read_rate > 0
+                      ? query->weights_bytes / query->read_rate * 1e3
+                      : 0;
+    return product > read ? product : read;
 }

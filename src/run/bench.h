@@ -20,12 +20,33 @@ bool bench_gemm(struct session *session, size_t hidden, size_t inter,
 struct bench_model {
     size_t texts, tokens; /* of one round */
     double tokens_per_second;
-    double gflops;       /* of the model's matrix products alone */
-    double one_query_ms; /* 8 tokens, from ids to vector, median */
+    double gflops; /* of the model's matrix products alone */
 };
 
 /* Rounds of generated ids, TEXT_TOKENS a text, for about a second. */
 bool bench_engine(struct engine *engine, size_t text_tokens,
                   struct bench_model *result, struct error *err);
+
+/* One text alone. It cannot be faster than its layers' matrices are read, nor
+ * than its products are computed. */
+struct bench_query {
+    size_t tokens;
+    double ms;    /* from ids to vector, median */
+    double flops; /* of its matrix products */
+    double weights_bytes;
+    double read_rate; /* bytes a second, see bench_read; 0: not measured */
+};
+
+/* The rate at which all threads read as many bytes as ENGINE's layers have in
+ * matrices, again and again as queries do; 0 where the model is on a card. The
+ * best of some rounds. */
+bool bench_read(struct engine *engine, double *rate, struct error *err);
+
+/* A text of TOKENS tokens, or as many as the model takes. */
+bool bench_query(struct engine *engine, size_t tokens, double read_rate,
+                 struct bench_query *result, struct error *err);
+
+/* The larger of both times, in milliseconds, at the product's rate GFLOPS. */
+double bench_query_floor_ms(const struct bench_query *query, double gflops);
 
 #endif

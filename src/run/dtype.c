@@ -1,9 +1,17 @@
 #include "run/dtype.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { BF16_ARCH = 80, LIST_BYTES = 512 };
+#include "base/file.h"
+#include "base/json.h"
+
+enum {
+    BF16_ARCH = 80,
+    LIST_BYTES = 512,
+    RECORD_MAX = 1 << 20, /* bytes of a store's record */
+};
 
 static const char *const names[] = {[NUMBER_DEFAULT] = "f32",
                                     [NUMBER_F32] = "f32",
@@ -128,4 +136,19 @@ enum number_type dtype_in(const struct device_list *list,
     bool narrow = type == NUMBER_BF16 || type == NUMBER_INT8;
     return narrow && is_chosen_cpu(list, device) ? type
                                                  : dtype_on(device, type);
+}
+
+enum number_type dtype_there(const char *private, const struct member *member,
+                             enum row_kind head) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s/%s/store.json", private, member->key,
+                 row_kind_name(head)) >= PATH_MAX ||
+        !file_exists(path))
+        return NUMBER_DEFAULT;
+    json_t *record = json_read_file(path, RECORD_MAX, NULL);
+    const char *name = json_string_value(
+        json_object_get(json_object_get(record, "fingerprint"), "dtype"));
+    enum number_type type = name ? dtype_named(name) : NUMBER_DEFAULT;
+    json_decref(record);
+    return type;
 }

@@ -21,6 +21,7 @@
 
 #include "base/error.h"
 #include "device/device.h"
+#include "run/roster.h"
 #include "run/session.h"
 
 /* "f32", "fp16", "bf16", "int8"; that of NUMBER_DEFAULT is f32's. */
@@ -48,6 +49,11 @@ enum number_type dtype_on(const struct device_name *device,
 enum number_type dtype_in(const struct device_list *list,
                           const struct device_name *device,
                           enum number_type type);
+/* What the rows of a member's head that are there already were made in;
+ * PRIVATE is OUT/COLLECTION/.ensembed. NUMBER_DEFAULT: there are none, or
+ * nothing that we know says it. */
+enum number_type dtype_there(const char *private, const struct member *member,
+                             enum row_kind head);
 /* What it computes in. */
 static inline enum number_type dtype_of(const struct device *device) {
     return device->type ? device->type : NUMBER_F32;

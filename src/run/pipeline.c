@@ -1,6 +1,5 @@
-#include "run/pipeline.h"
+#include "run/pipeline_parts.h"
 
-#include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,103 +9,15 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
-#include "run/artefacts.h"
 #include "run/dtype.h"
-#include "run/engine.h"
-#include "run/estimate.h"
 #include "run/lock.h"
-#include "run/pass.h"
-#include "run/plan.h"
-#include "run/roster.h"
 #include "run/schedule.h"
-#include "run/spool.h"
 #include "run/stations.h"
 #include "run/summary.h"
-#include "run/telemetry.h"
-#include "run/truncated.h"
-#include "run/watch.h"
 
-enum { RECORD_MAX = 1 << 20 }; /* bytes of a store's record */
+/* ---- the type of the run's cards ---------------------------------------- */
 
-struct run {
-    struct session session;
-    struct telemetry telemetry;
-    struct roster roster;
-    struct chunk_listing *list;
-    struct engine *
-        *engines; /* [roster.count]: tokenizers, as they are needed */
-    struct watch watch;
-    struct run_result *result;
-    json_t *collections; /* the summary's list */
-    int lock_fd;         /* of OUT: summary, events and report are one run's */
-    json_t *leases;      /* that were held until the end (--warm) */
-};
-
-/* What a collection holds while it is worked on. */
-struct work {
-    struct run *run;
-    size_t number;
-    const struct collection *collection;
-    char folder[PATH_MAX];  /* OUT/COLLECTION */
-    char private[PATH_MAX]; /* OUT/COLLECTION/.ensembed */
-    char scratch[PATH_MAX]; /* scratch below it, empty at the start */
-    int lock_fd;
-    struct intake *intake;
-    struct head_stores *stores; /* [roster.count] */
-    struct artefacts artefacts;
-    struct roster roster; /* the run's, without `fused` if a member failed */
-    json_t *passes;
-    struct error member_error; /* of the last model that failed */
-    const char *member_failed; /* its key */
-    uint64_t truncated, failed_texts;
-    struct schedule schedule;
-    const char *mode, *mode_reason; /* NULL: nothing had to be computed */
-};
-
-/* ---- paths and locks ---------------------------------------------------- */
-
-static bool open_folders(struct work *work, struct error *err) {
-    const char *out = work->run->session.options->out;
-    return path_join(work->folder, out, work->collection->folder, err) &&
-           path_join(work->private, work->folder, ".ensembed", err) &&
-           path_join(work->scratch, work->private, "scratch", err) &&
-           folder_make(work->private, err) &&
-           lock_take(work->private, work->folder, &work->lock_fd, err) &&
-           folder_remove(work->scratch, err) && folder_make(work->scratch, err);
-}
-
-static bool spool_input(struct work *work, struct error *err) {
-    const struct run *run = work->run;
-    char path[PATH_MAX];
-    if (strcmp(work->collection->files[0].path, "-") != 0)
-        return true;
-    return path_join(path, work->scratch, "stdin.jsonl", err) &&
-           spool(&work->run->session.memory, &run->telemetry.sink,
-                 run->session.options->input_fd, path, err) &&
-           chunks_set_path(run->list, work->number, path, err);
-}
-
-/* ---- what rows that are there were made in ------------------------------- */
-
-/* NUMBER_DEFAULT: there are none, or nothing that we know says it. */
-static enum number_type type_there(const char *private,
-                                   const struct member *member,
-                                   enum row_kind head) {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/%s/%s/store.json", private, member->key,
-                 row_kind_name(head)) >= PATH_MAX ||
-        !file_exists(path))
-        return NUMBER_DEFAULT;
-    json_t *record = json_read_file(path, RECORD_MAX, NULL);
-    const char *name = json_string_value(
-        json_object_get(json_object_get(record, "fingerprint"), "dtype"));
-    enum number_type type = name ? dtype_named(name) : NUMBER_DEFAULT;
-    json_decref(record);
-    return type;
-}
-
-/* Who resumes without --dtype goes on in the type that is there. */
-static bool takes_types(const struct run *run) {
+bool pipeline_takes_types(const struct run *run) {
     return !run->session.type_asked && !run->session.options->restart;
 }
 
@@ -114,7 +25,7 @@ static bool takes_types(const struct run *run) {
 static bool take_type(struct run *run, struct error *err) {
     struct session *session = &run->session;
     char private[PATH_MAX];
-    for (size_t c = 0; takes_types(run) && c < run->list->count; c++) {
+    for (size_t c = 0; pipeline_takes_types(run) && c < run->list->count; c++) {
         if (snprintf(private, sizeof private, "%s/%s/.ensembed",
                      session->options->out,
                      run->list->collections[c].folder) >= PATH_MAX)
@@ -124,7 +35,7 @@ static bool take_type(struct run *run, struct error *err) {
                 const struct member *member = &run->roster.members[i];
                 enum number_type type =
                     !member->error.code && member_has(member, h)
-                        ? type_there(private, member, h)
+                        ? dtype_there(private, member, h)
                         : NUMBER_DEFAULT;
                 if (type)
                     return session_set_type(session, type, err);
@@ -133,406 +44,7 @@ static bool take_type(struct run *run, struct error *err) {
     return true;
 }
 
-/* Each store's own: what a device adds to it in another type is named. */
-static void take_types(struct work *work) {
-    const struct run *run = work->run;
-    for (size_t i = 0; i < work->roster.count; i++)
-        for (enum row_kind h = 0; h < ROW_KINDS; h++) {
-            struct member *member = &work->roster.members[i];
-            enum number_type type = NUMBER_DEFAULT;
-            if (member->error.code || !member_has(member, h))
-                continue;
-            if (takes_types(run))
-                type = type_there(work->private, member, h);
-            member_set_type(member, h, type ? type : run->session.type);
-        }
-}
-
-/* ---- stores and passes -------------------------------------------------- */
-
-static struct store *open_store(struct work *work, const struct member *member,
-                                enum row_kind head, struct error *err) {
-    struct session *session = &work->run->session;
-    char folder[PATH_MAX];
-    int size = snprintf(folder, sizeof folder, "%s/%s/%s", work->private,
-                        member->key, row_kind_name(head));
-    if (size >= PATH_MAX) {
-        error_set(err, ERROR_USAGE, "path too long: %s", work->private);
-        return NULL;
-    }
-    struct store_request request = {.folder = folder,
-                                    .kind = head,
-                                    .fingerprint = member->fingerprints[head],
-                                    .isa = session->facts.isa,
-                                    .width = member_head_width(member, head),
-                                    .restart = session->options->restart,
-                                    .sink = &work->run->telemetry.sink};
-    return store_open(&session->memory, &request, err);
-}
-
-static bool open_stores(struct work *work, struct error *err) {
-    work->stores = memory_zalloc(&work->run->session.memory, work->roster.count,
-                                 sizeof *work->stores, err);
-    for (size_t i = 0; work->stores && i < work->roster.count; i++) {
-        const struct member *member = &work->roster.members[i];
-        for (enum row_kind h = 0; h < ROW_KINDS; h++) {
-            if (member->error.code || !member_has(member, h))
-                continue;
-            work->stores[i].of[h] = open_store(work, member, h, err);
-            if (!work->stores[i].of[h])
-                return false;
-        }
-    }
-    return work->stores != NULL;
-}
-
-/* Disk for the rows that a head still needs. Rows that stand in an array are
- * copied before it is replaced. */
-static uint64_t bytes_of_rows(const struct work *work, size_t i,
-                              enum row_kind head) {
-    const struct intake_counts *counts = &work->intake->counts;
-    const struct store *store = work->stores[i].of[head];
-    if (!store)
-        return 0;
-    uint64_t row = estimate_row_bytes(&work->roster.members[i], head, counts);
-    uint64_t rows = store_rows(store);
-    if (store_is_retired(store))
-        return counts->unique * row;
-    return rows < counts->unique ? (counts->unique - rows) * row : 0;
-}
-
-/* Disk for the rows that are missing and for the artefacts. */
-static bool check_disk(struct work *work, struct error *err) {
-    const struct run_options *options = work->run->session.options;
-    struct disk_estimate disk;
-    uint64_t have;
-    if (!estimate_disk(&work->run->session, &work->roster, work->intake,
-                       options->exports ? options->exports : EXPORT_ALL, &disk,
-                       err))
-        return false;
-    uint64_t need = disk_estimate_bytes(&disk);
-    for (size_t i = 0; i < work->roster.count; i++)
-        for (enum row_kind h = 0; h < ROW_KINDS; h++)
-            need += bytes_of_rows(work, i, h);
-    if (!disk_free(work->folder, &have, err))
-        return false;
-    return need <= have ||
-           error_set(
-               err, ERROR_FULL,
-               "%s: about %" PRIu64 " bytes of disk are needed and %" PRIu64
-               " are free; free some, or leave outputs away with --export",
-               work->folder, need, have);
-}
-
-static void count_pass(struct work *work, const struct pass *pass) {
-    struct run_result *result = work->run->result;
-    result->texts_computed += pass->report.computed;
-    result->texts_reused += pass->report.reused;
-    result->tokens += pass->report.tokens;
-    work->failed_texts += pass->report.failed;
-}
-
-static void note_mode(struct work *work) {
-    work->mode = run_mode_name(work->schedule.mode);
-    work->mode_reason = work->schedule.reason;
-}
-
-/* A model that failed is named and left out; the fused vector then does not
- * exist. True if at least one model is done. */
-static bool note_turns(struct work *work, bool ended) {
-    struct run *run = work->run;
-    size_t done = 0;
-    for (size_t i = 0; i < work->roster.count; i++) {
-        const struct member *member = &work->roster.members[i];
-        const struct turn *turn = &work->schedule.turns[i];
-        if (!turn->pass.member) /* it ended before this one's began */
-            continue;
-        if (!member->error.code) {
-            count_pass(work, &turn->pass);
-            json_array_append_new(work->passes,
-                                  summary_pass(&run->session, turn));
-        }
-        const struct error *failure =
-            member->error.code ? &member->error : &turn->failure;
-        if (!failure->code) {
-            done++;
-            continue;
-        }
-        work->member_error = *failure;
-        work->member_failed = member->key;
-        if (member_has(member, ROW_DENSE))
-            work->roster.fused_width = 0;
-        head_stores_close(&work->stores[i]);
-        if (!member->error.code && run->roster.count > 1 && !ended)
-            event_log(&run->telemetry.sink, LOG_ERROR, "%s: model %s: %s",
-                      work->collection->name, member->key, failure->message);
-    }
-    return done > 0;
-}
-
-static bool run_passes(struct work *work, struct error *err) {
-    struct run *run = work->run;
-    work->schedule = (struct schedule){.session = &run->session,
-                                       .sink = &run->telemetry.sink,
-                                       .roster = &work->roster,
-                                       .intake = work->intake,
-                                       .stores = work->stores,
-                                       .folder = work->private,
-                                       .scratch = work->scratch,
-                                       .engines = run->engines,
-                                       .collections = run->list->count};
-    bool fine = schedule_run(&work->schedule, err);
-    bool any = work->schedule.turns && note_turns(work, !fine);
-    note_mode(work);
-    schedule_free(&work->schedule);
-    if (!fine)
-        return false;
-    if (!any)
-        *err = work->member_error;
-    return any;
-}
-
-/* ---- a collection ------------------------------------------------------- */
-
-static bool read_chunks(struct work *work, struct error *err) {
-    struct run *run = work->run;
-    work->intake = intake_scan(&run->session.memory, work->collection,
-                               &run->session.options->chunk, work->scratch,
-                               &run->telemetry.sink, err);
-    if (!work->intake)
-        return false;
-    const struct intake_counts *counts = &work->intake->counts;
-    event_emit(&run->telemetry.sink, "chunks_read",
-               json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "collection",
-                         work->collection->name, "files",
-                         (json_int_t)counts->files, "found",
-                         (json_int_t)counts->found, "unique",
-                         (json_int_t)counts->unique, "duplicate",
-                         (json_int_t)counts->duplicate, "blank",
-                         (json_int_t)counts->blank));
-    return true;
-}
-
-/* Chunks that at least one model saw only the beginning of. */
-static bool count_truncated(struct work *work, struct error *err) {
-    struct memory *memory = &work->run->session.memory;
-    size_t most = work->roster.count * ROW_KINDS, count = 0;
-    char(*paths)[PATH_MAX] = memory_alloc(memory, most, PATH_MAX, err);
-    const char **list = memory_alloc(memory, most, sizeof *list, err);
-    bool fine = paths && list;
-    for (size_t i = 0; fine && i < most; i++) {
-        const struct member *member = &work->roster.members[i / ROW_KINDS];
-        enum row_kind head = (enum row_kind)(i % ROW_KINDS);
-        if (!member_has(member, head))
-            continue;
-        list[count] = paths[count];
-        fine = pass_list_path(work->private, member, head, "truncated",
-                              paths[count++], err);
-    }
-    fine = fine && truncated_count(list, count, false, work->intake,
-                                   work->scratch, &work->truncated, NULL, err);
-    memory_free(memory, paths);
-    memory_free(memory, list);
-    return fine;
-}
-
-static void prepare_artefacts(struct work *work) {
-    struct run *run = work->run;
-    work->artefacts = (struct artefacts){.session = &run->session,
-                                         .sink = &run->telemetry.sink,
-                                         .roster = &work->roster,
-                                         .intake = work->intake,
-                                         .stores = work->stores,
-                                         .folder = work->folder,
-                                         .failed_texts = work->failed_texts};
-}
-
-/* Nothing changed since a complete set was made: leave it alone. */
-static bool is_unchanged(struct work *work) {
-    const struct run *run = work->run;
-    prepare_artefacts(work);
-    return !run->session.options->restart &&
-           run->roster.usable == run->roster.count &&
-           artefacts_complete(&work->artefacts);
-}
-
-/* How a collection ended; CODE of `failure` is ERROR_NONE unless it failed. */
-struct ending {
-    const char *status;
-    const char *reason;
-    struct error failure;
-};
-
-static struct ending ended(const char *status, const char *reason) {
-    return (struct ending){.status = status, .reason = reason};
-}
-
-static bool embed_collection(struct work *work, struct error *err) {
-    if (!open_stores(work, err) || !check_disk(work, err) ||
-        !run_passes(work, err))
-        return false;
-    prepare_artefacts(work);
-    if (!count_truncated(work, err))
-        return false;
-    return work->run->session.options->exports == EXPORT_NONE ||
-           artefacts_write(&work->artefacts, err);
-}
-
-/* Every row is where it was: the passes have nothing to do. */
-static bool note_unchanged(struct work *work, struct error *err) {
-    struct run *run = work->run;
-    for (size_t i = 0; i < work->roster.count; i++) {
-        struct pass pass = {.session = &run->session,
-                            .member = &work->roster.members[i],
-                            .intake = work->intake,
-                            .folder = work->private,
-                            .number = (unsigned)i + 1,
-                            .count = (unsigned)work->roster.count};
-        struct turn turn = {0};
-        pass.report.texts = pass.report.reused = work->intake->counts.unique;
-        bool fine = pass_count_lists(&pass, work->scratch, err);
-        turn.pass = pass;
-        if (fine) {
-            count_pass(work, &pass);
-            json_array_append_new(work->passes,
-                                  summary_pass(&run->session, &turn));
-        }
-        pass_free_report(&pass);
-        if (!fine)
-            return false;
-    }
-    return count_truncated(work, err);
-}
-
-static struct ending run_collection(struct work *work) {
-    const struct run_options *options = work->run->session.options;
-    struct ending failed = ended("failed", NULL);
-    if (work->collection->missing)
-        return ended("skipped_missing", "not_found");
-    if (!open_folders(work, &failed.failure))
-        return failed;
-    if (options->skip_existing && !options->restart &&
-        artefacts_exist(work->folder))
-        return ended("skipped_existing", "exports_exist");
-    take_types(work);
-    if (!spool_input(work, &failed.failure) ||
-        !read_chunks(work, &failed.failure))
-        return failed;
-    if (!work->intake->counts.found)
-        return ended("skipped_no_chunks", "no_chunks");
-    if (is_unchanged(work))
-        return note_unchanged(work, &failed.failure)
-                   ? ended("completed", "unchanged")
-                   : failed;
-    if (!embed_collection(work, &failed.failure))
-        return failed;
-    failed.failure = work->member_error;
-    return work->member_failed ? failed : ended("completed", NULL);
-}
-
-static void close_work(struct work *work) {
-    struct memory *memory = &work->run->session.memory;
-    artefacts_free(&work->artefacts);
-    for (size_t i = 0; work->stores && i < work->roster.count; i++)
-        head_stores_close(&work->stores[i]);
-    memory_free(memory, work->stores);
-    intake_free(work->intake);
-    if (work->lock_fd >= 0)
-        folder_remove(work->scratch, NULL);
-    lock_drop(work->lock_fd);
-    json_decref(work->passes);
-}
-
-/* The more a failure asks of the caller, the more it counts. */
-static void note_worst(struct run_result *result, enum error_code code,
-                       const char *message) {
-    bool worse =
-        !result->worst.code ||
-        (schedule_ends_with(code) && !schedule_ends_with(result->worst.code)) ||
-        (code == ERROR_CONFLICT && !schedule_ends_with(result->worst.code));
-    if (code && worse)
-        error_set(&result->worst, code, "%s", message);
-}
-
-static void note_ending(struct work *work, const struct ending *ending) {
-    struct run_result *result = work->run->result;
-    result->collections++;
-    result->collections_completed += !strcmp(ending->status, "completed");
-    char text[256];
-    if (ending->failure.code)
-        note_worst(result, ending->failure.code, ending->failure.message);
-    if (!strcmp(ending->status, "skipped_missing")) {
-        snprintf(text, sizeof text, "no collection is called %.200s",
-                 work->collection->name);
-        note_worst(result, ERROR_MISSING, text);
-    }
-    if (!strcmp(ending->status, "skipped_no_chunks")) {
-        snprintf(text, sizeof text, "%.200s: no chunks found",
-                 work->collection->name);
-        note_worst(result, ERROR_MISSING, text);
-    }
-    if (!work->intake)
-        return;
-    const struct intake_counts *counts = &work->intake->counts;
-    result->points += work->artefacts.points;
-    result->truncated += work->truncated;
-    result->blank += counts->blank;
-    result->left_out += work->artefacts.left_out + counts->failed;
-    result->files_failed += counts->files_failed;
-    result->lines_failed += counts->lines_failed;
-    if (counts->failed || counts->files_failed || counts->lines_failed ||
-        work->artefacts.left_out)
-        note_worst(result, ERROR_INPUT,
-                   "some chunks were left out: see the messages above and "
-                   "summary.json");
-}
-
-/* False when the run ends here. */
-static bool do_collection(struct run *run, size_t number) {
-    struct work work = {.run = run,
-                        .number = number,
-                        .collection = &run->list->collections[number],
-                        .lock_fd = -1,
-                        .roster = run->roster,
-                        .passes = json_array()};
-    int64_t begin_ns = clock_now_ns();
-    event_emit(&run->telemetry.sink, "collection_started",
-               json_pack("{s:s}", "collection", work.collection->name));
-    sampler_lap(&run->watch.sampler);
-    struct ending ending = run_collection(&work);
-    double ms = (double)(clock_now_ns() - begin_ns) / 1e6;
-    note_ending(&work, &ending);
-    json_t *sampled = sampler_describe_lap(&run->watch.sampler);
-    struct summary_collection entry = {.collection = work.collection,
-                                       .status = ending.status,
-                                       .reason = ending.reason,
-                                       .failure = &ending.failure,
-                                       .failed_model = work.member_failed,
-                                       .intake = work.intake,
-                                       .artefacts = &work.artefacts,
-                                       .passes = work.passes,
-                                       .mode = work.mode,
-                                       .mode_reason = work.mode_reason,
-                                       .truncated = work.truncated,
-                                       .duration_ms = ms,
-                                       .sampled = sampled};
-    json_array_append_new(run->collections, summary_collection(&entry));
-    json_decref(sampled);
-    event_emit(&run->telemetry.sink, "collection_ended",
-               json_pack("{s:s, s:s, s:s?, s:f}", "collection",
-                         work.collection->name, "status", ending.status,
-                         "reason", ending.reason, "duration_ms", ms));
-    /* With one collection its failure is the run's, and is told by that. */
-    if (ending.failure.code && !work.member_failed && run->list->count > 1 &&
-        !schedule_ends_with(ending.failure.code))
-        event_log(&run->telemetry.sink, LOG_ERROR, "%s: %s",
-                  work.collection->name, ending.failure.message);
-    bool go_on = !schedule_ends_with(ending.failure.code);
-    close_work(&work);
-    return go_on;
-}
-
-/* ---- the run ------------------------------------------------------------ */
+/* ---- warnings ----------------------------------------------------------- */
 
 static void warn_of_account(const struct run *run) {
     for (size_t i = 0; i < run->session.stations_count; i++)
@@ -571,6 +83,8 @@ static void warn_of_members(const struct run *run) {
                       member->key, member->spec.width, member->width);
     }
 }
+
+/* ---- beginning and end -------------------------------------------------- */
 
 static bool check_text_field(const struct run_options *options,
                              struct error *err) {
@@ -640,6 +154,16 @@ static bool begin(struct run *run, const struct run_options *options,
            watch_start(&run->watch, &run->session, &run->telemetry, err);
 }
 
+void pipeline_note_worst(struct run_result *result, enum error_code code,
+                         const char *message) {
+    bool worse =
+        !result->worst.code ||
+        (schedule_ends_with(code) && !schedule_ends_with(result->worst.code)) ||
+        (code == ERROR_CONFLICT && !schedule_ends_with(result->worst.code));
+    if (code && worse)
+        error_set(&result->worst, code, "%s", message);
+}
+
 /* Models that were kept warm, and the cards that were leased for them. */
 static void leave_devices(struct run *run) {
     for (size_t i = 0; i < run->session.stations_count; i++)
@@ -704,18 +228,19 @@ bool pipeline_run(const struct run_options *options, const struct sink *sink,
         warn_of_members(&run);
         bool go_on = true;
         for (size_t i = 0; go_on && i < run.list->count; i++)
-            go_on = do_collection(&run, i);
+            go_on = collection_run(&run, i);
         const struct member *reranker = run.roster.reranker;
         if (reranker && reranker->error.code)
-            note_worst(result, reranker->error.code, reranker->error.message);
+            pipeline_note_worst(result, reranker->error.code,
+                                reranker->error.message);
         if (run.roster.usable < run.roster.count)
             for (size_t i = 0; i < run.roster.count; i++)
-                note_worst(result, run.roster.members[i].error.code,
-                           run.roster.members[i].error.message);
+                pipeline_note_worst(result, run.roster.members[i].error.code,
+                                    run.roster.members[i].error.message);
         struct error failure = {0};
         leave_devices(&run);
         if (!write_summary(&run, begin_ns, &failure))
-            note_worst(result, failure.code, failure.message);
+            pipeline_note_worst(result, failure.code, failure.message);
         event_emit(&run.telemetry.sink, "run_ended",
                    json_pack("{s:f, s:s}", "duration_ms", result->duration_ms,
                              "status", error_name(result->worst.code)));

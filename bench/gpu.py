@@ -24,77 +24,14 @@ import sys
 import time
 from pathlib import Path
 
-# hidden, layers, heads, kv heads, head_dim, inter, vocab, longest text
-SHAPES = {
-    "tiny": (64, 2, 4, 4, 16, 128, 2000, 512),
-    "minilm": (384, 6, 12, 12, 32, 1536, 30522, 512),
-    "bert-base": (768, 12, 12, 12, 64, 3072, 30522, 512),
-    "bge-m3": (1024, 24, 16, 16, 64, 4096, 250002, 8192),
-    "qwen3-0.6b": (1024, 28, 16, 8, 128, 3072, 151669, 8192),
-}
+from shapes import SHAPES, SPECIALS, save_model
+from texts import chunk_texts
+
 DTYPES = {"f16": "fp16", "bf16": "bf16", "f32": "f32"}
-SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-
-
-def config_of(shape):
-    import transformers as tf
-    hidden, layers, heads, kv_heads, head_dim, inter, vocab, longest = SHAPES[shape]
-    common = {"vocab_size": vocab, "hidden_size": hidden, "num_hidden_layers": layers,
-              "num_attention_heads": heads, "intermediate_size": inter, "pad_token_id": 0}
-    if shape == "bge-m3":
-        return tf.XLMRobertaConfig(**common, max_position_embeddings=longest + 2,
-                                   type_vocab_size=1, layer_norm_eps=1e-5)
-    if shape == "qwen3-0.6b":
-        return tf.Qwen3Config(**common, num_key_value_heads=kv_heads, head_dim=head_dim,
-                              max_position_embeddings=longest)
-    return tf.BertConfig(**common, max_position_embeddings=longest)
-
-
-def save_tokenizer(folder, vocab, longest):
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-    words = {token: i for i, token in enumerate(SPECIALS)}
-    words.update({f"w{i}": i for i in range(len(SPECIALS), vocab)})
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]",
-                            cls_token="[CLS]", sep_token="[SEP]",
-                            model_max_length=longest).save_pretrained(folder)
-
-
-def save_model(folder, shape):
-    import torch
-    from transformers import AutoModel
-    if (folder / "modules.json").exists():
-        return
-    torch.manual_seed(1)
-    folder.mkdir(parents=True, exist_ok=True)
-    config = config_of(shape)
-    AutoModel.from_config(config, dtype=torch.float16).save_pretrained(folder)
-    longest = SHAPES[shape][7]
-    save_tokenizer(folder, config.vocab_size, longest)
-    modules = [("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize")]
-    (folder / "modules.json").write_text(json.dumps([
-        {"idx": i, "name": name, "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for i, (name, path, kind) in enumerate(modules)]))
-    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": longest, "do_lower_case": False}))
-    (folder / "1_Pooling").mkdir(exist_ok=True)
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(
-        {"word_embedding_dimension": config.hidden_size, "pooling_mode_mean_tokens": True}))
 
 
 def real_lengths(chunks, longest):
-    lengths = []
-    for path in sorted(Path(chunks).rglob("*_chunks.json")):
-        data = json.loads(path.read_text("utf-8"))
-        for chunk in data if isinstance(data, list) else data.get("chunks", []):
-            text = chunk.get("text") or chunk.get("content") or ""
-            if text.strip():
-                lengths.append(max(3, min(longest, len(text) // 4)))
-    return lengths
+    return [max(3, min(longest, len(text) // 4)) for text in chunk_texts(chunks)]
 
 
 def texts_of(args, shape, length, rng):

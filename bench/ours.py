@@ -1,0 +1,25 @@
+"""ensembed as a process that is timed: a run over texts, and its own bench."""
+import json
+
+import machine
+
+
+def run_texts(program, model, texts, numbers, threads, out):
+    """(row, path of the vectors); a row with "absent" and None where it fails."""
+    ended = machine.run([str(program), "run", str(texts), "--model", str(model), "--out", str(out),
+                         "--restart", "--dtype", numbers, "--device", "cpu", "--threads", str(threads),
+                         "--export", "npy", "--quiet", "--no-progress"])
+    if ended.status:
+        return {"absent": f"failed: {ended.last_error()}"}, None
+    summary = json.loads((out / "summary.json").read_text())
+    done = summary["collections"][0]["passes"][0]
+    return {"version": summary["program"], "isa": summary["device"]["isa"], "tokens": done["tokens"],
+            "seconds": done["duration_ms"] / 1000, "load_seconds": done["load_ms"] / 1000,
+            "peak_mib": ended.peak_mib}, next(out.glob("*/embeddings.npy"))
+
+
+def bench(program, numbers, threads, *more):
+    """What `ensembed bench --json` says, None where it fails."""
+    ended = machine.run([str(program), "bench", "--json", "--dtype", numbers, "--device", "cpu",
+                         "--threads", str(threads), *more])
+    return None if ended.status else json.loads(ended.said)

@@ -13,3 +13,8 @@ if(ENS_DNNL_INCLUDE AND ENS_DNNL_LIBRARY)
     target_link_libraries(bench_gemm PRIVATE OpenMP::OpenMP_C)
   endif()
 endif()
+
+# bench_search: the scan of `search` beside the memory's own rate.
+add_executable(bench_search bench/search.c ${ENS_OBJECTS_base}
+                            $<TARGET_OBJECTS:ens_data>)
+target_link_libraries(bench_search PRIVATE ens_flags)

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* nftw */
+#define _GNU_SOURCE /* nftw, MADV_HUGEPAGE */
 #include "base/file.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 256 * 1024 };
+enum { BUFFER_BYTES = 256 * 1024, LARGE_BUFFER_BYTES = 2048 * 1024 };
 
 bool file_map_open(struct file_map *map, const char *path, struct error *err) {
     *map = (struct file_map){.data = ""};
@@ -42,6 +42,11 @@ void file_map_close(struct file_map *map) {
     if (map->size)
         munmap((void *)(uintptr_t)map->data, map->size);
     *map = (struct file_map){.data = ""};
+}
+
+void file_map_read_through(const struct file_map *map) {
+    if (map->size)
+        madvise((void *)(uintptr_t)map->data, map->size, MADV_HUGEPAGE);
 }
 
 void file_map_forget(const struct file_map *map, size_t offset, size_t size) {
@@ -95,12 +100,22 @@ uint64_t file_writer_bytes(void) {
     return memory_block_bytes(BUFFER_BYTES);
 }
 
-bool file_writer_open(struct file_writer *writer, const char *path,
-                      struct memory *memory, struct error *err) {
-    *writer = (struct file_writer){.memory = memory, .fd = -1};
+static size_t large_buffer(uint64_t bytes) {
+    return bytes < LARGE_BUFFER_BYTES ? BUFFER_BYTES : LARGE_BUFFER_BYTES;
+}
+
+uint64_t file_writer_large_bytes(uint64_t bytes) {
+    return memory_block_bytes(large_buffer(bytes));
+}
+
+static bool writer_open(struct file_writer *writer, const char *path,
+                        size_t buffer_bytes, struct memory *memory,
+                        struct error *err) {
+    *writer = (struct file_writer){
+        .memory = memory, .fd = -1, .buffer_bytes = buffer_bytes};
     writer->path = join(memory, path, "", err);
     writer->part = join(memory, path, ".part", err);
-    writer->buffer = memory_alloc(memory, BUFFER_BYTES, 1, err);
+    writer->buffer = memory_alloc(memory, buffer_bytes, 1, err);
     if (writer->path && writer->part && writer->buffer) {
         writer->fd =
             open(writer->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -112,23 +127,40 @@ bool file_writer_open(struct file_writer *writer, const char *path,
     return false;
 }
 
+bool file_writer_open(struct file_writer *writer, const char *path,
+                      struct memory *memory, struct error *err) {
+    return writer_open(writer, path, BUFFER_BYTES, memory, err);
+}
+
+bool file_writer_open_large(struct file_writer *writer, const char *path,
+                            uint64_t bytes, struct memory *memory,
+                            struct error *err) {
+    return writer_open(writer, path, large_buffer(bytes), memory, err);
+}
+
 static bool writer_flush(struct file_writer *writer, struct error *err) {
     size_t size = writer->buffered;
     writer->buffered = 0;
     return write_all(writer->fd, writer->buffer, size, writer->path, err);
 }
 
+/* Pieces end at multiples of the buffer in the file, whatever is added: see
+ * file_writer_open_large. */
 bool file_writer_add(struct file_writer *writer, const void *data, size_t size,
                      struct error *err) {
-    writer->written += size;
-    if (size >= BUFFER_BYTES)
-        return writer_flush(writer, err) &&
-               write_all(writer->fd, data, size, writer->path, err);
-    if (writer->buffered + size > BUFFER_BYTES && !writer_flush(writer, err))
-        return false;
-    if (size)
-        memcpy(writer->buffer + writer->buffered, data, size);
-    writer->buffered += size;
+    const char *at = data;
+    while (size > 0) {
+        size_t room = writer->buffer_bytes -
+                      (size_t)(writer->written % writer->buffer_bytes);
+        size_t some = size < room ? size : room;
+        memcpy(writer->buffer + writer->buffered, at, some);
+        writer->buffered += some;
+        writer->written += some;
+        at += some;
+        size -= some;
+        if (some == room && !writer_flush(writer, err))
+            return false;
+    }
     return true;
 }
 

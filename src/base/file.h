@@ -31,6 +31,10 @@ struct file_map {
 };
 bool file_map_open(struct file_map *map, const char *path, struct error *err);
 void file_map_close(struct file_map *map); /* {0} is fine */
+/* Tell the kernel that all of it is going to be read, from its begin to its
+ * end: it reads ahead and maps large pages, where it can. A page that is needed
+ * costs nothing then but its bytes. */
+void file_map_read_through(const struct file_map *map);
 /* Tell the kernel that [offset, offset + size) is not needed any more: it
  * stops counting as ours. The bytes stay readable. */
 void file_map_forget(const struct file_map *map, size_t offset, size_t size);
@@ -44,14 +48,23 @@ struct file_writer {
     int fd;                /* -1: closed */
     char *path;            /* owned; the name it will have */
     char *part;            /* owned; the name it has until then */
-    char *buffer;          /* owned */
-    size_t buffered;
+    char *buffer;          /* owned; [buffer_bytes] */
+    size_t buffer_bytes, buffered;
     uint64_t written; /* bytes added so far */
 };
 /* What one takes while it is open, as memory counts it, but for its paths. */
 uint64_t file_writer_bytes(void);
 bool file_writer_open(struct file_writer *writer, const char *path,
                       struct memory *memory, struct error *err);
+/* For a file of about BYTES bytes that is going to be mapped and read through:
+ * the larger the pieces that are written, each at a multiple of its size, the
+ * larger the pages that the kernel keeps them in, and the fewer it has to map
+ * (Linux 6.16 on ext4; others before). A piece has up to 2 MiB, a large page.
+ */
+uint64_t file_writer_large_bytes(uint64_t bytes);
+bool file_writer_open_large(struct file_writer *writer, const char *path,
+                            uint64_t bytes, struct memory *memory,
+                            struct error *err);
 bool file_writer_add(struct file_writer *writer, const void *data, size_t size,
                      struct error *err);
 /* Overwrite bytes at OFFSET that were added before (a header's counts). */

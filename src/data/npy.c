@@ -38,11 +38,19 @@ void npy_header_write(char header[NPY_HEADER_BYTES], uint64_t rows,
     npy_header_make(header, "<f4", (uint64_t[]){rows, width}, 2);
 }
 
+static uint64_t data_bytes(uint64_t rows, size_t width) {
+    uint64_t bytes;
+    return __builtin_mul_overflow(rows, (uint64_t)width * sizeof(float), &bytes)
+               ? UINT64_MAX
+               : bytes;
+}
+
 bool npy_writer_open(struct npy_writer *writer, const char *path, uint64_t rows,
                      size_t width, struct memory *memory, struct error *err) {
     assert(width > 0);
     *writer = (struct npy_writer){.rows = rows, .width = width};
-    if (!file_writer_open(&writer->file, path, memory, err))
+    if (!file_writer_open_large(&writer->file, path, data_bytes(rows, width),
+                                memory, err))
         return false;
     char header[NPY_HEADER_BYTES];
     npy_header_write(header, rows, width);

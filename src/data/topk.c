@@ -16,25 +16,55 @@ static float lanes_sum(const float lanes[LANES]) {
            ((half[1] + half[5]) + (half[3] + half[7]));
 }
 
+typedef float lane4 __attribute__((vector_size(16)));
+
+struct sums {
+    float dot, square; /* of the row with the query, and with itself */
+};
+
 /* Column i adds to lane i mod LANES: independent sums that the compiler keeps
- * in vector registers, and an order that nothing changes. */
-static float dot(const float *restrict a, const float *restrict b,
-                 size_t width) {
-    typedef float lane4 __attribute__((vector_size(16)));
-    lane4 sum[LANES / 4] = {0};
+ * in vector registers, and an order that nothing changes. SQUARE is a constant
+ * where this is called. */
+static inline struct sums row_sums(const float *restrict row,
+                                   const float *restrict query, size_t width,
+                                   bool square) {
+    lane4 dots[LANES / 4] = {0}, squares[LANES / 4] = {0};
     size_t i = 0;
     for (; i + LANES <= width; i += LANES)
         for (size_t v = 0; v < LANES / 4; v++) {
             lane4 x, y;
-            memcpy(&x, a + i + 4 * v, sizeof x);
-            memcpy(&y, b + i + 4 * v, sizeof y);
-            sum[v] += x * y;
+            memcpy(&x, row + i + 4 * v, sizeof x);
+            memcpy(&y, query + i + 4 * v, sizeof y);
+            dots[v] += x * y;
+            if (square)
+                squares[v] += x * x;
         }
-    float lanes[LANES];
-    memcpy(lanes, sum, sizeof lanes);
-    for (size_t lane = 0; i < width; i++, lane++)
-        lanes[lane] += a[i] * b[i];
-    return lanes_sum(lanes);
+    float dot[LANES], own[LANES];
+    memcpy(dot, dots, sizeof dot);
+    memcpy(own, squares, sizeof own);
+    for (size_t lane = 0; i < width; i++, lane++) {
+        dot[lane] += row[i] * query[i];
+        own[lane] += row[i] * row[i];
+    }
+    return (struct sums){lanes_sum(dot), square ? lanes_sum(own) : 0};
+}
+
+/* Of a row whose squares leave what a float can hold, or nearly. */
+static float cosine_of_odd_row(const float *row, const float *query,
+                               size_t width) {
+    double dot = 0, square = 0;
+    for (size_t i = 0; i < width; i++) {
+        dot += (double)row[i] * (double)query[i];
+        square += (double)row[i] * (double)row[i];
+    }
+    return square == 0 ? 0 : (float)(dot / sqrt(square));
+}
+
+static float cosine(const float *row, const float *query, size_t width) {
+    struct sums sums = row_sums(row, query, width, true);
+    if (sums.square > 1e-30f && sums.square < 1e30f)
+        return sums.dot / sqrtf(sums.square);
+    return cosine_of_odd_row(row, query, width);
 }
 
 /* A total order, so that the best K are the same however rows were dealt out:
@@ -87,6 +117,8 @@ static void sift_down(struct heap *heap) {
 }
 
 static void heap_offer(struct heap *heap, size_t k, struct hit hit) {
+    if (heap->count == k && hit.score < heap->hits[0].score)
+        return; /* as nearly all do */
     if (heap->count < k) {
         heap->hits[heap->count] = hit;
         sift_up(heap, heap->count++);
@@ -97,6 +129,7 @@ static void heap_offer(struct heap *heap, size_t k, struct hit hit) {
 }
 
 struct scan {
+    enum topk_score score;
     const float *rows; /* [count, width] */
     const float *query;
     size_t width;
@@ -108,10 +141,13 @@ static void scan_rows(void *context, size_t begin, size_t end,
                       unsigned thread) {
     struct scan *scan = context;
     struct heap *heap = &scan->heaps[thread];
-    for (size_t row = begin; row < end; row++) {
-        float score =
-            dot(scan->rows + row * scan->width, scan->query, scan->width);
-        heap_offer(heap, scan->k, (struct hit){.row = row, .score = score});
+    size_t width = scan->width;
+    const float *row = scan->rows + begin * width, *query = scan->query;
+    for (size_t i = begin; i < end; i++, row += width) {
+        float score = scan->score == TOPK_COSINE
+                          ? cosine(row, query, width)
+                          : row_sums(row, query, width, false).dot;
+        heap_offer(heap, scan->k, (struct hit){.row = i, .score = score});
     }
 }
 
@@ -129,9 +165,10 @@ static size_t merge(const struct heap *heaps, unsigned threads, struct hit *all,
     return found;
 }
 
-bool topk_scan(struct memory *memory, struct pool *pool, const float *rows,
-               uint64_t count, size_t width, const float *query, size_t k,
-               struct hit *hits, size_t *found, struct error *err) {
+bool topk_scan(struct memory *memory, struct pool *pool, enum topk_score score,
+               const float *rows, uint64_t count, size_t width,
+               const float *query, size_t k, struct hit *hits, size_t *found,
+               struct error *err) {
     *found = 0;
     if (k > count)
         k = (size_t)count;
@@ -147,7 +184,7 @@ bool topk_scan(struct memory *memory, struct pool *pool, const float *rows,
     if (all) {
         for (unsigned t = 0; t < threads; t++)
             heaps[t].hits = all + t * k;
-        struct scan scan = {rows, query, width, k, heaps};
+        struct scan scan = {score, rows, query, width, k, heaps};
         pool_each(pool, (size_t)count, GRAIN_ROWS, scan_rows, &scan);
         *found = merge(heaps, threads, all, k, hits);
     }

@@ -1,4 +1,5 @@
-/* topk.h - the nearest rows of an array, exactly. */
+/* topk.h - the nearest rows of an array, exactly. Each row is read once, and
+ * nothing but reading it takes time (docs/speed.md). */
 
 #ifndef DATA_TOPK_H
 #define DATA_TOPK_H
@@ -13,15 +14,21 @@
 
 struct hit {
     uint64_t row;
-    float score; /* dot product with the query */
+    float score;
 };
 
-/* The K rows of ROWS [count, width] with the highest dot product with QUERY
+/* What a row's score is: its dot product with the query, or that divided by the
+ * row's length (the cosine, where the query has length 1); 0 for a row of
+ * zeros. */
+enum topk_score { TOPK_DOT, TOPK_COSINE };
+
+/* The K rows of ROWS [count, width] with the highest score against QUERY
  * [width], best first, equal scores by lower row, scores that are not
  * numbers last. Scans with all threads of POOL; the result does not depend on
  * their number. *FOUND is min(k, count); HITS has room for that many. */
-bool topk_scan(struct memory *memory, struct pool *pool, const float *rows,
-               uint64_t count, size_t width, const float *query, size_t k,
-               struct hit *hits, size_t *found, struct error *err);
+bool topk_scan(struct memory *memory, struct pool *pool, enum topk_score score,
+               const float *rows, uint64_t count, size_t width,
+               const float *query, size_t k, struct hit *hits, size_t *found,
+               struct error *err);
 
 #endif

@@ -278,10 +278,12 @@ static uint64_t smallest(struct session *session, const struct member *member,
     /* Afterwards the outputs are written, all files side by side. */
     enum { LINE_FILES = 6, TERM_FILES = 3 };
     const struct run_options *options = session->options;
-    uint64_t files = options->models_count + 3 * options->sparse_count +
-                     2 * options->multi_count + 1 + LINE_FILES +
+    uint64_t arrays = options->models_count + 1;
+    uint64_t files = 3 * options->sparse_count + 2 * options->multi_count +
+                     LINE_FILES +
                      (options->exports & EXPORT_TERMS ? TERM_FILES : 0);
-    return most(pass, files * file_writer_bytes());
+    return most(pass, files * file_writer_bytes() +
+                          arrays * file_writer_large_bytes(UINT64_MAX));
 }
 
 bool plan_refuse(struct session *session, const struct member *member,

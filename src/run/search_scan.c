@@ -67,38 +67,6 @@ static int better_first(const void *a, const void *b) {
     return (x->row > y->row) - (x->row < y->row);
 }
 
-/* Cosine over rows of any length: blocks of them are made unit vectors. */
-static bool scan_by_cosine(struct searching *s, const struct npy_map *npy,
-                           struct hit *hits, size_t *found, struct error *err) {
-    struct memory *memory = &s->result->memory;
-    size_t width = npy->width, top = s->depth, kept = 0;
-    float *block = memory_alloc(memory, BLOCK_ROWS, width * sizeof *block, err);
-    struct hit *all = memory_alloc(memory, 2 * top, sizeof *all, err);
-    bool fine = block && all;
-    make_unit(s->query, width);
-    for (uint64_t first = 0; fine && first < npy->rows; first += BLOCK_ROWS) {
-        uint64_t rows =
-            npy->rows - first < BLOCK_ROWS ? npy->rows - first : BLOCK_ROWS;
-        memcpy(block, npy->data + first * width, rows * width * sizeof *block);
-        for (uint64_t i = 0; i < rows; i++)
-            make_unit(block + i * width, width);
-        size_t more;
-        fine = topk_scan(memory, s->session.pool, block, rows, width, s->query,
-                         top, all + kept, &more, err);
-        for (size_t i = kept; fine && i < kept + more; i++)
-            all[i].row += first;
-        if (fine)
-            qsort(all, kept + more, sizeof *all, better_first);
-        kept = fine && kept + more < top ? kept + more : top;
-    }
-    if (fine)
-        memcpy(hits, all, kept * sizeof *hits);
-    *found = kept;
-    memory_free(memory, block);
-    memory_free(memory, all);
-    return fine;
-}
-
 /* ---- dense rows --------------------------------------------------------- */
 
 static bool scan_dense(struct searching *s, const struct shelf *shelf,
@@ -118,12 +86,12 @@ static bool scan_dense(struct searching *s, const struct shelf *shelf,
                 error_set(err, ERROR_INPUT,
                           "%s has rows of %zu numbers, the models give %zu",
                           path, npy.width, s->query_width);
-    if (fine && dot)
-        fine =
-            topk_scan(&s->result->memory, s->session.pool, npy.data, npy.rows,
-                      npy.width, s->query, s->depth, hits, found, err);
-    else if (fine)
-        fine = scan_by_cosine(s, &npy, hits, found, err);
+    if (fine && !dot)
+        make_unit(s->query, npy.width);
+    file_map_read_through(&npy.map);
+    fine = fine && topk_scan(&s->result->memory, s->session.pool,
+                             dot ? TOPK_DOT : TOPK_COSINE, npy.data, npy.rows,
+                             npy.width, s->query, s->depth, hits, found, err);
     s->result->rows += npy.rows;
     npy_map_close(&npy);
     return fine;

@@ -227,6 +227,59 @@ static void pool_does_each_item_once(void **state) {
     assert_int_equal(memory_live(&memory), 0);
 }
 
+/* What was added comes back, and what has left the buffer are whole pieces at
+ * multiples of their size, whatever was added at a time. */
+static void a_file_is_written_in_whole_pieces(void **state) {
+    (void)state;
+    enum { BYTES = 5000011, SMALL = 256 << 10, LARGE = 2 << 20 };
+    struct memory memory = {0};
+    char path[64] = "/tmp/ensembed_pieces_XXXXXX", part[80];
+    assert_non_null(mkdtemp(path));
+    char folder[64];
+    strcpy(folder, path);
+    strcat(path, "/f");
+    snprintf(part, sizeof part, "%s.part", path);
+    char *data = memory_alloc(&memory, BYTES, 1, NULL);
+    for (size_t i = 0; i < BYTES; i++)
+        data[i] = (char)(i * 2654435761u >> 13);
+    static const uint64_t told[] = {0, LARGE - 1, LARGE, UINT64_MAX};
+    for (size_t t = 0; t < sizeof told / sizeof *told; t++) {
+        size_t piece = told[t] < LARGE ? SMALL : LARGE, some = 1, patched = 0;
+        uint64_t bytes, taken = memory_live(&memory);
+        struct file_writer writer;
+        assert_true(t == 0 ? file_writer_open(&writer, path, &memory, NULL)
+                           : file_writer_open_large(&writer, path, told[t],
+                                                    &memory, NULL));
+        taken = memory_live(&memory) - taken;
+        assert_true(taken >= file_writer_large_bytes(told[t]) &&
+                    taken < file_writer_large_bytes(told[t]) + 1024);
+        for (size_t at = 0; at < BYTES; at += some) {
+            some = some * 7 % 900001;
+            if (some > BYTES - at)
+                some = BYTES - at;
+            assert_true(file_writer_add(&writer, data + at, some, NULL));
+            assert_true(file_size(part, &bytes, NULL));
+            size_t whole = (at + some) / piece * piece;
+            assert_int_equal(bytes, whole > patched ? whole : patched);
+            if (patched || at < BYTES / 2)
+                continue;
+            patched = at + some; /* the buffer leaves before its time */
+            assert_true(file_writer_patch(&writer, 5, data + 5, 1, NULL));
+        }
+        assert_true(file_writer_commit(&writer, NULL));
+        file_writer_close(&writer);
+        struct file_map map;
+        assert_true(file_map_open(&map, path, NULL));
+        file_map_read_through(&map);
+        assert_int_equal(map.size, BYTES);
+        assert_memory_equal(map.data, data, BYTES);
+        file_map_close(&map);
+    }
+    memory_free(&memory, data);
+    assert_int_equal(memory_live(&memory), 0);
+    assert_true(folder_remove(folder, NULL));
+}
+
 static void a_file_is_whole_or_not_there(void **state) {
     (void)state;
     struct memory memory = {0};
@@ -287,6 +340,7 @@ int main(void) {
         cmocka_unit_test(disk_index_grows_and_finds),
         cmocka_unit_test(pool_does_each_item_once),
         cmocka_unit_test(a_file_is_whole_or_not_there),
+        cmocka_unit_test(a_file_is_written_in_whole_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -265,10 +265,10 @@ static void budgets_follow_the_rule(void **state) {
         unsigned threads;
         size_t batch, longest, got_batch, got_group;
     } cases[] = {
-        {1, 8192, 40, 8192, 512}, {2, 8192, 40, 8192, 512},
-        {3, 900, 40, 900, 300},   {3, 100, 40, 100, 40},
+        {1, 8192, 40, 8192, 256}, {2, 8192, 40, 8192, 256},
+        {3, 600, 40, 600, 200},   {3, 100, 40, 100, 40},
         {2, 10, 40, 40, 40},      {1, 100, 0, 100, 100},
-        {2, 8192, 64, 8192, 512},
+        {2, 8192, 64, 8192, 256},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct rig r;

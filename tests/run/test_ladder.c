@@ -62,9 +62,9 @@ static void budgets_shrink_and_grow_back(void **state) {
         .texts = 3000,
         .mode = MODE_EXCLUSIVE,
         /* the rest but for the margin and 1,000 tokens at 51,208 bytes */
-        .script = "{\"device\":\"sim:t4\",\"at_submit\":4,"
+        .script = "{\"device\":\"sim:t4\",\"at_submit\":8,"
                   "\"take_bytes\":12152812736}\n"
-                  "{\"device\":\"sim:t4\",\"at_submit\":12,"
+                  "{\"device\":\"sim:t4\",\"at_submit\":24,"
                   "\"give_bytes\":12152812736}\n"};
     (void)state;
     trial_run_well(&t, &terms);

@@ -4,7 +4,7 @@
     bench/forms.py MODEL_DIR FOLDER
 
 writes model.onnx, model-fused.onnx, model-int8.onnx, model-int8-channel.onnx,
-ct2/, f32.gguf and q8_0.gguf, those that are missing. A form whose packages are
+model-int8-fused.onnx, ct2/, f32.gguf and q8_0.gguf, those that are missing. A form whose packages are
 not installed is left out with a line that says so. Models of BERT's family.
 """
 import argparse
@@ -47,9 +47,14 @@ def fuse_onnx(model, path):
         hidden_size=config["hidden_size"]).save_model_to_file(str(path))
 
 
-def quantize_onnx(_, path, **how):
+def quantize_onnx(path, source, **how):
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
-    quantize_dynamic(str(path.parent / "model.onnx"), str(path), weight_type=QuantType.QInt8, **how)
+    quantize_dynamic(str(path.parent / source), str(path), weight_type=QuantType.QInt8,
+                     extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT}, **how)
+
+
+CHANNEL = {"per_channel": True, "reduce_range": True}
 
 
 def convert_ct2(model, path):
@@ -135,9 +140,9 @@ def write_gguf(model, path, quantized):
 FORMS = {
     "model.onnx": export_onnx,
     "model-fused.onnx": fuse_onnx,
-    "model-int8.onnx": quantize_onnx,
-    "model-int8-channel.onnx": lambda model, path: quantize_onnx(model, path, per_channel=True,
-                                                                 reduce_range=True),
+    "model-int8.onnx": lambda _, path: quantize_onnx(path, "model.onnx"),
+    "model-int8-channel.onnx": lambda _, path: quantize_onnx(path, "model.onnx", **CHANNEL),
+    "model-int8-fused.onnx": lambda _, path: quantize_onnx(path, "model-fused.onnx", **CHANNEL),
     "ct2": convert_ct2,
     "f32.gguf": lambda model, path: write_gguf(model, path, False),
     "q8_0.gguf": lambda model, path: write_gguf(model, path, True),

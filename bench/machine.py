@@ -1,11 +1,12 @@
 """The machine, the program's commit, and processes with what they took."""
-import ast
 import array
+import ast
 import datetime
 import os
 import platform
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 FLAGS = ["avx2", "fma", "avx_vnni", "avx512f", "avx512_bf16", "avx512_vnni", "asimd", "asimddp", "i8mm"]
@@ -48,10 +49,29 @@ def commit_of(folder):
     return commit + ("+" if commit and git("status", "--porcelain", "--untracked-files=no") else "")
 
 
+def cpu_seconds():
+    """(all processes', the host's for somebody else) since the start; 0 where the
+    kernel does not say."""
+    try:
+        counts = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    except (OSError, ValueError):
+        return 0.0, 0.0
+    user, nice, system, _, _, irq, softirq, steal = counts
+    hertz = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + irq + softirq) / hertz, steal / hertz
+
+
 class Ended:
-    def __init__(self, status, said, errors, peak_kib):
-        self.status, self.said, self.errors = status, said, errors
-        self.peak_mib = peak_kib / 1024
+    """A process that is over, and what it and others took meanwhile."""
+
+    def __init__(self, process, said, errors, usage, disturbed):
+        self.status, self.said, self.errors = process.returncode, said, errors
+        self.peak_mib = usage.ru_maxrss / 1024
+        self.others, self.stolen = disturbed
+
+    def taken(self):
+        """For a row: MiB; shares of the cores' time that went elsewhere."""
+        return {"peak_mib": self.peak_mib, "others": round(self.others, 4), "stolen": round(self.stolen, 4)}
 
     def last_error(self):
         lines = [line for line in self.errors.splitlines() if line.strip()]
@@ -62,13 +82,17 @@ def run(command):
     """Runs COMMAND; the peak is its largest resident set, shared pages of files
     too, as the kernel says it (and at least this process's own, which is small)."""
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
+        begin, (busy, stolen) = time.monotonic(), cpu_seconds()
         process = subprocess.Popen(command, stdout=said, stderr=errors, stdin=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
+        cores = (time.monotonic() - begin) * os.cpu_count()
+        others = cpu_seconds()[0] - busy - usage.ru_utime - usage.ru_stime
+        disturbed = max(0.0, others) / cores, (cpu_seconds()[1] - stolen) / cores
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         errors.seek(0)
-        return Ended(process.returncode, said.read().decode("utf-8", "replace"),
-                     errors.read().decode("utf-8", "replace"), usage.ru_maxrss)
+        return Ended(process, said.read().decode("utf-8", "replace"),
+                     errors.read().decode("utf-8", "replace"), usage, disturbed)
 
 
 def read_npy(path):

@@ -1,11 +1,13 @@
 """ensembed as a process that is timed: a run over texts, and its own bench."""
 import json
+import shutil
 
 import machine
 
 
 def run_texts(program, model, texts, numbers, threads, out):
     """(row, path of the vectors); a row with "absent" and None where it fails."""
+    shutil.rmtree(out, ignore_errors=True)
     ended = machine.run([str(program), "run", str(texts), "--model", str(model), "--out", str(out),
                          "--restart", "--dtype", numbers, "--device", "cpu", "--threads", str(threads),
                          "--export", "npy", "--quiet", "--no-progress"])
@@ -15,7 +17,7 @@ def run_texts(program, model, texts, numbers, threads, out):
     done = summary["collections"][0]["passes"][0]
     return {"version": summary["program"], "isa": summary["device"]["isa"], "tokens": done["tokens"],
             "seconds": done["duration_ms"] / 1000, "load_seconds": done["load_ms"] / 1000,
-            "peak_mib": ended.peak_mib}, next(out.glob("*/embeddings.npy"))
+            **ended.taken()}, next(out.glob("*/embeddings.npy"))
 
 
 def bench(program, numbers, threads, *more):

@@ -215,6 +215,8 @@ PEERS = {
                  lambda args: onnx_runtime(args, "model-int8.onnx")),
     "ort-int8-channel": ("ONNX Runtime, per channel, reduce_range", "int8", "onnxruntime",
                          lambda args: onnx_runtime(args, "model-int8-channel.onnx")),
+    "ort-int8-fused": ("ONNX Runtime, its optimizer, per channel, reduce_range", "int8", "onnxruntime",
+                       lambda args: onnx_runtime(args, "model-int8-fused.onnx")),
     "ct2-int8": ("CTranslate2", "int8", "ctranslate2", lambda args: ctranslate2(args, "int8")),
     "llama-q8_0": ("llama.cpp (xllamacpp), q8_0", "int8", "xllamacpp",
                    lambda args: LlamaCpp(args, "q8_0.gguf")),

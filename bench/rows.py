@@ -52,13 +52,13 @@ class Table:
         return max((speed for speed in speeds if speed), default=None)
 
     def shares(self, peer, roof):
-        """Of the roof of the same round and type."""
+        """Of the highest roof of the same round and type."""
         found = []
         for row in self.done(peer):
             gflops = [r[roof] for r in self.roofs if r["round"] == row["round"]
                       and r["numbers"] == row["numbers"] and r.get(roof)]
             if gflops and row.get("flops_per_token"):
-                found.append(rate(row) * row["flops_per_token"] / 1e9 / median(gflops))
+                found.append(rate(row) * row["flops_per_token"] / 1e9 / max(gflops))
         return found
 
     def line(self, peer):
@@ -107,6 +107,13 @@ def distinct(rows, name):
     return ", ".join(dict.fromkeys(str(row[name]) for row in rows if row.get(name)))
 
 
+def disturbance(runs):
+    """What else the cores did meanwhile, at the worst."""
+    others, stolen = (max((row.get(name, 0) for row in runs), default=0) for name in ("others", "stolen"))
+    return f"of a turn's time on the cores other processes took at most {100 * others:.0f} %, " \
+           f"the host for somebody else {100 * stolen:.0f} %"
+
+
 def heading(rows):
     runs = [row for row in rows if row["kind"] == "run"]
     machine = rows[0]["machine"]
@@ -118,7 +125,7 @@ def heading(rows):
             f"{machine['cpu']} (family {machine['family']}; {', '.join(machine['flags'])}), "
             f"{machine['cores']} cores, {machine['memory_gib']} GiB, {machine['os']}, Linux {machine['kernel']}",
             f"ensembed {distinct(rows, 'commit')}; {distinct(runs, 'version')}; "
-            f"{rows[0]['date'][:16]} to {rows[-1]['date'][:16]} UTC"]
+            f"{rows[0]['date'][:16]} to {rows[-1]['date'][:16]} UTC; {disturbance(runs)}"]
 
 
 def markdown(cells):

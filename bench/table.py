@@ -8,7 +8,7 @@
 
 CHUNKS is a folder of chunk files, of which --texts distinct ones are taken,
 evenly over their lengths. In a round everyone takes a turn, each in a process
-of its own; first the roof: GFLOP/s of the matrix product in the model's width
+of its own; first and last the roof: GFLOP/s of the matrix product in the model's width
 (`ensembed bench`; oneDNN's too by bench_gemm where it was built). A raw row a
 process is appended to --rows (default FOLDER/rows.jsonl), so rounds may be
 spread over several commands; the table of all rows comes at the end.
@@ -90,7 +90,7 @@ class Bench:
         if ended.status:
             return {"absent": f"failed: {ended.last_error()}"}, None
         row = json.loads(ended.said.strip().splitlines()[-1])
-        return row | {"peak_mib": ended.peak_mib}, None if "absent" in row else vectors
+        return row | ended.taken(), None if "absent" in row else vectors
 
     def turn(self, peer, round_):
         if peer.startswith("ours-"):
@@ -148,7 +148,7 @@ class Bench:
     def rounds(self):
         first = self.first_round()
         for round_ in range(first, first + self.args.rounds):
-            for peer in self.args.peers:
+            for peer in self.args.peers + ["roof"] * ("roof" in self.args.peers):
                 if peer == "roof":
                     self.roof(round_)
                 else:

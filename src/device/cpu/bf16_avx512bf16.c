@@ -2,15 +2,10 @@
  * 32 registers hold a tile of 12 x 32. */
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "device/cpu/lanes_avx512.h"
 
-#define KERNEL_NAME         bf16_avx512bf16
-#define KERNEL_LANES        16
-#define KERNEL_PANEL        32
-#define KERNEL_ROWS         12
-#define KERNEL_MAX(a, b)    _mm512_max_ps(a, b)
-#define KERNEL_MIN(a, b)    _mm512_min_ps(a, b)
-#define KERNEL_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define KERNEL_NAME bf16_avx512bf16
+#define KERNEL_ROWS 12
 #define KERNEL_BF16(s, x, w)                                                   \
     ((vec)_mm512_dpbf16_ps((__m512)(s), (__m512bh)(x), (__m512bh)(w)))
 #include "device/cpu/bf16.inc"

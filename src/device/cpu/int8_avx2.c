@@ -4,19 +4,13 @@
  * hold a tile of 4 x 16. */
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "device/cpu/lanes_avx2.h"
 
-#define KERNEL_NAME         int8_avx2
-#define KERNEL_LANES        8
-#define KERNEL_PANEL        16
-#define KERNEL_ROWS         4
-#define KERNEL_MAX(a, b)    _mm256_max_ps(a, b)
-#define KERNEL_MIN(a, b)    _mm256_min_ps(a, b)
-#define KERNEL_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define KERNEL_ROUND(v)     ((ivec)_mm256_cvtps_epi32(v))
-#define KERNEL_LEFT         130
-#define KERNEL_RIGHT        63
-#define KERNEL_STEP         2
+#define KERNEL_NAME  int8_avx2
+#define KERNEL_ROWS  4
+#define KERNEL_LEFT  130
+#define KERNEL_RIGHT 63
+#define KERNEL_STEP  2
 #define KERNEL_DOT(s, x, w)                                                    \
     ((s) + (ivec)_mm256_madd_epi16(                                            \
                _mm256_add_epi16(                                               \

@@ -2,19 +2,13 @@
  * 16 registers hold a tile of 6 x 16. */
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "device/cpu/lanes_avx2.h"
 
-#define KERNEL_NAME         int8_avx2vnni
-#define KERNEL_LANES        8
-#define KERNEL_PANEL        16
-#define KERNEL_ROWS         6
-#define KERNEL_MAX(a, b)    _mm256_max_ps(a, b)
-#define KERNEL_MIN(a, b)    _mm256_min_ps(a, b)
-#define KERNEL_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define KERNEL_ROUND(v)     ((ivec)_mm256_cvtps_epi32(v))
-#define KERNEL_LEFT         255
-#define KERNEL_RIGHT        127
-#define KERNEL_STEP         1
+#define KERNEL_NAME  int8_avx2vnni
+#define KERNEL_ROWS  6
+#define KERNEL_LEFT  255
+#define KERNEL_RIGHT 127
+#define KERNEL_STEP  1
 #define KERNEL_DOT(s, x, w)                                                    \
     ((ivec)_mm256_dpbusd_avx_epi32((__m256i)(s), (__m256i)(x)[0],              \
                                    (__m256i)(w)[0]))

@@ -2,19 +2,13 @@
  * a tile of 6 x 32. */
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "device/cpu/lanes_avx512.h"
 
-#define KERNEL_NAME         int8_avx512
-#define KERNEL_LANES        16
-#define KERNEL_PANEL        32
-#define KERNEL_ROWS         6
-#define KERNEL_MAX(a, b)    _mm512_max_ps(a, b)
-#define KERNEL_MIN(a, b)    _mm512_min_ps(a, b)
-#define KERNEL_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define KERNEL_ROUND(v)     ((ivec)_mm512_cvtps_epi32(v))
-#define KERNEL_LEFT         130
-#define KERNEL_RIGHT        63
-#define KERNEL_STEP         2
+#define KERNEL_NAME  int8_avx512
+#define KERNEL_ROWS  6
+#define KERNEL_LEFT  130
+#define KERNEL_RIGHT 63
+#define KERNEL_STEP  2
 #define KERNEL_DOT(s, x, w)                                                    \
     ((s) + (ivec)_mm512_madd_epi16(                                            \
                _mm512_add_epi16(                                               \

@@ -1,8 +1,8 @@
 /* int8 with what every machine of this architecture has. */
 
+#include "device/cpu/lanes_generic.h"
+
 #define KERNEL_NAME  int8_generic
-#define KERNEL_LANES 4
-#define KERNEL_PANEL 16
 #define KERNEL_ROWS  6
 #define KERNEL_LEFT  255
 #define KERNEL_RIGHT 127

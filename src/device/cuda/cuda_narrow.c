@@ -40,26 +40,26 @@ static uint16_t f16_of(float x) {
     return (uint16_t)(sign | (size >= (143u << 23) ? large : half));
 }
 
-void cuda_narrow_bf16(const float *from, size_t count, uint16_t *to) {
+/* Put into its callers, where ONE is known and no call. */
+static inline __attribute__((always_inline)) void narrow(uint16_t (*one)(float),
+                                                         const float *from,
+                                                         size_t count,
+                                                         uint16_t *to) {
     size_t i = 0;
     for (; i + LOT <= count; i += LOT) {
         uint16_t lot[LOT];
         for (size_t j = 0; j < LOT; j++)
-            lot[j] = bf16_of(from[i + j]);
+            lot[j] = one(from[i + j]);
         memcpy(to + i, lot, sizeof lot);
     }
     for (; i < count; i++)
-        to[i] = bf16_of(from[i]);
+        to[i] = one(from[i]);
+}
+
+void cuda_narrow_bf16(const float *from, size_t count, uint16_t *to) {
+    narrow(bf16_of, from, count, to);
 }
 
 void cuda_narrow_f16(const float *from, size_t count, uint16_t *to) {
-    size_t i = 0;
-    for (; i + LOT <= count; i += LOT) {
-        uint16_t lot[LOT];
-        for (size_t j = 0; j < LOT; j++)
-            lot[j] = f16_of(from[i + j]);
-        memcpy(to + i, lot, sizeof lot);
-    }
-    for (; i < count; i++)
-        to[i] = f16_of(from[i]);
+    narrow(f16_of, from, count, to);
 }

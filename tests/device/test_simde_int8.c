@@ -1,18 +1,8 @@
 /* AVX-512 VNNI's products of bytes where the machine has none. */
 
-#if defined(__x86_64__) && __has_include(<simde/x86/avx512/dpbusd.h>)
-#if defined(__GNUC__)
-#pragma GCC diagnostic ignored "-Wpsabi"
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#endif
-#define SIMDE_NO_NATIVE
-#include <simde/x86/avx512/dpbusd.h>
-#pragma GCC diagnostic pop
+#include "device/simde_x86.h"
 
+#ifdef HAS_SIMDE
 #define KERNEL_NAME  emulated
 #define KERNEL_LANES 16
 #define KERNEL_PANEL 32
@@ -39,10 +29,7 @@ int main(void) {
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #else
-#include <stdio.h>
-
 int main(void) {
-    puts("skip: SIMDe (libsimde-dev) is not installed, or this is no x86-64");
-    return 0;
+    return simde_is_missing();
 }
 #endif

@@ -1,0 +1,33 @@
+/* simde_x86.h - SIMDe's form of the instructions that our kernels use and this
+ * machine may lack, on x86-64 where it is installed: then HAS_SIMDE is defined.
+ * Included before the kernels: simde.h. */
+
+#ifndef TESTS_DEVICE_SIMDE_X86_H
+#define TESTS_DEVICE_SIMDE_X86_H
+
+#include <stdio.h>
+
+#if defined(__x86_64__) && __has_include(<simde/x86/avx512/dpbf16.h>) &&       \
+    __has_include(<simde/x86/avx512/dpbusd.h>)
+#define HAS_SIMDE
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
+#define SIMDE_NO_NATIVE
+#include <simde/x86/avx512/dpbf16.h>
+#include <simde/x86/avx512/dpbusd.h>
+#pragma GCC diagnostic pop
+#endif
+
+/* What main does without it. */
+static inline int simde_is_missing(void) {
+    puts("skip: SIMDe (libsimde-dev) is not installed, or this is no x86-64");
+    return 0;
+}
+
+#endif

@@ -63,6 +63,33 @@ static inline void run_product(struct fixture *f, const struct problem *p,
                   p->shape.rows, activation, residual, y);
 }
 
+/* Each element of the product is SUMS [rows, out], then comes the bias, and
+ * then the residual, which may be where the product goes. */
+static inline void check_sums(struct fixture *f, struct problem *p,
+                              const float *sums) {
+    size_t out = p->shape.out, count = p->shape.rows * out;
+    float *y = floats(count), *expected = floats(count);
+    for (size_t i = 0; i < count; i++)
+        expected[i] = sums[i] + p->bias[i % out];
+    run_product(f, p, ACTIVATION_NONE, NULL, y);
+    assert_same_bits(y, expected, count, "with bias");
+
+    for (size_t i = 0; i < count; i++)
+        expected[i] += p->residual[i];
+    run_product(f, p, ACTIVATION_NONE, p->residual, y);
+    assert_same_bits(y, expected, count, "with bias and residual");
+
+    memcpy(y, p->residual, count * sizeof *y);
+    run_product(f, p, ACTIVATION_NONE, y, y);
+    assert_same_bits(y, expected, count, "residual in place");
+
+    p->linear.bias = NULL;
+    run_product(f, p, ACTIVATION_NONE, NULL, y);
+    assert_same_bits(y, sums, count, "plain");
+    free(y);
+    free(expected);
+}
+
 /* Rows computed one by one, all at once, and by all threads. */
 static inline void check_splits(struct fixture *f, struct shape s,
                                 enum activation activation) {

@@ -107,9 +107,7 @@ def main():
     parser.add_argument("--check", action="store_true",
                         help="write nothing, exit 1 if a file would change")
     options = parser.parse_args()
-    if tokenizers.__version__ != unicode_tables.PINNED:
-        sys.exit(f"tokenizers {tokenizers.__version__} is installed, "
-                 f"{unicode_tables.PINNED} is what the reference is made with")
+    tokenizer_oracle.made_with(tokenizers, unicode_tables.PINNED)
     texts = make()
     changed = [name for name, text in texts.items()
                if not (FOLDER / name).exists()

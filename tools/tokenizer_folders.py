@@ -13,7 +13,6 @@ added_tokens.json, and folders of old with vocab.txt, vocab.json and merges.txt,
 or a sentencepiece model. With --command all are compared on generated strings.
 """
 
-import argparse
 import json
 import logging
 import os
@@ -516,17 +515,10 @@ def compare(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--command")
+    parser = tokenizer_oracle.reference_parser(__doc__)
     parser.add_argument("--only", help="folders with this in their name")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    if transformers.__version__ != TRANSFORMERS:
-        sys.exit(f"transformers {transformers.__version__} is installed, "
-                 f"{TRANSFORMERS} is what the reference is made with")
+    tokenizer_oracle.made_with(transformers, TRANSFORMERS)
     os.environ["HF_HUB_OFFLINE"] = "1"
     logging.disable(logging.WARNING)
     if options.command:

@@ -323,6 +323,24 @@ def compare(name, answers, wanted, texts):
     return wrong
 
 
+def made_with(package, version):
+    """References are of one version of a package: leave with any other."""
+    if package.__version__ != version:
+        sys.exit(f"{package.__name__} {package.__version__} is installed, "
+                 f"{version} is what the reference is made with")
+
+
+def reference_parser(text):
+    """Options of a program that makes a reference, or holds a command to it."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--command")
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    return parser
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)

@@ -13,7 +13,6 @@ of the file is {"of": a row of parts.json, "post_processor", "pairs": [[a, b,
 limit, ids, second, cut]]}; second is the place of the first token type 1.
 """
 
-import argparse
 import json
 import pathlib
 import shlex
@@ -153,16 +152,8 @@ def compare(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--command")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    if tokenizers.__version__ != unicode_tables.PINNED:
-        sys.exit(f"tokenizers {tokenizers.__version__} is installed, "
-                 f"{unicode_tables.PINNED} is what the reference is made with")
+    options = tokenizer_oracle.reference_parser(__doc__).parse_args()
+    tokenizer_oracle.made_with(tokenizers, unicode_tables.PINNED)
     if options.command:
         compare(options)
     text = write()

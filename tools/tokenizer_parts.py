@@ -16,7 +16,6 @@ written: all are compared on generated strings (and texts of --chunks), those
 files of --real as well. Exit status 1 on any difference.
 """
 
-import argparse
 import base64
 import collections
 import gzip
@@ -518,19 +517,12 @@ def compare_all(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--command")
+    parser = tokenizer_oracle.reference_parser(__doc__)
     parser.add_argument("--real", nargs="*", default=[])
     parser.add_argument("--chunks")
     parser.add_argument("--only", help="tokenizers with this in their name")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    if tokenizers.__version__ != unicode_tables.PINNED:
-        sys.exit(f"tokenizers {tokenizers.__version__} is installed, "
-                 f"{unicode_tables.PINNED} is what the reference is made with")
+    tokenizer_oracle.made_with(tokenizers, unicode_tables.PINNED)
     if options.command:
         compare_all(options)
     changed = not FIXTURE.exists() or FIXTURE.read_text("utf-8") != write(None)

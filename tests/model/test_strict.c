@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <math.h>
 
+#include "model/cosine.h"
 #include "model/strict_device.h"
 
 enum { TEXTS = 9, TOKENS_MAX = 400 };
@@ -74,16 +75,6 @@ static void free_results(struct result *r) {
         free(r[i].numbers);
 }
 
-static double cosine(const float *a, const float *b, size_t width) {
-    double ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < width; i++) {
-        ab += (double)a[i] * (double)b[i];
-        aa += (double)a[i] * (double)a[i];
-        bb += (double)b[i] * (double)b[i];
-    }
-    return aa == 0 && bb == 0 ? 1 : ab / sqrt(aa * bb);
-}
-
 static void compare_bits(const char *what, const struct result *want,
                          const struct result *got) {
     for (size_t i = 0; i < want->count * want->width; i++)
@@ -99,9 +90,9 @@ static void compare_rounded(const char *what, const struct result *want,
     for (size_t r = 0; r < want->count; r++) {
         const float *a = want->numbers + r * want->width;
         const float *b = got->numbers + r * want->width;
-        if (!scores && !(cosine(a, b, want->width) >= 0.9999))
+        if (!scores && !(cosine_of(a, b, want->width) >= 0.9999))
             fail_msg("%s: row %zu has cosine %.6f to the CPU's", what, r,
-                     cosine(a, b, want->width));
+                     cosine_of(a, b, want->width));
         for (size_t i = 0; scores && i < want->width; i++)
             if (!(fabs((double)a[i] - (double)b[i]) <=
                   0.01 * fmax(1, fabs((double)a[i]))))

@@ -3,27 +3,17 @@
  * type of numbers. The card is a fake one; tools/gpu_check runs the same on a
  * real one. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/json.h"
 #include "device/cuda/fake_fixture.h"
+#include "model/cosine.h"
 #include "run/engine.h"
+#include "run/reference.h"
 #include "run/roster.h"
 #include "run/session.h"
 
 #define MODELS "tests/fixtures/models/"
-
-enum { FILE_MAX = 16 << 20 };
 
 static void assert_card_is_clear(const char *name) {
     struct fake_cuda_counters c = counted(0);
@@ -92,16 +82,6 @@ static void scene_close(struct scene *s) {
     assert_int_equal(memory_live(&s->session.memory), 0);
 }
 
-static double cosine_of(const float *a, const float *b, size_t width) {
-    double dot = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < width; i++) {
-        dot += (double)a[i] * (double)b[i];
-        aa += (double)a[i] * (double)a[i];
-        bb += (double)b[i] * (double)b[i];
-    }
-    return dot / __builtin_sqrt(aa * bb);
-}
-
 static float *embed(struct scene *s, const char *text) {
     struct error err = {0};
     struct str bytes = {text, strlen(text)};
@@ -112,14 +92,6 @@ static float *embed(struct scene *s, const char *text) {
 }
 
 /* ---- references --------------------------------------------------------- */
-
-static json_t *read_json(const char *path) {
-    struct error err = {0};
-    json_t *document = json_read_file(path, FILE_MAX, &err);
-    if (!document)
-        fail_msg("%s", err.message);
-    return document;
-}
 
 static const char *string_of(const json_t *object, const char *key) {
     return json_string_value(json_object_get(object, key));

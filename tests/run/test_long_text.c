@@ -2,21 +2,11 @@
  * rule by itself, and whole runs against what sentence-transformers gives for
  * the windows (tools/long_oracle.py). */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/json.h"
 #include "data/npy.h"
 #include "run/long_text.h"
-#include "run/pipeline.h"
+#include "run/reference.h"
 
 #define LONG "tests/fixtures/long/"
 
@@ -76,52 +66,14 @@ static void room_must_be_left(void **state) {
 
 /* ---- against sentence-transformers -------------------------------------- */
 
-static json_t *read_json(const char *path) {
-    struct error err = {0};
-    json_t *document = json_read_file(path, 16 << 20, &err);
-    if (!document)
-        fail_msg("%s", err.message);
-    return document;
-}
-
-/* The texts as a file of chunks; a short one before each, so that windows and
- * whole texts share the run. */
-static void write_chunks(const char *folder, const json_t *texts) {
-    char path[128];
-    size_t i;
-    json_t *text;
-    snprintf(path, sizeof path, "%s/chunks.jsonl", folder);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    json_array_foreach(texts, i, text)
-        fprintf(f, "{\"text\": \"%s\"}\n", json_string_value(text));
-    assert_int_equal(fclose(f), 0);
-}
-
 static void run(const char *folder, const char *model, size_t overlap,
                 const char *devices, size_t budget) {
-    char chunks[128], out[128], path[128];
-    struct error err = {0};
     struct run_result result;
-    snprintf(chunks, sizeof chunks, "%s/chunks.jsonl", folder);
-    snprintf(out, sizeof out, "%s/out", folder);
-    snprintf(path, sizeof path, "tests/fixtures/models/%s", model);
-    struct model_request request = {
-        .reference = path, .weight = 1, .budget = budget};
-    struct sink sink = {0};
-    struct run_options options = {.chunks = chunks,
-                                  .out = out,
-                                  .models = &request,
-                                  .models_count = 1,
-                                  .threads = 2,
-                                  .devices = devices,
-                                  .lease_wait_ms = -1,
-                                  .restart = true,
-                                  .long_texts = {true, overlap}};
-    if (!pipeline_run(&options, &sink, &result, &err))
-        fail_msg("%s: %s", model, err.message);
-    if (result.worst.code)
-        fail_msg("%s: %s", model, result.worst.message);
+    run_one_model(folder, model, budget,
+                  (struct run_options){.models_count = 1,
+                                       .devices = devices,
+                                       .long_texts = {true, overlap}},
+                  &result);
     assert_int_equal(result.truncated, 0);
     run_result_free(&result);
 }
@@ -165,6 +117,7 @@ static void check_case(const char *file) {
         size_t budget;
     } ways[] = {{"cpu", 0}, {"cpu", 1}, {"sim:a=64MB", 300}};
     assert_non_null(mkdtemp(folder));
+    /* Windows and whole texts share the run: texts.json has both. */
     write_chunks(folder, texts);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         run(folder, model, overlap, ways[i].devices, ways[i].budget);

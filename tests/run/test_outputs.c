@@ -3,31 +3,13 @@
  * (tools/outputs_oracle.py), on the CPU and on a simulated card, alone and
  * sharing a pass, in large and small batches, cut and in windows. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/json.h"
 #include "data/csr.h"
 #include "data/multi.h"
-#include "run/pipeline.h"
+#include "run/reference.h"
 
 #define OUTPUTS "tests/fixtures/outputs/"
-
-static json_t *read_json(const char *path) {
-    struct error err = {0};
-    json_t *document = json_read_file(path, 16 << 20, &err);
-    if (!document)
-        fail_msg("%s", err.message);
-    return document;
-}
 
 /* How a model is run. */
 struct way {
@@ -36,47 +18,18 @@ struct way {
     size_t budget;
 };
 
-static void write_chunks(const char *folder, const json_t *texts) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/chunks.jsonl", folder);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    for (size_t i = 0; i < json_array_size(texts); i++)
-        fprintf(f, "{\"text\": \"%s\"}\n",
-                json_string_value(json_array_get(texts, i)));
-    assert_int_equal(fclose(f), 0);
-}
-
 static void run(const char *folder, const char *model, const json_t *overlap,
                 const struct way *way) {
-    char chunks[128], out[128], path[128];
-    struct error err = {0};
     struct run_result result;
-    snprintf(chunks, sizeof chunks, "%s/chunks.jsonl", folder);
-    snprintf(out, sizeof out, "%s/out", folder);
-    snprintf(path, sizeof path, "tests/fixtures/models/%s", model);
-    struct model_request request = {
-        .reference = path, .weight = 1, .budget = way->budget};
-    struct sink sink = {0};
-    struct run_options options = {
-        .chunks = chunks,
-        .out = out,
-        .models = &request,
-        .models_count = way->dense,
-        .sparse = &request,
-        .sparse_count = way->sparse,
-        .multi = &request,
-        .multi_count = way->multi,
-        .threads = 2,
-        .devices = way->devices,
-        .lease_wait_ms = -1,
-        .restart = true,
-        .long_texts = {json_is_integer(overlap),
-                       (size_t)json_integer_value(overlap)}};
-    if (!pipeline_run(&options, &sink, &result, &err))
-        fail_msg("%s: %s", model, err.message);
-    if (result.worst.code)
-        fail_msg("%s: %s", model, result.worst.message);
+    run_one_model(folder, model, way->budget,
+                  (struct run_options){
+                      .models_count = way->dense,
+                      .sparse_count = way->sparse,
+                      .multi_count = way->multi,
+                      .devices = way->devices,
+                      .long_texts = {json_is_integer(overlap),
+                                     (size_t)json_integer_value(overlap)}},
+                  &result);
     const json_t *collection =
         json_array_get(json_object_get(result.summary, "collections"), 0);
     assert_int_equal(json_array_size(json_object_get(collection, "passes")), 1);

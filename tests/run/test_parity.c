@@ -7,25 +7,15 @@
  *     test_run_parity table     prints docs/models.md's table of families
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "base/json.h"
 #include "model/family.h"
 #include "run/engine.h"
+#include "run/reference.h"
 #include "run/roster.h"
 #include "run/session.h"
 
 #define MODELS "tests/fixtures/models/"
 
-enum { FILE_MAX = 16 << 20, FAMILIES_MAX = 64 };
+enum { FAMILIES_MAX = 64 };
 
 /* What was compared of each family, in the order of family_at. */
 static struct {
@@ -124,14 +114,6 @@ static const struct reference references[] = {
     {"nomic_plain", "reference.json"},
     {"nomic_geglu", "reference.json"},
 };
-
-static json_t *read_json(const char *path) {
-    struct error err = {0};
-    json_t *document = json_read_file(path, FILE_MAX, &err);
-    if (!document)
-        fail_msg("%s", err.message);
-    return document;
-}
 
 static void compare_ids(const char *name, size_t text, const json_t *want,
                         const uint32_t *ids, size_t count) {

@@ -16,8 +16,6 @@
 #include "device/cuda/fake_cuda.h"
 #include "device/cuda/fake_gemm.h"
 
-#define EXPORT extern "C" __attribute__((visibility("default")))
-
 enum {
     STATUS_NOT_INITIALIZED = 1,
     STATUS_INVALID_VALUE = 7,

@@ -20,9 +20,9 @@
  *          granularity=2M multiprocessors=40      (in one line)
  *     at card=0 launch=40 take=6G  before the 40th launch (or alloc, from 1) a
  *     at card=0 launch=90 give=6G  stranger takes memory, and gives it back
- *     at card=0 alloc=3 refuse=2   this and the next are out of memory, 2 in
- * all at card=0 launch=7 lost=719  from now on every call says so at card=0
- * launch=1 delay=5   each launch from now on takes 5 ms more
+ *     at card=0 alloc=3 refuse=2   this one and the next are out of memory
+ *     at card=0 launch=7 lost=719  from now on every call says so
+ *     at card=0 launch=1 delay=5   each launch from now on takes 5 ms more
  *
  * Without any of this there is one Tesla T4. Matrix products count as launches.
  */
@@ -34,6 +34,8 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
+/* Before what the fake libraries let others find. */
+#define EXPORT extern "C" __attribute__((visibility("default")))
 extern "C" {
 #endif
 

@@ -5,8 +5,6 @@
 
 #include "device/cuda/fake_card.h"
 
-#define EXPORT extern "C" __attribute__((visibility("default")))
-
 struct cu_context_s {
     struct card *card;
 };

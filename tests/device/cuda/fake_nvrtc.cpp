@@ -13,8 +13,6 @@
 
 #include "device/cuda/fake_cuda.h"
 
-#define EXPORT extern "C" __attribute__((visibility("default")))
-
 enum {
     NVRTC_INVALID_INPUT = 3,
     NVRTC_INVALID_PROGRAM = 4,

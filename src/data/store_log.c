@@ -173,7 +173,7 @@ static uint64_t rows_begun(const struct store_log *log,
 
 bool store_log_open(struct store_log *log, void *piece, uint64_t *lost,
                     struct error *err) {
-    struct sizes sizes;
+    struct sizes sizes = {0};
     if (open_file(&log->rows, err) && open_file(&log->keys, err) &&
         open_file(&log->journal, err) && sizes_read(log, &sizes, err) &&
         replay(log, &sizes, piece, err) && cut_all(log, err)) {

@@ -269,6 +269,25 @@ static void the_processor_has_a_name(void **state) {
     drop(&fake);
 }
 
+/* As Linux writes it on aarch64. */
+static void a_processor_without_a_name_has_numbers(void **state) {
+    (void)state;
+    struct fake fake = fake_make("0::/\n");
+    char name[64];
+    put(&fake, "/proc/cpuinfo",
+        "processor\t: 0\nBogoMIPS\t: 50.00\n"
+        "Features\t: fp asimd evtstrm\nCPU implementer\t: 0x41\n"
+        "CPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\n"
+        "CPU revision\t: 1\n\nprocessor\t: 1\nCPU implementer\t: 0x42\n"
+        "CPU part\t: 0xd0d\n");
+    cpu_model(fake.root, name, sizeof name);
+    assert_string_equal(name, "ARM, implementer 0x41, part 0xd0c");
+    put(&fake, "/proc/cpuinfo", "processor\t: 0\nCPU part\t: 0xd0c\n");
+    cpu_model(fake.root, name, sizeof name);
+    assert_string_equal(name, "unknown");
+    drop(&fake);
+}
+
 /* starts[0] may be anything: rows count from there. */
 static void texts_may_lie_within_a_batch(void **state) {
     (void)state;
@@ -389,6 +408,7 @@ int main(void) {
         cmocka_unit_test(control_groups_lower_the_memory),
         cmocka_unit_test(a_machine_without_proc_is_an_error),
         cmocka_unit_test(the_processor_has_a_name),
+        cmocka_unit_test(a_processor_without_a_name_has_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,18 +49,33 @@ static char *text_line(struct text *text) {
     return line;
 }
 
+/* What stands behind the colon if LINE is the one called NAME, or NULL. */
+static const char *named(const char *line, const char *name) {
+    size_t length = strlen(name);
+    const char *colon = strstr(line, ": ");
+    bool it_is = colon && strncmp(line, name, length) == 0 &&
+                 line + length + strspn(line + length, " \t") == colon;
+    return it_is ? colon + 2 : NULL;
+}
+
 void cpu_model(const char *root, char *name, size_t size) {
     struct text info;
+    const char *value, *maker = NULL, *part = NULL;
     snprintf(name, size, "unknown");
     if (!text_read(&info, root, "/proc/cpuinfo"))
         return;
-    for (char *line; (line = text_line(&info));) {
-        const char *colon = strstr(line, ": ");
-        if (strncmp(line, "model name", 10) != 0 || !colon)
-            continue;
-        snprintf(name, size, "%s", colon + 2);
-        return;
+    for (char *line; !part && (line = text_line(&info));) {
+        if ((value = named(line, "model name"))) {
+            snprintf(name, size, "%s", value);
+            return;
+        }
+        if ((value = named(line, "CPU implementer")))
+            maker = value;
+        if ((value = named(line, "CPU part")))
+            part = value;
     }
+    if (maker && part)
+        snprintf(name, size, "ARM, implementer %s, part %s", maker, part);
 }
 
 /* The number after KEY at the beginning of a line; false if none stands. */

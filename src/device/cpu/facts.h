@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 
-/* The processor's name, or "unknown". ROOT stands before /proc and /sys: ""
- * but for tests. */
+/* The processor's name; where the kernel knows but its numbers, as on aarch64,
+ * these; or "unknown". ROOT stands before /proc and /sys: "" but for tests. */
 void cpu_model(const char *root, char *name, size_t size);
 
 /* Memory that this process may have in all, and that it could take now:

@@ -15,7 +15,11 @@ static const char *const below[] = {
     "",
     "lib64/",
     "lib/",
+#if defined(__aarch64__)
+    "targets/sbsa-linux/lib/",
+#else
     "targets/x86_64-linux/lib/",
+#endif
     "nvidia/cu13/lib/",
     "nvidia/cublas/lib/",
     "nvidia/cuda_nvrtc/lib/",

@@ -8,10 +8,11 @@
 #include "cli/command.h"
 #include "cli/doctor_gpu.h"
 
-static json_t *isa_list(void) {
+/* Those that the CPU can run for matrices of TYPE, best first. */
+static json_t *isa_list(enum number_type type) {
     json_t *list = json_array();
     const char *isa;
-    for (size_t i = 0; (isa = device_isa(NUMBER_F32, i)); i++)
+    for (size_t i = 0; (isa = device_isa(type, i)); i++)
         json_array_append_new(list, json_string(isa));
     return list;
 }
@@ -25,12 +26,14 @@ static json_t *examine(const struct program *program,
     const char *cache = program->options->hub_cache;
     const struct device_facts *facts = &session->facts;
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:I, s:I, s:I, s:I, s:s?, s:b, "
-        "s:o}",
+        "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, "
+        "s:s?, s:b, s:o}",
         "program", "ensembed " ENS_VERSION, "system", system.sysname, "release",
         system.release, "machine", system.machine, "cpu", facts->model,
-        "instruction_sets", isa_list(), "threads", (int)facts->threads,
-        "memory_bytes", (json_int_t)facts->bytes_total, "memory_free_bytes",
+        "instruction_sets", isa_list(NUMBER_F32), "instruction_sets_bf16",
+        isa_list(NUMBER_INT8), "instruction_sets_int8", isa_list(NUMBER_BF16),
+        "threads", (int)facts->threads, "memory_bytes",
+        (json_int_t)facts->bytes_total, "memory_free_bytes",
         (json_int_t)facts->bytes_free, "ceiling_bytes",
         (json_int_t)session->memory.ceiling, "disk_free_bytes",
         (json_int_t)disk, "model_cache", cache, "model_cache_exists",
@@ -46,9 +49,17 @@ static void print_bytes(const char *label, const json_t *report,
     printf("%-20s %s\n", label, text);
 }
 
-static void print_report(const json_t *report) {
+static void print_isas(const char *label, const json_t *report,
+                       const char *key) {
     const json_t *isa;
     size_t i;
+    printf("%-20s", label);
+    json_array_foreach(json_object_get(report, key), i, isa)
+        printf(" %s%s", json_string_value(isa), i ? "" : " (used)");
+    printf("\n");
+}
+
+static void print_report(const json_t *report) {
     printf("%-20s %s\n", "program",
            json_string_value(json_object_get(report, "program")));
     printf("%-20s %s %s (%s)\n", "system",
@@ -57,10 +68,10 @@ static void print_report(const json_t *report) {
            json_string_value(json_object_get(report, "machine")));
     printf("%-20s %s\n", "cpu",
            json_string_value(json_object_get(report, "cpu")));
-    printf("%-20s", "instruction sets");
-    json_array_foreach(json_object_get(report, "instruction_sets"), i, isa)
-        printf(" %s%s", json_string_value(isa), i ? "" : " (used)");
-    printf("\n%-20s %" JSON_INTEGER_FORMAT "\n", "threads",
+    print_isas("instruction sets", report, "instruction_sets");
+    print_isas("  with bf16", report, "instruction_sets_bf16");
+    print_isas("  with int8", report, "instruction_sets_int8");
+    printf("%-20s %" JSON_INTEGER_FORMAT "\n", "threads",
            json_integer_value(json_object_get(report, "threads")));
     print_bytes("memory", report, "memory_bytes");
     print_bytes("memory free", report, "memory_free_bytes");

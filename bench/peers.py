@@ -3,14 +3,17 @@
 starts it.
 
     bench/peers.py PEER MODEL_DIR TEXTS.jsonl --forms FOLDER --threads N
-                   --vectors FILE.npy
+                   [--batch N] --vectors FILE.npy
+    bench/peers.py PEER ... --try SAMPLE      which size of batches is fastest
 
 Prints a row as JSON: texts, real tokens (after truncation, without padding),
 seconds from texts to normalised vectors, seconds of loading (imports left out).
-Every engine has its best setting: all but sentence-transformers and llama.cpp,
-which do so themselves or do not pad, get ids in batches of 32, sorted by
-length, padded to the longest of the batch. What cannot be imported or has no
-form in FOLDER (bench/forms.py makes them) is a row with "absent", and why.
+Every engine has its best setting: texts sorted by length (sentence-transformers
+does so itself), padded to the longest of the batch, in batches of the size that
+--try found fastest on SAMPLE texts: large batches make some of them take memory
+from the kernel again and again. llama.cpp does not pad. What cannot be imported
+or has no form in FOLDER (bench/forms.py makes them) is a row with "absent", and
+why.
 """
 import argparse
 import json
@@ -19,7 +22,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-BATCH = 32
+BATCHES = [2, 4, 8, 16, 32]
+LLAMA_REQUEST = 32  # texts; it makes batches of them itself
 WARM = 8  # texts before the clock starts
 
 
@@ -66,6 +70,7 @@ class OfIds:
         self.tokenizer = tokenizer_of(args.model, text_limit(args.model))
         self.mean = pooling_of(args.model) == "mean"
         self.forward = forward
+        self.batch = args.batch
 
     def pool(self, hidden, lengths):
         import numpy as np
@@ -79,8 +84,8 @@ class OfIds:
         ids = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         vectors = [None] * len(ids)
-        for begin in range(0, len(order), BATCH):
-            picked = order[begin:begin + BATCH]
+        for begin in range(0, len(order), self.batch):
+            picked = order[begin:begin + self.batch]
             batch = [ids[i] for i in picked]
             for i, row in zip(picked, self.pool(self.forward(batch), list(map(len, batch)))):
                 vectors[i] = row / np.linalg.norm(row)
@@ -108,10 +113,11 @@ class SentenceTransformers:
         self.model = SentenceTransformer(str(args.model), device="cpu",
                                          model_kwargs={"dtype": getattr(torch, dtype)})
         self.load_seconds = time.perf_counter() - begin
+        self.batch = args.batch
         self.counter = tokenizer_of(args.model, text_limit(args.model))
 
     def encode(self, texts):
-        vectors = self.model.encode(texts, batch_size=BATCH, show_progress_bar=False,
+        vectors = self.model.encode(texts, batch_size=self.batch, show_progress_bar=False,
                                     normalize_embeddings=True)
         return vectors, None
 
@@ -188,8 +194,8 @@ class LlamaCpp:
         cut = list(self.cut(texts))
         order = sorted(range(len(cut)), key=lambda i: -len(cut[i]))
         vectors, tokens = [None] * len(cut), 0
-        for begin in range(0, len(order), BATCH):
-            picked = order[begin:begin + BATCH]
+        for begin in range(0, len(order), LLAMA_REQUEST):
+            picked = order[begin:begin + LLAMA_REQUEST]
             answer = self.server.handle_embeddings({"input": [cut[i] for i in picked]})
             answer = json.loads(answer) if isinstance(answer, str) else answer
             for i, row in zip(picked, answer["data"]):
@@ -228,6 +234,19 @@ def versions(package):
     return f"{said}, torch {version('torch')}" if package.startswith("sentence") else said
 
 
+def try_batches(engine, texts, count):
+    """{"batch": the fastest, "tried": {size: seconds}} over COUNT of the texts."""
+    if not hasattr(engine, "batch"):
+        return {"batch": 0, "tried": {}}
+    some, tried = texts[::max(1, len(texts) // count)][:count], {}
+    for engine.batch in [size for size in BATCHES if size <= len(some)]:
+        engine.encode(some[-WARM:])
+        begin = time.perf_counter()
+        engine.encode(some)
+        tried[engine.batch] = time.perf_counter() - begin
+    return {"batch": min(tried, key=tried.get), "tried": tried}
+
+
 def measure(args):
     import numpy as np
     package, opened = PEERS[args.peer][2:]
@@ -235,12 +254,14 @@ def measure(args):
         texts = [json.loads(line)["text"] for line in lines]
     engine = opened(args)
     engine.encode(texts[:WARM])
+    if args.sample:
+        return try_batches(engine, texts, args.sample)
     begin = time.perf_counter()
     vectors, tokens = engine.encode(texts)
     seconds = time.perf_counter() - begin
     np.save(args.vectors, np.ascontiguousarray(vectors, np.float32))
     return {"version": versions(package), "texts": len(texts), "tokens": tokens or engine.tokens(texts),
-            "seconds": seconds, "load_seconds": engine.load_seconds}
+            "seconds": seconds, "load_seconds": engine.load_seconds, "batch": getattr(engine, "batch", 0)}
 
 
 def main():
@@ -250,6 +271,8 @@ def main():
     ap.add_argument("texts", type=Path)
     ap.add_argument("--forms", type=Path, required=True)
     ap.add_argument("--vectors", type=Path, required=True)
+    ap.add_argument("--batch", type=int, default=8)
+    ap.add_argument("--try", type=int, dest="sample", metavar="SAMPLE")
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     args = ap.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)

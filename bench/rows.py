@@ -1,7 +1,7 @@
 """Raw rows of bench/table.py, and the table that they make.
 
-A row is one process (kind "run") or one measurement of the roof (kind "roof"),
-a JSON object a line. Nothing but the file goes into the table, so that it can
+A row is one process (kind "run"), one measurement of the roof (kind "roof") or
+the size of batches that suits an engine (kind "batch"), a JSON object a line. Nothing but the file goes into the table, so that it can
 be printed again.
 """
 import json
@@ -10,7 +10,7 @@ from statistics import median
 OURS = "ensembed"
 REFERENCE = "st-f32"
 TYPES = ["f32", "bf16", "int8"]
-HEAD = ["engine", "numbers", "tokens/s", "least to most", "of the roof", "of oneDNN's",
+HEAD = ["engine", "numbers", "batch", "tokens/s", "least to most", "of the roof", "of oneDNN's",
         "x sentence-transformers", "x fastest other", "lowest cosine", "median cosine", "load s", "peak MiB"]
 
 
@@ -65,11 +65,12 @@ class Table:
         first = self.peers[peer][0]
         done = self.done(peer)
         if not done:
-            return [first["engine"], first["numbers"], self.peers[peer][-1]["absent"]] + [""] * 9
+            return [first["engine"], first["numbers"], "", self.peers[peer][-1]["absent"]] + [""] * 9
         speeds = list(map(rate, done))
         lowest = [row["cosines"][0] for row in done if row.get("cosines")]
         middle = [row["cosines"][1] for row in done if row.get("cosines")]
-        return [first["engine"], first["numbers"], f"{median(speeds):,.0f}",
+        batches = dict.fromkeys(str(row["batch"]) for row in done if row.get("batch"))
+        return [first["engine"], first["numbers"], ", ".join(batches), f"{median(speeds):,.0f}",
                 f"{min(speeds):,.0f} to {max(speeds):,.0f}",
                 percent(self.shares(peer, "gflops")), percent(self.shares(peer, "onednn_gflops")),
                 times(median(speeds), self.speed(REFERENCE)),
@@ -119,7 +120,7 @@ def heading(rows):
     machine = rows[0]["machine"]
     first = rows[0]
     tokens = max((row["tokens"] for row in runs if row.get("tokens")), default=0)
-    rounds = len({row["round"] for row in rows})
+    rounds = len({row["round"] for row in runs})
     return [f"{first['model']}: {first['texts']} texts of at most {first['limit']} tokens, {tokens:,} together, "
             f"{first['threads']} threads, {rounds} rounds",
             f"{machine['cpu']} (family {machine['family']}; {', '.join(machine['flags'])}), "
@@ -134,6 +135,9 @@ def markdown(cells):
 
 def printed(rows):
     """The table of one model, as Markdown."""
+    rows = [row for row in rows if row["kind"] != "batch"]
+    if not any(row["kind"] == "run" for row in rows):
+        return "no round yet"
     table = Table(rows)
     lines = heading(rows)
     lines += [line for line in (roof_line(table.roofs, numbers) for numbers in TYPES) if line]

@@ -3,7 +3,7 @@
 
     bench/table.py MODEL_DIR CHUNKS --work FOLDER [--program build/ensembed]
         [--python PYTHON] [--peers NAMES] [--texts 600] [--rounds 3] [--threads N]
-        [--bench-gemm build-bench/bench_gemm] [--rows FILE.jsonl]
+        [--bench-gemm build-bench/bench_gemm] [--rows FILE.jsonl] [--batch N]
     bench/table.py --rows FILE.jsonl          prints the table of these rows
 
 CHUNKS is a folder of chunk files, of which --texts distinct ones are taken,
@@ -17,7 +17,9 @@ Everyone gets the same texts, cut at the same number of tokens, and is timed
 from texts to normalised vectors, loading apart; ensembed also reads the chunks
 and stores the rows durably meanwhile. What loads is told apart. Cosines are to
 sentence-transformers in f32. --python is the interpreter that has the other
-engines; FOLDER/forms/MODEL is made by bench/forms.py. NAMES are separated by
+engines; FOLDER/forms/MODEL is made by bench/forms.py. Each of them first tries
+which size of batches suits it on this model (--batch says it, --sample on how
+many texts), and --rows remembers that; --rounds 0 does no more. NAMES are separated by
 commas: ours-f32, ours-bf16, ours-int8, roof and those of bench/peers.py.
 """
 import argparse
@@ -82,15 +84,31 @@ class Bench:
             out.write(json.dumps(row) + "\n")
         return row
 
-    def theirs(self, peer):
+    def peer_process(self, peer, *more):
+        """(row, path of the vectors)"""
         vectors = self.args.work / "theirs.npy"
         ended = machine.run([self.args.python, str(HERE / "peers.py"), peer, str(self.args.model),
                              str(self.texts), "--forms", str(self.forms), "--vectors", str(vectors),
-                             "--threads", str(self.args.threads)])
+                             "--threads", str(self.args.threads), *map(str, more)])
         if ended.status:
             return {"absent": f"failed: {ended.last_error()}"}, None
         row = json.loads(ended.said.strip().splitlines()[-1])
         return row | ended.taken(), None if "absent" in row else vectors
+
+    def batch(self, peer):
+        """The size that was found for it on this model, now or before."""
+        found = [row["batch"] for row in (read_rows(self.rows) if self.rows.exists() else [])
+                 if row["kind"] == "batch" and row["peer"] == peer
+                 and (row["model"], row["threads"]) == (self.common["model"], self.common["threads"])]
+        if self.args.batch or found:
+            return self.args.batch or found[-1]
+        row, _ = self.peer_process(peer, "--try", self.args.sample)
+        if "absent" not in row:
+            self.keep({"kind": "batch", "peer": peer} | row)
+        return row.get("batch", 0)
+
+    def theirs(self, peer):
+        return self.peer_process(peer, "--batch", self.batch(peer) or 1)
 
     def turn(self, peer, round_):
         if peer.startswith("ours-"):
@@ -142,10 +160,13 @@ class Bench:
             return self.args.round
         if not self.rows.exists():
             return 1
-        return 1 + max((row["round"] for row in read_rows(self.rows)
+        return 1 + max((row.get("round", 0) for row in read_rows(self.rows)
                         if row["model"] == self.common["model"]), default=0)
 
     def rounds(self):
+        for peer in self.args.peers:
+            if peer in PEERS:
+                self.batch(peer)
         first = self.first_round()
         for round_ in range(first, first + self.args.rounds):
             for peer in self.args.peers + ["roof"] * ("roof" in self.args.peers):
@@ -175,6 +196,8 @@ def arguments():
     ap.add_argument("--round", type=int, help="number of the first round (default: the next)")
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     ap.add_argument("--bench-gemm", type=Path)
+    ap.add_argument("--batch", type=int, default=0)
+    ap.add_argument("--sample", type=int, default=32)
     ap.add_argument("--commit", help="of the program (default: of this checkout)")
     ap.add_argument("--rows", type=Path)
     args = ap.parse_args()

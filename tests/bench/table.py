@@ -20,12 +20,12 @@ EXPECTED = [
     "ensembed abc; st 1, ensembed 0, ort 2; 2026-01-01T00:00 to 2026-01-03T00:01 UTC; "
     "of a turn's time on the cores other processes took at most 12 %, the host for somebody else 3 %",
     "roof, f32: 125 GFLOP/s (62 to 200); oneDNN 125 (125 to 125)",
-    "| ensembed | f32 | 500 | 250 to 1,000 | 50 % | 80 % | 2.00 | 1.25 | 0.99100 | 0.99900 | 0.20 | 53 |",
-    "| ONNX Runtime | f32 | 400 | 200 to 400 | 32 % | 32 % | 1.60 | 1.00 | 0.50000 | 0.75000 | 0.50 | 300 |",
-    "| sentence-transformers | f32 | 250 | 200 to 500 | 25 % | 40 % | 1.00 | 0.62 | 1.00000 | 1.00000 | 2.00 | 503 |",
-    "| CTranslate2 | int8 | not installed: No module named 'ctranslate2' |" + "  |" * 9,
+    "| ensembed | f32 |  | 500 | 250 to 1,000 | 50 % | 80 % | 2.00 | 1.25 | 0.99100 | 0.99900 | 0.20 | 53 |",
+    "| ONNX Runtime | f32 | 8, 4 | 400 | 200 to 400 | 32 % | 32 % | 1.60 | 1.00 | 0.50000 | 0.75000 | 0.50 | 300 |",
+    "| sentence-transformers | f32 |  | 250 | 200 to 500 | 25 % | 40 % | 1.00 | 0.62 | 1.00000 | 1.00000 | 2.00 | 503 |",
+    "| CTranslate2 | int8 |  | not installed: No module named 'ctranslate2' |" + "  |" * 9,
     "small: 10 texts of at most 128 tokens, 30 together, 1 threads, 1 rounds",
-    "| sentence-transformers | f32 | 120 | 120 to 120 |  |  | 1.00 | 1.00 | 1.00000 | 1.00000 | 1.00 | 501 |",
+    "| sentence-transformers | f32 |  | 120 | 120 to 120 |  |  | 1.00 | 1.00 | 1.00000 | 1.00000 | 1.00 | 501 |",
 ]
 
 

@@ -82,6 +82,8 @@ static size_t resident_layers(const struct model_spec *spec,
                               const struct weights_placement *placement) {
     if (!placement)
         return spec->layers;
+    if (placement->from_file)
+        return 0;
     size_t of = placement->shape ? placement->shape->layers : spec->layers;
     if (placement->resident >= of)
         return spec->layers;
@@ -98,7 +100,9 @@ static uint64_t charge_of(const struct model_spec *spec,
     shape_of_spec(spec, &own);
     const struct shape *shape =
         placement && placement->shape ? placement->shape : &own;
-    size_t resident = placement ? placement->resident : shape->layers;
+    size_t resident = !placement             ? shape->layers
+                      : placement->from_file ? 0
+                                             : placement->resident;
     return shape_weights_bytes(shape, resident, resident < shape->layers,
                                device->storage_bytes);
 }
@@ -149,10 +153,8 @@ static uint64_t loading_bytes(const struct loader *loader, uint64_t modules,
     uint64_t block =
         loader->device->host_memory ? memory_block_bytes(need->block_bytes) : 0;
     uint64_t left = block + need->host_bytes;
-    uint64_t fill = memory_block_bytes((stage_floats(loader->spec) +
-                                        lora_floats(loader->spec)) *
-                                       sizeof(float)) +
-                    modules;
+    uint64_t stage = loader->weights->from_file ? 0 : stage_bytes(loader->spec);
+    uint64_t fill = stage + modules;
     uint64_t open = own + memory_peak(memory);
     uint64_t check =
         own + memory_live(memory) + modules +
@@ -175,6 +177,9 @@ static bool measure(struct loader *loader,
     need->host_bytes = memory_block_bytes(sizeof *loader->weights) +
                        memory_block_bytes(host) +
                        memory_live(loader->weights->memory);
+    if (loader->weights->from_file)
+        need->host_bytes +=
+            memory_block_bytes(sizeof *loader) + stage_bytes(loader->spec);
     need->loading_bytes = loading_bytes(loader, modules, need);
     return true;
 }
@@ -187,7 +192,8 @@ bool weights_measure(const struct model_spec *spec,
     struct memory memory = {0}; /* counts what opening the files takes */
     struct weights nowhere = {.memory = &memory,
                               .layers_count = spec->layers,
-                              .resident = resident_layers(spec, placement)};
+                              .resident = resident_layers(spec, placement),
+                              .from_file = placement && placement->from_file};
     struct loader loader = make_loader(spec, files, device, &nowhere);
     bool fine =
         open_files(&loader, err) && measure(&loader, placement, need, err);
@@ -248,9 +254,20 @@ static struct weights *make_weights(struct memory *memory,
     weights->device = device;
     weights->layers_count = spec->layers;
     weights->resident = resident_layers(spec, placement);
+    weights->from_file = placement && placement->from_file;
     for (int i = 0; i < 2; i++)
         weights->slots[i].holds = SIZE_MAX;
     return weights;
+}
+
+/* A loader that stays: layers will be packed by it, again and again. */
+static bool make_room_for_loader(const struct loader *loader,
+                                 struct error *err) {
+    struct weights *weights = loader->weights;
+    if (!weights->from_file)
+        return true;
+    weights->loader = memory_zalloc(weights->memory, 1, sizeof *loader, err);
+    return weights->loader != NULL;
 }
 
 struct weights *weights_load(struct memory *memory,
@@ -266,10 +283,14 @@ struct weights *weights_load(struct memory *memory,
     struct loader loader = make_loader(spec, files, device, weights);
     bool fine = open_files(&loader, err) && check(&loader, err) &&
                 make_blocks(&loader, placement, from, err) &&
+                make_room_for_loader(&loader, err) &&
                 fill_weights(&loader, err);
     weights->file = loader.st;
     finish_embedding(weights, spec);
-    close_loader(&loader);
+    if (weights->loader)
+        *weights->loader = loader;
+    else
+        close_loader(&loader);
     if (fine)
         return weights;
     weights_free(weights);
@@ -280,6 +301,9 @@ void weights_free(struct weights *weights) {
     if (!weights)
         return;
     stream_stop(weights);
+    if (weights->loader)
+        close_loader(weights->loader);
+    memory_free(weights->memory, weights->loader);
     tensors_close(weights->file);
     device_unpin(weights->device, weights->streamed);
     device_release(weights->device, weights->block);

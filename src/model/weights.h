@@ -5,7 +5,9 @@
  * GEMM reads is packed into one block on the device, and the file's pages are
  * let go. Where the layers do not all fit, some stay there and the others lie
  * packed in host memory and pass through two slots of the block: while a layer
- * computes in one, the next is copied into the other.
+ * computes in one, the next is copied into the other. For a few texts a model
+ * may have one slot and nothing else: each layer is packed from the file again
+ * when it is asked for (`from_file`).
  *
  *     struct weights_placement where = {.resident = 6, .shape = &shape};
  *     struct weights_need need;
@@ -68,7 +70,8 @@ struct module_weights {
 };
 enum { MODULES_MOST = SENTENCE_MAX + DENSE_MAX + 1 };
 
-/* One of the two places on the device that streamed layers pass through. */
+/* One of the places on the device that streamed layers pass through: two, or
+ * one where they come from the file. */
 struct weights_slot {
     struct layer_weights *layers; /* [layers_count]: where the layers that
                                      stream lie in DATA, while there */
@@ -106,6 +109,8 @@ struct weights {
     size_t layer_bytes;        /* of a packed layer, where any stream */
     struct weights_slot slots[2];
     struct weights_slot *copying; /* a copy is under way into it, or NULL */
+    bool from_file;               /* layers that stream are not in `streamed` */
+    struct loader *loader;        /* what packs them then; owned */
     struct tensors *file;         /* the mapping that tables point into */
 };
 
@@ -117,6 +122,8 @@ struct weights_placement {
                         what is more than that means all */
     const struct shape *shape; /* what a device that charges shapes counts;
                                   NULL: the model's own */
+    bool from_file; /* no layer stays, on the device or in host memory, whatever
+                       `resident` says: weights_layer packs it from the file */
 };
 
 struct weights_need {
@@ -150,7 +157,7 @@ bool weights_check(struct memory *memory, const struct model_spec *spec,
 
 /* NULL and the errors of weights_check, or ERROR_MEMORY. The caller frees.
  * FROM: a reservation on the device's account, or NULL. PLACEMENT is read only
- * here. */
+ * here. SPEC and FILES must outlive it where layers come from the file. */
 struct weights *weights_load(struct memory *memory,
                              const struct model_spec *spec,
                              const struct model_files *files,
@@ -163,7 +170,8 @@ struct weights *weights_load(struct memory *memory,
  * warm): ask for layers in their order, again and again from 0, from one
  * thread. The slot of layer I - 1 is overwritten from then on, so its verbs
  * must be finished (device_finish). A batch may be given up at any layer.
- * Allocates nothing. NULL and ERROR_DEVICE if the copy failed. */
+ * Allocates nothing. NULL and ERROR_DEVICE if the copy failed. From the file
+ * nothing is begun ahead: there is one slot. */
 const struct layer_weights *weights_layer(struct weights *weights, size_t i,
                                           struct error *err);
 bool weights_stream(const struct weights *weights); /* do any layers? */

@@ -270,6 +270,14 @@ static void fill_rule(const struct loader *loader,
     }
 }
 
+void fill_layer(const struct loader *loader, size_t number,
+                struct layer_weights *layer) {
+    const struct family *family = loader->spec->family;
+    for (size_t i = 0; i < family->rules_count; i++)
+        if (in_layer(&family->rules[i]))
+            fill_rule(loader, &family->rules[i], number, layer);
+}
+
 /* Layers one after the other: the file is read in one direction. */
 static void fill_encoder(const struct loader *loader) {
     const struct family *family = loader->spec->family;
@@ -277,11 +285,8 @@ static void fill_encoder(const struct loader *loader) {
     for (size_t i = 0; i < family->rules_count; i++)
         if (!in_layer(&family->rules[i]))
             fill_rule(loader, &family->rules[i], 0, weights);
-    for (size_t layer = 0; layer < loader->spec->layers; layer++)
-        for (size_t i = 0; i < family->rules_count; i++)
-            if (in_layer(&family->rules[i]))
-                fill_rule(loader, &family->rules[i], layer,
-                          &weights->layers[layer]);
+    for (size_t i = 0; i < loader->spec->layers && !weights->from_file; i++)
+        fill_layer(loader, i, &weights->layers[i]);
 }
 
 void fill_module(const struct loader *loader, size_t i,
@@ -314,6 +319,11 @@ size_t widest_row(const struct model_spec *spec) {
 size_t stage_floats(const struct model_spec *spec) {
     size_t widest = widest_row(spec), rows = spec->relative_rows ? 3 : 2;
     return rows * widest > STAGE_FLOATS ? rows * widest : STAGE_FLOATS;
+}
+
+uint64_t stage_bytes(const struct model_spec *spec) {
+    return memory_block_bytes((stage_floats(spec) + lora_floats(spec)) *
+                              sizeof(float));
 }
 
 void put_stage(const struct loader *loader, const float *to, size_t count) {

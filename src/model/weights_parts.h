@@ -14,7 +14,7 @@
 
 enum { NAME_MAX_BYTES = 256 };
 
-/* One loading, checking or measuring. */
+/* One loading, checking or measuring; kept, where layers come from the file. */
 struct loader {
     const struct model_spec *spec;
     const struct model_files *files;
@@ -77,6 +77,10 @@ void place_weights(const struct loader *loader, struct layout *on_device,
 size_t widest_row(const struct model_spec *spec); /* of any matrix */
 size_t stage_floats(const struct model_spec *spec);
 bool fill_weights(struct loader *loader, struct error *err);
+/* A layer's tensors to where LAYER says; the stage must be there. */
+void fill_layer(const struct loader *loader, size_t number,
+                struct layer_weights *layer);
+uint64_t stage_bytes(const struct model_spec *spec); /* as memory counts it */
 /* The first COUNT numbers of the stage, to where the layout has TO. */
 void put_stage(const struct loader *loader, const float *to, size_t count);
 void fill_module(const struct loader *loader, size_t i,
@@ -126,6 +130,7 @@ uint32_t relative_row(const struct model_spec *spec, long distance);
 
 /* ---- weights_stream.c --------------------------------------------------- */
 
+unsigned stream_slots(const struct weights *weights);
 void stream_stop(struct weights *weights);
 
 #endif

@@ -285,11 +285,11 @@ static void place_layers(const struct loader *loader, struct layout *on_device,
     for (size_t i = 0; i < weights->layers_count; i++) {
         struct layer_weights *layer =
             weights->layers ? &weights->layers[i] : &nowhere;
-        if (i == weights->resident && on_host->base)
+        if (i == weights->resident && on_host->base && !weights->from_file)
             weights->streamed = on_host->base + on_host->bytes;
         if (i < weights->resident)
             place_layer(loader, on_device, i, layer);
-        else
+        else if (!weights->from_file)
             place_streamed(loader, on_host, i, layer);
     }
 }
@@ -298,9 +298,9 @@ void place_weights(const struct loader *loader, struct layout *on_device,
                    struct layout *on_host) {
     const struct family *family = loader->spec->family;
     struct weights *weights = loader->weights;
-    bool streams = weights->resident < weights->layers_count;
+    unsigned slots = stream_slots(weights);
     weights->layers = place_notes(loader, on_host);
-    for (int i = 0; streams && i < 2; i++)
+    for (unsigned i = 0; i < slots; i++)
         weights->slots[i].layers = place_notes(loader, on_host);
     weights->layer_bytes = 0;
     for (size_t i = weights->resident; i < weights->layers_count; i++) {
@@ -314,6 +314,6 @@ void place_weights(const struct loader *loader, struct layout *on_device,
     place_made(loader, on_device);
     place_modules(loader, on_device);
     place_layers(loader, on_device, on_host);
-    for (int i = 0; streams && i < 2; i++)
+    for (unsigned i = 0; i < slots; i++)
         place_slot(loader, on_device, &weights->slots[i]);
 }

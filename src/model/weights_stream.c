@@ -1,7 +1,8 @@
 /* weights_stream.c - layers that pass through two slots on the device.
  *
  * A slot remembers the layer that it holds, so it does not matter how the last
- * batch ended, and where only two layers stream each keeps its slot. */
+ * batch ended, and where only two layers stream each keeps its slot. Layers
+ * that come from the file have one, and nothing is copied ahead. */
 
 #include <stdint.h>
 
@@ -9,6 +10,10 @@
 
 bool weights_stream(const struct weights *weights) {
     return weights->resident < weights->layers_count;
+}
+
+unsigned stream_slots(const struct weights *weights) {
+    return !weights_stream(weights) ? 0 : weights->from_file ? 1 : 2;
 }
 
 static struct weights_slot *slot_of(struct weights *weights, size_t i) {
@@ -53,10 +58,21 @@ static struct weights_slot *fetch(struct weights *weights, size_t i,
     return copy_begin(weights, i, slot, err) ? slot : NULL;
 }
 
+static const struct layer_weights *read_layer(struct weights *weights,
+                                              size_t i) {
+    struct weights_slot *slot = &weights->slots[0];
+    if (slot->holds != i)
+        fill_layer(weights->loader, i, &slot->layers[i]);
+    slot->holds = i;
+    return &slot->layers[i];
+}
+
 const struct layer_weights *weights_layer(struct weights *weights, size_t i,
                                           struct error *err) {
     if (!weights_stream(weights))
         return &weights->layers[i];
+    if (weights->from_file)
+        return read_layer(weights, i);
     struct weights_slot *slot = NULL;
     size_t next = i + 1;
     if (i >= weights->resident) {

@@ -176,9 +176,17 @@ static inline void rig_close(struct rig *r) {
     assert_int_equal(memory_live(&r->files_memory), 0);
 }
 
+/* In the place of a number of resident layers. */
+static const size_t FROM_FILE = SIZE_MAX - 1;
+
+static inline struct weights_placement rig_placement(size_t resident) {
+    return (struct weights_placement){.resident = resident,
+                                      .from_file = resident == FROM_FILE};
+}
+
 static inline struct weights *rig_load(struct rig *r, size_t resident) {
     struct error err = {0};
-    struct weights_placement placement = {.resident = resident};
+    struct weights_placement placement = rig_placement(resident);
     struct weights *w = weights_load(&r->memory, &r->spec, &r->deep, r->device,
                                      &placement, NULL, &err);
     if (!w)

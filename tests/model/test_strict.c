@@ -154,7 +154,7 @@ static void encode(struct rig *r, size_t resident, const struct texts *t,
 
 static void check_placed(const struct rig *r, size_t resident) {
     struct weights_need need;
-    struct weights_placement placement = {.resident = resident};
+    struct weights_placement placement = rig_placement(resident);
     struct weights *w = rig_load((struct rig *)(uintptr_t)r, resident);
     assert_true(weights_measure(&r->spec, &r->deep, r->device, &placement,
                                 &need, NULL));
@@ -181,20 +181,22 @@ static bool check_model(const char *folder, enum model_use use,
     make_texts(&t, &cpu.spec);
     make_results(want, &cpu.spec, &t, &want_out);
     encode(&cpu, SIZE_MAX, &t, &want_out);
-    for (size_t resident = 0; resident <= 1; resident++) {
+    for (size_t k = 0; k <= 2; k++) {
+        size_t resident = k == 0 ? 0 : k == 1 ? SIZE_MAX : FROM_FILE;
         char what[128];
         rig_open_device(&strict, "cpu", 1, NULL);
         assert_true(open_model(&strict, folder, use));
         strict.device = strict_open(strict.device, kind);
         make_results(got, &strict.spec, &t, &got_out);
-        check_placed(&strict, resident ? SIZE_MAX : 0);
-        encode(&strict, resident ? SIZE_MAX : 0, &t, &got_out);
+        check_placed(&strict, resident);
+        encode(&strict, resident, &t, &got_out);
         assert_int_equal(strict_of(strict.device)->uploads > 0, !resident);
-        assert_in_range(strict_of(strict.device)->groups, resident ? 4 : 2,
-                        resident ? 2 * TEXTS : 2);
+        bool stays = resident == SIZE_MAX;
+        assert_in_range(strict_of(strict.device)->groups, stays ? 4 : 2,
+                        stays ? 2 * TEXTS : 2);
         for (size_t i = 0; i < RESULTS; i++) {
             snprintf(what, sizeof what, "%s, result %zu%s", folder, i,
-                     resident ? "" : ", streamed");
+                     stays ? "" : ", streamed");
             if (kind == STRICT_F16)
                 compare_rounded(what, &want[i], &got[i], i == SCORES);
             else

@@ -13,7 +13,7 @@ enum { FOLDERS = sizeof folders / sizeof *folders };
 
 static void check_bytes(struct rig *r, size_t resident) {
     struct error err = {0};
-    struct weights_placement placement = {.resident = resident};
+    struct weights_placement placement = rig_placement(resident);
     struct weights_need need;
     if (!weights_measure(&r->spec, &r->deep, r->device, &placement, &need,
                          &err))
@@ -40,9 +40,12 @@ static void check_bytes(struct rig *r, size_t resident) {
 
 static void what_is_measured_is_taken(void **state) {
     (void)state;
-    for (size_t i = 0; i < FOLDERS; i++)
+    for (size_t i = 0; i < FOLDERS; i++) {
+        struct rig r;
+        rig_open(&r, "cpu", 1, folders[i], 0);
+        check_bytes(&r, FROM_FILE);
+        rig_close(&r);
         for (size_t resident = 0; resident <= 3; resident++) {
-            struct rig r;
             rig_open(&r, "cpu", 1, folders[i], 0);
             check_bytes(&r, resident);
             rig_close(&r);
@@ -50,6 +53,7 @@ static void what_is_measured_is_taken(void **state) {
             check_bytes(&r, resident);
             rig_close(&r);
         }
+    }
 }
 
 static void fewer_resident_layers_take_less(void **state) {
@@ -72,6 +76,28 @@ static void fewer_resident_layers_take_less(void **state) {
     rig_close(&r);
 }
 
+/* One slot, however deep the model is; nothing of a layer in host memory. */
+static void layers_from_the_file_take_one(void **state) {
+    (void)state;
+    struct error err = {0};
+    uint64_t bytes[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct rig r;
+        struct weights_need need, whole;
+        struct weights_placement placement = {.from_file = true};
+        rig_open(&r, "cpu", 1, "mean", i ? 6 : 1);
+        assert_true(weights_measure(&r.spec, &r.deep, r.device, &placement,
+                                    &need, &err));
+        assert_true(
+            weights_measure(&r.spec, &r.deep, r.device, NULL, &whole, &err));
+        bytes[i] = need.block_bytes;
+        if (i == 0) /* and so with one layer that is the whole */
+            assert_int_equal(need.block_bytes, whole.block_bytes);
+        rig_close(&r);
+    }
+    assert_int_equal(bytes[0], bytes[1]);
+}
+
 static void an_account_is_charged_for_its_shape(void **state) {
     (void)state;
     struct rig r;
@@ -86,7 +112,8 @@ static void an_account_is_charged_for_its_shape(void **state) {
     } cases[] = {{0, 0}, {5, 0}, {6, 1}, {14, 2}, {27, 4}, {28, 5}, {99, 5}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t resident = cases[i].resident;
-        struct weights_placement placement = {resident, &shape};
+        struct weights_placement placement = {.resident = resident,
+                                              .shape = &shape};
         struct weights_need need;
         struct weights *w = weights_load(&r.memory, &r.spec, &r.deep, r.device,
                                          &placement, NULL, &err);
@@ -131,12 +158,11 @@ static void a_reservation_is_used(void **state) {
 
 /* Every allocation refused in turn: an error, and nothing left behind. */
 static void no_memory_leaves_nothing(void **state) {
-    (void)state;
     struct rig r;
     rig_open(&r, "cpu", 1, "dense", 0);
     uint64_t before = memory_live(&r.memory);
     struct error err = {0};
-    struct weights_placement placement = {.resident = 1};
+    struct weights_placement placement = rig_placement(*(size_t *)*state);
     struct weights *w = NULL;
     size_t refused = 0;
     for (uint64_t room = 0; !w; room += 512, refused++) {
@@ -205,9 +231,11 @@ static void streamed_layers_are_the_resident_ones(void **state) {
         rig_open(&r, "cpu", 1, "mean", layers);
         spoil(r.device);
         struct weights *whole = rig_load(&r, layers);
-        for (size_t resident = 0; resident <= layers; resident++) {
+        for (size_t k = 0; k <= layers + 1; k++) {
+            size_t resident = k > layers ? FROM_FILE : k;
             struct weights *streamed = rig_load(&r, resident);
-            assert_int_equal(weights_stream(streamed), resident < layers);
+            assert_int_equal(weights_stream(streamed),
+                             resident < layers || resident == FROM_FILE);
             uint64_t taken = r.memory.allocations;
             size_t calls = malloc_calls;
             go_through(&r, whole, streamed);
@@ -281,12 +309,16 @@ static void the_count_of_calls_counts(void **state) {
 }
 
 int main(void) {
+    static size_t one = 1, from_file;
+    from_file = FROM_FILE;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_measured_is_taken),
         cmocka_unit_test(fewer_resident_layers_take_less),
         cmocka_unit_test(an_account_is_charged_for_its_shape),
         cmocka_unit_test(a_reservation_is_used),
-        cmocka_unit_test(no_memory_leaves_nothing),
+        cmocka_unit_test_prestate(no_memory_leaves_nothing, &one),
+        cmocka_unit_test_prestate(no_memory_leaves_nothing, &from_file),
+        cmocka_unit_test(layers_from_the_file_take_one),
         cmocka_unit_test(streamed_layers_are_the_resident_ones),
         cmocka_unit_test(copies_are_no_more_than_needed),
         cmocka_unit_test(a_failed_copy_is_an_error_once),

@@ -71,6 +71,9 @@ static void print_memory(const json_t *pass) {
     print_bytes("weights, held here", number(memory, "weights_bytes"));
     print_bytes("workspaces, held here", number(memory, "workspace_bytes"));
     print_bytes("windows and readers", number(memory, "staging_bytes"));
+    if (number(memory, "drift_bytes"))
+        print_bytes("comparing with f32, behind",
+                    number(memory, "drift_bytes"));
     print_bytes("private memory, at most", number(memory, "private_bytes"));
     print_bytes("the process before any model",
                 number(pass, "process_base_bytes"));

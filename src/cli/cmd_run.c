@@ -10,6 +10,28 @@ static const char *plural(uint64_t count) {
     return count == 1 ? "" : "s";
 }
 
+/* How far a pass in a narrow type is from f32: docs/dtypes.md. */
+static void print_drift(const json_t *pass) {
+    const json_t *drift = json_object_get(pass, "drift");
+    const char *model = json_string_value(json_object_get(pass, "model"));
+    const char *dtype = json_string_value(json_object_get(drift, "dtype"));
+    const char *skipped = json_string_value(json_object_get(drift, "skipped"));
+    json_int_t texts = json_integer_value(json_object_get(drift, "texts"));
+    const char *head;
+    json_t *cosines;
+    if (skipped)
+        printf("%s in %s: not compared with f32: %s\n", model, dtype, skipped);
+    json_object_foreach(json_object_get(drift, "heads"), head, cosines) {
+        bool dense = !strcmp(head, "dense");
+        printf("%s%s%s in %s: %" JSON_INTEGER_FORMAT
+               " text%s computed in f32 too: lowest cosine %.5f, median %.5f\n",
+               model, dense ? "" : "-", dense ? "" : head, dtype, texts,
+               plural((uint64_t)texts),
+               json_real_value(json_object_get(cosines, "lowest_cosine")),
+               json_real_value(json_object_get(cosines, "median_cosine")));
+    }
+}
+
 static void print_collection(const json_t *entry) {
     const char *name = json_string_value(json_object_get(entry, "collection"));
     const char *status = json_string_value(json_object_get(entry, "status"));
@@ -31,6 +53,10 @@ static void print_collection(const json_t *entry) {
     if (vectors)
         printf(", %s", vectors);
     putchar('\n');
+    const json_t *pass;
+    size_t i;
+    json_array_foreach(json_object_get(entry, "passes"), i, pass)
+        print_drift(pass);
 }
 
 static void print_result(const struct run_result *result) {

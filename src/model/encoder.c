@@ -596,12 +596,19 @@ static bool prepare(const struct encoder *e, struct error *err) {
     return true;
 }
 
+static size_t size_of(const struct device *device) {
+    return sizeof(struct encoder) + device->lanes * sizeof(struct lane_work);
+}
+
+uint64_t encoder_own_bytes(const struct device *device) {
+    return memory_block_bytes(size_of(device));
+}
+
 struct encoder *encoder_create(struct memory *memory,
                                const struct model_spec *spec,
                                struct weights *weights, struct device *device,
                                struct pool *pool, struct error *err) {
-    struct encoder *e = memory_zalloc(
-        memory, 1, sizeof *e + device->lanes * sizeof *e->work, err);
+    struct encoder *e = memory_zalloc(memory, 1, size_of(device), err);
     if (!e)
         return NULL;
     e->memory = memory;

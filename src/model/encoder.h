@@ -79,6 +79,8 @@ struct encoder *encoder_create(struct memory *memory,
                                struct weights *weights, struct device *device,
                                struct pool *pool, struct error *err);
 void encoder_free(struct encoder *encoder); /* NULL is fine; not the block */
+/* What encoder_create takes, as memory counts it. */
+uint64_t encoder_own_bytes(const struct device *device);
 
 /* Use BLOCK (borrowed, at least encoder_workspace's bytes) from now on.
  * Allocates nothing. Where the weights stream, the budget must say so. */

@@ -261,6 +261,7 @@ bool pass_store(struct pass *pass, const struct batch *batch,
     uint64_t failed = report->failed;
     if (!pass_store_rows(pass, batch, err))
         return false;
+    drift_take(&pass->sample, batch);
     report->encode_ms += batch->ms;
     report->tokens += batch->tokens;
     report->computed += batch->texts - (report->failed - failed);

@@ -30,6 +30,7 @@
 #include "data/chunks.h"
 #include "data/store.h"
 #include "run/crew.h"
+#include "run/drift.h"
 #include "run/engine.h"
 #include "run/heads.h"
 #include "run/roster.h"
@@ -80,6 +81,7 @@ struct pass {
     struct window next;     /* that is read meanwhile, if it `doubles` */
     bool doubles;
     struct error ahead_failure; /* of reading ahead: pass_read tells it */
+    struct drift_sample sample; /* of what is computed; {0}: none is taken */
     struct chunk_reader *reader;
     bool end; /* the reader is through */
     int64_t began_ns, synced_ms;

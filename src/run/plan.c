@@ -24,6 +24,13 @@ uint64_t plan_room(const struct station *station) {
     return measured < room ? measured : room;
 }
 
+uint64_t plan_host_room(const struct session *session) {
+    for (size_t i = 0; i < session->stations_count; i++)
+        if (session->stations[i].device->shared)
+            return plan_room(&session->stations[i]);
+    return 0;
+}
+
 /* Host memory for a block of a device. A simulated card's blocks lie here, each
  * behind a head of its own. */
 static uint64_t held_bytes(const struct device *device, uint64_t bytes) {
@@ -317,12 +324,13 @@ bool plan_refuse(struct session *session, const struct member *member,
 /* ---- describing --------------------------------------------------------- */
 
 json_t *plan_describe(const struct pass_plan *plan) {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "base_bytes",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "base_bytes",
                      (json_int_t)plan->base_bytes, "weights_bytes",
                      (json_int_t)plan->weights_bytes, "workspace_bytes",
                      (json_int_t)plan->workspace_bytes, "staging_bytes",
                      (json_int_t)plan->staging_bytes, "scratch_bytes",
-                     (json_int_t)plan->scratch_bytes, "private_bytes",
+                     (json_int_t)plan->scratch_bytes, "drift_bytes",
+                     (json_int_t)plan->drift_bytes, "private_bytes",
                      (json_int_t)plan->private_bytes, "mapped_bytes",
                      (json_int_t)plan->mapped_bytes);
 }

@@ -52,6 +52,8 @@ struct plan_home {
 /* Bytes of STATION's account that a plan may use: its ceiling, or less if
  * other programs hold so much that the margin would not stay free. */
 uint64_t plan_room(const struct station *station);
+/* The same of the CPU: of the session's own memory. */
+uint64_t plan_host_room(const struct session *session);
 
 /* Tokens of a batch there, where nothing says otherwise and there is room. */
 size_t plan_batch_tokens(const struct station *station);
@@ -141,14 +143,17 @@ struct pass_plan {
     uint64_t workspace_bytes; /* likewise, at the end */
     uint64_t staging_bytes;   /* windows and readers */
     uint64_t scratch_bytes;   /* of tokenizing, for a while */
+    uint64_t drift_bytes;     /* of comparing with f32, behind the pass; 0: that
+                                 is not done, or has no room */
     uint64_t private_bytes;   /* at most at a time */
     uint64_t mapped_bytes;    /* the weight files, resident at most */
 };
 
-/* BASE, STAGING and SCRATCH of *PLAN are set; the rest is found by going
+/* BASE, STAGING, SCRATCH and DRIFT of *PLAN are set; the rest is found by going
  * through what MODE will do with the team: loading, laying out, taking turns.
  * Models that are on a station now are in the base. Sets `peak_bytes` of the
- * team's homes too. */
+ * team's homes too. DRIFT becomes 0 where that would not fit beside models that
+ * stay warm. */
 bool plan_pass(struct session *session, enum run_mode mode,
                struct plan_team *team, struct pass_plan *plan,
                struct error *err);

@@ -149,6 +149,12 @@ static bool begin_plan(const struct planning *p, uint64_t staging,
     return memory_charge(memory, staging, NULL, err);
 }
 
+/* As if no row was there yet. LIVE: when the pass is over. */
+static uint64_t drift_of(const struct planning *p, size_t i, uint64_t live) {
+    return drift_bytes(p->session, member_at(p, i), p->intake->counts.unique,
+                       p->longest[i], live);
+}
+
 static void end_plan(const struct planning *p, const struct pass_plan *plan) {
     memory_discharge(&p->session->memory, plan->staging_bytes);
 }
@@ -191,6 +197,7 @@ static bool plan_alone(struct planning *p, size_t i, json_t *list,
                    &plan, &refusal);
     bool fits = begun && plan_exclusive(p->session, member, p->longest[i],
                                         &team, &refusal);
+    plan.drift_bytes = begun ? drift_of(p, i, plan.base_bytes) : 0;
     bool fine = fits || refusal.code == ERROR_MEMORY ||
                 error_set(err, refusal.code, "%s", refusal.message);
     if (!fits)
@@ -242,6 +249,11 @@ static bool plan_together(struct planning *p, json_t *list, struct error *err) {
                 pass_staging_bytes(p->intake, member_at(p, i), p->engines[i]);
     if (!begin_plan(p, staging, &plan, err))
         return false;
+    for (size_t i = 0; i < p->roster->count; i++) {
+        uint64_t bytes = p->engines[i] ? drift_of(p, i, plan.base_bytes) : 0;
+        if (bytes > plan.drift_bytes)
+            plan.drift_bytes = bytes;
+    }
     bool fine =
         (p->mode == MODE_SEQUENTIAL
              ? plan_sequential(p->session, p->roster, p->longest, &team, err)
@@ -280,6 +292,17 @@ static bool plan_passes(struct planning *p, json_t *list, struct error *err) {
     return true;
 }
 
+/* Of texts that will be compared with f32. */
+static uint64_t samples_bytes(const struct planning *p) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < p->roster->count; i++)
+        if (p->engines[i] && drift_is_due(p->session, member_at(p, i)))
+            bytes += drift_sample_bytes(
+                drift_texts(p->intake->counts.unique),
+                pass_longest(p->intake, member_at(p, i), p->engines[i]));
+    return bytes;
+}
+
 /* Bytes that a run holds in every pass of the collection: the crew's buffers,
  * open stores and their indexes. */
 static uint64_t common_bytes(const struct planning *p) {
@@ -292,8 +315,9 @@ static uint64_t common_bytes(const struct planning *p) {
                 !member_at(p, i)->error.code && member_has(member_at(p, i), h);
     uint64_t crew =
         roster_models(p->roster) ? crew_bytes(p->session, &size) : 0;
-    return crew + stores * (store_bytes_open() +
-                            store_bytes_index(p->intake->counts.unique));
+    return crew + samples_bytes(p) +
+           stores * (store_bytes_open() +
+                     store_bytes_index(p->intake->counts.unique));
 }
 
 /* ---- a collection ------------------------------------------------------- */
@@ -389,6 +413,9 @@ static bool open_planning(struct planning *p, struct error *err) {
     p->recorder = recorder_create(memory, err);
     if (!p->recorder || !samples_open(&p->samples, memory, devices, err))
         return false;
+    for (size_t i = 0; i < members; i++) /* it is there from the start */
+        if (drift_is_due(p->session, member_at(p, i)))
+            session_reference(p->session, NULL);
     for (size_t i = 0; i < stations; i++)
         p->rates[i] = estimate_rate(p->session->stations[i].device);
     return true;

@@ -169,6 +169,21 @@ static void sum_up(const struct ledger *l, struct pass_plan *plan) {
         plan->workspace_bytes += l->block[i];
 }
 
+/* What comes behind the pass, when its windows and workspaces are gone, and its
+ * models as well unless they stay warm. */
+static void plan_drift(const struct ledger *l, struct pass_plan *plan) {
+    uint64_t live = plan->base_bytes;
+    if (l->session->options->warm) {
+        live = l->live - plan->staging_bytes;
+        for (size_t i = 0; i < l->session->stations_count; i++)
+            live -= l->block[i];
+    }
+    if (live + plan->drift_bytes > plan_host_room(l->session))
+        plan->drift_bytes = 0;
+    if (plan->drift_bytes && live + plan->drift_bytes > plan->private_bytes)
+        plan->private_bytes = live + plan->drift_bytes;
+}
+
 static void go_through(struct ledger *l, enum run_mode mode,
                        struct pass_plan *plan) {
     l->live = plan->base_bytes + plan->staging_bytes;
@@ -181,6 +196,7 @@ static void go_through(struct ledger *l, enum run_mode mode,
     else
         take_turns(l, plan->scratch_bytes);
     sum_up(l, plan);
+    plan_drift(l, plan);
 }
 
 bool plan_pass(struct session *session, enum run_mode mode,

@@ -66,6 +66,7 @@ static void fill(const struct report *report) {
     report_time(report);
     report_collections(report);
     report_passes(report);
+    report_drift(report);
     report_leases(report);
     report_slowest(report);
     report_trouble(report);

@@ -51,6 +51,9 @@ void report_verdict(const struct report *report);
 void report_tiles(const struct report *report);
 void report_time(const struct report *report);
 
+/* report_drift.c: passes in a narrow type against f32. */
+void report_drift(const struct report *report);
+
 /* report_tables.c */
 void report_collections(const struct report *report);
 void report_passes(const struct report *report);

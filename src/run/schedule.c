@@ -51,6 +51,8 @@ static bool exclusive_turn(struct schedule *s, struct turn *turn,
         .staging_bytes =
             pass_staging_bytes(s->intake, member, turn->pass.engine),
         .scratch_bytes = pass_scratch_bytes(s->session, s->intake)};
+    plan.drift_bytes = drift_bytes(s->session, member, turn->missing,
+                                   turn->longest, plan.base_bytes);
     if (!plan_pass(s->session, s->mode, team, &plan, err))
         return false;
     turn_open(turn, team, &plan);
@@ -73,6 +75,7 @@ static bool run_exclusive(struct schedule *s, struct error *err) {
         stations_leave(s->session, s->sink);
         schedule_release(s, turn);
         plan_team_free(s->session, &turn->team);
+        turn_compare(turn);
         if (schedule_ends_with(turn->failure.code)) {
             *err = turn->failure;
             schedule_end_turns(s, err);
@@ -190,9 +193,14 @@ static void set_engine(struct schedule *s, size_t i) {
         s->engines[i] = engine_load_tokenizer(s->session, turn->pass.member,
                                               &turn->failure);
     turn->pass.engine = s->engines[i];
-    if (turn->pass.engine)
-        turn->longest =
-            pass_longest(s->intake, turn->pass.member, turn->pass.engine);
+    if (!turn->pass.engine)
+        return;
+    turn->longest =
+        pass_longest(s->intake, turn->pass.member, turn->pass.engine);
+    if (drift_is_due(s->session, turn->pass.member) &&
+        session_reference(s->session, NULL))
+        drift_sample_open(&turn->pass.sample, &s->session->memory,
+                          drift_texts(turn->missing), turn->longest, NULL);
 }
 
 static bool open_schedule(struct schedule *s, struct error *err) {

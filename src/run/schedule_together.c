@@ -76,6 +76,20 @@ static bool prepare_turns(struct schedule *s, struct pass_plan *plan,
     return true;
 }
 
+/* They are compared one behind the other, when all are done: the largest. */
+static void plan_drifts(const struct schedule *s, struct pass_plan *plan) {
+    for (size_t i = 0; i < s->roster->count; i++) {
+        const struct turn *turn = &s->turns[i];
+        uint64_t bytes =
+            turn->prepared
+                ? drift_bytes(s->session, turn->pass.member, turn->missing,
+                              turn->longest, plan->base_bytes)
+                : 0;
+        if (bytes > plan->drift_bytes)
+            plan->drift_bytes = bytes;
+    }
+}
+
 /* Does the turn's model stay where it is to the end? */
 static bool stays(const struct plan_team *team, const struct turn *turn) {
     bool any = false, all = true;
@@ -272,12 +286,15 @@ bool schedule_run_together(struct schedule *s, struct error *err) {
                 prepare_turns(s, &plan, &failure) && plan_together(s, &failure);
     if (fine) {
         plan.base_bytes -= schedule_put_away_others(s, &s->team);
+        plan_drifts(s, &plan);
         fine = plan_pass(s->session, s->mode, &s->team, &plan, &failure) &&
                open_turns(s, &plan, &failure) && rounds(s, &failure);
     }
     schedule_end_turns(s, &failure);
     stations_leave(s->session, s->sink);
     schedule_release(s, first);
+    for (size_t i = 0; i < s->roster->count; i++)
+        turn_compare(&s->turns[i]);
     if (!fine)
         *err = failure;
     return fine;

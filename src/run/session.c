@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "run/ceilings.h"
@@ -171,6 +172,30 @@ bool session_open(struct session *session, const struct run_options *options,
     return false;
 }
 
+static struct device *open_reference(struct session *session,
+                                     struct error *err) {
+    char isa[32] = "";
+    const char *asked = session->options->isa;
+    if (asked)
+        snprintf(isa, sizeof isa, "%.*s", (int)strcspn(asked, "+"), asked);
+    struct device_options options = {.memory = &session->memory,
+                                     .pool = session->pool,
+                                     .isa = asked ? isa : NULL,
+                                     .type = NUMBER_F32};
+    return device_open(&DEVICE_CPU, &options, err);
+}
+
+struct device *session_reference(struct session *session, struct error *err) {
+    for (size_t i = 0; i < session->stations_count; i++) {
+        struct device *device = session->stations[i].device;
+        if (device->shared && dtype_of(device) == NUMBER_F32)
+            return device;
+    }
+    if (!session->reference)
+        session->reference = open_reference(session, err);
+    return session->reference;
+}
+
 struct lease_terms session_lease_terms(const struct session *session) {
     const struct run_options *options = session->options;
     return (struct lease_terms){.lock_dir = options->lock_dir,
@@ -182,12 +207,13 @@ void session_close(struct session *session) {
     for (size_t i = 0; i < session->stations_count; i++)
         station_close(&session->stations[i]);
     memory_free(&session->memory, session->stations);
+    device_close(session->reference);
     device_script_free(session->script);
     device_list_free(&session->memory, &session->list);
     pool_free(session->pool);
     session->stations = NULL;
     session->stations_count = 0;
-    session->device = NULL;
+    session->device = session->reference = NULL;
     session->script = NULL;
     session->pool = NULL;
 }

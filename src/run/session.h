@@ -152,6 +152,7 @@ struct session {
     struct station *stations; /* in the order of preference; the CPU is the last
                                  one, spare if it was not asked for */
     size_t stations_count;
+    struct device *reference;   /* see session_reference; NULL: not opened */
     struct device *device;      /* of the first station */
     struct device_facts facts;  /* its, as of the opening */
     struct process_memory base; /* of the process, at the opening */
@@ -165,6 +166,11 @@ void session_close(struct session *session); /* {0} is fine */
  * in another one are opened again. Nothing may be on them. */
 bool session_set_type(struct session *session, enum number_type type,
                       struct error *err);
+
+/* The CPU in f32, for comparing with what a run computes: a station's device,
+ * or one that is opened at the first call and takes its lanes' buffers from
+ * then on. Of --isa the instructions that f32 has (avx512 of avx512+vnni). */
+struct device *session_reference(struct session *session, struct error *err);
 
 struct lease_terms;
 /* As the options say; with the session's sink. */

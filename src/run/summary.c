@@ -85,6 +85,9 @@ json_t *summary_pass(const struct session *session, const struct turn *turn) {
     if (!pass->member->bm25)
         json_object_set_new(object, "dtype",
                             json_string(dtype_name(member_type(pass->member))));
+    json_t *drift = drift_describe(&turn->drift);
+    if (drift)
+        json_object_set_new(object, "drift", drift);
     add_list(object, "elsewhere_chunks", report->elsewhere_chunks);
     if (report->other_dtype)
         json_object_set_new(object, "other_dtype",

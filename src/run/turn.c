@@ -202,7 +202,21 @@ void turn_close(struct turn *turn, const struct plan_team *team,
     emit_ended(turn);
 }
 
+void turn_compare(struct turn *turn) {
+    struct pass *pass = &turn->pass;
+    struct memory *memory = &pass->session->memory;
+    if (turn->ran && !turn->failure.code && pass->sample.count) {
+        memory_restart_peak(memory);
+        turn->drift = drift_measure(pass, turn->plan.drift_bytes);
+        if (memory_peak(memory) > turn->peak_bytes)
+            turn->peak_bytes = memory_peak(memory);
+        drift_tell(pass, &turn->drift);
+    }
+    drift_sample_close(&pass->sample);
+}
+
 void turn_free(struct turn *turn) {
+    drift_sample_close(&turn->pass.sample);
     json_decref(turn->use);
     json_decref(turn->leases);
     json_decref(turn->mitigations);

@@ -40,6 +40,7 @@ struct turn {
     double load_ms;
     uint64_t base_bytes; /* live, before it was prepared */
     uint64_t peak_bytes; /* host memory, as counted */
+    struct drift drift;  /* of what it computed */
     json_t *use;         /* what each station did for it; owned, as are: */
     json_t *leases;
     json_t *mitigations;
@@ -71,6 +72,10 @@ void turn_close(struct turn *turn, const struct plan_team *team,
 void turn_decided(struct turn *turn, const struct sink *sink,
                   const struct station *station, const char *collection,
                   const char *type, json_t *fields);
+
+/* Behind turn_close, when the devices are given back: compare some of what was
+ * computed with f32, where that is due. */
+void turn_compare(struct turn *turn);
 
 void turn_loaded(struct turn *turn, const struct resident *resident);
 

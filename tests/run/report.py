@@ -72,6 +72,17 @@ def bytes_text(count):
     return f"{count:.3g} {units[unit]}" if count < 999.5 else f"{count:.0f}"
 
 
+def drift_texts(drift):
+    if not drift or "skipped" in drift:
+        return [drift["skipped"]] if drift else []
+    pieces = []
+    for cosines in drift["heads"].values():
+        pieces += [f"{cosine:.5f}" for cosine in cosines.values()]
+        if cosines["lowest_cosine"] < drift["bound"]:
+            pieces.append(f"below {drift['bound']}")
+    return pieces
+
+
 def check_text(text, summary):
     """What the summary says must be in the page, as text."""
     chunks = [c["chunks"] for c in summary["collections"] if "chunks" in c]
@@ -95,6 +106,7 @@ def check_text(text, summary):
                        bytes_text(entry["memory"]["planned"]["private_bytes"]),
                        bytes_text(entry["memory"]["private_peak_bytes"])]
             wanted += entry.get("truncated_chunks", [])
+            wanted += drift_texts(entry.get("drift"))
             wanted += [f["reason"] for f in entry.get("failed_chunks", [])]
             for budgets in entry["budgets"]:
                 wanted += [n if isinstance(n, str) else f"{n:,}"

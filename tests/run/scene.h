@@ -108,6 +108,12 @@ static const char *const scene_each[][2] = {
      "'weight':1.0,'duration_ms':9.5,'load_ms':2.5,'computed':0,'reused':0,"
      "'tokens':0,'budget_tokens':4096,'planned_peak_bytes':9,"
      "'measured_peak_bytes':8,'error':'e'}"},
+    {"drift_measured",
+     "{'collection':'c','model':'m','pass':1,'dtype':'int8','texts':32,"
+     "'bound':0.99,'duration_ms':9.5,'heads':{'dense':{'lowest_cosine':0.5,"
+     "'median_cosine':0.75}}}"},
+    {"drift_not_measured",
+     "{'collection':'c','model':'m','pass':1,'dtype':'bf16','skipped':'r'}"},
     {"cache", "{'model':'m','commit':null,'status':'hit'}"},
     {"retrying",
      "{'model':'m','file':'f','attempt':1,'of':5,'cause':'429','wait_ms':100}"},

@@ -152,12 +152,11 @@ static size_t stored_bytes(const struct member *member,
     return (multi > most ? multi : most) * sizeof(float);
 }
 
-/* TEXTS of up to LONGEST tokens, TOKENS in all. */
+/* For TEXTS of up to LONGEST tokens, in batches of TOKENS. */
 static struct side_size side_size(const struct member *member, size_t texts,
                                   size_t longest, size_t tokens) {
-    size_t most = DRIFT_TOKENS > longest ? DRIFT_TOKENS : longest;
-    if (tokens > most)
-        tokens = most;
+    if (tokens < longest)
+        tokens = longest;
     return (struct side_size){.texts = rows_texts_most(member, texts),
                               .tokens = rows_tokens_most(member, tokens),
                               .longest = longest};
@@ -243,16 +242,29 @@ bool drift_is_due(const struct session *session, const struct member *member) {
     return false;
 }
 
+/* The size that needs at most ROOM: batches of TOKENS, or of one text. *BYTES:
+ * what the last that was tried needs. */
+static bool choose_size(struct side *side, size_t texts, size_t longest,
+                        size_t tokens, uint64_t room, uint64_t *bytes,
+                        struct error *err) {
+    side->size = side_size(side->member, texts, longest, tokens);
+    if (!measure(side, bytes, err))
+        return false;
+    if (*bytes <= room)
+        return true;
+    side->size = side_size(side->member, texts, longest, longest);
+    return measure(side, bytes, err) && *bytes <= room;
+}
+
 uint64_t drift_bytes(struct session *session, const struct member *member,
                      uint64_t computing, size_t longest, uint64_t live) {
     struct side side = {.session = session, .member = member};
-    uint64_t bytes;
-    if (!drift_is_due(session, member) || !computing)
+    uint64_t bytes, room = plan_host_room(session);
+    if (!drift_is_due(session, member) || !computing || room < live)
         return 0;
     side.device = session_reference(session, NULL);
-    side.size = side_size(member, drift_texts(computing), longest, SIZE_MAX);
-    return side.device && measure(&side, &bytes, NULL) &&
-                   live + bytes <= plan_host_room(session)
+    return side.device && choose_size(&side, drift_texts(computing), longest,
+                                      DRIFT_TOKENS, room - live, &bytes, NULL)
                ? bytes
                : 0;
 }
@@ -409,24 +421,26 @@ static bool choose_affordable(struct comparing *c, struct error *err) {
 static bool has_room(struct comparing *c, uint64_t planned, struct error *err) {
     struct side *side = &c->side;
     size_t tokens = 0, longest = 0;
-    uint64_t bytes, live = memory_live(&side->session->memory);
+    uint64_t bytes = 0, live = memory_live(&side->session->memory);
     uint64_t room = plan_host_room(side->session);
     for (size_t i = 0; i < c->texts; i++) {
         size_t size = c->sample->sizes[c->order[i]];
         tokens += size;
         longest = size > longest ? size : longest;
     }
-    side->size = side_size(side->member, c->texts, longest, tokens);
-    if (!measure(side, &bytes, err))
-        return false;
+    if (tokens > DRIFT_TOKENS)
+        tokens = DRIFT_TOKENS;
     room = room > live ? room - live : 0;
-    return (bytes <= planned && bytes <= room) ||
+    room = room < planned ? room : planned;
+    if (choose_size(side, c->texts, longest, tokens, room, &bytes, err))
+        return true;
+    return !err->code &&
            error_set(err, ERROR_MEMORY,
                      "a layer at a time in f32 needs %" PRIu64
                      " bytes of memory beside what the run holds, and there "
-                     "%s no room for it under the CPU's ceiling (--ceiling "
+                     "was no room for them under the CPU's ceiling (--ceiling "
                      "cpu=BYTES)",
-                     bytes, bytes > room ? "is" : "was");
+                     bytes);
 }
 
 static bool run(struct comparing *c, uint64_t planned, struct error *err) {

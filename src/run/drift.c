@@ -260,11 +260,14 @@ uint64_t drift_bytes(struct session *session, const struct member *member,
                      uint64_t computing, size_t longest, uint64_t live) {
     struct side side = {.session = session, .member = member};
     uint64_t bytes, room = plan_host_room(session);
-    if (!drift_is_due(session, member) || !computing || room < live)
+    size_t texts = drift_texts(computing), tokens = DRIFT_TOKENS;
+    if (!drift_is_due(session, member) || !texts || room < live)
         return 0;
+    if (longest < tokens / texts)
+        tokens = texts * longest;
     side.device = session_reference(session, NULL);
-    return side.device && choose_size(&side, drift_texts(computing), longest,
-                                      DRIFT_TOKENS, room - live, &bytes, NULL)
+    return side.device && choose_size(&side, texts, longest, tokens,
+                                      room - live, &bytes, NULL)
                ? bytes
                : 0;
 }

@@ -37,11 +37,11 @@ static void warn(const struct pass *pass, const struct drift *drift,
     member_vector_name(pass->member, head, name);
     event_log(pass->sink, LOG_WARNING,
               "%s: %s in %s has a cosine of %.5f to f32 at the lowest, of %zu "
-              "texts that were compared; that is below %g: begin anew with "
-              "--dtype f32%s --restart",
+              "texts that were compared; that is below %g: run again with "
+              "--restart and --dtype f32%s",
               pass->intake->collection->name, name, dtype_name(drift->type),
               drift->of[head].lowest, drift->texts, drift_bound(drift->type),
-              drift->type == NUMBER_INT8 ? " or bf16," : "");
+              drift->type == NUMBER_INT8 ? " (or bf16)" : "");
 }
 
 void drift_tell(const struct pass *pass, const struct drift *drift) {

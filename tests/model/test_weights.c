@@ -80,7 +80,7 @@ static void fewer_resident_layers_take_less(void **state) {
 static void layers_from_the_file_take_one(void **state) {
     (void)state;
     struct error err = {0};
-    uint64_t bytes[2];
+    uint64_t bytes[2], host[2], all[2];
     for (size_t i = 0; i < 2; i++) {
         struct rig r;
         struct weights_need need, whole;
@@ -91,11 +91,14 @@ static void layers_from_the_file_take_one(void **state) {
         assert_true(
             weights_measure(&r.spec, &r.deep, r.device, NULL, &whole, &err));
         bytes[i] = need.block_bytes;
+        host[i] = need.host_bytes;
+        all[i] = whole.block_bytes;
         if (i == 0) /* and so with one layer that is the whole */
             assert_int_equal(need.block_bytes, whole.block_bytes);
         rig_close(&r);
     }
     assert_int_equal(bytes[0], bytes[1]);
+    assert_true(host[1] - host[0] < (all[1] - all[0]) / 5);
 }
 
 static void an_account_is_charged_for_its_shape(void **state) {

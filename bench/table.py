@@ -147,7 +147,9 @@ class Bench:
         return float(named[0]["onednn"]) if named and "onednn" in named[0] and len(named[0]) else None
 
     def roof(self, round_):
-        for numbers in TYPES:
+        turns = {peer[5:] if peer.startswith("ours-") else PEERS[peer][1] for peer in self.args.peers
+                 if peer != "roof"}
+        for numbers in [numbers for numbers in TYPES if numbers in turns]:
             gflops = self.product_rate(numbers)
             if gflops:
                 row = self.keep({"kind": "roof", "round": round_, "numbers": numbers, "gflops": gflops,

@@ -2,10 +2,14 @@
 # Install into a folder of its own, then use the library as a stranger would:
 # by pkg-config, from C with the static archive, from C++ with the shared one.
 #
-#     install.sh BUILD_FOLDER
+#     install.sh BUILD_FOLDER [EMULATOR...]
+#
+# EMULATOR is what runs the programs, if this machine cannot: tests/long/aarch64.sh
+# also sets CC and CXX.
 set -euo pipefail
 root=$(realpath "$(dirname "$0")/../..")
 build=$(realpath "$1")
+shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --prefix "$work/usr" >"$work/log"
@@ -27,8 +31,8 @@ echo '[{"text":"a red fox"},{"text":"12345"},{"text":"a red fox"}]' >chunks/a_ch
 cflags=$(pkg-config --cflags ensembed)
 static=$(pkg-config --static --libs ensembed | sed 's/-lensembed//')
 # shellcheck disable=SC2086
-cc -std=c17 -Wall -Wextra -Werror "$root/examples/embed.c" $cflags "$lib/libensembed.a" $static -o embed
-./embed chunks "$models/mean" out "a red fox" >printed
+${CC:-cc} -std=c17 -Wall -Wextra -Werror "$root/examples/embed.c" $cflags "$lib/libensembed.a" $static -o embed
+"$@" ./embed chunks "$models/mean" out "a red fox" >printed
 cat >want <<'W'
 3 chunks in 1 files, 2 distinct texts
 2 texts computed, 0 reused
@@ -41,19 +45,19 @@ while read -r pattern <&3 && read -r line <&4; do
     [[ $line == $pattern ]] || { echo "'$line' is not '$pattern'"; exit 1; }
 done 3<want 4<printed
 [ -s out/chunks/embeddings.npy ]
-./embed nothere "$models/mean" out "q" 2>error && exit 1
+"$@" ./embed nothere "$models/mean" out "q" 2>error && exit 1
 grep -q nothere error
 
 # C++ with the shared library.
-# shellcheck disable=SC2046
-c++ -std=c++17 -Wall -Wextra -Werror "$root/examples/similarity.cpp" $(pkg-config --cflags --libs ensembed) -o similarity
-LD_LIBRARY_PATH=$lib ./similarity "$models/mean" "a red fox" "a red fox" 12345 >printed
+# shellcheck disable=SC2046,SC2086
+${CXX:-c++} -std=c++17 -Wall -Wextra -Werror "$root/examples/similarity.cpp" $(pkg-config --cflags --libs ensembed) -o similarity
+LD_LIBRARY_PATH=$lib "$@" ./similarity "$models/mean" "a red fox" "a red fox" 12345 >printed
 head -n 1 printed | grep -qx '1.0000 a red fox'
-LD_LIBRARY_PATH=$lib ./similarity "$models/broken_shape" a b 2>error && exit 1
+LD_LIBRARY_PATH=$lib "$@" ./similarity "$models/broken_shape" a b 2>error && exit 1
 grep -q shape error
 
 # The program, its manual and completions came too.
-"$work/usr/bin/ensembed" --version
+"$@" "$work/usr/bin/ensembed" --version
 [ -s "$(find "$work/usr" -name ensembed.1)" ]
 [ "$(find "$work/usr" -path '*complet*' -type f | wc -l)" -ge 2 ]
 echo ok

@@ -274,9 +274,7 @@ bool pass_store(struct pass *pass, const struct batch *batch,
 
 /* ---- the pass ----------------------------------------------------------- */
 
-bool pass_open(struct pass *pass, struct error *err) {
-    struct window_size size =
-        pass_window_size(pass->intake, pass->member, pass->engine);
+void pass_begin(struct pass *pass) {
     pass->began_ns = clock_now_ns();
     pass->synced_ms = clock_now_ms();
     pass->report = (struct pass_report){
@@ -284,6 +282,12 @@ bool pass_open(struct pass *pass, struct error *err) {
         .failed_chunks = json_array(),
         .truncated_chunks = json_array(),
     };
+}
+
+bool pass_open(struct pass *pass, struct error *err) {
+    struct window_size size =
+        pass_window_size(pass->intake, pass->member, pass->engine);
+    pass_begin(pass);
     pass->end = pass->report.texts == 0;
     if (!window_open(&pass->window, &pass->session->memory, &size, err))
         return false;

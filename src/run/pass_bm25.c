@@ -149,13 +149,7 @@ static bool do_texts(struct formula *f, struct error *err) {
 
 bool pass_bm25(struct pass *pass, struct error *err) {
     struct formula f = {.pass = pass};
-    pass->began_ns = clock_now_ns();
-    pass->synced_ms = clock_now_ms();
-    pass->report = (struct pass_report){
-        .texts = pass->intake->counts.unique,
-        .failed_chunks = json_array(),
-        .truncated_chunks = json_array(),
-    };
+    pass_begin(pass);
     pass->reader = chunk_reader_open(pass->intake, err);
     bool fine = pass->reader && open_formula(&f, err) && do_texts(&f, err);
     struct error late = {0};

@@ -1,5 +1,5 @@
-/* pass_parts.h - between pass.c, which reads and counts, and pass_rows.c, which
- * knows the stores. */
+/* pass_parts.h - between pass.c, which reads and counts, pass_rows.c, which
+ * knows the stores, and pass_bm25.c, which does without a model. */
 
 #ifndef RUN_PASS_PARTS_H
 #define RUN_PASS_PARTS_H
@@ -16,6 +16,9 @@ bool pass_lacking(struct pass *pass, const uint8_t digest[SHA256_BYTES],
  * are listed beside each head's rows first. */
 bool pass_store_rows(struct pass *pass, const struct batch *batch,
                      struct error *err);
+
+/* The clock, and a report in which nothing is done yet. */
+void pass_begin(struct pass *pass);
 
 void pass_tell_progress(const struct pass *pass);
 

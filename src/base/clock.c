@@ -12,6 +12,12 @@ int64_t clock_now_ms(void) {
     return clock_now_ns() / 1000000;
 }
 
+int64_t clock_thread_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 void clock_sleep_ms(int64_t ms) {
     struct timespec span = {.tv_sec = ms / 1000,
                             .tv_nsec = ms % 1000 * 1000000};

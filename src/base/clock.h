@@ -5,8 +5,9 @@
 
 #include <stdint.h>
 
-int64_t clock_now_ns(void); /* monotonic; only differences mean something */
-int64_t clock_now_ms(void); /* monotonic */
+int64_t clock_now_ns(void);    /* monotonic; only differences mean something */
+int64_t clock_now_ms(void);    /* monotonic */
+int64_t clock_thread_ns(void); /* that the calling thread has computed */
 void clock_sleep_ms(int64_t ms);
 
 /* The date as 2026-11-21T12:34:56Z and a NUL. */

@@ -405,7 +405,7 @@ static bool write_stats(struct writing *w, struct error *err) {
     return fine;
 }
 
-static bool commit_files(struct writing *w, struct error *err) {
+static bool commit_whole(struct writing *w, struct error *err) {
     for (size_t i = 0; i < w->arrays_count; i++)
         if (w->arrays[i].open && !npy_writer_commit(&w->arrays[i].npy, err))
             return false;
@@ -418,6 +418,14 @@ static bool commit_files(struct writing *w, struct error *err) {
            (!(w->exports & EXPORT_METADATA) ||
             file_writer_commit(&w->metadata, err)) &&
            file_writer_commit(&w->digests, err) && write_stats(w, err);
+}
+
+static bool commit_files(struct writing *w, struct error *err) {
+    struct phases *phases = &w->a->session->phases;
+    enum phase before = phases_enter(phases, PHASE_SYNC);
+    bool fine = commit_whole(w, err);
+    phases_enter(phases, before);
+    return fine;
 }
 
 /* Stores whose rows now stand in an array need no second copy. Each takes over

@@ -299,6 +299,10 @@ static struct ending ended(const char *status, const char *reason) {
     return (struct ending){.status = status, .reason = reason};
 }
 
+static void enter(struct work *work, enum phase phase) {
+    phases_enter(&work->run->session.phases, phase);
+}
+
 static bool embed_collection(struct work *work, struct error *err) {
     if (!open_stores(work, err) || !check_disk(work, err) ||
         !run_passes(work, err))
@@ -306,6 +310,7 @@ static bool embed_collection(struct work *work, struct error *err) {
     prepare_artefacts(work);
     if (!count_truncated(work, err))
         return false;
+    enter(work, PHASE_EXPORT);
     return work->run->session.options->exports == EXPORT_NONE ||
            artefacts_write(&work->artefacts, err);
 }
@@ -347,11 +352,13 @@ static struct ending run_collection(struct work *work) {
         artefacts_exist(work->folder))
         return ended("skipped_existing", "exports_exist");
     take_types(work);
+    enter(work, PHASE_INTAKE);
     if (!spool_input(work, &failed.failure) ||
         !read_chunks(work, &failed.failure))
         return failed;
     if (!work->intake->counts.found)
         return ended("skipped_no_chunks", "no_chunks");
+    enter(work, PHASE_PREPARE);
     if (is_unchanged(work))
         return note_unchanged(work, &failed.failure)
                    ? ended("completed", "unchanged")
@@ -418,11 +425,13 @@ bool collection_run(struct run *run, size_t number) {
                         .roster = run->roster,
                         .passes = json_array()};
     int64_t begin_ns = clock_now_ns();
+    phases_enter(&run->session.phases, PHASE_OPEN);
     event_emit(&run->telemetry.sink, "collection_started",
                json_pack("{s:s}", "collection", work.collection->name));
     sampler_lap(&run->watch.sampler);
     struct ending ending = run_collection(&work);
     double ms = (double)(clock_now_ns() - begin_ns) / 1e6;
+    phases_enter(&run->session.phases, PHASE_REPORT);
     note_ending(&work, &ending);
     json_t *sampled = sampler_describe_lap(&run->watch.sampler);
     struct summary_collection entry = {.collection = work.collection,

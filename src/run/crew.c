@@ -355,6 +355,8 @@ static bool serve_all(struct crew *crew, struct error *err) {
 }
 
 bool crew_work(struct crew *crew, struct shift *shift, struct error *err) {
+    struct phases *phases = &crew->session->phases;
+    enum phase before = phases_enter(phases, PHASE_ENCODE);
     pthread_mutex_lock(&crew->lock);
     crew->shift = shift;
     crew->draining = false;
@@ -365,6 +367,7 @@ bool crew_work(struct crew *crew, struct shift *shift, struct error *err) {
     bool fine = serve_all(crew, err);
     crew->shift = NULL;
     pthread_mutex_unlock(&crew->lock);
+    phases_enter(phases, before);
     return fine;
 }
 

@@ -127,9 +127,13 @@ static bool tokenize_block(struct pass *pass, struct error *err) {
         w->texts[i] = (struct str){w->text + begin, w->text_ends[i] - begin};
     }
     size_t first = w->count - w->block_count;
-    if (!engine_tokenize_prompted(pass->engine, w->texts, w->block_count,
-                                  TOKENIZER_CUT, &w->tokens, w->starts + first,
-                                  w->cut, err))
+    struct phases *phases = &pass->session->phases;
+    enum phase before = phases_enter(phases, PHASE_TOKENIZE);
+    bool fine = engine_tokenize_prompted(pass->engine, w->texts, w->block_count,
+                                         TOKENIZER_CUT, &w->tokens,
+                                         w->starts + first, w->cut, err);
+    phases_enter(phases, before);
+    if (!fine)
         return false;
     const char *id = w->ids;
     for (size_t i = 0; i < w->block_count; i++) {
@@ -171,7 +175,7 @@ static bool read_text(struct pass *pass, struct error *err) {
 }
 
 /* Up to TEXTS of the window that is filled, tokenized. */
-static bool read_some(struct pass *pass, size_t texts, struct error *err) {
+static bool read_texts(struct pass *pass, size_t texts, struct error *err) {
     struct window *w = filled(pass);
     size_t before = w->count;
     while (!pass->end && !window_is_full(w) && w->count - before < texts) {
@@ -181,6 +185,14 @@ static bool read_some(struct pass *pass, size_t texts, struct error *err) {
             return error_set(err, ERROR_INTERRUPTED, "interrupted");
     }
     return tokenize_block(pass, err);
+}
+
+static bool read_some(struct pass *pass, size_t texts, struct error *err) {
+    struct phases *phases = &pass->session->phases;
+    enum phase before = phases_enter(phases, PHASE_READ);
+    bool fine = read_texts(pass, texts, err);
+    phases_enter(phases, before);
+    return fine;
 }
 
 static void swap_windows(struct pass *pass) {
@@ -241,10 +253,13 @@ static void tell_batch(const struct pass *pass, const struct batch *batch) {
 }
 
 static bool sync_stores(struct pass *pass, struct error *err) {
-    for (enum row_kind h = 0; h < ROW_KINDS; h++)
-        if (pass->stores.of[h] && !store_sync(pass->stores.of[h], err))
-            return false;
-    return true;
+    struct phases *phases = &pass->session->phases;
+    enum phase before = phases_enter(phases, PHASE_SYNC);
+    bool fine = true;
+    for (enum row_kind h = 0; fine && h < ROW_KINDS; h++)
+        fine = !pass->stores.of[h] || store_sync(pass->stores.of[h], err);
+    phases_enter(phases, before);
+    return fine;
 }
 
 bool pass_sync(struct pass *pass, struct error *err) {

@@ -65,7 +65,12 @@ static bool store_rows_of(struct formula *f, const struct row_batch *batch,
                           const uint8_t *digests, struct error *err) {
     struct pass *pass = f->pass;
     struct pass_report *report = &pass->report;
-    if (!store_append_rows(pass->stores.of[ROW_SPARSE], digests, batch, err))
+    struct phases *phases = &pass->session->phases;
+    enum phase before = phases_enter(phases, PHASE_STORE);
+    bool fine =
+        store_append_rows(pass->stores.of[ROW_SPARSE], digests, batch, err);
+    phases_enter(phases, before);
+    if (!fine)
         return false;
     report->computed += batch->count;
     report->batches += batch->count > 0;
@@ -151,7 +156,10 @@ bool pass_bm25(struct pass *pass, struct error *err) {
     struct formula f = {.pass = pass};
     pass_begin(pass);
     pass->reader = chunk_reader_open(pass->intake, err);
+    struct phases *phases = &pass->session->phases;
+    enum phase before = phases_enter(phases, PHASE_ENCODE);
     bool fine = pass->reader && open_formula(&f, err) && do_texts(&f, err);
+    phases_enter(phases, before);
     struct error late = {0};
     if (!pass_close(pass, &late) && fine)
         fine = error_set(err, late.code, "%s", late.message);

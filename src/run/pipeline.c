@@ -184,6 +184,8 @@ static bool write_summary(struct run *run, int64_t begin_ns,
     if (result->worst.code)
         json_object_set_new(result->summary, "message",
                             json_any_text(result->worst.message));
+    json_object_set_new(result->summary, "phases",
+                        phases_describe(&run->session.phases));
     if (json_array_size(run->leases))
         json_object_set(result->summary, "leases", run->leases);
     json_object_set_new(result->summary, "events_dropped_types",

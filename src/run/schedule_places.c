@@ -22,6 +22,7 @@ bool schedule_has_work(const struct schedule *s, size_t i) {
 static bool on_store(void *context, const struct batch *batch,
                      struct error *err) {
     const struct schedule *s = context;
+    struct phases *phases = &s->session->phases;
     struct turn *turn = batch->job->context;
     struct turn_use *use =
         &turn->by_station[batch->station - s->session->stations];
@@ -31,7 +32,10 @@ static bool on_store(void *context, const struct batch *batch,
     use->busy_ms += batch->ms;
     if (batch->budget > use->tokens_high)
         use->tokens_high = batch->budget;
-    return pass_store(&turn->pass, batch, err);
+    enum phase before = phases_enter(phases, PHASE_STORE);
+    bool fine = pass_store(&turn->pass, batch, err);
+    phases_enter(phases, before);
+    return fine;
 }
 
 static void on_decided(void *context, const struct job *job,
@@ -92,7 +96,10 @@ bool schedule_bring(struct schedule *s, struct turn *turn,
         resident = NULL;
     }
     if (!resident) {
+        struct phases *phases = &s->session->phases;
+        enum phase before = phases_enter(phases, PHASE_LOAD);
         resident = station_load(station, home->member, &home->placement, err);
+        phases_enter(phases, before);
         if (!resident)
             return lose_if_broken(station, err);
         turn_loaded(turn, resident);

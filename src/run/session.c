@@ -160,6 +160,7 @@ bool session_open(struct session *session, const struct run_options *options,
                   const struct sink *sink, struct error *err) {
     *session = (struct session){
         .options = options, .sink = sink, .base = process_memory_now()};
+    phases_begin(&session->phases);
     unsigned threads =
         options->threads ? options->threads : session_threads_default();
     session->pool = pool_create(&session->memory, threads, err);

@@ -21,6 +21,7 @@
 #include "device/device.h"
 #include "hub/hub.h"
 #include "hub/model_files.h"
+#include "run/phases.h"
 
 /* What BM25 is told, and no other model; {0}: as fastembed (text/bm25.h). */
 struct bm25_number {
@@ -156,6 +157,7 @@ struct session {
     struct device *device;      /* of the first station */
     struct device_facts facts;  /* its, as of the opening */
     struct process_memory base; /* of the process, at the opening */
+    struct phases phases;       /* of the thread that decides */
 };
 
 bool session_open(struct session *session, const struct run_options *options,

@@ -1,6 +1,7 @@
 #include "data/chunk_decode.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "data/chunk_text.h"
@@ -77,8 +78,9 @@ static void empty(struct strbuf *buf) {
         strbuf_clear(buf);
 }
 
-bool chunk_load(struct chunk_parts *parts, int fd, uint64_t offset,
-                uint64_t size, const char *path, struct error *err) {
+/* parts->bytes with SIZE bytes that are to be filled in. */
+static bool make_room(struct chunk_parts *parts, uint64_t size,
+                      struct error *err) {
     struct strbuf *bytes = &parts->bytes;
     empty(bytes);
     empty(&parts->applied);
@@ -91,7 +93,21 @@ bool chunk_load(struct chunk_parts *parts, int fd, uint64_t offset,
                          "no memory for a chunk of %zu bytes", (size_t)size);
     bytes->size = (size_t)size;
     bytes->data[size] = '\0';
-    return file_pread(fd, bytes->data, (size_t)size, offset, path, err);
+    return true;
+}
+
+bool chunk_take(struct chunk_parts *parts, struct str bytes,
+                struct error *err) {
+    if (!make_room(parts, bytes.size, err))
+        return false;
+    memcpy(parts->bytes.data, bytes.data, bytes.size);
+    return true;
+}
+
+bool chunk_load(struct chunk_parts *parts, int fd, uint64_t offset,
+                uint64_t size, const char *path, struct error *err) {
+    return make_room(parts, size, err) &&
+           file_pread(fd, parts->bytes.data, (size_t)size, offset, path, err);
 }
 
 /* The members of a chunk object that we look at; the last one of a name

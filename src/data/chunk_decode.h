@@ -38,8 +38,10 @@ void chunk_parts_free(struct chunk_parts *parts);
 bool chunk_decode(struct chunk_parts *parts,
                   const struct chunk_options *options, struct error *err);
 
-/* Read SIZE bytes at OFFSET of FD into parts->bytes. A large room that the
- * chunks before needed is given back first. */
+/* A copy of BYTES, which came from elsewhere, to parts->bytes. A large room
+ * that the chunks before needed is given back first. */
+bool chunk_take(struct chunk_parts *parts, struct str bytes, struct error *err);
+/* The same for SIZE bytes at OFFSET of FD. */
 bool chunk_load(struct chunk_parts *parts, int fd, uint64_t offset,
                 uint64_t size, const char *path, struct error *err);
 

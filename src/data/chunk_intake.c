@@ -179,6 +179,17 @@ static bool add_point(struct scanning *s, const struct place *place,
     return fine;
 }
 
+/* The chunk's bytes: the scan has just passed them. */
+static bool load(struct scanning *s, const struct place *place,
+                 struct error *err) {
+    uint64_t size = place->end - place->begin;
+    const char *held;
+    return json_scan_holds(&s->scan, place->begin, place->end, &held)
+               ? chunk_take(&s->parts, (struct str){held, (size_t)size}, err)
+               : chunk_load(&s->parts, s->fd, place->begin, size, s->file->path,
+                            err);
+}
+
 static bool take_chunk(struct scanning *s, const struct place *place,
                        struct error *err) {
     uint64_t size = place->end - place->begin;
@@ -189,8 +200,7 @@ static bool take_chunk(struct scanning *s, const struct place *place,
                         "the chunk is larger than 1 GiB and is left out; split "
                         "it",
                         err);
-    if (!chunk_load(&s->parts, s->fd, place->begin, size, s->file->path,
-                    &cause))
+    if (!load(s, place, &cause))
         return not_loaded(s, place, &cause, err);
     bool decoded = chunk_decode(&s->parts, &s->intake->options, &cause);
     s->surrogates += s->parts.surrogates;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -73,14 +74,14 @@ void chunk_points_close(struct chunk_points *points) {
 
 /* ---- ids ---- */
 
-/* One more KEY: *COUNT of them by now. */
+/* One more KEY: *COUNT of them by now, with the BEFORE that were not counted
+ * here. */
 static bool count_up(struct disk_index *index, const uint8_t *key,
-                     uint64_t *count, struct error *err) {
+                     uint64_t before, uint64_t *count, struct error *err) {
     bool found;
-    uint64_t before = 0;
     if (!disk_index_find(index, key, &found, &before, err))
         return false;
-    *count = found ? before + 1 : 1;
+    *count = before + 1;
     return found ? disk_index_replace(index, key, *count, err)
                  : disk_index_put(index, key, *count, err);
 }
@@ -93,15 +94,34 @@ static void occurrence_key(struct chunk_parts *parts, uint8_t *key) {
     parts->chunk_id.size = size;
 }
 
+/* Which of the chunks of this file that have no id and this text is it? Counted
+ * from the second on: that a text is new, and where it was first, is in the
+ * texts' index. With options other texts may have become the same. */
+static bool count_occurrence(struct chunk_points *points,
+                             struct chunk_parts *parts,
+                             const struct chunk_record *record,
+                             const char *relative, uint64_t *count,
+                             struct error *err) {
+    uint8_t key[SHA256_BYTES];
+    const struct chunk_first *first = &points->first;
+    bool options = text_options_on(&points->intake->options);
+    *count = 1;
+    if (!options && !(record->flags & RECORD_DUPLICATE))
+        return true;
+    occurrence_key(parts, key);
+    uint64_t before =
+        !options && !first->own_id &&
+        !strcmp(relative,
+                points->intake->collection->files[first->file].relative);
+    return count_up(&points->ids, key, before, count, err);
+}
+
 static bool make_own_id(struct chunk_points *points, struct chunk_parts *parts,
                         struct chunk_record *record, const char *relative,
                         struct error *err) {
-    uint8_t key[SHA256_BYTES];
     uint64_t count;
     chunk_id_base(parts, relative, &points->intake->options, record->digest);
-    occurrence_key(parts, key);
-    if (!strbuf_ok(&parts->chunk_id, err) ||
-        !count_up(&points->ids, key, &count, err))
+    if (!count_occurrence(points, parts, record, relative, &count, err))
         return false;
     record->occurrence = (uint32_t)count;
     strbuf_printf(&parts->chunk_id, "\x1f%u", record->occurrence);
@@ -140,19 +160,21 @@ static bool take_id(struct chunk_points *points, struct chunk_parts *parts,
 /* ---- texts and records ---- */
 
 static bool note_text(struct chunk_points *points, struct chunk_record *record,
-                      struct error *err) {
+                      bool own_id, struct error *err) {
     struct intake_counts *counts = &points->intake->counts;
     bool found;
-    uint64_t first;
+    uint64_t first = (uint64_t)record->file * 2 + own_id;
     if (!disk_index_find(&points->texts, record->digest, &found, &first, err))
         return false;
+    points->first = (struct chunk_first){.file = (uint32_t)(first / 2),
+                                         .own_id = first % 2};
     if (found) {
         record->flags |= RECORD_DUPLICATE;
         counts->duplicate++;
         return true;
     }
     counts->unique++;
-    return disk_index_put(&points->texts, record->digest, counts->points, err);
+    return disk_index_put(&points->texts, record->digest, first, err);
 }
 
 static void digest_point(struct chunk_points *points,
@@ -187,9 +209,10 @@ bool chunk_points_add(struct chunk_points *points, struct chunk_parts *parts,
                       struct error *err) {
     struct intake_counts *counts = &points->intake->counts;
     hash_sha256(parts->text, record->digest);
-    if ((!parts->own_id &&
+    if (!note_text(points, record, parts->own_id, err) ||
+        (!parts->own_id &&
          !make_own_id(points, parts, record, relative, err)) ||
-        !take_id(points, parts, record, err) || !note_text(points, record, err))
+        !take_id(points, parts, record, err))
         return false;
     digest_point(points, parts, record);
     counts->points++;

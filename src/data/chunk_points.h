@@ -14,11 +14,18 @@
 #include "data/chunk_record.h"
 #include "data/chunks.h"
 
+/* The first chunk of a text. */
+struct chunk_first {
+    uint32_t file; /* its number in the collection */
+    bool own_id;
+};
+
 struct chunk_points {
     struct intake *intake; /* borrowed: counts and digest are filled in */
     struct disk_index ids, texts;
-    struct sha256 *digest; /* of everything that is exported */
-    int fd;                /* of the records */
+    struct chunk_first first; /* with the text of the chunk that is added */
+    struct sha256 *digest;    /* of everything that is exported */
+    int fd;                   /* of the records */
     struct chunk_record *block;
     size_t block_count;
     uint64_t written; /* records in the file */

@@ -8,12 +8,20 @@
 #include "data/chunk_decode.h"
 #include "data/chunk_record.h"
 
+enum {
+    AHEAD_BYTES = 64 * 1024,
+    AHEAD_GAP = 4 * 1024, /* between chunks that are read one after another */
+};
+
 struct chunk_reader {
     const struct intake *intake; /* borrowed */
     int records_fd;
     int fd;        /* of the chunk file that is open; -1: none */
     uint32_t file; /* its number */
-    uint64_t next; /* point that comes next */
+    char *ahead;   /* [AHEAD_BYTES] bytes of it, read before they are needed */
+    uint64_t ahead_begin, ahead_end;   /* where they lie; equal: none */
+    uint64_t read_end;                 /* of the chunk that was read last */
+    uint64_t next;                     /* point that comes next */
     uint64_t block_begin, block_end;   /* points in block */
     struct chunk_record *block;        /* [RECORDS_A_BLOCK] */
     const struct chunk_record *record; /* of the point given last */
@@ -35,7 +43,9 @@ struct chunk_reader *chunk_reader_open(const struct intake *intake,
     else
         reader->block =
             memory_alloc(memory, RECORDS_A_BLOCK, sizeof *reader->block, err);
-    if (reader->block && chunk_parts_reserve(&reader->parts, intake, err))
+    if (reader->block)
+        reader->ahead = memory_alloc(memory, AHEAD_BYTES, 1, err);
+    if (reader->ahead && chunk_parts_reserve(&reader->parts, intake, err))
         return reader;
     chunk_reader_close(reader);
     return NULL;
@@ -44,7 +54,7 @@ struct chunk_reader *chunk_reader_open(const struct intake *intake,
 uint64_t chunk_reader_bytes(const struct intake *intake) {
     return memory_block_bytes(sizeof(struct chunk_reader)) +
            memory_block_bytes(RECORDS_A_BLOCK * sizeof(struct chunk_record)) +
-           chunk_parts_bytes(intake);
+           memory_block_bytes(AHEAD_BYTES) + chunk_parts_bytes(intake);
 }
 
 void chunk_reader_close(struct chunk_reader *reader) {
@@ -55,6 +65,7 @@ void chunk_reader_close(struct chunk_reader *reader) {
     if (reader->fd >= 0)
         close(reader->fd);
     memory_free(reader->intake->memory, reader->block);
+    memory_free(reader->intake->memory, reader->ahead);
     chunk_parts_free(&reader->parts);
     memory_free(reader->intake->memory, reader);
 }
@@ -87,6 +98,7 @@ static bool open_file(struct chunk_reader *reader, uint32_t number,
     if (reader->fd >= 0)
         close(reader->fd);
     reader->file = number;
+    reader->ahead_begin = reader->ahead_end = reader->read_end = 0;
     const struct chunk_file *file = &reader->intake->collection->files[number];
     reader->fd = open(file->path, O_RDONLY | O_CLOEXEC);
     return reader->fd >= 0 || error_errno(err, "open %s", file->path);
@@ -99,14 +111,42 @@ static bool changed(struct error *err, const char *file) {
                      file);
 }
 
+static void read_ahead(struct chunk_reader *reader, uint64_t begin) {
+    ssize_t got = pread(reader->fd, reader->ahead, AHEAD_BYTES, (off_t)begin);
+    reader->ahead_begin = begin;
+    reader->ahead_end = begin + (got > 0 ? (uint64_t)got : 0);
+}
+
+/* The chunk's bytes. Most readers want one chunk after another: many of them
+ * cost one call then. Whoever picks a few reads those few. */
+static bool load(struct chunk_reader *reader, const char *path,
+                 struct error *err) {
+    uint64_t begin = reader->record->offset;
+    uint64_t end = begin + reader->record->size;
+    bool follows =
+        begin >= reader->read_end && begin - reader->read_end <= AHEAD_GAP;
+    reader->read_end = end;
+    if (begin < reader->ahead_begin || end > reader->ahead_end) {
+        if (!follows || end - begin > AHEAD_BYTES / 2)
+            return chunk_load(&reader->parts, reader->fd, begin, end - begin,
+                              path, err);
+        read_ahead(reader, begin);
+    }
+    if (end > reader->ahead_end) /* it says why */
+        return chunk_load(&reader->parts, reader->fd, begin, end - begin, path,
+                          err);
+    struct str bytes = {reader->ahead + (begin - reader->ahead_begin),
+                        (size_t)(end - begin)};
+    return chunk_take(&reader->parts, bytes, err);
+}
+
 /* The chunk's bytes, decoded, and its text's digest compared. */
 static bool decode(struct chunk_reader *reader, const char *path,
                    struct error *err) {
     const struct chunk_record *record = reader->record;
     struct chunk_parts *parts = &reader->parts;
     struct error cause = {0};
-    if (!chunk_load(parts, reader->fd, record->offset, record->size, path,
-                    &cause)) {
+    if (!load(reader, path, &cause)) {
         if (cause.code == ERROR_INPUT) /* the file ends before the chunk */
             return changed(err, path);
         return error_set(err, cause.code, "%s", cause.message);

@@ -532,6 +532,14 @@ static uint64_t count_characters(const char *data, size_t size) {
     return count;
 }
 
+bool json_scan_holds(const struct json_scan *scan, uint64_t begin, uint64_t end,
+                     const char **held) {
+    if (begin < scan->window_offset || end > offset_of(scan, scan->stop))
+        return false;
+    *held = scan->window + (begin - scan->window_offset);
+    return true;
+}
+
 uint64_t json_scan_column(struct json_scan *scan, uint64_t line_begin,
                           uint64_t at) {
     if (scan->fd < 0)

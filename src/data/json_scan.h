@@ -121,6 +121,12 @@ bool json_scan_line(struct json_scan *scan);
 uint64_t json_scan_column(struct json_scan *scan, uint64_t line_begin,
                           uint64_t at);
 
+/* Whether the scan still holds the bytes [BEGIN, END) of the file: then *HELD
+ * is them, until the scan goes on. What a walk has just passed is there, if it
+ * is not longer than the window. */
+bool json_scan_holds(const struct json_scan *scan, uint64_t begin, uint64_t end,
+                     const char **held);
+
 /* The fault as words, appended to OUT: "expected ',' or ']', found '}'". LINE
  * and COLUMN are where. */
 void json_scan_explain(struct json_scan *scan, struct strbuf *out,

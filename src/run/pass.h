@@ -83,7 +83,8 @@ struct pass {
     struct error ahead_failure; /* of reading ahead: pass_read tells it */
     struct drift_sample sample; /* of what is computed; {0}: none is taken */
     struct chunk_reader *reader;
-    bool end; /* the reader is through */
+    bool end;       /* the reader is through */
+    bool lacks_all; /* its stores were empty: they lack every text */
     int64_t began_ns, synced_ms;
     struct pass_report report;
 };

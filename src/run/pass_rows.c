@@ -14,9 +14,9 @@ bool pass_lacking(struct pass *pass, const uint8_t digest[SHA256_BYTES],
                   unsigned *lacking, struct error *err) {
     *lacking = 0;
     for (enum row_kind h = 0; h < ROW_KINDS; h++) {
-        bool found = true;
+        bool found = !pass->stores.of[h] || !pass->lacks_all;
         uint64_t row;
-        if (pass->stores.of[h] &&
+        if (pass->stores.of[h] && !pass->lacks_all &&
             !store_find(pass->stores.of[h], digest, &found, &row, err))
             return false;
         *lacking |= found ? 0 : head_bit(h);
@@ -44,8 +44,10 @@ bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err) {
     uint64_t unique = pass->intake->counts.unique, have = 0, point;
     *texts = unique;
     pass->heads = unique ? pass->member->heads : 0;
-    if (pass_rows(pass) == 0)
-        return true; /* empty stores lack them all: no need to ask */
+    /* A text is read once, so rows that come meanwhile are of others. */
+    pass->lacks_all = pass_rows(pass) == 0;
+    if (pass->lacks_all)
+        return true; /* no need to ask */
     struct chunk_reader *reader = chunk_reader_open(pass->intake, err);
     uint8_t digest[SHA256_BYTES];
     enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;

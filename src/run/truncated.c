@@ -10,6 +10,8 @@
 #include "base/disk_index.h"
 #include "base/file.h"
 
+enum { PIECE_DIGESTS = 256 };
+
 bool truncated_add(const char *path, const uint8_t *digests, size_t count,
                    struct error *err) {
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -25,14 +27,29 @@ bool truncated_add(const char *path, const uint8_t *digests, size_t count,
     return fine;
 }
 
-static bool add_all(struct disk_index *index, const struct file_map *map,
-                    struct error *err) {
-    const uint8_t *digests = (const uint8_t *)map->data;
-    for (size_t i = 0; i + SHA256_BYTES <= map->size; i += SHA256_BYTES) {
+static bool add_all(struct disk_index *index, const uint8_t *digests,
+                    size_t count, struct error *err) {
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *digest = digests + i * SHA256_BYTES;
         bool found;
         uint64_t value;
-        if (!disk_index_find(index, digests + i, &found, &value, err) ||
-            (!found && !disk_index_put(index, digests + i, 0, err)))
+        if (!disk_index_find(index, digest, &found, &value, err) ||
+            (!found && !disk_index_put(index, digest, 0, err)))
+            return false;
+    }
+    return true;
+}
+
+/* In pieces: the list grows with the corpus, what is held does not. */
+static bool load_pieces(struct disk_index *index, int fd, uint64_t digests,
+                        const char *path, struct error *err) {
+    uint8_t piece[PIECE_DIGESTS * SHA256_BYTES];
+    for (uint64_t at = 0; at < digests; at += PIECE_DIGESTS) {
+        uint64_t left = digests - at;
+        size_t count = left < PIECE_DIGESTS ? (size_t)left : PIECE_DIGESTS;
+        if (!file_pread(fd, piece, count * SHA256_BYTES, at * SHA256_BYTES,
+                        path, err) ||
+            !add_all(index, piece, count, err))
             return false;
     }
     return true;
@@ -40,13 +57,15 @@ static bool add_all(struct disk_index *index, const struct file_map *map,
 
 static bool load(struct disk_index *index, const char *path,
                  struct error *err) {
-    struct file_map map;
+    uint64_t bytes;
     if (!file_exists(path))
         return true;
-    if (!file_map_open(&map, path, err))
-        return false;
-    bool fine = add_all(index, &map, err);
-    file_map_close(&map);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, "open %s", path);
+    bool fine = file_size(path, &bytes, err) &&
+                load_pieces(index, fd, bytes / SHA256_BYTES, path, err);
+    close(fd);
     return fine;
 }
 

@@ -1,9 +1,16 @@
-#include "testing.h"
+/* test_phases.c - whose time is whose, and that none is lost. No time is
+ * asserted: the clock is read around what is counted. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/clock.h"
 #include "run/phases.h"
 
-/* Nobody's time is asserted, only whose it is and that none is lost. */
 enum { SPIN_NS = 2 * 1000 * 1000 };
 
 static void spin(void) {

@@ -1,6 +1,9 @@
 /* main.c - the program: read what was asked for, do it, say how it went. */
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +16,7 @@
 
 extern char **environ;
 
-enum { PATIENCE_MS = 500 };
+enum { PATIENCE_MS = 500, BLOCK_BYTES = 256 * 1024 };
 
 /* The first signal asks a run to stop at the next batch, a second one ends the
  * process as if we had never caught it. What comes close behind the first is
@@ -36,6 +39,15 @@ static void on_signal(int number) {
 static void ignore_signals(void) {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, ... */
     signal(SIGXFSZ, SIG_IGN); /* ... and so is a limit on a file's size */
+}
+
+/* Blocks of a window or a table go back to the system when they are freed. Left
+ * to itself glibc keeps such blocks in its heap after the first, and what a run
+ * held while it encoded is still there, in pieces, when it exports. */
+static void return_large_blocks(void) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, BLOCK_BYTES);
+#endif
 }
 
 /* Only what asks whether it should stop: any other command would hear the
@@ -115,6 +127,7 @@ int main(int argc, char **argv) {
     struct strbuf text = strbuf_make(&memory);
     int status = EXIT_FINE;
     ignore_signals();
+    return_large_blocks();
     if (!options_parse(argc, argv, environ, &memory, &options, &err)) {
         /* said below */
     } else if (options.help || options.version ||

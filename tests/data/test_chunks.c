@@ -655,6 +655,32 @@ static void chunks_without_an_id_get_one(void **state) {
                         "1=hi;");
 }
 
+/* Counted in the file, among those without an id: wherever the text was first,
+ * and whether that one had an id. */
+static void occurrences_are_counted_in_their_file(void **state) {
+    const struct place *place = *state;
+    put(place, "1.jsonl", "{\"id\":\"x\",\"text\":\"hi\"}\n\"hi\"\n\"yo\"\n");
+    put(place, "2.jsonl", "\"hi\"\n\"yo\"\n\"hi\"\n\"hi\"\n");
+    put(place, "3.jsonl", "\"yo\"\n\"yo\"\n");
+    expect_texts(place, "x=hi;"
+                        "1.jsonl" HI "\x1f"
+                        "1=hi;"
+                        "1.jsonl" YO "\x1f"
+                        "1=yo;"
+                        "2.jsonl" HI "\x1f"
+                        "1=hi;"
+                        "2.jsonl" YO "\x1f"
+                        "1=yo;"
+                        "2.jsonl" HI "\x1f"
+                        "2=hi;"
+                        "2.jsonl" HI "\x1f"
+                        "3=hi;"
+                        "3.jsonl" YO "\x1f"
+                        "1=yo;"
+                        "3.jsonl" YO "\x1f"
+                        "2=yo;");
+}
+
 static void duplicates_and_blanks_are_counted(void **state) {
     const struct place *place = *state;
     put(place, "1.json",
@@ -1126,6 +1152,7 @@ int main(int argc, char **argv) {
         IN_A_FOLDER(a_file_without_permission),
         IN_A_FOLDER(ids_are_unique),
         IN_A_FOLDER(chunks_without_an_id_get_one),
+        IN_A_FOLDER(occurrences_are_counted_in_their_file),
         IN_A_FOLDER(duplicates_and_blanks_are_counted),
         IN_A_FOLDER(metadata_is_the_bytes_that_came),
         IN_A_FOLDER(other_members_become_the_metadata),

@@ -121,10 +121,10 @@ static bool is_a_moment(const char *type) {
 
 static void on_event(void *context, const char *type, const json_t *fields) {
     struct telemetry *telemetry = context;
+    telemetry_tick(telemetry); /* before: nothing comes behind run_ended */
     emit(telemetry, type, fields);
     if (telemetry->sampler && is_a_moment(type))
         sampler_now(telemetry->sampler);
-    telemetry_tick(telemetry);
 }
 
 static void on_log(void *context, enum log_level level, const char *message) {

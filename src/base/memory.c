@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, LARGE_PAGE = 2 * 1024 * 1024 };
 
 /* Stands before each block, one alignment unit long. */
 struct header {
@@ -142,6 +143,14 @@ void *memory_zalloc(struct memory *memory, size_t count, size_t size,
     if (block)
         memset(block, 0, count * size);
     return block;
+}
+
+void memory_large_pages(void *block, size_t bytes) {
+    const uintptr_t mask = ~(uintptr_t)(LARGE_PAGE - 1);
+    uintptr_t begin = ((uintptr_t)block + LARGE_PAGE - 1) & mask;
+    uintptr_t end = ((uintptr_t)block + bytes) & mask;
+    if (end > begin) /* a kernel that has none refuses, and nothing is lost */
+        madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 }
 
 void *memory_resize(struct memory *memory, void *block, size_t count,

@@ -49,6 +49,12 @@ void *memory_alloc(struct memory *memory, size_t count, size_t size,
 void *memory_zalloc(struct memory *memory, size_t count, size_t size,
                     struct error *err);
 
+/* Tell the kernel that BYTES at BLOCK are all going to be written, and read
+ * often: it gives large pages where it can. One of them is one page fault
+ * instead of hundreds, and what reads through it asks for fewer addresses.
+ * Memory that would stay unwritten is not meant: it would count as ours. */
+void memory_large_pages(void *block, size_t bytes);
+
 /* BLOCK (NULL allowed) resized; on failure NULL, and BLOCK is as it was. */
 void *memory_resize(struct memory *memory, void *block, size_t count,
                     size_t size, struct error *err);

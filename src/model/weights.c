@@ -220,6 +220,8 @@ static bool make_blocks(struct loader *loader,
         err);
     if (!weights->block)
         return false;
+    if (weights->device->host_memory)
+        memory_large_pages(weights->block, on_device);
     struct layout device = {.base = weights->block};
     struct layout host = {.base = weights->host};
     place_weights(loader, &device, &host);

@@ -11,7 +11,8 @@ enum {
     ROUND_NS = 400 * 1000 * 1000,
     CARD_TIMES = 8, /* layers' products in a submit */
     QUERY_RUNS = 101,
-    READ_ROUNDS = 31
+    READ_ROUNDS = 31,
+    MEMORY_BYTES = 512 * 1024 * 1024 /* more than any cache */
 };
 
 struct gemm_job {
@@ -258,12 +259,8 @@ static size_t weights_bytes(const struct engine *engine) {
     return bytes / spec->layers * spec->depth;
 }
 
-bool bench_read(struct engine *engine, double *rate, struct error *err) {
-    struct session *session = engine->session;
-    size_t bytes = weights_bytes(engine);
-    *rate = 0;
-    if (!engine->resident->station->device->host_memory)
-        return true;
+static bool read_bytes(struct session *session, size_t bytes, double *rate,
+                       struct error *err) {
     float *numbers = memory_alloc(&session->memory, bytes, 1, err);
     if (!numbers)
         return false;
@@ -275,7 +272,16 @@ bool bench_read(struct engine *engine, double *rate, struct error *err) {
     return true;
 }
 
-bool bench_query(struct engine *engine, size_t tokens, double read_rate,
+bool bench_read(struct engine *engine, struct bench_read *read,
+                struct error *err) {
+    size_t bytes = weights_bytes(engine);
+    *read = (struct bench_read){.weights_bytes = (double)bytes};
+    return !engine->resident->station->device->host_memory ||
+           (read_bytes(engine->session, MEMORY_BYTES, &read->memory, err) &&
+            read_bytes(engine->session, bytes, &read->again, err));
+}
+
+bool bench_query(struct engine *engine, size_t tokens,
                  struct bench_query *result, struct error *err) {
     const struct model_spec *spec = &engine->member->spec;
     struct generated g = {0};
@@ -284,19 +290,9 @@ bool bench_query(struct engine *engine, size_t tokens, double read_rate,
     *result = (struct bench_query){
         .tokens = tokens,
         .flops = flops_per_token(spec) * (double)tokens,
-        .weights_bytes = (double)weights_bytes(engine),
-        .read_rate = read_rate,
     };
     bool fine = generate(engine, tokens, &g, err) &&
                 time_query(engine, &g, &result->ms, err);
     forget(engine, &g);
     return fine;
-}
-
-double bench_query_floor_ms(const struct bench_query *query, double gflops) {
-    double product = query->flops / gflops / 1e6;
-    double read = query->read_rate > 0
-                      ? query->weights_bytes / query->read_rate * 1e3
-                      : 0;
-    return product > read ? product : read;
 }

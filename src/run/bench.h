@@ -27,26 +27,27 @@ struct bench_model {
 bool bench_engine(struct engine *engine, size_t text_tokens,
                   struct bench_model *result, struct error *err);
 
+/* How fast all threads read, in bytes a second, the best of some rounds: from
+ * memory, and as many bytes as the model's layers have in matrices, again and
+ * again as queries do; caches that hold a part of them make that faster. 0
+ * where the model is on a card. */
+struct bench_read {
+    double weights_bytes;
+    double memory, again;
+};
+bool bench_read(struct engine *engine, struct bench_read *read,
+                struct error *err);
+
 /* One text alone. It cannot be faster than its layers' matrices are read, nor
  * than its products are computed. */
 struct bench_query {
     size_t tokens;
     double ms;    /* from ids to vector, median */
     double flops; /* of its matrix products */
-    double weights_bytes;
-    double read_rate; /* bytes a second, see bench_read; 0: not measured */
 };
 
-/* The rate at which all threads read as many bytes as ENGINE's layers have in
- * matrices, again and again as queries do; 0 where the model is on a card. The
- * best of some rounds. */
-bool bench_read(struct engine *engine, double *rate, struct error *err);
-
 /* A text of TOKENS tokens, or as many as the model takes. */
-bool bench_query(struct engine *engine, size_t tokens, double read_rate,
+bool bench_query(struct engine *engine, size_t tokens,
                  struct bench_query *result, struct error *err);
-
-/* The larger of both times, in milliseconds, at the product's rate GFLOPS. */
-double bench_query_floor_ms(const struct bench_query *query, double gflops);
 
 #endif

@@ -242,12 +242,34 @@ static void a_block_that_the_system_refuses_costs_no_promise(void **state) {
     assert_int_equal(memory.held, 0);
 }
 
+/* Whatever the kernel makes of it: no byte of the block or beside it changes,
+ * and blocks without room for a large page are fine. */
+static void large_pages_change_no_byte(void **state) {
+    (void)state;
+    enum { MANY = 9 << 20 };
+    static const size_t sizes[] = {0, 1, 4096, (2 << 20) - 1, 5 << 20, MANY};
+    struct memory memory = {0};
+    unsigned char *block = memory_alloc(&memory, 1, MANY, NULL);
+    assert_non_null(block);
+    for (size_t i = 0; i < MANY; i++)
+        block[i] = (unsigned char)(i * 2654435761u >> 11);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        memory_large_pages(block, sizes[s]);
+    size_t wrong = 0;
+    for (size_t i = 0; i < MANY; i++)
+        wrong += block[i] != (unsigned char)(i * 2654435761u >> 11);
+    assert_int_equal(wrong, 0);
+    memory_free(&memory, block);
+    assert_int_equal(memory_live(&memory), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_count_is_exact),
         cmocka_unit_test(threads_together_keep_below_the_ceiling),
         cmocka_unit_test(a_promise_is_kept_from_others),
         cmocka_unit_test(a_block_that_the_system_refuses_costs_no_promise),
+        cmocka_unit_test(large_pages_change_no_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

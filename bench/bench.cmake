@@ -1,3 +1,7 @@
+# bench_attention prints what attention costs beside the matrix product.
+add_executable(bench_attention bench/attention.c ${ENS_OBJECTS_device})
+target_link_libraries(bench_attention PRIVATE ens_flags)
+
 # bench_gemm compares our matrix product with oneDNN's where that is installed
 # (Debian: libdnnl-dev), else it prints ours alone.
 add_executable(bench_gemm bench/gemm.c ${ENS_OBJECTS_device})

@@ -54,10 +54,18 @@ void report_time(const struct report *report);
 /* report_drift.c: passes in a narrow type against f32. */
 void report_drift(const struct report *report);
 
+/* report_cells.c: cells of members that may not be there. */
+void report_cell_count(struct strbuf *out, const json_t *of, const char *path);
+void report_cell_bytes(struct strbuf *out, const json_t *of, const char *path);
+void report_cell_ms(struct strbuf *out, const json_t *of, const char *path);
+void report_cell_text(struct strbuf *out, const json_t *of, const char *path);
+
 /* report_tables.c */
 void report_collections(const struct report *report);
 void report_passes(const struct report *report);
 void report_slowest(const struct report *report);
+
+/* report_trouble.c */
 void report_mitigations(const struct report *report);
 void report_leases(const struct report *report);
 void report_trouble(const struct report *report); /* failed, truncated */

@@ -347,15 +347,18 @@ static bool encode_windows(struct encoder *encoder, struct batch *batch,
     return true;
 }
 
+bool batch_is_windows(const struct batch *batch) {
+    const struct window *w = batch->job->window;
+    return batch->texts == 1 &&
+           long_is(batch->job->frame,
+                   window_text_tokens(w, w->order[batch->piece.first]));
+}
+
 bool batch_encode(struct encoder *encoder, struct batch *batch, size_t budget,
                   struct error *err) {
-    const struct window *w = batch->job->window;
     batch->sound = batch->unsound = 0;
     for (size_t i = 0; i < batch->texts; i++)
         batch->rows.why[i] = NULL;
-    bool windows = batch->texts == 1 &&
-                   long_is(batch->job->frame,
-                           window_text_tokens(w, w->order[batch->piece.first]));
-    return windows ? encode_windows(encoder, batch, budget, err)
-                   : encode_texts(encoder, batch, err);
+    return batch_is_windows(batch) ? encode_windows(encoder, batch, budget, err)
+                                   : encode_texts(encoder, batch, err);
 }

@@ -65,6 +65,9 @@ void rows_place(struct layout *layout, const struct rows_size *size,
 
 struct batch;
 
+/* A long text is a batch by itself. */
+bool batch_is_windows(const struct batch *batch);
+
 /* Encode the batch's ids, or the windows of its only, long text (batch->ids is
  * room for at least BUDGET of them, BUDGET at least the limit), and make rows
  * of what comes out. Counts and names what is not sound. */

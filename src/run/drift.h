@@ -122,6 +122,9 @@ double drift_median(double *values, size_t count);
 /* The lowest cosine that needs no warning. */
 double drift_bound(enum number_type type);
 
+/* Nothing can be compared, for the reason WHY. */
+struct drift drift_skip(const struct member *member, const struct error *why);
+
 /* The event, and a warning where the lowest cosine is below the bound. */
 void drift_tell(const struct pass *pass, const struct drift *drift);
 /* For the summary; NULL: there is nothing to say. */

@@ -40,9 +40,7 @@ bool drift_sample_open(struct drift_sample *sample, struct memory *memory,
     if (!texts)
         return true;
     place(&measure, sample);
-    struct layout real = {
-        .base = measure.overflow ? NULL
-                                 : memory_alloc(memory, 1, measure.bytes, err)};
+    struct layout real = {.base = memory_alloc(memory, 1, measure.bytes, err)};
     if (real.base)
         place(&real, sample);
     else
@@ -89,18 +87,11 @@ void drift_sample_add(struct drift_sample *sample,
         sample->last = find_last(sample);
 }
 
-/* A long text is a batch by itself, whose ids are those of its last windows. */
-static bool is_windows(const struct batch *batch) {
-    const struct window *w = batch->job->window;
-    return batch->texts == 1 &&
-           long_is(batch->job->frame,
-                   window_text_tokens(w, w->order[batch->piece.first]));
-}
-
+/* The ids of a text that was taken as windows are those of its last ones. */
 void drift_take(struct drift_sample *sample, const struct batch *batch) {
     enum number_type type = dtype_of(batch->station->device);
     if (!sample->most || type == NUMBER_F32 ||
-        type != member_type(batch->job->member) || is_windows(batch))
+        type != member_type(batch->job->member) || batch_is_windows(batch))
         return;
     for (size_t i = 0; i < batch->texts; i++)
         if (!batch->rows.why[i])

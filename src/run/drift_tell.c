@@ -1,8 +1,16 @@
 /* drift_tell.c - what a person and a program hear of the drift. */
 
+#include <stdio.h>
+
 #include "run/drift.h"
 #include "run/dtype.h"
 #include "run/pass.h"
+
+struct drift drift_skip(const struct member *member, const struct error *why) {
+    struct drift drift = {.type = member_type(member)};
+    snprintf(drift.skipped, sizeof drift.skipped, "%.300s", why->message);
+    return drift;
+}
 
 double drift_bound(enum number_type type) {
     return type == NUMBER_INT8 ? 0.99 : type == NUMBER_BF16 ? 0.999 : 0.9999;

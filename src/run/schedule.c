@@ -183,6 +183,16 @@ static bool look_at_turns(struct schedule *s, struct error *err) {
     return false;
 }
 
+/* Of the texts that will be compared with f32. */
+static void open_sample(struct schedule *s, struct turn *turn) {
+    struct error why = {0};
+    if (drift_is_due(s->session, turn->pass.member) &&
+        !(session_reference(s->session, &why) &&
+          drift_sample_open(&turn->pass.sample, &s->session->memory,
+                            drift_texts(turn->missing), turn->longest, &why)))
+        turn->drift = drift_skip(turn->pass.member, &why);
+}
+
 /* The tokenizer of a model that has something to do; one that does not load is
  * that model's failure. */
 static void set_engine(struct schedule *s, size_t i) {
@@ -197,10 +207,7 @@ static void set_engine(struct schedule *s, size_t i) {
         return;
     turn->longest =
         pass_longest(s->intake, turn->pass.member, turn->pass.engine);
-    if (drift_is_due(s->session, turn->pass.member) &&
-        session_reference(s->session, NULL))
-        drift_sample_open(&turn->pass.sample, &s->session->memory,
-                          drift_texts(turn->missing), turn->longest, NULL);
+    open_sample(s, turn);
 }
 
 static bool open_schedule(struct schedule *s, struct error *err) {

@@ -205,13 +205,15 @@ void turn_close(struct turn *turn, const struct plan_team *team,
 void turn_compare(struct turn *turn) {
     struct pass *pass = &turn->pass;
     struct memory *memory = &pass->session->memory;
-    if (turn->ran && !turn->failure.code && pass->sample.count) {
+    bool fine = turn->ran && !turn->failure.code;
+    if (fine && pass->sample.count) {
         memory_restart_peak(memory);
         turn->drift = drift_measure(pass, turn->plan.drift_bytes);
         if (memory_peak(memory) > turn->peak_bytes)
             turn->peak_bytes = memory_peak(memory);
-        drift_tell(pass, &turn->drift);
     }
+    if (fine)
+        drift_tell(pass, &turn->drift);
     drift_sample_close(&pass->sample);
 }
 

@@ -113,8 +113,32 @@ static void what_has_no_place_is_left_out(void **state) {
     assert_int_equal(sample.count, 0);
     assert_int_equal(memory_live(&memory), 0);
     memory.ceiling = 10;
-    assert_false(drift_sample_open(&sample, &memory, 4, ROOM, NULL));
+    struct error why = {0};
+    assert_false(drift_sample_open(&sample, &memory, 4, ROOM, &why));
+    assert_int_equal(why.code, ERROR_MEMORY);
     drift_sample_close(&sample);
+    why.code = 0;
+    assert_false(drift_sample_open(&sample, &memory, 4, SIZE_MAX / 4, &why));
+    assert_int_equal(why.code, ERROR_MEMORY);
+}
+
+/* A run that had no room for the texts says so. */
+static void what_is_left_out_is_described(void **state) {
+    (void)state;
+    struct member member = {.heads = head_bit(ROW_DENSE),
+                            .types = {[ROW_DENSE] = NUMBER_BF16}};
+    struct error why = {0};
+    error_set(&why, ERROR_MEMORY, "no room for %d texts", 4);
+    struct drift drift = drift_skip(&member, &why);
+    json_t *said = drift_describe(&drift);
+    assert_int_equal(json_object_size(said), 2);
+    assert_string_equal(json_string_value(json_object_get(said, "dtype")),
+                        "bf16");
+    assert_string_equal(json_string_value(json_object_get(said, "skipped")),
+                        "no room for 4 texts");
+    json_decref(said);
+    struct drift none = {0};
+    assert_null(drift_describe(&none));
 }
 
 static void one_text_of_64_but_4_and_32(void **state) {
@@ -208,6 +232,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_smallest_digests_are_taken_in_any_order),
         cmocka_unit_test(what_has_no_place_is_left_out),
+        cmocka_unit_test(what_is_left_out_is_described),
         cmocka_unit_test(one_text_of_64_but_4_and_32),
         cmocka_unit_test(dense_and_multi_rows_are_long_vectors),
         cmocka_unit_test(sparse_rows_have_zeros_between_their_pairs),

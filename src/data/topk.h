@@ -1,5 +1,4 @@
-/* topk.h - the nearest rows of an array, exactly. Each row is read once, and
- * nothing but reading it takes time (docs/speed.md). */
+/* topk.h - the nearest rows of an array, exactly. Each row is read once. */
 
 #ifndef DATA_TOPK_H
 #define DATA_TOPK_H

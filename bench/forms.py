@@ -4,8 +4,9 @@
     bench/forms.py MODEL_DIR FOLDER
 
 writes model.onnx, model-fused.onnx, model-int8.onnx, model-int8-channel.onnx,
-model-int8-fused.onnx, ct2/, f32.gguf and q8_0.gguf, those that are missing. A form whose packages are
-not installed is left out with a line that says so. Models of BERT's family.
+model-int8-fused.onnx, ct2/, f32.gguf and q8_0.gguf, those that are missing. A
+form whose packages are not installed is left out with a line that says so.
+Models of BERT's family.
 """
 import argparse
 import json

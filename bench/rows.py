@@ -1,8 +1,8 @@
 """Raw rows of bench/table.py, and the table that they make.
 
 A row is one process (kind "run"), one measurement of the roof (kind "roof") or
-the size of batches that suits an engine (kind "batch"), a JSON object a line. Nothing but the file goes into the table, so that it can
-be printed again.
+the size of batches that suits an engine (kind "batch"), a JSON object a line.
+Nothing but the file goes into the table, so that it can be printed again.
 """
 import json
 from statistics import median

@@ -8,19 +8,20 @@
 
 CHUNKS is a folder of chunk files, of which --texts distinct ones are taken,
 evenly over their lengths. In a round everyone takes a turn, each in a process
-of its own; first and last the roof: GFLOP/s of the matrix product in the model's width
-(`ensembed bench`; oneDNN's too by bench_gemm where it was built). A raw row a
-process is appended to --rows (default FOLDER/rows.jsonl), so rounds may be
-spread over several commands; the table of all rows comes at the end.
+of its own; first and last the roof: GFLOP/s of the matrix product in the
+model's width (`ensembed bench`; oneDNN's too by bench_gemm where it was built).
+A raw row a process is appended to --rows (default FOLDER/rows.jsonl), so rounds
+may be spread over several commands; the table of all rows comes at the end.
 
 Everyone gets the same texts, cut at the same number of tokens, and is timed
 from texts to normalised vectors, loading apart; ensembed also reads the chunks
-and stores the rows durably meanwhile. What loads is told apart. Cosines are to
-sentence-transformers in f32. --python is the interpreter that has the other
+and stores the rows durably meanwhile. Cosines are to sentence-transformers in
+f32. --python is the interpreter that has the other
 engines; FOLDER/forms/MODEL is made by bench/forms.py. Each of them first tries
 which size of batches suits it on this model (--batch says it, --sample on how
-many texts), and --rows remembers that; --rounds 0 does no more. NAMES are separated by
-commas: ours-f32, ours-bf16, ours-int8, roof and those of bench/peers.py.
+many texts), and --rows remembers that; --rounds 0 does no more. NAMES are
+separated by commas: ours-f32, ours-bf16, ours-int8, roof and those of
+bench/peers.py.
 """
 import argparse
 import hashlib
@@ -144,7 +145,7 @@ class Bench:
                              "--threads", str(self.args.threads)])
         lines = [line.split() for line in ended.said.splitlines()]
         named = [dict(zip(head, row)) for head, row in zip(lines, lines[1:]) if head[:1] == ["isa"]]
-        return float(named[0]["onednn"]) if named and "onednn" in named[0] and len(named[0]) else None
+        return float(named[0]["onednn"]) if named and "onednn" in named[0] else None
 
     def roof(self, round_):
         turns = {peer[5:] if peer.startswith("ours-") else PEERS[peer][1] for peer in self.args.peers

@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 
 PHASES = ["open", "intake", "prepare", "load", "read", "tokenize", "encode",
-          "store", "export", "sync", "report"]
+          "store", "drift", "export", "sync", "report"]
 
 
 def vocabulary(rng, size=20000):

@@ -51,6 +51,7 @@ bool disk_index_open_for(struct disk_index *index, const char *path,
 uint64_t disk_index_bytes(uint64_t count);
 /* Whether COUNT keys have room without growing. */
 bool disk_index_has_room(const struct disk_index *index, uint64_t count);
+/* *VALUE stays as it was where KEY is not in the table. */
 bool disk_index_find(struct disk_index *index,
                      const uint8_t key[DISK_INDEX_KEY_BYTES], bool *found,
                      uint64_t *value, struct error *err);

@@ -36,6 +36,7 @@
     X(TOKENIZE, "tokenize") /* by all threads */                               \
     X(ENCODE, "encode")     /* by the devices; this thread waits */            \
     X(STORE, "store")       /* rows written, counted and told */               \
+    X(DRIFT, "drift")       /* some texts computed in f32 too, compared */     \
     X(EXPORT, "export")     /* arrays and line files */                        \
     X(SYNC, "sync")         /* rows and files pushed to the disk */            \
     X(REPORT, "report")     /* summary and report */

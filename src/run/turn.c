@@ -205,6 +205,8 @@ void turn_close(struct turn *turn, const struct plan_team *team,
 void turn_compare(struct turn *turn) {
     struct pass *pass = &turn->pass;
     struct memory *memory = &pass->session->memory;
+    struct phases *phases = &pass->session->phases;
+    enum phase before = phases_enter(phases, PHASE_DRIFT);
     bool fine = turn->ran && !turn->failure.code;
     if (fine && pass->sample.count) {
         memory_restart_peak(memory);
@@ -215,6 +217,7 @@ void turn_compare(struct turn *turn) {
     if (fine)
         drift_tell(pass, &turn->drift);
     drift_sample_close(&pass->sample);
+    phases_enter(phases, before);
 }
 
 void turn_free(struct turn *turn) {

@@ -14,14 +14,13 @@ A raw row a process is appended to --rows (default FOLDER/rows.jsonl), so rounds
 may be spread over several commands; the table of all rows comes at the end.
 
 Everyone gets the same texts, cut at the same number of tokens, and is timed
-from texts to normalised vectors, loading apart; ensembed also reads the chunks
-and stores the rows durably meanwhile. Cosines are to sentence-transformers in
-f32. --python is the interpreter that has the other
-engines; FOLDER/forms/MODEL is made by bench/forms.py. Each of them first tries
-which size of batches suits it on this model (--batch says it, --sample on how
-many texts), and --rows remembers that; --rounds 0 does no more. NAMES are
-separated by commas: ours-f32, ours-bf16, ours-int8, roof and those of
-bench/peers.py.
+from texts to normalised vectors, loading apart; ensembed stores the rows durably
+meanwhile. Cosines are to sentence-transformers in f32. --python is the
+interpreter that has the other engines; FOLDER/forms/MODEL is made by
+bench/forms.py. Each of them first tries which size of batches suits it on this
+model (--batch says it, --sample on how many texts), and --rows remembers that;
+--rounds 0 does no more. NAMES are separated by commas: ours-f32, ours-bf16,
+ours-int8, roof and those of bench/peers.py.
 """
 import argparse
 import hashlib

@@ -279,7 +279,7 @@ def main():
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
         row = measure(args)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         row = {"absent": f"not installed: {error}"}
     except Absent as error:
         row = {"absent": str(error)}

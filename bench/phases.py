@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where each per cent of a run's time goes.
 
-    bench/profile.py MODEL_DIR CHUNKS [--program build/gcc/ensembed]
+    bench/phases.py MODEL_DIR CHUNKS [--program build/gcc/ensembed]
                      [--threads 2] [--rounds 3] [--perf]
 
 Runs the model over the chunks and prints what summary.json says of the run's

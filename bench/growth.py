@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Whether a run's speed and memory stay the same as its chunks become more.
 
-    bench/growth.py MODEL_DIR [--counts 1000,10000,100000] [--threads 2]
+    bench/growth.py MODEL_DIR [--counts 1000,10000,100000] [--threads 1,2]
                     [--words 12] [--export npy] [--program build/gcc/ensembed]
                     [--keep FOLDER]
 
 Makes a file of COUNT short texts for each count (the same in each run: words
 of a fixed vocabulary drawn by Zipf's law, no two texts alike), runs the model
 over it and prints a row: chunks and tokens a second of the whole process,
-seconds of each phase, peak memory, bytes on disk. Then each count's tokens a
-second against the first count's. Needs Python alone.
+seconds of each phase, peak memory (of the process, and of it what the program
+counts as its own), bytes on disk. Several numbers of threads give a row each.
+Needs Python alone.
 
 With one of the tiny models of tests/fixtures/models the pipeline is what is
 measured; with a real one, what people see.
@@ -61,7 +62,7 @@ def size_of(folder):
     return sum(f.stat().st_size for f in Path(folder).rglob("*") if f.is_file())
 
 
-def measure(args, count, folder):
+def measure(args, count, threads, folder):
     chunks, out = Path(folder, f"{count}.jsonl"), Path(folder, f"out-{count}")
     if not chunks.exists():
         write_chunks(chunks, count, args.words)
@@ -72,8 +73,8 @@ def measure(args, count, folder):
                "--quiet", "--no-progress"]
     if args.export:
         command += ["--export", args.export]
-    if args.threads:
-        command += ["--threads", str(args.threads)]
+    if threads:
+        command += ["--threads", str(threads)]
     begin = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
@@ -98,7 +99,7 @@ def main():
     ap.add_argument("model")
     ap.add_argument("--counts", default="1000,10000,100000")
     ap.add_argument("--words", type=int, default=12, help="mean words of a text")
-    ap.add_argument("--threads", type=int, default=0)
+    ap.add_argument("--threads", default="0", help="0: as many as there are")
     ap.add_argument("--export", default="", help="as of the program; all of them")
     ap.add_argument("--program", default="build/gcc/ensembed")
     ap.add_argument("--keep", help="where chunk files stay, for the next time")
@@ -111,8 +112,9 @@ def main():
     os.makedirs(folder, exist_ok=True)
     first = None
     try:
-        for count in map(int, args.counts.split(",")):
-            row = measure(args, count, folder)
+        for count, threads in itertools.product(map(int, args.counts.split(",")),
+                                                map(int, args.threads.split(","))):
+            row = measure(args, count, threads, folder)
             if args.prepare:
                 continue
             if args.json:
@@ -121,12 +123,11 @@ def main():
             if not first:
                 first = row
                 device = row["device"]
-                print(f"{device['model']}, {device['isa']}, {device['threads']} threads; "
-                      f"{Path(args.model).name}")
-                print("| chunks | tokens | seconds | chunks/s | tokens/s | "
+                print(f"{device['model']}, {device['isa']}; {Path(args.model).name}")
+                print("| chunks | threads | tokens | seconds | chunks/s | tokens/s | "
                       + " | ".join(PHASES) + " | peak MiB | ours MiB | disk MB |")
-                print("|" + "---|" * (8 + len(PHASES)))
-            print(f"| {count:,} | {row['tokens']:,} | {row['seconds']:.2f} | "
+                print("|" + "---|" * (9 + len(PHASES)))
+            print(f"| {count:,} | {row['device']['threads']} | {row['tokens']:,} | {row['seconds']:.2f} | "
                   f"{count / row['seconds']:,.0f} | {row['tokens'] / row['seconds']:,.0f} | "
                   + " | ".join(f"{row['phases'][p]['ms'] / 1000:.2f}" for p in PHASES)
                   + f" | {row['peak_mib']:.1f} | {row['private_peak_mib']:.1f} | "

@@ -2,7 +2,7 @@
 """Where each per cent of a run's time goes.
 
     bench/phases.py MODEL_DIR CHUNKS [--program build/gcc/ensembed]
-                     [--threads 2] [--rounds 3] [--perf]
+                     [--threads 2] [--rounds 3] [--perf] [OPTION OF run ...]
 
 Runs the model over the chunks and prints what summary.json says of the run's
 phases (src/run/phases.h): milliseconds, of the round with the median whole
@@ -107,8 +107,7 @@ def main():
     ap.add_argument("--threads", type=int, default=0)
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--perf", action="store_true")
-    ap.add_argument("more", nargs="*", help="behind --: more options of the run")
-    args = ap.parse_args()
+    args, args.more = ap.parse_known_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     rounds = sorted((run(args) for _ in range(args.rounds)), key=lambda r: r[0])
     print_phases(*rounds[len(rounds) // 2])

@@ -22,8 +22,9 @@ import judge
 try:
     import numpy
     import scipy.sparse
+    import jsonschema
 except ImportError:
-    judge.skip("no NumPy or SciPy (tools/test installs them)")
+    judge.skip("no NumPy, SciPy or jsonschema (tools/test installs them)")
 
 MODELS = pathlib.Path("tests/fixtures/models").resolve()
 WORDS = ("def f self x return key item for in the function a list of keys "
@@ -31,6 +32,30 @@ WORDS = ("def f self x return key item for in the function a list of keys "
 LINE = re.compile(r"^(\S+) in (\S+): (\d+) texts? computed in f32 too: lowest "
                   r"cosine (\S+), median (\S+)$", re.M)
 ENSEMBED = pathlib.Path(sys.argv[1]).resolve()
+SCHEMAS = [jsonschema.Draft202012Validator(json.loads(
+    pathlib.Path("docs", f"{name}.schema.json").read_text("utf-8")))
+    for name in ("summary", "events")]
+
+
+def check_events(out, passes):
+    """The summary's figures were told as events, by their schema."""
+    told = []
+    for line in pathlib.Path(out, "events.jsonl").read_text("utf-8").splitlines():
+        event = json.loads(line)
+        if event["type"] == "run_started":
+            told = []
+        if event["type"].startswith("drift_"):
+            SCHEMAS[1].validate(event)
+            told.append(event)
+    said = [one for one in passes if "drift" in one]
+    assert len(told) == len(said), (told, said)
+    for event, one in zip(sorted(told, key=lambda e: e["pass"]), said):
+        kind = "drift_not_measured" if "skipped" in one["drift"] else "drift_measured"
+        assert event["type"] == kind and event["model"] == one["model"], event
+        for name, value in one["drift"].items():
+            if name == "duration_ms" or name == "heads":
+                continue
+            assert event[name] == value, (event, one["drift"])
 
 
 def run(out, *words):
@@ -38,6 +63,8 @@ def run(out, *words):
                            *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     summary = json.loads(pathlib.Path(out, "summary.json").read_text("utf-8"))
+    SCHEMAS[0].validate(summary)
+    check_events(out, summary["collections"][0]["passes"])
     return summary["collections"][0]["passes"], done.stdout, done.stderr
 
 

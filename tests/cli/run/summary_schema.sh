@@ -12,7 +12,8 @@ ensembed run c --model "$MODELS/mean" --out o2 --quiet --collection z
 ensembed run c --model "$MODELS/mean" --out o2 --quiet --collection z --skip-existing
 ensembed run c --model "$MODELS/mean" --model "$MODELS/cls" --fuse concat --out o3 --quiet --collection z --device sim:a=1MiB,sim:b=600000 --mode sequential
 ensembed run c --model "$MODELS/mean" --model "$MODELS/cls" --fuse concat --out o4 --quiet --collection z --device sim:a=1MiB
-for s in o/summary.json o2/summary.json o3/summary.json o4/summary.json; do
+ensembed run c --model "$MODELS/m3" --sparse "$MODELS/m3" --colbert "$MODELS/m3" --out o5 --quiet --collection z --dtype int8
+for s in o/summary.json o2/summary.json o3/summary.json o4/summary.json o5/summary.json; do
     "$python" -c "
 import json, sys, jsonschema
 jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))

@@ -256,20 +256,30 @@ static bool choose_size(struct side *side, size_t texts, size_t longest,
     return measure(side, bytes, err) && *bytes <= room;
 }
 
+static bool has_cards(const struct session *session) {
+    for (size_t i = 0; i < session->stations_count; i++)
+        if (!session->stations[i].device->shared)
+            return true;
+    return false;
+}
+
 uint64_t drift_bytes(struct session *session, const struct member *member,
                      uint64_t computing, size_t longest, uint64_t live) {
     struct side side = {.session = session, .member = member};
-    uint64_t bytes, room = plan_host_room(session);
+    uint64_t bytes, rate = 0, room = plan_host_room(session);
     size_t texts = drift_texts(computing), tokens = DRIFT_TOKENS;
     if (!drift_is_due(session, member) || !texts || room < live)
         return 0;
     if (longest < tokens / texts)
         tokens = texts * longest;
+    room -= live;
     side.device = session_reference(session, NULL);
-    return side.device && choose_size(&side, texts, longest, tokens,
-                                      room - live, &bytes, NULL)
-               ? bytes
-               : 0;
+    if (side.device && has_cards(session))
+        rate = estimate_rate_bytes(side.device);
+    if (!side.device || rate > room ||
+        !choose_size(&side, texts, longest, tokens, room, &bytes, NULL))
+        return 0;
+    return bytes > rate ? bytes : rate;
 }
 
 /* ---- comparing ---------------------------------------------------------- */
@@ -386,13 +396,6 @@ static bool compare_texts(struct comparing *c, struct error *err) {
     return true;
 }
 
-static bool has_cards(const struct session *session) {
-    for (size_t i = 0; i < session->stations_count; i++)
-        if (!session->stations[i].device->shared)
-            return true;
-    return false;
-}
-
 /* Where cards computed: the texts that the CPU can take in its share of the
  * pass. */
 static bool choose_affordable(struct comparing *c, struct error *err) {
@@ -450,7 +453,7 @@ static bool run(struct comparing *c, uint64_t planned, struct error *err) {
     c->side.device = session_reference(c->side.session, err);
     order_by_digest(c);
     c->texts = c->sample->count;
-    return c->side.device && choose_affordable(c, err) &&
+    return c->side.device && (!planned || choose_affordable(c, err)) &&
            has_room(c, planned, err) && open_side(&c->side, err) &&
            compare_texts(c, err);
 }

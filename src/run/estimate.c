@@ -288,6 +288,11 @@ static double measure(struct trial *t) {
     return now > begin ? done * 1e9 / (double)(now - begin) : 0;
 }
 
+uint64_t estimate_rate_bytes(struct device *device) {
+    struct trial t = trial_of(device);
+    return device_block_bytes(device, trial_bytes(&t));
+}
+
 double estimate_rate(struct device *device) {
     struct trial t = trial_of(device);
     size_t bytes = trial_bytes(&t);

@@ -56,5 +56,7 @@ double estimate_flops(const struct member *member, double length);
 /* Additions and multiplications a second, of a matrix product that takes some
  * 20 ms, by all threads of the device; 0: it has no room for the matrices. */
 double estimate_rate(struct device *device);
+/* What that takes of the device's account for a while, on the CPU. */
+uint64_t estimate_rate_bytes(struct device *device);
 
 #endif

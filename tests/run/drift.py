@@ -4,7 +4,7 @@ over the files of two runs: one in that type, one in f32.
     tests/run/drift.py build/ensembed
 
 The texts that a run compares are, by docs/dtypes.md, those with the smallest
-SHA-256 of the texts that it computed: one of 64, at least 4, at most 32."""
+SHA-256 of the texts that it computed: one of 128, at least 4, at most 32."""
 import hashlib
 import json
 import os
@@ -99,7 +99,7 @@ def rows_of(out, key, head):
 
 
 def sample(texts, computed):
-    count = min(max(4, min(32, len(computed) // 64)), len(computed))
+    count = min(max(4, min(32, len(computed) // 128)), len(computed))
     digests = sorted((hashlib.sha256(t.encode()).digest(), t) for t in computed)
     return [texts.index(text) for _, text in digests[:count]]
 
@@ -168,7 +168,7 @@ def check_models():
 
 def check_resumed():
     """Only what a run computes itself is compared."""
-    texts = write_texts(2200)
+    texts = write_texts(4100)
     run("f32", *asked("mean"))
     passes, said, _ = run("narrow", *asked("mean"), "--dtype", "int8")
     check(passes, said, "narrow", "f32", texts, texts, "int8")
@@ -176,10 +176,10 @@ def check_resumed():
     before = set(texts)
     go_on = ["--model", MODELS / "mean"]
     says_nothing(*run("narrow", *go_on))
-    texts = write_texts(2400)
+    texts = write_texts(4900)
     run("f32", *go_on)
     passes, said, _ = run("narrow", *go_on)
-    assert passes[0]["computed"] == 200
+    assert passes[0]["computed"] == 800
     new = [text for text in texts if text not in before]
     check(passes, said, "narrow", "f32", texts, new, "int8")
     print("resumed")
@@ -283,7 +283,7 @@ def check_memory():
     """Planned is taken; and where there is no room, the run goes on."""
     texts = write_texts(640, 200)  # all of them longer than the model's limit
     make_wide(pathlib.Path("wide"), 512, 2048)
-    words = ["--model", "wide", "--dtype", "int8", "--threads", "2"]
+    words = ["--model", "wide:budget=512", "--dtype", "int8", "--threads", "2"]
     run("f32", "--model", "wide", "--threads", "2", "--restart")
     for ceiling in (10 ** 9, None):
         if not ceiling:  # the smallest that has room for the pass, about

@@ -141,14 +141,14 @@ static void what_is_left_out_is_described(void **state) {
     assert_null(drift_describe(&none));
 }
 
-static void one_text_of_64_but_4_and_32(void **state) {
+static void one_text_of_128_but_4_and_32(void **state) {
     (void)state;
     static const struct {
         uint64_t computing;
         size_t texts;
     } cases[] = {{0, 0},     {1, 1},     {4, 4},          {5, 4},
-                 {319, 4},   {320, 5},   {1000, 15},      {2047, 31},
-                 {2048, 32}, {2113, 32}, {UINT64_MAX, 32}};
+                 {639, 4},   {640, 5},   {1000, 7},       {4095, 31},
+                 {4096, 32}, {4300, 32}, {UINT64_MAX, 32}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(drift_texts(cases[i].computing), cases[i].texts);
 }
@@ -233,7 +233,7 @@ int main(void) {
         cmocka_unit_test(the_smallest_digests_are_taken_in_any_order),
         cmocka_unit_test(what_has_no_place_is_left_out),
         cmocka_unit_test(what_is_left_out_is_described),
-        cmocka_unit_test(one_text_of_64_but_4_and_32),
+        cmocka_unit_test(one_text_of_128_but_4_and_32),
         cmocka_unit_test(dense_and_multi_rows_are_long_vectors),
         cmocka_unit_test(sparse_rows_have_zeros_between_their_pairs),
         cmocka_unit_test(a_median_lies_in_the_middle),

@@ -103,7 +103,7 @@ static json_t *describe(const char *relative, uint64_t bytes, uint64_t rows,
 static bool open_and_describe(struct store_array *array, struct arena *arena,
                               const char *folder, size_t width, void *piece,
                               json_t **member, struct error *err) {
-    uint64_t bytes, digests_bytes, hash, digests_hash;
+    uint64_t bytes = 0, digests_bytes = 0, hash, digests_hash;
     if (!open_sized(array->path, &array->fd, &bytes, err) ||
         !open_sized(array->digests_path, &array->digests_fd, &digests_bytes,
                     err) ||

@@ -153,10 +153,8 @@ static void feed(const struct encoder *e, const struct layer_weights *w,
 }
 
 /* The experts' sum needs no matrix behind it. */
-static void feed_experts(const struct encoder *e, const struct layer_weights *w,
-                         struct lane *lane, const struct lane_work *work,
-                         size_t rows) {
-    assert(e->spec->family->norms == NORM_BEHIND);
+static void feed_experts(const struct layer_weights *w, struct lane *lane,
+                         const struct lane_work *work, size_t rows) {
     device_experts(lane, &w->experts, work->narrow, rows, work->x,
                    work->experts, work->other);
     device_norm(lane, &w->behind_feed, work->other, rows, NULL, work->x,
@@ -169,8 +167,9 @@ static void encoder_layer(const struct encoder *e,
                           const struct sequences *texts, bool local) {
     size_t rows = sequences_rows(texts);
     attend(e, w, lane, work, texts, local);
+    assert(!w->experts.count || e->spec->family->norms == NORM_BEHIND);
     if (w->experts.count)
-        feed_experts(e, w, lane, work, rows);
+        feed_experts(w, lane, work, rows);
     else
         feed(e, w, lane, work, rows);
 }

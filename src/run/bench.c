@@ -263,7 +263,7 @@ static bool read_bytes(struct session *session, size_t bytes, double *rate,
                        struct error *err) {
     float *numbers = memory_alloc(&session->memory, bytes, 1, err);
     if (!numbers)
-        return false;
+        return err->code == ERROR_MEMORY; /* under this ceiling not measured */
     fill(numbers, bytes / sizeof *numbers);
     struct read_rate measured;
     read_rate_measure(session->pool, numbers, bytes, READ_ROUNDS, &measured);

@@ -98,7 +98,7 @@ static bool pop_mark(struct machine *m, const struct pickle_value ***items,
         return broken(m, "no mark", err);
     *count = above_mark(m);
     m->stack.count -= *count;
-    *items = m->stack.items + m->stack.count;
+    *items = *count ? m->stack.items + m->stack.count : NULL;
     m->marks.count--;
     return true;
 }

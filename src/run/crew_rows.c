@@ -30,6 +30,18 @@ static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+struct row_batch rows_by_head(const struct batch_rows *rows,
+                              const struct member *member, enum row_kind head) {
+    return (struct row_batch){.kind = head,
+                              .width = member_head_width(member, head),
+                              .spans = head == ROW_SPARSE ? rows->pairs_of
+                                                          : rows->vectors_of,
+                              .indices = rows->indices,
+                              .values = head == ROW_DENSE    ? rows->dense
+                                        : head == ROW_SPARSE ? rows->values
+                                                             : rows->vectors};
+}
+
 size_t rows_texts_most(const struct member *member, size_t most) {
     if (!gives_words(member) || !member->spec.vocab)
         return most;

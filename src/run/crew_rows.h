@@ -48,6 +48,10 @@ struct batch_rows {
                          NULL */
 };
 
+/* What a batch of MEMBER gave by one of its heads; `count` is the caller's. */
+struct row_batch rows_by_head(const struct batch_rows *rows,
+                              const struct member *member, enum row_kind head);
+
 /* Most texts and tokens of a batch that gives MEMBER's heads; MOST and TOKENS
  * where nothing else limits them. */
 size_t rows_texts_most(const struct member *member, size_t most);

@@ -332,16 +332,9 @@ static void fill(struct comparing *c, size_t first) {
 
 static struct row row_of(const struct comparing *c, enum row_kind head,
                          size_t text) {
-    const struct batch_rows *rows = &c->side.desk.batch.rows;
-    struct row_batch all = {.kind = head,
-                            .width = member_head_width(c->side.member, head),
-                            .count = c->side.desk.batch.texts,
-                            .spans = head == ROW_SPARSE ? rows->pairs_of
-                                                        : rows->vectors_of,
-                            .indices = rows->indices,
-                            .values = head == ROW_DENSE    ? rows->dense
-                                      : head == ROW_SPARSE ? rows->values
-                                                           : rows->vectors};
+    const struct batch *batch = &c->side.desk.batch;
+    struct row_batch all = rows_by_head(&batch->rows, c->side.member, head);
+    all.count = batch->texts;
     return row_of_batch(&all, text);
 }
 
@@ -402,9 +395,13 @@ static bool choose_affordable(struct comparing *c, struct error *err) {
     const struct pass *pass = c->pass;
     double pass_ms = pass->report.duration_ms;
     double most = pass_ms * SHARE_OF_PASS, sum = 0;
-    double rate = has_cards(pass->session) ? estimate_rate(c->side.device) : 0;
-    if (rate <= 0)
+    if (!has_cards(pass->session))
         return true;
+    double rate = estimate_rate(c->side.device);
+    if (rate <= 0)
+        return error_set(err, ERROR_MEMORY,
+                         "no memory was left to see how fast the CPU is, which "
+                         "would compare beside the cards");
     if (most < ALWAYS_MS)
         most = ALWAYS_MS;
     for (size_t i = 0; i < c->texts; i++) {
@@ -417,7 +414,8 @@ static bool choose_affordable(struct comparing *c, struct error *err) {
         return i > 0 ||
                error_set(err, ERROR_UNSUPPORTED,
                          "a single text would take the CPU about %.0f s in "
-                         "f32, more than 5 %% of the pass",
+                         "f32, more than 5 %% of the pass; embed a few texts "
+                         "with --dtype f32 to compare",
                          sum / 1000);
     }
     return true;

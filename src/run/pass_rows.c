@@ -199,16 +199,8 @@ static bool gather(struct pass *pass, const struct batch *batch,
 
 static bool store_head(struct pass *pass, const struct batch *batch,
                        enum row_kind head, struct error *err) {
-    const struct batch_rows *rows = &batch->rows;
     uint8_t *digests = batch->cut_digests; /* listed by now */
-    struct row_batch out = {.kind = head,
-                            .width = member_head_width(pass->member, head),
-                            .spans = head == ROW_SPARSE ? rows->pairs_of
-                                                        : rows->vectors_of,
-                            .indices = rows->indices,
-                            .values = head == ROW_DENSE    ? rows->dense
-                                      : head == ROW_SPARSE ? rows->values
-                                                           : rows->vectors};
+    struct row_batch out = rows_by_head(&batch->rows, pass->member, head);
     return gather(pass, batch, head, digests, &out.count, err) &&
            list_elsewhere(pass, batch, head, digests, out.count, err) &&
            list_other_type(pass, batch, head, digests, out.count, err) &&

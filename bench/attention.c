@@ -3,7 +3,7 @@
  *     bench_attention [--isa NAME] [--threads N] [--tokens T] [--head-dim D]
  *
  * A row is the fastest of several passes over texts of T tokens (as many as
- * fill a group, at least one) of 384 / D heads, in GFLOP/s of the two products
+ * fill 512, at least one) of 384 / D heads, in GFLOP/s of the two products
  * Q K^T and P V; causal attention has about half of them.
  *
  *     one     one thread
@@ -22,15 +22,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/memory.h"
 #include "base/pool.h"
-#include "device/device.h"
+#include "room.h"
 
 enum {
     WIDTH = 384,
     GEMM_ROWS = 384,
-    GROUP = 512,
-    KEYS = 512, /* most columns of the scores' product */
+    GROUP = 512, /* tokens of a row, where texts are shorter */
+    KEYS = 512,  /* most columns of the scores' product */
     TURNS = 3,
     TURN_MS = 60
 };
@@ -51,37 +50,9 @@ struct bench {
     void *scratch;
 };
 
-static _Noreturn void stop(const char *what) {
-    fprintf(stderr, "bench_attention: %s\n", what);
-    exit(2);
-}
-
-static void *take(struct bench *b, size_t bytes) {
-    struct error err;
-    void *block = memory_alloc(&b->memory, 1, bytes, &err);
-    if (!block)
-        stop(err.message);
-    return block;
-}
-
-/* Not zero: memory that was never written reads as one shared page. */
-static float *noise(struct bench *b, size_t count) {
-    float *values = take(b, count * sizeof *values);
-    uint32_t state = 1;
-    for (size_t i = 0; i < count; i++) {
-        state = state * 1664525u + 1013904223u;
-        values[i] = (float)(state >> 8) / 4194304.0f - 2;
-    }
-    return values;
-}
-
-static struct narrow *narrow_of(float *x) {
-    return (struct narrow *)(void *)x;
-}
-
 static struct linear packed(struct bench *b, size_t in, size_t out) {
-    void *weights = take(b, device_linear_bytes(b->device, in, out));
-    float *plain = noise(b, in * out);
+    void *weights = take(&b->memory, device_linear_bytes(b->device, in, out));
+    float *plain = noise(&b->memory, in * out, 2);
     device_linear_pack(b->device, plain, in, out, 0, out, weights);
     memory_free(&b->memory, plain);
     return (struct linear){.in = in, .out = out, .weights = weights};
@@ -192,13 +163,13 @@ static void bench_length(struct bench *b, size_t tokens, size_t head_dim,
                                       .head_dim = head_dim,
                                       .scale = 0.1f,
                                       .behind = SIZE_MAX};
-    b->qkv = noise(b, texts * tokens * 3 * WIDTH);
-    b->context = noise(b, texts * tokens * WIDTH);
-    b->products = noise(b, b->rows * b->keys);
+    b->qkv = noise(&b->memory, texts * tokens * 3 * WIDTH, 2);
+    b->context = noise(&b->memory, texts * tokens * WIDTH, 2);
+    b->products = noise(&b->memory, b->rows * b->keys, 2);
     b->score = packed(b, head_dim, b->keys);
     b->values = packed(b, b->keys, head_dim);
-    b->scratch =
-        take(b, device_attention_bytes(b->device, &b->attention, tokens));
+    b->scratch = take(&b->memory,
+                      device_attention_bytes(b->device, &b->attention, tokens));
     print_row(b, head_dim, false, isa);
     print_row(b, head_dim, true, isa);
     memory_free(&b->memory, b->qkv);
@@ -216,9 +187,9 @@ static void bench_all(struct bench *b, size_t only_tokens, size_t only_dim,
     size_t rows = GEMM_ROWS * pool_threads(b->pool);
     b->up = packed(b, WIDTH, 4 * WIDTH);
     b->down = packed(b, 4 * WIDTH, WIDTH);
-    b->x = noise(b, rows * WIDTH);
-    b->y = noise(b, rows * 4 * WIDTH);
-    b->z = noise(b, rows * WIDTH);
+    b->x = noise(&b->memory, rows * WIDTH, 2);
+    b->y = noise(&b->memory, rows * 4 * WIDTH, 2);
+    b->z = noise(&b->memory, rows * WIDTH, 2);
     printf("isa      tokens texts  dim            one  shared    gemm  x gemm"
            "    one   score  values    rest\n");
     for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++)

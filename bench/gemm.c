@@ -24,9 +24,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/memory.h"
 #include "base/pool.h"
-#include "device/device.h"
+#include "room.h"
 
 #ifdef BENCH_DNNL
 #include <dnnl.h>
@@ -52,41 +51,14 @@ struct bench {
     bool own;
 };
 
-static _Noreturn void stop(const char *what) {
-    fprintf(stderr, "bench_gemm: %s\n", what);
-    exit(2);
-}
-
-static void *take(struct bench *b, size_t bytes) {
-    struct error err;
-    void *block = memory_alloc(&b->memory, 1, bytes, &err);
-    if (!block)
-        stop(err.message);
-    return block;
-}
-
-/* Not zero: memory that was never written reads as one shared page. */
-static float *noise(struct bench *b, size_t count) {
-    float *values = take(b, count * sizeof *values);
-    uint32_t state = 1;
-    for (size_t i = 0; i < count; i++) {
-        state = state * 1664525u + 1013904223u;
-        values[i] = (float)(state >> 8) / 16777216.0f - 0.5f;
-    }
-    return values;
-}
-
-/* On the CPU they are the same. */
-static struct narrow *narrow_of(float *x) {
-    return (struct narrow *)(void *)x;
-}
-
 static struct linear packed(struct bench *b, struct device *device,
                             const float *plain, size_t in, size_t out) {
-    void *weights = take(b, device_linear_bytes(device, in, out));
+    void *weights = take(&b->memory, device_linear_bytes(device, in, out));
     device_linear_pack(device, plain, in, out, 0, out, weights);
-    return (struct linear){
-        .in = in, .out = out, .weights = weights, .bias = noise(b, out)};
+    return (struct linear){.in = in,
+                           .out = out,
+                           .weights = weights,
+                           .bias = noise(&b->memory, out, 0.5f)};
 }
 
 static void unpack(struct bench *b, const struct linear *linear) {
@@ -100,14 +72,14 @@ static void prepare(struct bench *b) {
     b->layers = w > 2048 ? 2 : LAYERS;
     for (size_t i = 0; i < b->layers; i++) {
         size_t in = shapes[i][0], out = shapes[i][1];
-        b->plain[i] = noise(b, in * out);
+        b->plain[i] = noise(&b->memory, in * out, 0.5f);
         b->linear[i] = packed(b, b->device, b->plain[i], in, out);
         if (b->floats)
             b->linear_f32[i] = packed(b, b->floats, b->plain[i], in, out);
     }
     size_t all = b->rows_most * pool_threads(b->pool) * 4 * w;
-    b->x = noise(b, all);
-    b->y = noise(b, all);
+    b->x = noise(&b->memory, all, 0.5f);
+    b->y = noise(&b->memory, all, 0.5f);
 }
 
 static void release(struct bench *b) {
@@ -436,7 +408,8 @@ static void bench_ops(struct bench *b) {
         .sequences = {.texts = 4, .starts = STARTS},
         .norm = {384, b->linear[0].bias, b->linear[3].bias, 1e-12f, false},
         .y = b->y};
-    o.scratch = take(b, device_attention_bytes(b->device, &o.attention, 160));
+    o.scratch =
+        take(&b->memory, device_attention_bytes(b->device, &o.attention, 160));
     double products = fastest_us(&o, op_chain);
     double gelu = fastest_us(&o, op_up_gelu) - fastest_us(&o, op_up_plain);
     double norm = fastest_us(&o, op_norm);

@@ -57,6 +57,18 @@ void file_map_forget(const struct file_map *map, size_t offset, size_t size) {
                 MADV_DONTNEED);
 }
 
+bool file_open_sized(const char *path, int *fd, uint64_t *bytes,
+                     struct error *err) {
+    struct stat status;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return error_errno(err, "open %s", path);
+    if (fstat(*fd, &status) != 0)
+        return error_errno(err, "stat %s", path);
+    *bytes = (uint64_t)status.st_size;
+    return true;
+}
+
 bool file_read(const char *path, size_t max_bytes, struct strbuf *out,
                struct error *err) {
     struct file_map map;

@@ -96,6 +96,10 @@ bool path_join(char path[PATH_MAX], const char *folder, const char *name,
 bool file_exists(const char *path); /* a regular file, links followed */
 bool folder_exists(const char *path);
 bool file_size(const char *path, uint64_t *bytes, struct error *err);
+/* To be read, and how long it is now. *FD is the caller's to close unless it is
+ * -1, even where its size cannot be told. */
+bool file_open_sized(const char *path, int *fd, uint64_t *bytes,
+                     struct error *err);
 bool file_remove(const char *path, struct error *err); /* absent is fine */
 bool file_rename(const char *from, const char *to, struct error *err);
 /* Make PATH and what is missing above it. */

@@ -2,13 +2,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -16,18 +14,6 @@
 #include "base/str.h"
 #include "data/npy.h"
 #include "data/store_hash.h"
-
-static bool open_sized(const char *path, int *fd, uint64_t *bytes,
-                       struct error *err) {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*fd < 0)
-        return error_errno(err, "open %s", path);
-    struct stat status;
-    if (fstat(*fd, &status) != 0)
-        return error_errno(err, "stat %s", path);
-    *bytes = (uint64_t)status.st_size;
-    return true;
-}
 
 /* The header from the file that is open, not from whatever has its name. */
 static bool read_header(struct store_array *array, uint64_t bytes, size_t width,
@@ -104,9 +90,9 @@ static bool open_and_describe(struct store_array *array, struct arena *arena,
                               const char *folder, size_t width, void *piece,
                               json_t **member, struct error *err) {
     uint64_t bytes = 0, digests_bytes = 0, hash, digests_hash;
-    if (!open_sized(array->path, &array->fd, &bytes, err) ||
-        !open_sized(array->digests_path, &array->digests_fd, &digests_bytes,
-                    err) ||
+    if (!file_open_sized(array->path, &array->fd, &bytes, err) ||
+        !file_open_sized(array->digests_path, &array->digests_fd,
+                         &digests_bytes, err) ||
         !read_header(array, bytes, width, piece, err))
         return false;
     if (digests_bytes / SHA256_BYTES != array->count ||

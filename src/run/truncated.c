@@ -58,14 +58,13 @@ static bool load_pieces(struct disk_index *index, int fd, uint64_t digests,
 static bool load(struct disk_index *index, const char *path,
                  struct error *err) {
     uint64_t bytes;
+    int fd;
     if (!file_exists(path))
         return true;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, "open %s", path);
-    bool fine = file_size(path, &bytes, err) &&
+    bool fine = file_open_sized(path, &fd, &bytes, err) &&
                 load_pieces(index, fd, bytes / SHA256_BYTES, path, err);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return fine;
 }
 

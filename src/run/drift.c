@@ -256,13 +256,6 @@ static bool choose_size(struct side *side, size_t texts, size_t longest,
     return measure(side, bytes, err) && *bytes <= room;
 }
 
-static bool has_cards(const struct session *session) {
-    for (size_t i = 0; i < session->stations_count; i++)
-        if (!session->stations[i].device->shared)
-            return true;
-    return false;
-}
-
 uint64_t drift_bytes(struct session *session, const struct member *member,
                      uint64_t computing, size_t longest, uint64_t live) {
     struct side side = {.session = session, .member = member};
@@ -274,7 +267,7 @@ uint64_t drift_bytes(struct session *session, const struct member *member,
         tokens = texts * longest;
     room -= live;
     side.device = session_reference(session, NULL);
-    if (side.device && has_cards(session))
+    if (side.device && session_has_cards(session))
         rate = estimate_rate_bytes(side.device);
     if (!side.device || rate > room ||
         !choose_size(&side, texts, longest, tokens, room, &bytes, NULL))
@@ -395,7 +388,7 @@ static bool choose_affordable(struct comparing *c, struct error *err) {
     const struct pass *pass = c->pass;
     double pass_ms = pass->report.duration_ms;
     double most = pass_ms * SHARE_OF_PASS, sum = 0;
-    if (!has_cards(pass->session))
+    if (!session_has_cards(pass->session))
         return true;
     double rate = estimate_rate(c->side.device);
     if (rate <= 0)

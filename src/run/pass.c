@@ -83,12 +83,8 @@ struct window_size pass_window_size(const struct intake *intake,
 /* Cards compute without the threads that tokenize. A collection of one window
  * has nothing to read ahead. */
 static bool doubles(const struct intake *intake, const struct engine *engine) {
-    const struct session *session = engine->session;
     uint64_t tokens = intake->counts.text_bytes;
-    bool cards = false;
-    for (size_t i = 0; i < session->stations_count; i++)
-        cards = cards || !session->stations[i].device->shared;
-    return cards &&
+    return session_has_cards(engine->session) &&
            (intake->counts.unique > WINDOW_TEXTS || tokens > WINDOW_TOKENS);
 }
 

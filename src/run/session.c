@@ -186,6 +186,13 @@ static struct device *open_reference(struct session *session,
     return device_open(&DEVICE_CPU, &options, err);
 }
 
+bool session_has_cards(const struct session *session) {
+    for (size_t i = 0; i < session->stations_count; i++)
+        if (!session->stations[i].device->shared)
+            return true;
+    return false;
+}
+
 struct device *session_reference(struct session *session, struct error *err) {
     for (size_t i = 0; i < session->stations_count; i++) {
         struct device *device = session->stations[i].device;

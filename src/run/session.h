@@ -169,6 +169,9 @@ void session_close(struct session *session); /* {0} is fine */
 bool session_set_type(struct session *session, enum number_type type,
                       struct error *err);
 
+/* Does anything but the CPU compute? Simulated cards count. */
+bool session_has_cards(const struct session *session);
+
 /* The CPU in f32, for comparing with what a run computes: a station's device,
  * or one that is opened at the first call and takes its lanes' buffers from
  * then on. Of --isa the instructions that f32 has (avx512 of avx512+vnni). */

@@ -117,6 +117,11 @@ static void read_ahead(struct chunk_reader *reader, uint64_t begin) {
     reader->ahead_end = begin + (got > 0 ? (uint64_t)got : 0);
 }
 
+static bool is_held(const struct chunk_reader *reader, uint64_t begin,
+                    uint64_t end) {
+    return begin >= reader->ahead_begin && end <= reader->ahead_end;
+}
+
 /* The chunk's bytes. Most readers want one chunk after another: many of them
  * cost one call then. Whoever picks a few reads those few. */
 static bool load(struct chunk_reader *reader, const char *path,
@@ -126,13 +131,10 @@ static bool load(struct chunk_reader *reader, const char *path,
     bool follows =
         begin >= reader->read_end && begin - reader->read_end <= AHEAD_GAP;
     reader->read_end = end;
-    if (begin < reader->ahead_begin || end > reader->ahead_end) {
-        if (!follows || end - begin > AHEAD_BYTES / 2)
-            return chunk_load(&reader->parts, reader->fd, begin, end - begin,
-                              path, err);
+    if (!is_held(reader, begin, end) && follows &&
+        end - begin <= AHEAD_BYTES / 2)
         read_ahead(reader, begin);
-    }
-    if (end > reader->ahead_end) /* it says why */
+    if (!is_held(reader, begin, end)) /* what cannot be read says why here */
         return chunk_load(&reader->parts, reader->fd, begin, end - begin, path,
                           err);
     struct str bytes = {reader->ahead + (begin - reader->ahead_begin),

@@ -30,7 +30,7 @@ bool bench_engine(struct engine *engine, size_t text_tokens,
 /* How fast all threads read, in bytes a second, the best of some rounds: from
  * memory, and as many bytes as the model's layers have in matrices, again and
  * again as queries do; caches that hold a part of them make that faster. 0
- * where the model is on a card. */
+ * where the model is on a card, or the ceiling has no room for so many. */
 struct bench_read {
     double weights_bytes;
     double memory, again;

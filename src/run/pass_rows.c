@@ -14,10 +14,12 @@ bool pass_lacking(struct pass *pass, const uint8_t digest[SHA256_BYTES],
                   unsigned *lacking, struct error *err) {
     *lacking = 0;
     for (enum row_kind h = 0; h < ROW_KINDS; h++) {
-        bool found = !pass->stores.of[h] || !pass->lacks_all;
+        struct store *store = pass->stores.of[h];
+        bool found = false;
         uint64_t row;
-        if (pass->stores.of[h] && !pass->lacks_all &&
-            !store_find(pass->stores.of[h], digest, &found, &row, err))
+        if (!store)
+            continue;
+        if (!pass->lacks_all && !store_find(store, digest, &found, &row, err))
             return false;
         *lacking |= found ? 0 : head_bit(h);
     }

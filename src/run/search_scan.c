@@ -88,7 +88,8 @@ static bool scan_dense(struct searching *s, const struct shelf *shelf,
                           path, npy.width, s->query_width);
     if (fine && !dot)
         make_unit(s->query, npy.width);
-    file_map_read_through(&npy.map);
+    if (fine)
+        file_map_read_through(&npy.map);
     fine = fine && topk_scan(&s->result->memory, s->session.pool,
                              dot ? TOPK_DOT : TOPK_COSINE, npy.data, npy.rows,
                              npy.width, s->query, s->depth, hits, found, err);

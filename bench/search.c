@@ -34,9 +34,12 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "base/doubles.h"
 #include "base/read_rate.h"
 #include "data/npy.h"
 #include "data/topk.h"
+#define BENCH_NAME "bench_search"
+#include "room.h"
 
 enum { QUESTIONS = 8, ROUNDS_MOST = 101, TOP = 100 };
 
@@ -55,11 +58,6 @@ struct bench {
     struct hit hits[QUESTIONS][TOP];
     size_t found; /* of each question's TOP */
 };
-
-static _Noreturn void stop(const char *what) {
-    fprintf(stderr, "bench_search: %s\n", what);
-    exit(2);
-}
 
 /* ---- make --------------------------------------------------------------- */
 
@@ -191,15 +189,10 @@ static void round_of_all(struct bench *b, int round) {
 
 /* ---- what is printed ---------------------------------------------------- */
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double at_rank(const double *values, int count, int rank) {
     double sorted[ROUNDS_MOST];
     memcpy(sorted, values, (size_t)count * sizeof *sorted);
-    qsort(sorted, (size_t)count, sizeof *sorted, by_value);
+    doubles_sort(sorted, (size_t)count);
     return sorted[rank];
 }
 

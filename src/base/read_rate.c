@@ -2,10 +2,10 @@
 
 #include <assert.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/doubles.h"
 
 enum { LINE = 64, GRAIN_LINES = 16384 };
 
@@ -34,11 +34,6 @@ static void read_lines(void *context, size_t begin, size_t end,
     reading->sum += all[0] + all[1];
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 void read_rate_measure(struct pool *pool, const void *data, size_t bytes,
                        int rounds, struct read_rate *rate) {
     assert(rounds >= 1 && rounds <= READ_ROUNDS_MOST);
@@ -53,7 +48,7 @@ void read_rate_measure(struct pool *pool, const void *data, size_t bytes,
         if (i >= 0)
             rates[i] = seconds > 0 ? (double)(lines * LINE) / seconds : 0;
     }
-    qsort(rates, (size_t)rounds, sizeof *rates, by_value);
+    doubles_sort(rates, (size_t)rounds);
     *rate = (struct read_rate){.best = rates[rounds - 1],
                                .median = rates[rounds / 2],
                                .sum = reading.sum};

@@ -1,9 +1,9 @@
 #include "run/bench.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/doubles.h"
 #include "base/layout.h"
 #include "base/read_rate.h"
 
@@ -181,11 +181,6 @@ static void forget(struct engine *engine, const struct generated *g) {
     memory_free(memory, g->vectors);
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Of the layers' matrix products alone. */
 static double flops_per_token(const struct model_spec *spec) {
     size_t attention = model_spec_qkv(spec) + spec->heads * spec->head_dim;
@@ -232,7 +227,7 @@ static bool time_query(struct engine *engine, const struct generated *g,
             return false;
         times[i] = (double)(clock_now_ns() - begin) / 1e6;
     }
-    qsort(times, QUERY_RUNS, sizeof *times, by_value);
+    doubles_sort(times, QUERY_RUNS);
     *ms = times[QUERY_RUNS / 2];
     return true;
 }

@@ -6,10 +6,10 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/doubles.h"
 #include "base/layout.h"
 #include "run/crew.h"
 #include "run/dtype.h"
@@ -73,13 +73,8 @@ double drift_cosine(enum row_kind head, size_t width, const struct row *a,
                : 0;
 }
 
-static int compare(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double drift_median(double *values, size_t count) {
-    qsort(values, count, sizeof *values, compare);
+    doubles_sort(values, count);
     size_t half = count / 2;
     return count % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }

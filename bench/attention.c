@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/pool.h"
+#define BENCH_NAME "bench_attention"
 #include "room.h"
 
 enum {

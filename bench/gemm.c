@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/pool.h"
+#define BENCH_NAME "bench_gemm"
 #include "room.h"
 
 #ifdef BENCH_DNNL

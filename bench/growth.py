@@ -22,13 +22,11 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
-PHASES = ["open", "intake", "prepare", "load", "read", "tokenize", "encode",
-          "store", "drift", "export", "sync", "report"]
+import machine
 
 
 def vocabulary(rng, size=20000):
@@ -76,16 +74,14 @@ def measure(args, count, threads, folder):
     if threads:
         command += ["--threads", str(threads)]
     begin = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
+    ended = machine.run(command)
     seconds = time.perf_counter() - begin
-    if status:
-        raise SystemExit(f"{command} ended with {status}")
+    if ended.status:
+        raise SystemExit(f"{args.program} on {count} chunks: {ended.last_error()}")
     summary = json.loads(Path(out, "summary.json").read_text())
     passes = [p for c in summary["collections"] for p in c["passes"]]
     row = {"chunks": count, "tokens": sum(p["tokens"] for p in passes),
-           "seconds": seconds, "peak_mib": usage.ru_maxrss / 1024,
-           "cpu_seconds": usage.ru_utime + usage.ru_stime,
+           "seconds": seconds, "cpu_seconds": ended.cpu_seconds, **ended.taken(),
            "private_peak_mib": max(p["memory"]["private_peak_bytes"]
                                    for p in passes) / 2**20,
            "disk_bytes": size_of(out), "device": summary["device"],
@@ -122,14 +118,14 @@ def main():
                     out.write(json.dumps(row) + "\n")
             if not first:
                 first = row
-                device = row["device"]
+                device, phases = row["device"], list(row["phases"])
                 print(f"{device['model']}, {device['isa']}; {Path(args.model).name}")
                 print("| chunks | threads | tokens | seconds | chunks/s | tokens/s | "
-                      + " | ".join(PHASES) + " | peak MiB | ours MiB | disk MB |")
-                print("|" + "---|" * (9 + len(PHASES)))
+                      + " | ".join(phases) + " | peak MiB | ours MiB | disk MB |")
+                print("|" + "---|" * (9 + len(phases)))
             print(f"| {count:,} | {row['device']['threads']} | {row['tokens']:,} | {row['seconds']:.2f} | "
                   f"{count / row['seconds']:,.0f} | {row['tokens'] / row['seconds']:,.0f} | "
-                  + " | ".join(f"{row['phases'][p]['ms'] / 1000:.2f}" for p in PHASES)
+                  + " | ".join(f"{row['phases'][p]['ms'] / 1000:.2f}" for p in phases)
                   + f" | {row['peak_mib']:.1f} | {row['private_peak_mib']:.1f} | "
                   f"{row['disk_bytes'] / 1e6:.1f} |", flush=True)
     finally:

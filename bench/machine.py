@@ -67,6 +67,7 @@ class Ended:
     def __init__(self, process, said, errors, usage, disturbed):
         self.status, self.said, self.errors = process.returncode, said, errors
         self.peak_mib = usage.ru_maxrss / 1024
+        self.cpu_seconds = usage.ru_utime + usage.ru_stime
         self.others, self.stolen = disturbed
 
     def taken(self):

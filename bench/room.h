@@ -1,5 +1,9 @@
-/* room.h - what the benchmarks of kernels are made of: memory that is there, or
- * the end, and numbers to compute with. */
+/* room.h - what the benchmarks in C are made of: memory that is there, or the
+ * end, and numbers to compute with.
+ *
+ *     #define BENCH_NAME "bench_gemm"
+ *     #include "room.h"
+ */
 
 #ifndef BENCH_ROOM_H
 #define BENCH_ROOM_H
@@ -12,7 +16,7 @@
 #include "device/device.h"
 
 static inline _Noreturn void stop(const char *what) {
-    fprintf(stderr, "bench: %s\n", what);
+    fprintf(stderr, BENCH_NAME ": %s\n", what);
     exit(2);
 }
 

@@ -37,20 +37,23 @@ static const struct use {
     const char *class;
     unsigned may; /* bits of module_kind */
     const char *words;
+    const char *option; /* of a run, beside --model */
 } USES[] = {
     [MODEL_DENSE] = {"SentenceTransformer",
                      1u << MODULE_POOLING | 1u << MODULE_DENSE |
                          1u << MODULE_LAYER_NORM | 1u << MODULE_NORMALIZE,
                      "Transformer, Pooling, then Dense, LayerNorm and "
-                     "Normalize"},
+                     "Normalize",
+                     NULL},
     [MODEL_SPARSE] = {"SparseEncoder", 1u << MODULE_SPLADE,
-                      "Transformer, SpladePooling"},
+                      "Transformer, SpladePooling", "--sparse"},
     [MODEL_MULTI] = {"MultiVectorEncoder",
                      1u << MODULE_DENSE | 1u << MODULE_MASK |
                          1u << MODULE_NORMALIZE | 1u << MODULE_POOLING,
-                     "Transformer, Dense, MultiVectorMask, Normalize"},
+                     "Transformer, Dense, MultiVectorMask, Normalize",
+                     "--colbert"},
     [MODEL_RERANK] = {"CrossEncoder", 1u << MODULE_LOGIT_SCORE,
-                      "Transformer, LogitScore"},
+                      "Transformer, LogitScore", "--rerank"},
 };
 
 /* The class. */
@@ -252,12 +255,22 @@ static void drop_modules(struct reading *r) {
     r->has_modules = false;
 }
 
+/* The option of a run that takes a model of that class. */
+static const char *option_of(const char *class) {
+    for (enum model_use use = MODEL_SPARSE; use <= MODEL_RERANK; use++)
+        if (strcmp(USES[use].class, class) == 0)
+            return USES[use].option;
+    return strcmp(class, "ColBERT") == 0 ? USES[MODEL_MULTI].option : NULL;
+}
+
 static bool convert(struct reading *r, const char *type, struct error *err) {
+    const char *option = option_of(type);
     if (r->files.use == MODEL_DENSE)
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: this is a %s, and only a SentenceTransformer "
-                         "gives one vector a text",
-                         r->sentence_path, type);
+                         "gives one vector a text%s%s",
+                         r->sentence_path, type, option ? ": it goes to " : "",
+                         option ? option : "");
     bool dense = strcmp(type, "SentenceTransformer") == 0;
     if (dense && r->files.use == MODEL_SPARSE &&
         r->files.sparse.kind != SPARSE_LEXICAL)

@@ -130,16 +130,32 @@ bool check_tensor(const struct tensor *tensor, size_t rows, size_t columns,
     return check_dtype(tensor, file, err);
 }
 
+/* What else the folder is, where that tells why a dense model has tensors too
+ * many. */
+static const char *other_use(const struct model_files *files) {
+    const json_t *list = json_object_get(files->config, "architectures");
+    const char *name = json_string_value(json_array_get(list, 0));
+    if (files->use != MODEL_DENSE || !name)
+        return "";
+    return str_ends(str_from(name), STR("ForSequenceClassification"))
+               ? ": it is a classifier or a reranker; a reranker goes to "
+                 "--rerank"
+           : strcmp(name, "HF_ColBERT") == 0
+               ? ": it gives a vector a token and goes to --colbert"
+               : "";
+}
+
 static bool report_problems(const struct loader *loader, struct error *err) {
     if (!loader->missing_count && !loader->unexpected_count)
         return true;
     return error_set(
-        err, ERROR_INPUT, "%s: weights do not match the config:%s%s%s%s%s",
+        err, ERROR_INPUT, "%s: weights do not match the config:%s%s%s%s%s%s",
         loader->files->folder, loader->missing_count ? " missing " : "",
         strbuf_str(&loader->missing).data,
         loader->missing_count && loader->unexpected_count ? ";" : "",
         loader->unexpected_count ? " unexpected " : "",
-        strbuf_str(&loader->unexpected).data);
+        strbuf_str(&loader->unexpected).data,
+        loader->missing_count ? "" : other_use(loader->files));
 }
 
 /* RULE's tensor of LAYER, if it is there and fits; it is noted if not there. */

@@ -116,7 +116,10 @@ static void what_has_no_place_is_left_out(void **state) {
     struct error why = {0};
     assert_false(drift_sample_open(&sample, &memory, 4, ROOM, &why));
     assert_int_equal(why.code, ERROR_MEMORY);
+    drift_sample_add(&sample, text.digest, text.ids, 1);
+    assert_int_equal(sample.count, 0);
     drift_sample_close(&sample);
+    memory.ceiling = 0; /* only the sum is too large */
     why.code = 0;
     assert_false(drift_sample_open(&sample, &memory, 4, SIZE_MAX / 4, &why));
     assert_int_equal(why.code, ERROR_MEMORY);

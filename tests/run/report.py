@@ -72,15 +72,17 @@ def bytes_text(count):
     return f"{count:.3g} {units[unit]}" if count < 999.5 else f"{count:.0f}"
 
 
-def drift_texts(drift):
-    if not drift or "skipped" in drift:
-        return [drift["skipped"]] if drift else []
-    pieces = []
-    for cosines in drift["heads"].values():
-        pieces += [f"{cosine:.5f}" for cosine in cosines.values()]
-        if cosines["lowest_cosine"] < drift["bound"]:
-            pieces.append(f"below {drift['bound']}")
-    return pieces
+def check_drift(text, drift):
+    """A row a head, with a note where it is below the bound, and only there."""
+    if "skipped" in drift:
+        assert drift["skipped"] in text, f"not in the page: {drift['skipped']}"
+        return
+    for head, cosines in drift["heads"].items():
+        low = cosines["lowest_cosine"]
+        row = f" {head} {drift['texts']} {low:.5f} {cosines['median_cosine']:.5f}"
+        assert row in text, f"not in the page: {row}"
+        note = f"{row} below {drift['bound']} "
+        assert (note in text) == (low < drift["bound"]), f"in the page or not: {note}"
 
 
 def check_text(text, summary):
@@ -106,7 +108,8 @@ def check_text(text, summary):
                        bytes_text(entry["memory"]["planned"]["private_bytes"]),
                        bytes_text(entry["memory"]["private_peak_bytes"])]
             wanted += entry.get("truncated_chunks", [])
-            wanted += drift_texts(entry.get("drift"))
+            if "drift" in entry:
+                check_drift(text, entry["drift"])
             wanted += [f["reason"] for f in entry.get("failed_chunks", [])]
             for budgets in entry["budgets"]:
                 wanted += [n if isinstance(n, str) else f"{n:,}"

@@ -1,10 +1,13 @@
 /* attention.c - what attention costs beside the matrix product in the same run.
  *
- *     bench_attention [--isa NAME] [--threads N] [--tokens T] [--head-dim D]
+ *     bench_attention [--dtype f32|bf16|int8] [--isa NAME] [--threads N]
+ *                     [--tokens T] [--head-dim D]
  *
  * A row is the fastest of several passes over texts of T tokens (as many as
  * fill 512, at least one) of 384 / D heads, in GFLOP/s of the two products
- * Q K^T and P V; causal attention has about half of them.
+ * Q K^T and P V; causal attention has about half of them. With --dtype both the
+ * yardstick and attention are what a run of that type has; attention knows no
+ * int8, so beside int8 there is nothing that the yardstick predicts.
  *
  *     one     one thread
  *     shared  all threads share the text (one long text, one query)
@@ -210,11 +213,16 @@ int main(int count, char **arguments) {
     struct error err;
     const char *isa = NULL;
     size_t tokens = 0, head_dim = 0;
+    enum number_type type = NUMBER_F32;
     unsigned threads = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     for (int i = 1; i + 1 < count; i += 2) {
         const char *value = arguments[i + 1];
         if (strcmp(arguments[i], "--isa") == 0)
             isa = value;
+        else if (strcmp(arguments[i], "--dtype") == 0)
+            type = strcmp(value, "bf16") == 0   ? NUMBER_BF16
+                   : strcmp(value, "int8") == 0 ? NUMBER_INT8
+                                                : NUMBER_F32;
         else if (strcmp(arguments[i], "--threads") == 0)
             threads = (unsigned)strtoul(value, NULL, 10);
         else if (strcmp(arguments[i], "--tokens") == 0)
@@ -227,7 +235,7 @@ int main(int count, char **arguments) {
     if (!(b.pool = pool_create(&b.memory, threads, &err)))
         stop(err.message);
     struct device_options options = {
-        .memory = &b.memory, .pool = b.pool, .isa = isa, .type = NUMBER_F32};
+        .memory = &b.memory, .pool = b.pool, .isa = isa, .type = type};
     struct device_facts facts;
     if (!(b.device = device_open(&DEVICE_CPU, &options, &err)) ||
         !device_facts(b.device, &facts, &err))

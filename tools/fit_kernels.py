@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fit the polynomials of src/device/cpu/math.inc (needs NumPy and SciPy).
+"""Fit the polynomials of src/device/cpu/ (needs NumPy and SciPy).
 
 Each fit minimises the greatest relative error of the function that is made of
 it, by weighted least squares whose weights grow where the error is large
@@ -39,6 +39,9 @@ def show(name, result):
 half = np.log(2) / 2 * 1.0001
 show("EXP", fit(-half, half, 4, lambda r: (np.expm1(r) - r) / r**2,
                 lambda r: r**2 * np.exp(-r)))
+# 2^f = 1 + f p(f): for weights that are rounded to bf16 (attention_halves.inc)
+show("POWER", fit(-0.5001, 0.5001, 2, lambda f: np.expm1(f * np.log(2)) / f,
+                  lambda f: abs(f) * np.exp2(-f)))
 # tanh x = x + x z p(z), z = x^2
 show("TANH", fit(1e-9, 0.36, 5,
                  lambda z: (np.tanh(np.sqrt(z)) / np.sqrt(z) - 1) / z,

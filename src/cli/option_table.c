@@ -26,9 +26,9 @@ enum {
 /* In the order of their enums. */
 static const char *const modes[] = {"auto", "simultaneous", "sequential",
                                     "exclusive", NULL};
-static const char *const isas[] = {"avx512+vnni", "avx512+bf16", "avx512",
-                                   "avx2+vnni",   "avx2",        "generic",
-                                   NULL};
+static const char *const isas[] = {
+    "avx512+vnni+bf16", "avx512+vnni", "avx512+bf16", "avx512",
+    "avx2+vnni",        "avx2",        "generic",     NULL};
 static const char *const dtypes[] = {"f32", "bf16", "fp16", "int8", NULL};
 static const char *const fusions[] = {"mean", "concat", NULL};
 static const char *const exports[] = {"npy",      "points", "texts",

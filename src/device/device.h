@@ -421,9 +421,10 @@ extern const struct device_name DEVICE_CPU;
 
 /* The INDEX-th instruction set that this machine's CPU can run for matrices of
  * TYPE, best first; NULL past the end. For floats "avx512", "avx2", "generic".
- * What only serves narrower numbers is named with it, "avx512+vnni" or
- * "avx2+vnni" for NUMBER_INT8, "avx512+bf16" for NUMBER_BF16; a name without it
- * does without it, because the vectors differ. */
+ * What only serves narrower numbers is named with it, "avx512+vnni+bf16",
+ * "avx512+vnni" or "avx2+vnni" for NUMBER_INT8, "avx512+bf16" for NUMBER_BF16; a
+ * name without it does without it, because the vectors differ. With bf16 in its
+ * name attention's products are of that type, otherwise they are of floats. */
 const char *device_isa(enum number_type type, size_t index);
 
 bool device_facts(struct device *device, struct device_facts *facts,

@@ -293,10 +293,12 @@ static const struct isa *choose(const struct device_options *options,
 }
 
 static size_t buffer_bytes(const struct cpu_device *cpu) {
-    size_t floats = cpu->kernels->products.buffer_bytes;
+    size_t most = cpu->kernels->products.buffer_bytes;
     const struct products *narrow = cpu->isa->products;
-    return narrow && narrow->buffer_bytes > floats ? narrow->buffer_bytes
-                                                   : floats;
+    if (narrow && narrow->buffer_bytes > most)
+        most = narrow->buffer_bytes;
+    return cpu->attention->buffer_bytes > most ? cpu->attention->buffer_bytes
+                                               : most;
 }
 
 static bool open_lanes(struct cpu_device *cpu, struct error *err) {
@@ -339,6 +341,7 @@ struct device *cpu_open(const struct device_options *options,
     cpu->pool = options->pool;
     cpu->isa = isa;
     cpu->kernels = isa->kernels;
+    cpu->attention = isa->attention ? isa->attention : &isa->kernels->attention;
     cpu_model("", cpu->model, sizeof cpu->model);
     if (!open_lanes(cpu, err)) {
         cpu_close(&cpu->device);

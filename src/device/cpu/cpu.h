@@ -11,7 +11,7 @@
 struct cpu_lane {
     struct lane lane; /* first */
     bool wide;        /* all threads share this lane's verbs */
-    float *buffer;    /* of this lane's thread: buffer_bytes of products */
+    float *buffer;    /* of this lane's thread: the most buffer_bytes */
 };
 
 struct cpu_device {
@@ -19,8 +19,9 @@ struct cpu_device {
     struct memory *memory;
     struct pool *pool;
     const struct isa *isa;
-    const struct kernels *kernels; /* its */
-    struct cpu_lane *lanes;        /* [device.lanes] */
+    const struct kernels *kernels;             /* its */
+    const struct attention_kernels *attention; /* its, or its kernels' */
+    struct cpu_lane *lanes;                    /* [device.lanes] */
     _Atomic uint64_t submits;
     char model[128];
 };

@@ -28,7 +28,7 @@ static size_t smaller(size_t a, size_t b) {
 size_t cpu_attention_bytes(const struct device *device,
                            const struct attention *attention, size_t longest) {
     const struct cpu_device *cpu = (const struct cpu_device *)device;
-    size_t slot = cpu->kernels->attention_bytes(attention, longest);
+    size_t slot = cpu->attention->bytes(attention, longest);
     size_t all;
     if (!size_multiply(slot, attention->kv_heads, &all))
         return SIZE_MAX;
@@ -86,16 +86,15 @@ static struct attention_job job_of(const struct shared_attention *s,
 
 static void attend(const struct shared_attention *s, size_t unit, size_t slot,
                    unsigned thread) {
-    const struct kernels *kernels = s->cpu->kernels;
+    const struct attention_kernels *kernels = s->cpu->attention;
     struct attention_job job = job_of(s, unit, slot);
     float *buffer = s->cpu->lanes[thread].buffer;
     if (!job.rows)
         return;
-    kernels->attention_pack(&job, 0, job.rows, buffer);
-    kernels->attention_pack_table(&job, 0, job.table_count);
+    kernels->pack(&job, 0, job.rows, buffer);
+    kernels->pack_table(&job, 0, job.table_count);
     for (size_t h = 0; h < s->group; h++)
-        kernels->attention_rows(&job, job.kv_head * s->group + h, 0, job.rows,
-                                buffer);
+        kernels->rows(&job, job.kv_head * s->group + h, 0, job.rows, buffer);
 }
 
 /* A thread that has no slot leaves the units to the others. */
@@ -118,17 +117,16 @@ static bool piece_of(const struct shared_attention *s, size_t piece,
 static void pack_task(void *context, size_t first, size_t last,
                       unsigned thread) {
     const struct shared_attention *s = context;
-    const struct kernels *kernels = s->cpu->kernels;
+    const struct attention_kernels *kernels = s->cpu->attention;
     size_t each = s->pieces + s->table_pieces, begin, end;
     for (size_t i = first; i < last; i++) {
         size_t slot = i / each, piece = i % each;
         struct attention_job job = job_of(s, s->first + slot, slot);
         if (piece >= s->pieces) {
             if (piece_of(s, piece - s->pieces, job.table_count, &begin, &end))
-                kernels->attention_pack_table(&job, begin, end);
+                kernels->pack_table(&job, begin, end);
         } else if (piece_of(s, piece, job.rows, &begin, &end)) {
-            kernels->attention_pack(&job, begin, end,
-                                    s->cpu->lanes[thread].buffer);
+            kernels->pack(&job, begin, end, s->cpu->lanes[thread].buffer);
         }
     }
 }
@@ -141,16 +139,15 @@ static void rows_task(void *context, size_t first, size_t last,
         size_t slot = i / each, head = i % each / s->pieces;
         struct attention_job job = job_of(s, s->first + slot, slot);
         if (piece_of(s, i % s->pieces, job.rows, &begin, &end))
-            s->cpu->kernels->attention_rows(&job, job.kv_head * s->group + head,
-                                            begin, end,
-                                            s->cpu->lanes[thread].buffer);
+            s->cpu->attention->rows(&job, job.kv_head * s->group + head, begin,
+                                    end, s->cpu->lanes[thread].buffer);
     }
 }
 
 /* As many units at a time as there are slots: all packed, then all attended. */
 static void share_by_rows(struct shared_attention *s) {
     size_t count;
-    s->grain = round_up(QUERY_ROWS, s->cpu->kernels->products.panel_columns);
+    s->grain = round_up(QUERY_ROWS, s->cpu->attention->panel_rows);
     s->pieces = (s->longest + s->grain - 1) / s->grain;
     s->table_pieces = (s->attention->relative.rows + s->grain - 1) / s->grain;
     for (s->first = 0; s->first < s->units; s->first += count) {
@@ -194,7 +191,7 @@ void cpu_attention(struct lane *lane, const struct attention *attention,
         .scratch = scratch,
         .group = attention->heads / attention->kv_heads,
         .longest = longest,
-        .slot_bytes = cpu->kernels->attention_bytes(attention, longest),
+        .slot_bytes = cpu->attention->bytes(attention, longest),
         .units = sequences->texts * attention->kv_heads,
     };
     size_t threads = lane->device->lanes;

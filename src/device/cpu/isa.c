@@ -17,33 +17,37 @@ enum {
 /* Each list best first. */
 static const struct isa FLOATS[] = {
 #if defined(__x86_64__)
-    {"avx512", &kernels_avx512, NULL, NEEDS_AVX512},
-    {"avx2", &kernels_avx2, NULL, NEEDS_AVX2},
+    {"avx512", &kernels_avx512, NULL, NULL, NEEDS_AVX512},
+    {"avx2", &kernels_avx2, NULL, NULL, NEEDS_AVX2},
 #endif
-    {"generic", &kernels_generic, NULL, 0},
+    {"generic", &kernels_generic, NULL, NULL, 0},
     {0},
 };
 
 static const struct isa INT8[] = {
 #if defined(__x86_64__)
-    {"avx512+vnni", &kernels_avx512, &int8_avx512vnni,
+    {"avx512+vnni+bf16", &kernels_avx512, &int8_avx512vnni,
+     &attention_avx512bf16,
+     NEEDS_AVX512 | NEEDS_AVX512_VNNI | NEEDS_AVX512_BF16},
+    {"avx512+vnni", &kernels_avx512, &int8_avx512vnni, NULL,
      NEEDS_AVX512 | NEEDS_AVX512_VNNI},
-    {"avx2+vnni", &kernels_avx2, &int8_avx2vnni, NEEDS_AVX2 | NEEDS_AVX_VNNI},
-    {"avx512", &kernels_avx512, &int8_avx512, NEEDS_AVX512},
-    {"avx2", &kernels_avx2, &int8_avx2, NEEDS_AVX2},
+    {"avx2+vnni", &kernels_avx2, &int8_avx2vnni, NULL,
+     NEEDS_AVX2 | NEEDS_AVX_VNNI},
+    {"avx512", &kernels_avx512, &int8_avx512, NULL, NEEDS_AVX512},
+    {"avx2", &kernels_avx2, &int8_avx2, NULL, NEEDS_AVX2},
 #endif
-    {"generic", &kernels_generic, &int8_generic, 0},
+    {"generic", &kernels_generic, &int8_generic, NULL, 0},
     {0},
 };
 
 static const struct isa BF16[] = {
 #if defined(__x86_64__)
-    {"avx512+bf16", &kernels_avx512, &bf16_avx512bf16,
+    {"avx512+bf16", &kernels_avx512, &bf16_avx512bf16, &attention_avx512bf16,
      NEEDS_AVX512 | NEEDS_AVX512_BF16},
-    {"avx512", &kernels_avx512, &bf16_avx512, NEEDS_AVX512},
-    {"avx2", &kernels_avx2, &bf16_avx2, NEEDS_AVX2},
+    {"avx512", &kernels_avx512, &bf16_avx512, NULL, NEEDS_AVX512},
+    {"avx2", &kernels_avx2, &bf16_avx2, NULL, NEEDS_AVX2},
 #endif
-    {"generic", &kernels_generic, &bf16_generic, 0},
+    {"generic", &kernels_generic, &bf16_generic, NULL, 0},
     {0},
 };
 

@@ -20,7 +20,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     ${ENS_CPU}/bf16_avx512.c PROPERTIES COMPILE_OPTIONS "${ENS_AVX512}")
   set_source_files_properties(${ENS_CPU}/int8_avx512vnni.c PROPERTIES
     COMPILE_OPTIONS "${ENS_AVX512};-mavx512vnni")
-  set_source_files_properties(${ENS_CPU}/bf16_avx512bf16.c PROPERTIES
+  set_source_files_properties(${ENS_CPU}/bf16_avx512bf16.c
+    ${ENS_CPU}/attention_avx512bf16.c PROPERTIES
     COMPILE_OPTIONS "${ENS_AVX512};-mavx512bf16")
 endif()
 # clang 14 takes many minutes to instrument the unrolled kernels for undefined
@@ -28,7 +29,8 @@ endif()
 # keep -O3 too: with -O1 not every multiply-add is contracted, and the same sum
 # written twice may differ in its last bit.
 if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND ENS_SANITIZE STREQUAL "address")
-  file(GLOB ENS_KERNELS ${ENS_CPU}/kernels_*.c ${ENS_CPU}/int8_*.c ${ENS_CPU}/bf16_*.c)
+  file(GLOB ENS_KERNELS ${ENS_CPU}/kernels_*.c ${ENS_CPU}/int8_*.c ${ENS_CPU}/bf16_*.c
+       ${ENS_CPU}/attention_*.c)
   set_property(SOURCE ${ENS_KERNELS}
                APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=undefined)
 endif()

@@ -28,9 +28,9 @@ struct attention_job {
     size_t table_begin, table_count; /* rows of the relative table that occur
                                         between two rows of the text */
     const float *qkv; /* [rows, heads + 2 * kv_heads, head_dim] */
-    float *scratch;   /* attention_bytes: packed K and V, and of the relative
-                         table packed K and its Q times all K */
-    float *context;   /* [rows, heads, head_dim] */
+    float *scratch; /* bytes of the kernels: packed K and V, and of the relative
+                       table packed K and its Q times all K */
+    float *context; /* [rows, heads, head_dim] */
 };
 
 /* A matrix stays floats, whatever the type, where it has so few rows that it
@@ -51,21 +51,28 @@ struct products {
                    float *buffer);
 };
 
-struct kernels {
-    struct products products; /* of floats; attention's pieces are cut as
-                                 these, and its buffer is theirs */
+/* Attention whose two products are of one type of numbers. Scores, softmax and
+ * sums are floats in all. */
+struct attention_kernels {
+    size_t panel_rows;   /* what is packed at a time begins at multiples */
+    size_t buffer_bytes; /* as products have */
     /* Of one job; reads numbers only, no (device) memory. */
-    size_t (*attention_bytes)(const struct attention *attention, size_t rows);
-    /* Rows [begin, end) of the text, begin a multiple of products'
-     * panel_columns. */
-    void (*attention_pack)(const struct attention_job *job, size_t begin,
-                           size_t end, float *buffer);
+    size_t (*bytes)(const struct attention *attention, size_t rows);
+    /* Rows [begin, end) of the text, begin a multiple of panel_rows; end too,
+     * or the text's. */
+    void (*pack)(const struct attention_job *job, size_t begin, size_t end,
+                 float *buffer);
     /* Rows [begin, end) of table_count, in the same way. */
-    void (*attention_pack_table)(const struct attention_job *job, size_t begin,
-                                 size_t end);
+    void (*pack_table)(const struct attention_job *job, size_t begin,
+                       size_t end);
     /* Query rows [begin, end) of one of the job's heads, once all is packed. */
-    void (*attention_rows)(const struct attention_job *job, size_t head,
-                           size_t begin, size_t end, float *buffer);
+    void (*rows)(const struct attention_job *job, size_t head, size_t begin,
+                 size_t end, float *buffer);
+};
+
+struct kernels {
+    struct products products; /* of floats */
+    struct attention_kernels attention;
     /* IDS and rows are those of one text; from row SECOND on the type is 1. */
     void (*embed)(const struct embedding *embedding, const uint32_t *ids,
                   size_t rows, size_t second, float *y);
@@ -94,6 +101,7 @@ extern const struct kernels kernels_avx2, kernels_avx512;
 extern const struct products int8_avx2, int8_avx2vnni, int8_avx512,
     int8_avx512vnni;
 extern const struct products bf16_avx2, bf16_avx512, bf16_avx512bf16;
+extern const struct attention_kernels attention_avx512bf16;
 #endif
 
 /* What an instruction set has for one type of numbers. */
@@ -101,7 +109,10 @@ struct isa {
     const char *name; /* "avx512+vnni" */
     const struct kernels *kernels;
     const struct products *products; /* NULL: the kernels', floats */
-    unsigned needs;                  /* of the machine; isa.c */
+    /* NULL: the kernels', floats. bf16 only where there is an instruction for
+     * it: emulated it would be slower than floats. */
+    const struct attention_kernels *attention;
+    unsigned needs; /* of the machine; isa.c */
 };
 
 /* The INDEX-th that this machine can run, best first; NULL past the end. */

@@ -10,7 +10,8 @@ print(*json.load(open("doctor.json"))[sys.argv[1]])' $key)
     *" generic "*) ;;
     *) echo "$type: generic is not listed: $listed" ;;
     esac
-    for isa in avx512+vnni avx512+bf16 avx512 avx2+vnni avx2 generic; do
+    for isa in avx512+vnni+bf16 avx512+vnni avx512+bf16 avx512 avx2+vnni avx2 \
+        generic; do
         taken=no
         ensembed embed --model "$MODELS/mean" --dtype $type --isa $isa x \
             >/dev/null 2>&1 && taken=yes

@@ -42,6 +42,9 @@ show("EXP", fit(-half, half, 4, lambda r: (np.expm1(r) - r) / r**2,
 # 2^f = 1 + f p(f): for weights that are rounded to bf16 (attention_halves.inc)
 show("POWER", fit(-0.5001, 0.5001, 2, lambda f: np.expm1(f * np.log(2)) / f,
                   lambda f: abs(f) * np.exp2(-f)))
+# 2^f = 1 + f p(f)
+show("TWO", fit(-0.5001, 0.5001, 4, lambda f: np.expm1(f * np.log(2)) / f,
+                lambda f: abs(f) * np.exp2(-f)))
 # tanh x = x + x z p(z), z = x^2
 show("TANH", fit(1e-9, 0.36, 5,
                  lambda z: (np.tanh(np.sqrt(z)) / np.sqrt(z) - 1) / z,

@@ -5,49 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 16, GRAIN_ROWS = 2048 }; /* columns; rows a thread fetches */
+#include "data/row_sums.h"
 
-/* The sum over the lanes in one order, whoever computes it. */
-static float lanes_sum(const float lanes[LANES]) {
-    float half[LANES / 2];
-    for (int i = 0; i < LANES / 2; i++)
-        half[i] = lanes[i] + lanes[i + LANES / 2];
-    return ((half[0] + half[4]) + (half[2] + half[6])) +
-           ((half[1] + half[5]) + (half[3] + half[7]));
-}
-
-typedef float lane4 __attribute__((vector_size(16)));
-
-struct sums {
-    float dot, square; /* of the row with the query, and with itself */
+enum {
+    GRAIN_ROWS = 2048, /* a thread fetches */
+    CALL_ROWS = 8,     /* are summed by a call: the scores of many would let
+                          the memory wait */
 };
-
-/* Column i adds to lane i mod LANES: independent sums that the compiler keeps
- * in vector registers, and an order that nothing changes. SQUARE is a constant
- * where this is called. */
-static inline struct sums row_sums(const float *restrict row,
-                                   const float *restrict query, size_t width,
-                                   bool square) {
-    lane4 dots[LANES / 4] = {0}, squares[LANES / 4] = {0};
-    size_t i = 0;
-    for (; i + LANES <= width; i += LANES)
-        for (size_t v = 0; v < LANES / 4; v++) {
-            lane4 x, y;
-            memcpy(&x, row + i + 4 * v, sizeof x);
-            memcpy(&y, query + i + 4 * v, sizeof y);
-            dots[v] += x * y;
-            if (square)
-                squares[v] += x * x;
-        }
-    float dot[LANES], own[LANES];
-    memcpy(dot, dots, sizeof dot);
-    memcpy(own, squares, sizeof own);
-    for (size_t lane = 0; i < width; i++, lane++) {
-        dot[lane] += row[i] * query[i];
-        own[lane] += row[i] * row[i];
-    }
-    return (struct sums){lanes_sum(dot), square ? lanes_sum(own) : 0};
-}
 
 /* Of a row whose squares leave what a float can hold, or nearly. */
 static float cosine_of_odd_row(const float *row, const float *query,
@@ -60,10 +24,10 @@ static float cosine_of_odd_row(const float *row, const float *query,
     return square == 0 ? 0 : (float)(dot / sqrt(square));
 }
 
-static float cosine(const float *row, const float *query, size_t width) {
-    struct sums sums = row_sums(row, query, width, true);
-    if (sums.square > 1e-30f && sums.square < 1e30f)
-        return sums.dot / sqrtf(sums.square);
+static float cosine(const float *row, const float *query, size_t width,
+                    float dot, float square) {
+    if (square > 1e-30f && square < 1e30f)
+        return dot / sqrtf(square);
     return cosine_of_odd_row(row, query, width);
 }
 
@@ -129,6 +93,7 @@ static void heap_offer(struct heap *heap, size_t k, struct hit hit) {
 }
 
 struct scan {
+    const struct row_sums *sums;
     enum topk_score score;
     const float *rows; /* [count, width] */
     const float *query;
@@ -137,17 +102,33 @@ struct scan {
     struct heap *heaps; /* [threads] */
 };
 
+/* SCORES [count], count at most CALL_ROWS. */
+static void score_rows(const struct scan *scan, const float *rows, size_t count,
+                       float *scores) {
+    size_t width = scan->width;
+    const float *query = scan->query;
+    if (scan->score == TOPK_DOT) {
+        scan->sums->dots(rows, count, width, query, scores);
+        return;
+    }
+    float squares[CALL_ROWS];
+    scan->sums->dots_and_squares(rows, count, width, query, scores, squares);
+    for (size_t i = 0; i < count; i++)
+        scores[i] =
+            cosine(rows + i * width, query, width, scores[i], squares[i]);
+}
+
 static void scan_rows(void *context, size_t begin, size_t end,
                       unsigned thread) {
-    struct scan *scan = context;
+    const struct scan *scan = context;
     struct heap *heap = &scan->heaps[thread];
-    size_t width = scan->width;
-    const float *row = scan->rows + begin * width, *query = scan->query;
-    for (size_t i = begin; i < end; i++, row += width) {
-        float score = scan->score == TOPK_COSINE
-                          ? cosine(row, query, width)
-                          : row_sums(row, query, width, false).dot;
-        heap_offer(heap, scan->k, (struct hit){.row = i, .score = score});
+    float scores[CALL_ROWS];
+    for (size_t count; begin < end; begin += count) {
+        count = end - begin < CALL_ROWS ? end - begin : CALL_ROWS;
+        score_rows(scan, scan->rows + begin * scan->width, count, scores);
+        for (size_t i = 0; i < count; i++)
+            heap_offer(heap, scan->k,
+                       (struct hit){.row = begin + i, .score = scores[i]});
     }
 }
 
@@ -184,7 +165,8 @@ bool topk_scan(struct memory *memory, struct pool *pool, enum topk_score score,
     if (all) {
         for (unsigned t = 0; t < threads; t++)
             heaps[t].hits = all + t * k;
-        struct scan scan = {score, rows, query, width, k, heaps};
+        struct scan scan = {
+            row_sums_usable(0), score, rows, query, width, k, heaps};
         pool_each(pool, (size_t)count, GRAIN_ROWS, scan_rows, &scan);
         *found = merge(heaps, threads, all, k, hits);
     }

@@ -112,7 +112,7 @@ struct isa {
     /* NULL: the kernels', floats. bf16 only where there is an instruction for
      * it: emulated it would be slower than floats. */
     const struct attention_kernels *attention;
-    unsigned needs; /* of the machine; isa.c */
+    unsigned needs; /* PROCESSOR_* of the machine */
 };
 
 /* The INDEX-th that this machine can run, best first; NULL past the end. */

@@ -3,14 +3,15 @@
 
     bench/search.py [--programs build-bench] [--rows 1000000] [--width 384]
                     [--rounds 3] [--threads N] [--work FOLDER]
-                    [--model MODEL_DIR]
+                    [--model MODEL_DIR] [--before build-other]
 
 Makes random unit vectors (1.5 GB for a million of 384), and deletes them. Each
 round runs bench_search (see bench/search.c for what it times), then FAISS's
 IndexFlatIP with as many threads over the same rows in memory of its own; both
 answer the same questions, and the ids of the best 100 must agree, but for rows
 whose scores differ by less than 1e-5. Needs numpy and faiss-cpu; without them
-it says so and prints the rest.
+it says so and prints the rest. With --before another commit's bench_search
+takes its turn in each round as well.
 
 With --model it also makes a collection of that many chunks (of 1,000 different
 texts, which are embedded once each) by `ensembed run`, asks `ensembed search`
@@ -29,8 +30,8 @@ CLOSE = 1e-5
 CALLS = 5
 
 
-def ours(args, path, cold):
-    command = [f"{args.programs}/bench_search", path, "--threads",
+def ours(args, programs, path, cold):
+    command = [f"{programs}/bench_search", path, "--threads",
                str(args.threads), "--rounds", "9", "--json"]
     out = subprocess.run(command + ["--cold"] * cold, check=True,
                          stdout=subprocess.PIPE)
@@ -79,6 +80,16 @@ def print_times(args, name, best, median, read):
           f"{rate:5.1f} GB/s, {read / median:.2f} of read", flush=True)
 
 
+def print_build(args, name, runs):
+    """A share is of what was read in the same round of nine."""
+    for what in ("read", "top 10", "top 100", "cosine", "new map", "cold"):
+        times = [t for r in runs for t in r["times"] if t["what"] == what]
+        median = statistics.median(t["median_ms"] for t in times)
+        share = statistics.median(t["share_of_read"] for t in times)
+        print_times(args, f"{name}, {what}", min(t["best_ms"] for t in times),
+                    median, share * median)
+
+
 def compare(args, folder):
     path = str(Path(folder, "rows.npy"))
     subprocess.run([f"{args.programs}/bench_search", "make", path,
@@ -88,29 +99,32 @@ def compare(args, folder):
     except ImportError as missing:
         peer = None
         print(f"FAISS is left out: {missing} (pip install faiss-cpu)")
-    runs, theirs = [], {10: [], 100: []}
+    builds = {"ensembed": args.programs} | (
+        {"before": args.before} if args.before else {})
+    runs, theirs = {name: [] for name in builds}, {10: [], 100: []}
     for turn in range(args.rounds):
-        runs.append(ours(args, path, cold=turn == args.rounds - 1))
+        for name in list(builds)[::1 - 2 * (turn % 2)]:
+            runs[name].append(ours(args, builds[name], path,
+                                   cold=turn == args.rounds - 1))
         for top in theirs if peer else ():
             theirs[top] += peer.times(top)
-    read = statistics.median(t["median_ms"] for r in runs for t in r["times"]
-                             if t["what"] == "read")
-    for what in ("read", "top 10", "top 100", "cosine", "new map", "cold"):
-        times = [t for r in runs for t in r["times"] if t["what"] == what]
-        print_times(args, "ensembed, " + what,
-                    min(t["best_ms"] for t in times),
-                    statistics.median(t["median_ms"] for t in times), read)
+    read = statistics.median(t["median_ms"] for r in runs["ensembed"]
+                             for t in r["times"] if t["what"] == "read")
+    for name in builds:
+        print_build(args, name, runs[name])
+    if args.before and runs["before"][0]["answers"] != runs["ensembed"][0]["answers"]:
+        raise SystemExit("the two builds do not answer with the same bits")
     if not peer:
         return
     for top, times in theirs.items():
         print_times(args, f"{peer.name}, top {top}", min(times),
                     statistics.median(times), read)
     print(f"FAISS's index was filled in {peer.load_ms:.0f} ms")
-    for question, answer in enumerate(runs[0]["answers"]):
+    for question, answer in enumerate(runs["ensembed"][0]["answers"]):
         differs = peer.agrees(question, answer)
         if differs:
             raise SystemExit(f"question {question}: {differs}")
-    count = len(runs[0]["answers"])
+    count = len(runs["ensembed"][0]["answers"])
     print(f"the best {len(answer)} rows of {count} questions agree")
 
 
@@ -146,6 +160,7 @@ def main():
                     default=len(os.sched_getaffinity(0)))
     ap.add_argument("--work", help="where the rows lie meanwhile")
     ap.add_argument("--model")
+    ap.add_argument("--before", help="programs of another commit, in turns")
     args = ap.parse_args()
     print(f"{args.rows} rows of {args.width}, {args.threads} threads")
     with tempfile.TemporaryDirectory(dir=args.work) as folder:

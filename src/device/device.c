@@ -223,8 +223,9 @@ void device_normalize(struct lane *lane, float *x, size_t rows, size_t width) {
 }
 
 void device_accumulate(struct lane *lane, enum accumulate how, const float *x,
-                       size_t rows, size_t width, bool first, float *y) {
-    lane->device->verbs->accumulate(lane, how, x, rows, width, first, y);
+                       size_t rows, size_t width, bool first, float *y,
+                       float *lost) {
+    lane->device->verbs->accumulate(lane, how, x, rows, width, first, y, lost);
 }
 
 bool device_finish(struct lane *lane, struct error *err) {

@@ -338,7 +338,8 @@ struct device_verbs {
                  size_t width, float *y, size_t stride);
     void (*normalize)(struct lane *lane, float *x, size_t rows, size_t width);
     void (*accumulate)(struct lane *lane, enum accumulate how, const float *x,
-                       size_t rows, size_t width, bool first, float *y);
+                       size_t rows, size_t width, bool first, float *y,
+                       float *lost);
     bool (*finish)(struct lane *lane, struct error *err);
 };
 
@@ -622,9 +623,15 @@ void device_normalize(struct lane *lane, float *x, size_t rows, size_t width);
 
 /* Rows of one text into one row Y [width] (SPLADE's pooling). FIRST: y begins
  * as zeros; without it, what was accumulated before counts on, and it is the
- * same whether rows come at once or some at a time. */
+ * same whether rows come at once or some at a time.
+ *
+ * Sums are compensated (Kahan, "Further remarks on reducing truncation errors",
+ * 1965): LOST [width] keeps what each addition rounded away, for the next one,
+ * so that a long text's sum is as exact as what is added. It begins with Y and
+ * goes with it; NULL where all rows come at once. */
 void device_accumulate(struct lane *lane, enum accumulate how, const float *x,
-                       size_t rows, size_t width, bool first, float *y);
+                       size_t rows, size_t width, bool first, float *y,
+                       float *lost);
 
 /* Wait until all verbs of the lane are done. ERROR_DEVICE: the device is lost,
  * and so are its results. */

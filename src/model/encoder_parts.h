@@ -31,7 +31,8 @@ struct lane_work {
     float *pooled;    /* [group_tokens, head width] */
     float *projected; /* likewise */
     float *words;     /* [DECODED_ROWS, vocab] of SPLADE's decoder */
-    float *text;      /* [vocab] what a text's rows come to */
+    float *text;      /* [vocab] what a text's rows come to ... */
+    float *lost;      /* ... and what its sums lost; NULL: no sums */
     float *token;     /* [group_tokens, token width] multivectors ... */
     float *token_too; /* ... and the layer before */
 };

@@ -39,6 +39,8 @@ void heads_place(struct layout *layout, const struct model_spec *spec,
         work->words =
             layout_take(layout, DECODED_ROWS, spec->vocab * sizeof(float));
         work->text = layout_take(layout, spec->vocab, sizeof(float));
+        if (spec->splade != ACCUMULATE_MAX)
+            work->lost = layout_take(layout, spec->vocab, sizeof(float));
     }
     if (spec->sparse == SPARSE_LEXICAL || spec->gives & HEAD_MULTI)
         work->token = layout_take(layout, rows, token);
@@ -102,11 +104,11 @@ static const float *text_words(const struct model_spec *spec, struct lane *lane,
     if (!spec->splade_log)
         return work->text;
     device_accumulate(lane, ACCUMULATE_SUM_LOG1P, work->text, 1, spec->vocab,
-                      true, spare);
+                      true, spare, NULL);
     if (!spec->splade_log_twice)
         return spare;
     device_accumulate(lane, ACCUMULATE_SUM_LOG1P, spare, 1, spec->vocab, true,
-                      work->text);
+                      work->text, NULL);
     return work->text;
 }
 
@@ -122,7 +124,7 @@ static void take_decoded(const struct model_spec *spec, struct lane *lane,
         float *words = work->words + begin % DECODED_ROWS * spec->vocab;
         device_accumulate(lane, spec->splade, words, stop - begin, spec->vocab,
                           begin == sequences_row(&group->texts, *text),
-                          work->text);
+                          work->text, work->lost);
         if (stop == text_end) {
             device_download(
                 lane, text_words(spec, lane, work, words), spec->vocab,

@@ -124,7 +124,7 @@ static void all_verbs(struct fixture *f, bool wide) {
     device_experts(lane, &experts, narrow_of(x), ROWS, NULL, work, y);
     device_gate(lane, ACTIVATION_SILU, narrow_of(y), ROWS / 2, WIDTH,
                 narrow_of(x));
-    device_accumulate(lane, ACCUMULATE_MAX, x, ROWS, WIDTH, true, y);
+    device_accumulate(lane, ACCUMULATE_SUM, x, ROWS, WIDTH, true, y, NULL);
     device_pool(lane, POOLING_MEAN, &sequences, x, WIDTH, y, WIDTH);
     device_normalize(lane, y, 2, WIDTH);
     assert_int_equal(f->memory.allocations, before);

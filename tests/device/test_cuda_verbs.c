@@ -494,12 +494,13 @@ static void rows_are_accumulated(struct rig *r) {
     float *x = floats(ROWS * WIDTH), *want = floats(WIDTH);
     float *card = card_floats(r, x, ROWS * WIDTH);
     float *y = card_room(r, WIDTH * sizeof *y);
+    float *lost = card_room(r, WIDTH * sizeof *lost);
     for (enum accumulate how = ACCUMULATE_MAX; how <= ACCUMULATE_SUM_LOG1P;
          how++) {
-        device_accumulate(r->on_cpu, how, x, ROWS, WIDTH, true, want);
-        device_accumulate(r->on_card, how, card, 2, WIDTH, true, y);
+        device_accumulate(r->on_cpu, how, x, ROWS, WIDTH, true, want, NULL);
+        device_accumulate(r->on_card, how, card, 2, WIDTH, true, y, lost);
         device_accumulate(r->on_card, how, card + 2 * WIDTH, ROWS - 2, WIDTH,
-                          false, y);
+                          false, y, lost);
         assert_floats(r, y, want, WIDTH, 1e-6, 1e-6, "accumulated");
     }
     free(x), free(want);

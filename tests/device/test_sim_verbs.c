@@ -155,8 +155,8 @@ static void compute(struct device *d, unsigned number, bool wide,
     device_gate(lane, ACTIVATION_SILU, narrow_of(on.y), ROWS / 2, WIDTH,
                 narrow_of(on.x));
     device_download(lane, on.x, ROWS / 2 * WIDTH, out + 7 * PART);
-    device_accumulate(lane, ACCUMULATE_SUM_LOG1P, on.z, ROWS, WIDTH, true,
-                      on.x);
+    device_accumulate(lane, ACCUMULATE_SUM_LOG1P, on.z, ROWS, WIDTH, true, on.x,
+                      NULL);
     device_download(lane, on.x, WIDTH, out + 8 * PART);
     device_pool(lane, POOLING_MEAN, &sequences, on.z, WIDTH, on.x, WIDTH);
     device_normalize(lane, on.x, TEXTS, WIDTH);

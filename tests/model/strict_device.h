@@ -292,10 +292,11 @@ static inline void strict_normalize(struct lane *lane, float *x, size_t rows,
 
 static inline void strict_accumulate(struct lane *lane, enum accumulate how,
                                      const float *x, size_t rows, size_t width,
-                                     bool first, float *y) {
+                                     bool first, float *y, float *lost) {
     struct strict *s = strict_of(lane->device);
     device_accumulate(strict_cpu(s), how, strict_floats(s, x, rows * width),
-                      rows, width, first, strict_floats(s, y, width));
+                      rows, width, first, strict_floats(s, y, width),
+                      lost ? strict_floats(s, lost, width) : NULL);
 }
 
 static const struct device_verbs STRICT_VERBS = {

@@ -67,7 +67,8 @@ void cpu_pool(struct lane *lane, enum pooling pooling,
               float *y, size_t stride);
 void cpu_normalize(struct lane *lane, float *x, size_t rows, size_t width);
 void cpu_accumulate(struct lane *lane, enum accumulate how, const float *x,
-                    size_t rows, size_t width, bool first, float *y);
+                    size_t rows, size_t width, bool first, float *y,
+                    float *lost);
 
 /* cpu_experts.c */
 size_t cpu_experts_bytes(const struct device *device,

@@ -18,6 +18,7 @@ struct shared_rows {
     const float *x, *residual;
     float *y;
     float *copy; /* of y, or NULL */
+    float *lost; /* of the sums in y, or NULL */
     size_t width, stride, times;
 };
 
@@ -227,19 +228,24 @@ static void accumulate_task(void *context, size_t begin, size_t end,
     if (last > s->width)
         last = s->width;
     s->kernels->accumulate(s->accumulate, s->x + first, s->times, s->width,
-                           last - first, s->y + first);
+                           last - first, s->y + first,
+                           s->lost ? s->lost + first : NULL);
 }
 
 void cpu_accumulate(struct lane *lane, enum accumulate how, const float *x,
-                    size_t rows, size_t width, bool first, float *y) {
+                    size_t rows, size_t width, bool first, float *y,
+                    float *lost) {
     struct shared_rows s = {.kernels = cpu_of(lane)->kernels,
                             .accumulate = how,
                             .x = x,
                             .y = y,
+                            .lost = lost,
                             .times = rows,
                             .width = width};
     if (first)
         memset(y, 0, width * sizeof *y);
+    if (first && lost)
+        memset(lost, 0, width * sizeof *lost);
     cpu_share_rows(lane, 16 * rows * width, (width + LOT - 1) / LOT,
                    accumulate_task, &s);
 }

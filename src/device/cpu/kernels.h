@@ -89,9 +89,10 @@ struct kernels {
     void (*pool)(enum pooling pooling, const float *x, size_t first,
                  size_t rows, size_t width, float *y);
     void (*normalize)(float *x, size_t rows, size_t width);
-    /* COLUMNS columns of rows that are STRIDE floats apart. */
+    /* COLUMNS columns of rows that are STRIDE floats apart; LOST may be NULL.
+     */
     void (*accumulate)(enum accumulate how, const float *x, size_t rows,
-                       size_t stride, size_t columns, float *y);
+                       size_t stride, size_t columns, float *y, float *lost);
 };
 
 extern const struct kernels kernels_generic;

@@ -313,7 +313,8 @@ void cuda_pool(struct lane *lane, enum pooling pooling,
                float *y, size_t stride);
 void cuda_normalize(struct lane *lane, float *x, size_t rows, size_t width);
 void cuda_accumulate(struct lane *lane, enum accumulate how, const float *x,
-                     size_t rows, size_t width, bool first, float *y);
+                     size_t rows, size_t width, bool first, float *y,
+                     float *lost);
 size_t cuda_attention_bytes(const struct device *device,
                             const struct attention *attention, size_t longest);
 void cuda_attention(struct lane *lane, const struct attention *attention,

@@ -83,9 +83,10 @@ void cuda_normalize(struct lane *base, float *x, size_t rows, size_t width) {
 }
 
 void cuda_accumulate(struct lane *base, enum accumulate how, const float *x,
-                     size_t rows, size_t width, bool first, float *y) {
+                     size_t rows, size_t width, bool first, float *y,
+                     float *lost) {
     struct cuda_lane *lane = cuda_lane_of(base);
     LAUNCH(lane, accumulate_rows, cuda_blocks(width, ROW_THREADS), 1, .x = x,
-           .y = y, .rows = (unsigned)rows, .width = (unsigned)width, .how = how,
-           .first = first);
+           .y = y, .lost = lost, .rows = (unsigned)rows,
+           .width = (unsigned)width, .how = how, .first = first);
 }

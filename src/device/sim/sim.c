@@ -316,8 +316,8 @@ static void sim_normalize(struct lane *lane, float *x, size_t rows,
 
 static void sim_accumulate(struct lane *lane, enum accumulate how,
                            const float *x, size_t rows, size_t width,
-                           bool first, float *y) {
-    device_accumulate(inner(lane), how, x, rows, width, first, y);
+                           bool first, float *y, float *lost) {
+    device_accumulate(inner(lane), how, x, rows, width, first, y, lost);
 }
 
 static const struct device_verbs SIM_VERBS = {

@@ -150,11 +150,11 @@ struct normalize_rows_params {
     unsigned rows, width;
 };
 
-/* As device_accumulate says. A thread a column: grid.x = ceil(width /
- * ROW_THREADS). */
+/* As device_accumulate says; LOST may be NULL. A thread a column: grid.x =
+ * ceil(width / ROW_THREADS). */
 struct accumulate_rows_params {
     const float *x;
-    float *y;
+    float *y, *lost;
     unsigned rows, width, how, first;
 };
 

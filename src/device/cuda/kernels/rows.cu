@@ -621,14 +621,25 @@ extern "C" __global__ void pool_rows(const struct pool_rows_params p) {
         c.first < c.rows ? column_pool(&c, p.pooling) : 0.0f;
 }
 
-INLINE float accumulated(float y, float x, unsigned how) {
+/* A sum, and what its additions have rounded away. */
+struct sum {
+    float y, lost;
+};
+
+/* Infinity loses nothing: infinity less itself would be a NaN. */
+INLINE struct sum added(struct sum s, float x) {
+    float more = x - s.lost, y = s.y + more;
+    return {y, y < as_float(0x7f800000u) ? (y - s.y) - more : 0.0f};
+}
+
+INLINE struct sum accumulated(struct sum s, float x, unsigned how) {
     switch (how) {
     case PARAM_ACCUMULATE_SUM:
-        return y + at_least_zero(x);
+        return added(s, at_least_zero(x));
     case PARAM_ACCUMULATE_SUM_LOG1P:
-        return y + log1pf(at_least_zero(x));
+        return added(s, log1pf(at_least_zero(x)));
     default:
-        return greater(y, x);
+        return {greater(s.y, x), 0.0f};
     }
 }
 
@@ -641,7 +652,8 @@ extern "C" __global__ void accumulate_rows(
     if (column >= p.width)
         return;
     const float *x = p.x + column;
-    float y = p.first ? 0.0f : p.y[column];
+    struct sum s = {p.first ? 0.0f : p.y[column],
+                    p.first || !p.lost ? 0.0f : p.lost[column]};
     for (; r + AHEAD <= p.rows; r += AHEAD) {
         float next[AHEAD];
         UNROLL
@@ -649,11 +661,13 @@ extern "C" __global__ void accumulate_rows(
             next[i] = x[(size_t)(r + i) * p.width];
         UNROLL
         for (unsigned i = 0; i < AHEAD; i++)
-            y = accumulated(y, next[i], p.how);
+            s = accumulated(s, next[i], p.how);
     }
     for (; r < p.rows; r++)
-        y = accumulated(y, x[(size_t)r * p.width], p.how);
-    p.y[column] = y;
+        s = accumulated(s, x[(size_t)r * p.width], p.how);
+    p.y[column] = s.y;
+    if (p.lost)
+        p.lost[column] = s.lost;
 }
 
 /* ---- experts ------------------------------------------------------------ */

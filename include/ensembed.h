@@ -137,7 +137,8 @@ typedef struct ens_config {
      * cards that can be used, else "cpu". */
     const char *devices;
     const char *dtype;        /* what products are computed in: "f32", "bf16",
-                                 "int8" (the CPU), "fp16" (cards); NULL:
+                                 "int8" (the CPU), "fp16" (cards), "fp8" (cards
+                                 from sm_89 on); NULL:
                                  what rows that are there were made in, else bf16
                                  (fp16 before sm_80) */
     const char *kernel_cache; /* folder where kernels for cards are kept once

@@ -94,6 +94,8 @@ def jobs_of(depth):
         for narrow in narrows(arch, True):
             if "rows" in there:
                 jobs.append(("rows", arch, narrow, None, None))
+            if "fp8" in there and narrow == 2 and arch >= 89:
+                jobs.append(("fp8", arch, narrow, None, None))
             if "attention_plain" in there:
                 jobs += [("attention_plain", arch, narrow, None, f)
                          for f in plain_variants(depth)]

@@ -29,7 +29,8 @@ static const char *const modes[] = {"auto", "simultaneous", "sequential",
 static const char *const isas[] = {
     "avx512+vnni+bf16", "avx512+vnni", "avx512+bf16", "avx512",
     "avx2+vnni",        "avx2",        "generic",     NULL};
-static const char *const dtypes[] = {"f32", "bf16", "fp16", "int8", NULL};
+static const char *const dtypes[] = {"f32",  "bf16", "fp16",
+                                     "int8", "fp8",  NULL};
 static const char *const fusions[] = {"mean", "concat", NULL};
 static const char *const exports[] = {"npy",      "points", "texts",
                                       "metadata", "terms",  NULL};
@@ -75,8 +76,8 @@ const struct option_row option_rows[] = {
      .otherwise = "what rows that are there were made in; else bf16 on cards "
                   "from sm_80 on, fp16 on older ones, f32 elsewhere",
      .help = "Numbers that products are computed in; the CPU has f32, bf16 and "
-             "int8, cards f32, bf16 and fp16. A device without the run's "
-             "computes in f32"},
+             "int8, cards f32, bf16 and fp16, those from sm_89 on fp8 too. A "
+             "device without the run's computes in f32"},
     {"cuda-libs", 0, OPTION_TEXTS, "DIR", COMPUTE | DEVICES | DOCTOR, 0,
      AT(cuda_libs), .otherwise = "where pip and the CUDA toolkit put them",
      .help =

@@ -58,6 +58,8 @@ enum number_type {
     NUMBER_F16,
     NUMBER_BF16,
     NUMBER_INT8, /* the CPU only */
+    NUMBER_FP8,  /* cards from sm_89 on: matrices and what they read are e4m3,
+                    narrow numbers bf16 */
 };
 
 struct device_script; /* what happens to simulated cards, and when */
@@ -509,7 +511,11 @@ size_t device_linear_bytes(const struct device *device, size_t in, size_t out);
  * Both keep what floats promise: a row's bits depend on nothing but the row,
  * and a number that is not finite makes results that are not. Matrices of fewer
  * than 16 rows (routers, classifiers) or more than 65,536 columns stay
- * floats. */
+ * floats.
+ *
+ * NUMBER_FP8, on cards: e4m3 with one scale a row of the matrix, and each row of
+ * x becomes e4m3 with a scale of its own (cuda_fp8.c); half of bf16's memory.
+ * Matrices whose in or out is no multiple of 16 stay bf16. */
 void device_linear_pack(struct device *device, const float *weights, size_t in,
                         size_t out, size_t row_begin, size_t row_count,
                         void *packed);

@@ -1,5 +1,5 @@
-/* drift.h - how far the vectors of a run in a narrow type (int8, bf16, fp16)
- * are from those in f32, measured on some of its texts.
+/* drift.h - how far the vectors of a run in a narrow type (fp8, int8, bf16,
+ * fp16) are from those in f32, measured on some of its texts.
  *
  * While a pass stores its rows, a sample keeps the tokens of the texts with the
  * smallest digests: the same ones whatever the order of batches, spread over

@@ -13,7 +13,16 @@ struct drift drift_skip(const struct member *member, const struct error *why) {
 }
 
 double drift_bound(enum number_type type) {
-    return type == NUMBER_INT8 ? 0.99 : type == NUMBER_BF16 ? 0.999 : 0.9999;
+    switch (type) {
+    case NUMBER_FP8:
+        return 0.98;
+    case NUMBER_INT8:
+        return 0.99;
+    case NUMBER_BF16:
+        return 0.999;
+    default:
+        return 0.9999;
+    }
 }
 
 json_t *drift_describe(const struct drift *drift) {
@@ -49,7 +58,9 @@ static void warn(const struct pass *pass, const struct drift *drift,
               "--restart and --dtype f32%s",
               pass->intake->collection->name, name, dtype_name(drift->type),
               drift->of[head].lowest, drift->texts, drift_bound(drift->type),
-              drift->type == NUMBER_INT8 ? " (or bf16)" : "");
+              drift->type == NUMBER_INT8 || drift->type == NUMBER_FP8
+                  ? " (or bf16)"
+                  : "");
 }
 
 void drift_tell(const struct pass *pass, const struct drift *drift) {

@@ -9,22 +9,21 @@
 
 enum {
     BF16_ARCH = 80,
+    FP8_ARCH = 89,
     LIST_BYTES = 512,
     RECORD_MAX = 1 << 20, /* bytes of a store's record */
 };
 
-static const char *const names[] = {[NUMBER_DEFAULT] = "f32",
-                                    [NUMBER_F32] = "f32",
-                                    [NUMBER_F16] = "fp16",
-                                    [NUMBER_BF16] = "bf16",
-                                    [NUMBER_INT8] = "int8"};
+static const char *const names[] = {
+    [NUMBER_DEFAULT] = "f32", [NUMBER_F32] = "f32",   [NUMBER_F16] = "fp16",
+    [NUMBER_BF16] = "bf16",   [NUMBER_INT8] = "int8", [NUMBER_FP8] = "fp8"};
 
 const char *dtype_name(enum number_type type) {
     return names[type];
 }
 
 enum number_type dtype_named(const char *name) {
-    for (enum number_type t = NUMBER_F32; t <= NUMBER_INT8; t++)
+    for (enum number_type t = NUMBER_F32; t <= NUMBER_FP8; t++)
         if (strcmp(name, names[t]) == 0)
             return t;
     return NUMBER_DEFAULT;
@@ -35,8 +34,8 @@ bool dtype_parse(const char *name, const char *where, enum number_type *type,
     *type = dtype_named(name);
     return *type != NUMBER_DEFAULT ||
            error_set(err, ERROR_USAGE,
-                     "%s: '%.40s' is none of: f32, bf16, fp16, int8", where,
-                     name);
+                     "%s: '%.40s' is none of: f32, bf16, fp16, int8, fp8",
+                     where, name);
 }
 
 struct asking {
@@ -84,18 +83,27 @@ static bool is_chosen_cpu(const struct device_list *list,
            device_name_is_cpu(device);
 }
 
-/* "cuda:0 in f32 and fp16; cpu in f32" */
+static const char *types_of(const struct device_list *list,
+                            const struct device_name *device) {
+    return is_chosen_cpu(list, device) ? "f32, bf16 and int8"
+           : device->arch >= FP8_ARCH  ? "f32, bf16, fp16 and fp8"
+           : device->arch >= BF16_ARCH ? "f32, bf16 and fp16"
+           : device->arch              ? "f32 and fp16"
+                                       : "f32";
+}
+
+/* "cuda:0 (sm_75) in f32 and fp16; cpu in f32" */
 static void list_types(const struct device_list *list, char text[LIST_BYTES]) {
     size_t used = 0;
     text[0] = '\0';
     for (size_t i = 0; i < list->count && used < LIST_BYTES; i++) {
         const struct device_name *d = &list->items[i];
-        used += (size_t)snprintf(text + used, LIST_BYTES - used, "%s%s in %s",
-                                 i ? "; " : "", d->name,
-                                 is_chosen_cpu(list, d) ? "f32, bf16 and int8"
-                                 : d->arch >= BF16_ARCH ? "f32, bf16 and fp16"
-                                 : d->arch              ? "f32 and fp16"
-                                                        : "f32");
+        char arch[24] = "";
+        if (d->arch)
+            snprintf(arch, sizeof arch, " (sm_%u)", d->arch);
+        used +=
+            (size_t)snprintf(text + used, LIST_BYTES - used, "%s%s%s in %s",
+                             i ? "; " : "", d->name, arch, types_of(list, d));
     }
 }
 
@@ -107,8 +115,12 @@ bool dtype_check(enum number_type asked, const struct device_list *list,
             return true;
     list_types(list, text);
     return error_set(err, ERROR_USAGE,
-                     "--dtype: no device of this run computes in %s: %s",
-                     dtype_name(asked), text);
+                     "--dtype: no device of this run computes in %s: %s%s",
+                     dtype_name(asked), text,
+                     asked == NUMBER_FP8
+                         ? "; choose one of these, for fp8 needs a card from "
+                           "sm_89 on (L4, RTX 40, H100)"
+                         : "");
 }
 
 enum number_type dtype_default(const struct device_list *list) {
@@ -126,7 +138,8 @@ enum number_type dtype_default(const struct device_list *list) {
 enum number_type dtype_on(const struct device_name *device,
                           enum number_type type) {
     bool has = device->arch && type != NUMBER_INT8 &&
-               (type != NUMBER_BF16 || device->arch >= BF16_ARCH);
+               (type != NUMBER_BF16 || device->arch >= BF16_ARCH) &&
+               (type != NUMBER_FP8 || device->arch >= FP8_ARCH);
     return has && type ? type : NUMBER_F32;
 }
 

@@ -3,7 +3,7 @@
  * Simulated cards compute in f32, and so does the CPU, unless it is the first
  * device and bf16 or int8 was asked for (it stands in for cards in f32). A card
  * computes in one type throughout a run: in what was asked for (--dtype, or
- * dtype= of a model), else in what the rows that are there already were made
+ * dtype= of a model; fp8 from sm_89 on), else in what the rows that are there already were made
  * in, else in bf16 where all cards of the run have it (sm_80 and newer), else
  * in fp16. A device that does not have the run's type computes in f32, and its
  * rows are named.
@@ -24,7 +24,7 @@
 #include "run/roster.h"
 #include "run/session.h"
 
-/* "f32", "fp16", "bf16", "int8"; that of NUMBER_DEFAULT is f32's. */
+/* "f32", "fp16", "bf16", "int8", "fp8"; that of NUMBER_DEFAULT is f32's. */
 const char *dtype_name(enum number_type type);
 /* NUMBER_DEFAULT: there is none of that name. */
 enum number_type dtype_named(const char *name);

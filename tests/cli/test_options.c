@@ -456,12 +456,12 @@ static void number_types_are_named(void **state) {
     assert_null(options.models.items[0].dtype);
     assert_true(parse_in("ENSEMBED_DTYPE=f32", RUN));
     assert_string_equal(options.dtype, "f32");
-    refused(RUN "|--dtype|fp8",
-            "--dtype: 'fp8' is none of: f32, bf16, fp16, int8");
+    refused(RUN "|--dtype|fp4",
+            "--dtype: 'fp4' is none of: f32, bf16, fp16, int8, fp8");
     refused(RUN "|--dtype|default", "is none of");
     refused(RUN "|--dtype|", "TYPE is empty");
-    refused(RUN "|--model|m:dtype=fp8",
-            "--model: dtype: 'fp8' is none of: f32, bf16, fp16, int8");
+    refused(RUN "|--model|m:dtype=fp4",
+            "--model: dtype: 'fp4' is none of: f32, bf16, fp16, int8, fp8");
     refused("ensembed|tokenize|--model|m|--dtype|f32", "takes no --dtype");
 }
 

@@ -23,8 +23,11 @@ except ImportError:
 
 MODELS = pathlib.Path("tests/fixtures/models").resolve()
 WORDS = ["list", "def", "self", "import", "class", "return", "key", "value"]
-LEAST = {"fp16": 0.9999}
+LEAST = {"fp16": 0.9999, "fp8": 0.98}
 T4 = "card name=Tesla_T4 capability=7.5 memory=2G\n"
+L4 = "card name=L4 capability=8.9 memory=2G\n"
+H200 = "card name=H200 capability=9.0 memory=2G\n"
+A10 = "card name=A10 capability=8.6 memory=2G\n"
 
 
 class Bench:
@@ -40,6 +43,16 @@ class Bench:
 
     def run(self, cards, model, *words, device="cuda:0", dtype="fp16"):
         """Vectors, the summary, and the events' types."""
+        done, out = self.attempt(cards, model, *words, device=device,
+                                 dtype=dtype)
+        assert done.returncode == 0, done.stderr
+        vectors = numpy.load(next(out.glob("*/embeddings.npy")))
+        summary = json.loads((out / "summary.json").read_text())
+        events = [json.loads(line) for line in open(out / "events.jsonl")]
+        return vectors, summary, events
+
+    def attempt(self, cards, model, *words, device="cuda:0", dtype="fp16"):
+        """How the program ended, and its output folder."""
         self.number += 1
         out = self.folder / f"out{self.number}"
         script = self.folder / "cards.txt"
@@ -53,11 +66,7 @@ class Bench:
              "--lock-dir", self.folder / "locks", "--out", out,
              "--no-progress", *words],
             capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
-        vectors = numpy.load(next(out.glob("*/embeddings.npy")))
-        summary = json.loads((out / "summary.json").read_text())
-        events = [json.loads(line) for line in open(out / "events.jsonl")]
-        return vectors, summary, events
+        return done, out
 
     def oracle(self, model):
         return self.run("", model, device="cpu", dtype="f32")[0]
@@ -258,12 +267,82 @@ def activations_leave_f16(bench):
     assert texts_of(summary) == {"cuda:0": len(got)}, texts_of(summary)
 
 
+# ---- fp8 ---------------------------------------------------------------------
+
+
+def fp8_is_near_and_says_how_near(bench):
+    want = bench.oracle(MODELS / "cls")
+    for card in L4, H200:
+        got, summary, events = bench.run(card, MODELS / "cls", dtype="fp8")
+        same_directions(got, want, LEAST["fp8"])
+        device, = one_pass(summary)["devices"]
+        assert device["dtype"] == summary["models"][0]["dtype"] == "fp8"
+        assert device["plan"]["peak_bytes"] == device["measured_peak_bytes"]
+        drift = one_pass(summary)["drift"]
+        assert drift["dtype"] == "fp8" and drift["bound"] == 0.98, drift
+        assert 0.98 < drift["heads"]["dense"]["lowest_cosine"] < 1, drift
+        assert "drift_measured" in types(events)
+        given_back(summary)
+    near, _, _ = bench.run(L4, MODELS / "cls", dtype="bf16")
+    assert (near != got).any()
+
+
+def fp8_does_not_depend_on_batches(bench):
+    rows = [bench.run(L4, f"{MODELS / 'mean'}:budget={budget}", dtype="fp8")[0]
+            for budget in (48, 90, 200)]
+    assert (rows[0] == rows[1]).all() and (rows[0] == rows[2]).all()
+
+
+def fp8_takes_half_of_the_weights_bytes(bench):
+    model = deep(bench)
+    plans = {}
+    for dtype in "bf16", "fp8":
+        got, summary, _ = bench.run(L4, f"{model}:budget=96", dtype=dtype)
+        device, = one_pass(summary)["devices"]
+        plans[dtype] = device["plan"]["weights_bytes"]
+    # what is no matrix (tables, norms, biases) is as large in both
+    assert plans["fp8"] < 0.6 * plans["bf16"], plans
+    streamed, summary, _ = bench.run(
+        L4, f"{model}:budget=96", "--ceiling", "cuda:0=348MiB", "--margin",
+        "cuda:0=1MiB", dtype="fp8")
+    device, = one_pass(summary)["devices"]
+    assert device["plan"]["layers_resident"] < 12, device
+    assert (streamed == got).all()
+
+
+def fp8_is_refused_where_no_device_has_it(bench):
+    for cards, device, told in (
+            (A10, "cuda:0", "cuda:0 (sm_86) in f32, bf16 and fp16"),
+            ("", "cpu", "cpu in f32, bf16 and int8")):
+        done, _ = bench.attempt(cards, MODELS / "mean", device=device,
+                                dtype="fp8")
+        assert done.returncode == 2, done
+        assert done.stderr.strip() == (
+            "ensembed: error: --dtype: no device of this run computes in fp8: "
+            f"{told}; choose one of these, for fp8 needs a card from sm_89 on "
+            "(L4, RTX 40, H100)"), done.stderr
+
+
+def beside_fp8_other_cards_compute_in_f32(bench):
+    got, summary, _ = bench.run(H200 + A10, f"{MODELS / 'cls'}:budget=64",
+                                device="cuda:0,cuda:1", dtype="fp8")
+    same_directions(got, bench.oracle(MODELS / "cls"), LEAST["fp8"])
+    types_there = {d["device"]: d["dtype"]
+                   for d in one_pass(summary)["devices"]}
+    assert types_there["cuda:0"] == "fp8", types_there
+    assert types_there.get("cuda:1", "f32") == "f32", types_there
+
+
 def main(program, fakes):
     scenes = [two_cards_share, planned_is_measured, batches_do_not_matter,
               a_lost_card_leaves_its_texts_to_the_other,
               without_cards_the_cpu_ends_it, a_stranger_fills_the_card,
               a_refused_allocation_is_no_end, layers_stream,
-              activations_leave_f16]
+              activations_leave_f16, fp8_is_near_and_says_how_near,
+              fp8_does_not_depend_on_batches,
+              fp8_takes_half_of_the_weights_bytes,
+              fp8_is_refused_where_no_device_has_it,
+              beside_fp8_other_cards_compute_in_f32]
     failed = 0
     for scene in scenes:
         with tempfile.TemporaryDirectory() as folder:

@@ -49,18 +49,21 @@ static void cards_compute_in_what_all_of_them_have(void **state) {
 
 static void a_device_without_the_type_computes_in_f32(void **state) {
     (void)state;
-    static const enum number_type types[] = {NUMBER_F32, NUMBER_F16,
-                                             NUMBER_BF16, NUMBER_INT8};
-    struct device_name d[4];
-    devices(d, (unsigned[]){0, 1, 75, 80}, 4);
-    for (size_t t = 0; t < 4; t++) {
+    static const enum number_type types[] = {
+        NUMBER_F32, NUMBER_F16, NUMBER_BF16, NUMBER_INT8, NUMBER_FP8};
+    struct device_name d[6];
+    devices(d, (unsigned[]){0, 1, 75, 86, 89, 120}, 6);
+    for (size_t t = 0; t < 5; t++) {
         bool card_has = types[t] != NUMBER_INT8;
         assert_int_equal(dtype_on(&d[0], types[t]), NUMBER_F32);
         assert_int_equal(dtype_on(&d[1], types[t]), NUMBER_F32);
         assert_int_equal(dtype_on(&d[2], types[t]),
                          t < 2 ? types[t] : NUMBER_F32);
         assert_int_equal(dtype_on(&d[3], types[t]),
-                         card_has ? types[t] : NUMBER_F32);
+                         t < 3 ? types[t] : NUMBER_F32);
+        for (size_t i = 4; i < 6; i++)
+            assert_int_equal(dtype_on(&d[i], types[t]),
+                             card_has ? types[t] : NUMBER_F32);
     }
 }
 
@@ -104,12 +107,25 @@ static void what_no_device_has_is_refused(void **state) {
     assert_false(check(NUMBER_INT8, (unsigned[]){80, 0}, 2));
     assert_string_equal(err.message,
                         "--dtype: no device of this run computes in int8: "
-                        "cuda:0 in f32, bf16 and fp16; cpu in f32");
+                        "cuda:0 (sm_80) in f32, bf16 and fp16; cpu in f32");
     assert_false(check(NUMBER_F16, (unsigned[]){1, 0}, 2));
     assert_false(check(NUMBER_BF16, (unsigned[]){75, 0}, 2));
     assert_string_equal(err.message,
                         "--dtype: no device of this run computes in bf16: "
-                        "cuda:0 in f32 and fp16; cpu in f32");
+                        "cuda:0 (sm_75) in f32 and fp16; cpu in f32");
+    assert_true(check(NUMBER_FP8, (unsigned[]){75, 89, 0}, 3));
+    assert_false(check(NUMBER_FP8, (unsigned[]){86, 0}, 2));
+    assert_int_equal(err.code, ERROR_USAGE);
+    assert_string_equal(
+        err.message,
+        "--dtype: no device of this run computes in fp8: cuda:0 (sm_86) in "
+        "f32, bf16 and fp16; cpu in f32; choose one of these, for fp8 needs a "
+        "card from sm_89 on (L4, RTX 40, H100)");
+    assert_false(check(NUMBER_FP8, (unsigned[]){0}, 1));
+    assert_false(check(NUMBER_INT8, (unsigned[]){90}, 1));
+    assert_string_equal(err.message,
+                        "--dtype: no device of this run computes in int8: "
+                        "cuda:0 (sm_90) in f32, bf16, fp16 and fp8");
 }
 
 static enum number_type ask(struct run_options *options) {
@@ -154,16 +170,16 @@ static void a_model_s_type_counts_before_the_run_s(void **state) {
 static void names_go_both_ways(void **state) {
     (void)state;
     enum number_type type;
-    for (enum number_type t = NUMBER_F32; t <= NUMBER_INT8; t++)
+    for (enum number_type t = NUMBER_F32; t <= NUMBER_FP8; t++)
         assert_int_equal(dtype_named(dtype_name(t)), t);
     assert_string_equal(dtype_name(NUMBER_F16), "fp16");
     assert_int_equal(dtype_named(""), NUMBER_DEFAULT);
     assert_int_equal(dtype_named("F32"), NUMBER_DEFAULT);
     assert_true(dtype_parse("bf16", "here", &type, &err));
     assert_int_equal(type, NUMBER_BF16);
-    assert_false(dtype_parse("fp8", "here", &type, &err));
+    assert_false(dtype_parse("fp4", "here", &type, &err));
     assert_string_equal(err.message,
-                        "here: 'fp8' is none of: f32, bf16, fp16, int8");
+                        "here: 'fp4' is none of: f32, bf16, fp16, int8, fp8");
 }
 
 int main(void) {

@@ -158,7 +158,15 @@ static bool choose_type(struct cuda_device *cuda, enum number_type type,
                          "%s (%s): it is sm_%d and has no bf16; choose fp16 or "
                          "f32",
                          cuda->device.name, card->name, arch);
+    if (type == NUMBER_FP8 && arch < 89)
+        return error_set(
+            err, ERROR_USAGE,
+            "%s (%s): it is sm_%d and has no fp8, which cards from "
+            "sm_89 on have (L4, RTX 40, H100); choose %s",
+            cuda->device.name, card->name, arch,
+            arch < 80 ? "fp16 or f32" : "bf16, fp16 or f32");
     cuda->device.type = type;
+    cuda->numbers = type == NUMBER_FP8 ? NUMBER_BF16 : type;
     cuda->device.narrow_bytes = type == NUMBER_F32 ? 4 : 2;
     cuda->device.storage_bytes = cuda->device.narrow_bytes;
     cuda->gate_scale = type == NUMBER_F16 ? 0x1p-4f : 1;
@@ -219,7 +227,7 @@ static bool open_inside(struct cuda_device *cuda, struct error *err) {
            cuda_free_bytes(cuda, &left, err) && open_streams(cuda, err) &&
            cuda_stage_open(cuda, err) && cuda_lane_open(cuda, err) &&
            cuda_rows_load(cuda, err) && cuda_products_open(cuda, err) &&
-           cuda_charge_overhead(cuda, left, err);
+           cuda_fp8_open(cuda, err) && cuda_charge_overhead(cuda, left, err);
 }
 
 static void close_streams(struct cuda_device *cuda) {
@@ -234,6 +242,7 @@ static void cuda_close(struct device *device) {
     struct cuda_device *cuda = cuda_of(device);
     if (cuda->context) {
         cuda->cu->cuCtxSetCurrent(cuda->context);
+        cuda_fp8_close(cuda);
         cuda_products_close(cuda);
         cuda_modules_close(cuda);
         cuda_lane_close(cuda);

@@ -4,6 +4,7 @@
  * multiplied by cuBLASLt, everything else is done by the kernels in kernels/.
  * Weights, tables and what products read and give inside a block are f16, bf16
  * or float (struct narrow); the residual stream, sums and results are float.
+ * With NUMBER_FP8 narrow numbers are bf16, and matrices e4m3 (cuda_fp8.c).
  *
  *     struct device *card = cuda_open(&name, &options, err);   // "cuda:0"
  *     ...

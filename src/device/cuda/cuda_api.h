@@ -145,6 +145,7 @@ enum {
     BLAS_F32 = 0,
     BLAS_F16 = 2,
     BLAS_BF16 = 14,
+    BLAS_E4M3 = 28,
     /* cublasComputeType_t: products of narrow numbers are summed in f32; f32
      * numbers are multiplied as they are (no TF32) */
     BLAS_COMPUTE_F32 = 68,
@@ -155,6 +156,8 @@ enum {
     BLAS_MATMUL_EPILOGUE = 7,
     BLAS_MATMUL_BIAS_POINTER = 8,
     BLAS_MATMUL_BIAS_TYPE = 26,
+    BLAS_MATMUL_A_SCALE = 17, /* of e4m3: address of a float on the card */
+    BLAS_MATMUL_B_SCALE = 18,
     BLAS_TRANSPOSE = 1,
     /* cublasLtEpilogue_t */
     BLAS_EPILOGUE_DEFAULT = 1,

@@ -32,7 +32,8 @@
 enum { CUDA_OPTIONS_MAX = 12 };
 
 struct cuda_source {
-    const char *name; /* "rows", "attention", "attention_plain": a kernel file
+    const char *name; /* "rows", "attention", "attention_plain", "fp8": a kernel
+                         file
                        */
     unsigned arch;    /* 75, 80, ...: the card's, or the nearest below it that
                          NVRTC knows (cuda_compile_arch) */
@@ -68,8 +69,8 @@ bool cuda_compile_logged(const struct cuda_library *library,
                          struct memory *memory, struct cuda_image *image,
                          struct strbuf *log, struct error *err);
 
-/* The text that NVRTC gets for kernel file NAME: prelude.cu, params.h and the
- * file, NUL-terminated; NULL if there is none. Made from
+/* The text that NVRTC gets for kernel file NAME: prelude.cu, params.h,
+ * activate.h and the file, NUL-terminated; NULL if there is none. Made from
  * src/device/cuda/kernels when the program is built. */
 const char *cuda_kernel_text(const char *name);
 

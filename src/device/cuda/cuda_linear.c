@@ -115,6 +115,10 @@ void cuda_linear(struct lane *base, const struct linear *linear,
     bool adds = residual && activation == ACTIVATION_NONE;
     if (!rows || !cuda_enter(lane->cuda))
         return;
+    if (cuda_fp8_takes(lane->cuda, linear->in, linear->out)) {
+        cuda_fp8_linear(lane, linear, x, rows, activation, residual, y);
+        return;
+    }
     if (residual == y && !adds) {
         linear_onto(lane, linear, x, rows, activation, y);
         return;
@@ -134,6 +138,10 @@ void cuda_linear_narrow(struct lane *base, const struct linear *linear,
     struct cuda_lane *lane = cuda_lane_of(base);
     if (!rows || !cuda_enter(lane->cuda))
         return;
+    if (cuda_fp8_takes(lane->cuda, linear->in, linear->out)) {
+        cuda_fp8_linear_narrow(lane, linear, x, rows, activation, y);
+        return;
+    }
     struct product_job job = job_of(lane, linear, x, rows);
     int plain = job.key.epilogue;
     size_t count = rows * linear->out;

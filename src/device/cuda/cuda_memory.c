@@ -159,32 +159,27 @@ void cuda_stage_settle(struct cuda_device *cuda) {
             return;
 }
 
-/* How COUNT units at FROM, of FROM_BYTES each, become units of TO_BYTES. */
-struct sending {
-    size_t from_bytes, to_bytes;
-    void (*write)(const void *from, size_t count, void *to);
-};
-
-static bool send_some(struct cuda_device *cuda, const struct sending *sending,
-                      const void *from, size_t count, void *to) {
+static bool send_some(struct cuda_device *cuda,
+                      const struct cuda_sending *sending, const void *from,
+                      size_t count, void *to) {
     struct cuda_stage *stage = &cuda->stage;
     unsigned turn = stage->turn;
     char *host = stage->host + turn * (size_t)CUDA_STAGE_BYTES;
     stage->turn = 1 - turn;
     if (!CU(cuda, cuEventSynchronize, stage->sent[turn]))
         return false;
-    sending->write(from, count, host);
+    sending->write(sending, from, count, host);
     stage->used = true;
     return CU(cuda, cuMemcpyHtoDAsync, cuda_address(to), host,
               count * sending->to_bytes, cuda->loading) &&
            CU(cuda, cuEventRecord, stage->sent[turn], cuda->loading);
 }
 
-static void send(struct cuda_device *cuda, const struct sending *sending,
-                 const void *from, size_t count, void *to) {
+void cuda_send(struct cuda_device *cuda, const struct cuda_sending *sending,
+               const void *from, size_t count, void *to) {
     size_t step = CUDA_STAGE_BYTES / sending->to_bytes;
     if (!on_card(cuda, to)) {
-        sending->write(from, count, to);
+        sending->write(sending, from, count, to);
         return;
     }
     cuda->generation++;
@@ -201,47 +196,57 @@ static void send(struct cuda_device *cuda, const struct sending *sending,
 
 /* ---- weights ------------------------------------------------------------ */
 
-static void write_bytes(const void *from, size_t count, void *to) {
+static void write_bytes(const struct cuda_sending *sending, const void *from,
+                        size_t count, void *to) {
+    (void)sending;
     memcpy(to, from, count);
 }
 
-static void write_floats(const void *from, size_t count, void *to) {
+static void write_floats(const struct cuda_sending *sending, const void *from,
+                         size_t count, void *to) {
+    (void)sending;
     memcpy(to, from, count * sizeof(float));
 }
 
-static void write_f16(const void *from, size_t count, void *to) {
+static void write_f16(const struct cuda_sending *sending, const void *from,
+                      size_t count, void *to) {
+    (void)sending;
     cuda_narrow_f16(from, count, to);
 }
 
-static void write_bf16(const void *from, size_t count, void *to) {
+static void write_bf16(const struct cuda_sending *sending, const void *from,
+                       size_t count, void *to) {
+    (void)sending;
     cuda_narrow_bf16(from, count, to);
 }
 
-static struct sending sending_numbers(const struct cuda_device *cuda) {
-    enum number_type type = cuda->device.type;
-    return (struct sending){.from_bytes = sizeof(float),
-                            .to_bytes = cuda->device.narrow_bytes,
-                            .write = type == NUMBER_F32   ? write_floats
-                                     : type == NUMBER_F16 ? write_f16
-                                                          : write_bf16};
+static struct cuda_sending sending_numbers(const struct cuda_device *cuda) {
+    enum number_type type = cuda->numbers;
+    return (struct cuda_sending){.from_bytes = sizeof(float),
+                                 .to_bytes = cuda->device.narrow_bytes,
+                                 .write = type == NUMBER_F32   ? write_floats
+                                          : type == NUMBER_F16 ? write_f16
+                                                               : write_bf16};
 }
 
 void cuda_put(struct device *device, void *to, const void *from, size_t bytes) {
-    struct sending sending = {1, 1, write_bytes};
-    send(cuda_of(device), &sending, from, bytes, to);
+    struct cuda_sending sending = {1, 1, write_bytes};
+    cuda_send(cuda_of(device), &sending, from, bytes, to);
 }
 
 void cuda_table_put(struct device *device, const float *rows, size_t columns,
                     size_t row_begin, size_t row_count, void *table) {
-    struct sending sending = sending_numbers(cuda_of(device));
-    send(cuda_of(device), &sending, rows, row_count * columns,
-         (char *)table + row_begin * columns * device->narrow_bytes);
+    struct cuda_sending sending = sending_numbers(cuda_of(device));
+    cuda_send(cuda_of(device), &sending, rows, row_count * columns,
+              (char *)table + row_begin * columns * device->narrow_bytes);
 }
 
 /* The matrix as it is, [out, in], and behind it, 64-byte aligned, room for its
- * bias in narrow numbers (cuda_linear.c). */
+ * bias in narrow numbers (cuda_linear.c); or e4m3 (cuda_fp8.c). */
 size_t cuda_linear_bytes(const struct device *device, size_t in, size_t out) {
     size_t numbers, bytes, all;
+    if (cuda_fp8_takes((const struct cuda_device *)device, in, out))
+        return cuda_fp8_bytes(in, out);
     if (!size_multiply(in, out, &numbers) ||
         !size_multiply(numbers, device->narrow_bytes, &bytes) ||
         bytes > SIZE_MAX - 64 ||
@@ -254,7 +259,11 @@ size_t cuda_linear_bytes(const struct device *device, size_t in, size_t out) {
 void cuda_linear_pack(struct device *device, const float *weights, size_t in,
                       size_t out, size_t row_begin, size_t row_count,
                       void *packed) {
-    (void)out;
+    struct cuda_device *cuda = cuda_of(device);
+    if (cuda_fp8_takes(cuda, in, out)) {
+        cuda_fp8_pack(cuda, weights, in, out, row_begin, row_count, packed);
+        return;
+    }
     cuda_table_put(device, weights, in, row_begin, row_count, packed);
 }
 

@@ -8,9 +8,9 @@
 /* ---- loading ------------------------------------------------------------ */
 
 static int narrow_of(const struct cuda_device *cuda) {
-    return cuda->device.type == NUMBER_F32   ? 0
-           : cuda->device.type == NUMBER_F16 ? 1
-                                             : 2;
+    return cuda->numbers == NUMBER_F32   ? 0
+           : cuda->numbers == NUMBER_F16 ? 1
+                                         : 2;
 }
 
 /* The driver's answer while kernels are loaded: no room is not the end. */
@@ -60,25 +60,41 @@ static bool find_function(struct cuda_device *cuda, cu_module module,
                   name, err);
 }
 
-bool cuda_rows_load(struct cuda_device *cuda, struct error *err) {
-    static const struct {
-        const char *name;
-        size_t field;
-    } KERNELS[] = {
-#define KERNEL_ENTRY(name) {#name, offsetof(struct cuda_row_kernels, name)},
-        CUDA_ROW_KERNELS(KERNEL_ENTRY)
-#undef KERNEL_ENTRY
-    };
-    if (!load_module(cuda, "rows", 0, false, 0, &cuda->rows_module, err))
+struct kernel_entry {
+    const char *name;
+    size_t field; /* of cuda_device: a cu_function */
+};
+
+static bool load_kernels(struct cuda_device *cuda, const char *file,
+                         const struct kernel_entry *kernels, size_t count,
+                         cu_module *module, struct error *err) {
+    if (!load_module(cuda, file, 0, false, 0, module, err))
         return false;
-    for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++) {
+    for (size_t i = 0; i < count; i++) {
         cu_function *function =
-            (cu_function *)(void *)((char *)&cuda->rows + KERNELS[i].field);
-        if (!find_function(cuda, cuda->rows_module, KERNELS[i].name, function,
-                           err))
+            (cu_function *)(void *)((char *)cuda + kernels[i].field);
+        if (!find_function(cuda, *module, kernels[i].name, function, err))
             return false;
     }
     return true;
+}
+
+bool cuda_rows_load(struct cuda_device *cuda, struct error *err) {
+    static const struct kernel_entry ROWS[] = {
+#define KERNEL_ENTRY(name) {#name, offsetof(struct cuda_device, rows.name)},
+        CUDA_ROW_KERNELS(KERNEL_ENTRY)
+#undef KERNEL_ENTRY
+    };
+    static const struct kernel_entry FP8[] = {
+#define KERNEL_ENTRY(name) {#name, offsetof(struct cuda_device, fp8.name)},
+        CUDA_FP8_KERNELS(KERNEL_ENTRY)
+#undef KERNEL_ENTRY
+    };
+    return load_kernels(cuda, "rows", ROWS, sizeof ROWS / sizeof *ROWS,
+                        &cuda->rows_module, err) &&
+           (cuda->device.type != NUMBER_FP8 ||
+            load_kernels(cuda, "fp8", FP8, sizeof FP8 / sizeof *FP8,
+                         &cuda->fp8_module, err));
 }
 
 /* ---- attention ---------------------------------------------------------- */
@@ -194,6 +210,8 @@ void cuda_modules_close(struct cuda_device *cuda) {
         cuda->cu->cuModuleUnload(cuda->attends[i].module);
     if (cuda->rows_module)
         cuda->cu->cuModuleUnload(cuda->rows_module);
+    if (cuda->fp8_module)
+        cuda->cu->cuModuleUnload(cuda->fp8_module);
 }
 
 /* ---- launching ---------------------------------------------------------- */

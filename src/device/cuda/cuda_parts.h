@@ -46,6 +46,18 @@ struct cuda_row_kernels {
 #undef CUDA_KERNEL_FIELD
 };
 
+/* The kernels of fp8.cu. */
+#define CUDA_FP8_KERNELS(X)                                                    \
+    X(quantize_rows)                                                           \
+    X(scale_narrow)                                                            \
+    X(scale_wide)
+
+struct cuda_fp8_kernels {
+#define CUDA_KERNEL_FIELD(name) cu_function name;
+    CUDA_FP8_KERNELS(CUDA_KERNEL_FIELD)
+#undef CUDA_KERNEL_FIELD
+};
+
 /* A compiled kernel of attention. */
 struct cuda_attend {
     bool plain;        /* attend_plain; else attend */
@@ -63,6 +75,7 @@ enum { CUDA_ATTENDS_MAX = 32 };
 struct product_key {
     size_t in, out;
     bool wide; /* float results; else narrow ones */
+    bool fp8;  /* of e4m3, and the scales are others' matter */
     int epilogue;
     unsigned alignment;   /* of all operands, in bytes, at most 64 */
     bool takes_workspace; /* cuBLASLt may use its workspace */
@@ -150,6 +163,7 @@ struct cuda_device {
     const struct cuda_blas *blas;
     char *kernel_cache; /* NULL: none */
     struct cuda_card card;
+    enum number_type numbers; /* narrow ones */
     cu_device handle;
     cu_context context;
     char isa[16];
@@ -165,13 +179,15 @@ struct cuda_device {
     struct cuda_stage stage;
     cu_stream loading, uploading;
     _Atomic uint64_t generation; /* counts writes to weights */
-    cu_module rows_module;
+    cu_module rows_module, fp8_module;
     struct cuda_row_kernels rows;
+    struct cuda_fp8_kernels fp8;
     struct cuda_attend attends[CUDA_ATTENDS_MAX];
     size_t attends_count;
     blas_handle products_handle;
     cu_pointer workspace;
     size_t workspace_bytes;
+    cu_pointer fp8_room;      /* cuda_fp8.c; 0: nothing is e4m3 */
     struct product *products; /* [CUDA_PRODUCTS_MAX] */
     size_t products_count;    /* ever made */
     struct bias_seen *biases; /* [CUDA_BIASES] */
@@ -246,6 +262,22 @@ void cuda_stage_settle(struct cuda_device *cuda);
 /* COUNT floats rounded to nearest even (overflow to infinity), as bits. */
 void cuda_narrow_f16(const float *from, size_t count, uint16_t *to);
 void cuda_narrow_bf16(const float *from, size_t count, uint16_t *to);
+/* The same of FROM times FACTOR; beyond E4M3_MOST it is that, and NaN 0x7f. */
+void cuda_narrow_e4m3(const float *from, size_t count, float factor,
+                      uint8_t *to);
+/* Of COUNT floats without their signs the greatest, or LEAST; a NaN is greater
+ * than all numbers. */
+float cuda_greatest_size(const float *from, size_t count, float least);
+
+/* How COUNT units at FROM, of FROM_BYTES each, become units of TO_BYTES at TO:
+ * in a block of the card, or in host memory. */
+struct cuda_sending {
+    size_t from_bytes, to_bytes; /* the latter at most CUDA_STAGE_BYTES */
+    void (*write)(const struct cuda_sending *sending, const void *from,
+                  size_t count, void *to);
+};
+void cuda_send(struct cuda_device *cuda, const struct cuda_sending *sending,
+               const void *from, size_t count, void *to);
 
 /* ---- kernels (cuda_modules.c) ------------------------------------------- */
 
@@ -265,9 +297,11 @@ void cuda_launch(struct cuda_lane *lane, cu_function function, size_t grid_x,
 
 /* LAUNCH(lane, norm_rows, rows, 1, .x = x, ...): a kernel of rows.cu. */
 #define LAUNCH(lane, kernel, grid_x, grid_y, ...)                              \
+    LAUNCH_OF(lane, rows, kernel, grid_x, grid_y, __VA_ARGS__)
+#define LAUNCH_OF(lane, file, kernel, grid_x, grid_y, ...)                     \
     do {                                                                       \
         struct kernel##_params launch_params = {__VA_ARGS__};                  \
-        cuda_launch(lane, (lane)->cuda->rows.kernel, grid_x, grid_y,           \
+        cuda_launch(lane, (lane)->cuda->file.kernel, grid_x, grid_y,           \
                     ROW_THREADS, 0, &launch_params);                           \
     } while (0)
 
@@ -347,5 +381,26 @@ struct product_job {
     float alpha, beta;
 };
 bool cuda_product(struct cuda_lane *lane, struct product_job *job);
+
+/* ---- e4m3 (cuda_fp8.c) -------------------------------------------------- */
+
+/* Is a matrix [out, in] of this card e4m3? */
+bool cuda_fp8_takes(const struct cuda_device *cuda, size_t in, size_t out);
+/* Of such a one. */
+size_t cuda_fp8_bytes(size_t in, size_t out);
+void cuda_fp8_pack(struct cuda_device *cuda, const float *weights, size_t in,
+                   size_t out, size_t row_begin, size_t row_count,
+                   void *packed);
+void cuda_fp8_linear(struct cuda_lane *lane, const struct linear *linear,
+                     const struct narrow *x, size_t rows,
+                     enum activation activation, const float *residual,
+                     float *y);
+void cuda_fp8_linear_narrow(struct cuda_lane *lane, const struct linear *linear,
+                            const struct narrow *x, size_t rows,
+                            enum activation activation, struct narrow *y);
+/* Nothing, unless the card's type is NUMBER_FP8. ERROR_UNSUPPORTED: this
+ * cuBLASLt has no such products for it. After cuda_products_open. */
+bool cuda_fp8_open(struct cuda_device *cuda, struct error *err);
+void cuda_fp8_close(struct cuda_device *cuda);
 
 #endif

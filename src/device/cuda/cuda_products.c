@@ -109,10 +109,16 @@ void cuda_products_close(struct cuda_device *cuda) {
 /* ---- what is multiplied ------------------------------------------------- */
 
 static int number_of(const struct cuda_device *cuda, bool wide) {
-    enum number_type type = cuda->device.type;
+    enum number_type type = cuda->numbers;
     return wide || type == NUMBER_F32 ? BLAS_F32
            : type == NUMBER_F16       ? BLAS_F16
                                       : BLAS_BF16;
+}
+
+/* Of the matrix and what it reads. */
+static int operand_of(const struct cuda_device *cuda,
+                      const struct product_key *key) {
+    return key->fp8 ? BLAS_E4M3 : number_of(cuda, false);
 }
 
 /* Of x and of the results: what depends on the number of rows. */
@@ -125,7 +131,7 @@ static bool lay_out(const struct cuda_device *cuda,
                     struct layouts *layouts) {
     const struct cuda_blas *blas = cuda->blas;
     *layouts = (struct layouts){0};
-    return blas->cublasLtMatrixLayoutCreate(&layouts->x, number_of(cuda, false),
+    return blas->cublasLtMatrixLayoutCreate(&layouts->x, operand_of(cuda, key),
                                             key->in, rows,
                                             (int64_t)key->in) == 0 &&
            blas->cublasLtMatrixLayoutCreate(
@@ -152,6 +158,15 @@ static bool set_bias(const struct cuda_device *cuda, const struct product *p,
     return !bias || set(cuda, p, BLAS_MATMUL_BIAS_POINTER, &bias, sizeof bias);
 }
 
+/* Without scales of its own; cuBLASLt would take no address as 1, but nobody
+ * leaves it out. A bias would be of a type that nobody has asked for. */
+static bool set_scales(const struct cuda_device *cuda,
+                       const struct product *p) {
+    const void *one = cuda_pointer(cuda->fp8_room);
+    return set(cuda, p, BLAS_MATMUL_A_SCALE, &one, sizeof one) &&
+           set(cuda, p, BLAS_MATMUL_B_SCALE, &one, sizeof one);
+}
+
 static bool describe(const struct cuda_device *cuda, struct product *p) {
     const struct cuda_blas *blas = cuda->blas;
     const struct product_key *key = &p->key;
@@ -160,13 +175,14 @@ static bool describe(const struct cuda_device *cuda, struct product *p) {
     int32_t transpose = BLAS_TRANSPOSE, bias = number_of(cuda, key->wide);
     uint32_t epilogue = (uint32_t)key->epilogue;
     return blas->cublasLtMatmulDescCreate(&p->matmul, compute, BLAS_F32) == 0 &&
-           blas->cublasLtMatrixLayoutCreate(&p->weights, number_of(cuda, false),
+           blas->cublasLtMatrixLayoutCreate(&p->weights, operand_of(cuda, key),
                                             key->in, key->out,
                                             (int64_t)key->in) == 0 &&
            set(cuda, p, BLAS_MATMUL_TRANSPOSE_A, &transpose,
                sizeof transpose) &&
            set(cuda, p, BLAS_MATMUL_EPILOGUE, &epilogue, sizeof epilogue) &&
-           set(cuda, p, BLAS_MATMUL_BIAS_TYPE, &bias, sizeof bias);
+           (key->fp8 ? set_scales(cuda, p)
+                     : set(cuda, p, BLAS_MATMUL_BIAS_TYPE, &bias, sizeof bias));
 }
 
 /* ---- algorithms --------------------------------------------------------- */
@@ -313,7 +329,8 @@ static int try_out(struct cuda_lane *lane, const struct product *p,
 
 static bool same(const struct product_key *a, const struct product_key *b) {
     return a->in == b->in && a->out == b->out && a->wide == b->wide &&
-           a->epilogue == b->epilogue && a->alignment == b->alignment &&
+           a->fp8 == b->fp8 && a->epilogue == b->epilogue &&
+           a->alignment == b->alignment &&
            a->takes_workspace == b->takes_workspace;
 }
 

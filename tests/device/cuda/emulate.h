@@ -392,6 +392,35 @@ static inline unsigned short emulate_round_bfloat(float x) {
     return (unsigned short)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
+/* e4m3 as OCP's "8-bit floating point specification" has it (E4M3): bias 7,
+ * no infinity, 0x7f and 0xff are NaN. */
+static inline float emulate_widen_e4m3(unsigned char code) {
+    int exponent = code >> 3 & 15, fraction = code & 7;
+    float size = exponent ? ldexpf((float)(8 + fraction), exponent - 10)
+                          : ldexpf((float)fraction, -9);
+    if ((code & 0x7f) == 0x7f)
+        size = NAN;
+    return code & 0x80 ? -size : size;
+}
+
+/* cvt.rn.satfinite: to the nearest, ties to even; beyond 448 it is 448, NaN is
+ * 0x7f. */
+static inline unsigned char emulate_round_e4m3(float x) {
+    if (x != x)
+        return 0x7f;
+    unsigned char sign = __float_as_uint(x) >> 31 ? 0x80 : 0;
+    float size = fabsf(x);
+    int exponent = 0;
+    if (size >= 448.0f)
+        return (unsigned char)(sign | 0x7e);
+    frexpf(size, &exponent); /* size is in [2^(exponent - 1), 2^exponent) */
+    if (size == 0 || exponent < -5)
+        exponent = -5;
+    /* in steps of 2^(exponent - 4), rounded as floats are */
+    float steps = rintf(ldexpf(size, 4 - exponent));
+    return (unsigned char)(sign | ((exponent + 5) * 8 + (int)steps));
+}
+
 /* ---- what NVRTC knows by itself ------------------------------------------ */
 
 static inline float as_float(unsigned word) {

@@ -62,13 +62,16 @@ const char *emulate_all_orders(void *out, size_t bytes,
 }
 
 size_t emulate_narrow_bytes(unsigned narrow) {
-    return narrow ? 2 : 4;
+    return narrow == 0 ? 4 : narrow == 3 ? 1 : 2;
 }
 
 void emulate_widen(unsigned narrow, const void *from, size_t count, float *to) {
     const unsigned short *bits = (const unsigned short *)from;
     if (narrow == 0)
         memcpy(to, from, count * sizeof *to);
+    else if (narrow == 3)
+        for (size_t i = 0; i < count; i++)
+            to[i] = emulate_widen_e4m3(((const unsigned char *)from)[i]);
     else
         for (size_t i = 0; i < count; i++)
             to[i] = narrow == 1 ? emulate_widen_half(bits[i])
@@ -79,6 +82,9 @@ void emulate_round(unsigned narrow, const float *from, size_t count, void *to) {
     unsigned short *bits = (unsigned short *)to;
     if (narrow == 0)
         memcpy(to, from, count * sizeof *from);
+    else if (narrow == 3)
+        for (size_t i = 0; i < count; i++)
+            ((unsigned char *)to)[i] = emulate_round_e4m3(from[i]);
     else
         for (size_t i = 0; i < count; i++)
             bits[i] = narrow == 1 ? emulate_round_half(from[i])

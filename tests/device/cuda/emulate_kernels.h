@@ -50,7 +50,8 @@ const char *emulate_kernel_launch(const struct emulate_choice *choice,
 const char *emulate_all_orders(void *out, size_t bytes,
                                void (*run)(void *context), void *context);
 
-/* Numbers of NARROW (2 bytes, or 4 where it is 0) to floats and back. */
+/* Numbers of NARROW (2 bytes, or 4 where it is 0) to floats and back; 3 is e4m3
+ * (1 byte). */
 size_t emulate_narrow_bytes(unsigned narrow);
 void emulate_widen(unsigned narrow, const void *from, size_t count, float *to);
 void emulate_round(unsigned narrow, const float *from, size_t count, void *to);

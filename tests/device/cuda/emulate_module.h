@@ -49,6 +49,13 @@ INLINE void mma_16x8x16(float c[4], const unsigned a[4], const unsigned b[2],
 #undef EMULATE_ROUND
 #endif
 
+INLINE unsigned pack4_e4m3(const float v[4]) {
+    unsigned word = 0;
+    for (unsigned i = 0; i < 4; i++)
+        word |= (unsigned)emulate_round_e4m3(v[i]) << 8 * i;
+    return word;
+}
+
 INLINE void copy16_async(void *shared, const void *global, EMULATE_CALLER) {
     emulate_copy16(shared, global, KERNEL_ARCH >= 80, {file, line});
 }
@@ -66,6 +73,8 @@ INLINE void copy_wait(unsigned newest) {
 
 #undef DEVICE_CUDA_KERNELS_PARAMS_H
 #include "device/cuda/kernels/params.h"
+
+#include "device/cuda/kernels/activate.h"
 
 #include KERNEL_FILE
 

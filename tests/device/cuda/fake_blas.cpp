@@ -3,7 +3,10 @@
  *
  * What is supported is the table of cublasLtMatmul in cuBLAS's documentation:
  * f32 numbers with f32 results, f16 or bf16 with results of the same type or
- * f32, sums in f32, a bias of the results' type. */
+ * f32, sums in f32, a bias of the results' type; and e4m3 as "8-bit floating
+ * point data types" has it there: op(A) transposed and op(B) not, lines of 16
+ * bytes, a scale on the card for each of the two, which is 1 if it is not set,
+ * and no card before sm_89. Its results are f16, bf16 or f32. */
 
 #include <atomic>
 #include <cstdio>
@@ -38,7 +41,7 @@ struct blas_handle_s {
 };
 struct blas_matmul_s {
     int compute, scale, transpose_a, transpose_b, epilogue, bias_type;
-    const void *bias;
+    const void *bias, *a_scale, *b_scale;
 };
 struct blas_layout_s {
     int type;
@@ -116,8 +119,9 @@ EXPORT int cublasLtDestroy(blas_handle handle) {
 
 EXPORT int cublasLtMatmulDescCreate(blas_matmul *matmul, int compute,
                                     int scale_type) {
-    return make(matmul, blas_matmul_s{compute, scale_type, 0, 0,
-                                      BLAS_EPILOGUE_DEFAULT, -1, nullptr});
+    return make(matmul,
+                blas_matmul_s{compute, scale_type, 0, 0, BLAS_EPILOGUE_DEFAULT,
+                              -1, nullptr, nullptr, nullptr});
 }
 
 EXPORT int cublasLtMatmulDescDestroy(blas_matmul matmul) {
@@ -147,6 +151,10 @@ EXPORT int cublasLtMatmulDescSetAttribute(blas_matmul matmul, int attribute,
         return set_value(&matmul->bias, value, bytes);
     case BLAS_MATMUL_BIAS_TYPE:
         return set_value(&matmul->bias_type, value, bytes);
+    case BLAS_MATMUL_A_SCALE:
+        return set_value(&matmul->a_scale, value, bytes);
+    case BLAS_MATMUL_B_SCALE:
+        return set_value(&matmul->b_scale, value, bytes);
     default:
         fprintf(stderr, "fake cuBLASLt: attribute %d is not known\n",
                 attribute);
@@ -199,7 +207,23 @@ EXPORT int cublasLtMatmulPreferenceSetAttribute(blas_preference preference,
 /* ---- what is supported ---- */
 
 static size_t type_bytes(int type) {
-    return type == BLAS_F32 ? 4 : 2;
+    return type == BLAS_F32 ? 4 : type == BLAS_E4M3 ? 1 : 2;
+}
+
+static bool e4m3_fits(const blas_matmul_s *m, const blas_layout_s *a,
+                      const blas_layout_s *b, const blas_layout_s *c,
+                      const blas_layout_s *d) {
+    int type = d->type;
+    bool lines = a->rows % 16 == 0 && b->rows % 16 == 0 &&
+                 a->leading % 16 == 0 && b->leading % 16 == 0 &&
+                 d->rows * type_bytes(type) % 16 == 0 &&
+                 (uint64_t)d->leading * type_bytes(type) % 16 == 0 &&
+                 (uint64_t)c->leading * type_bytes(type) % 16 == 0;
+    return b->type == BLAS_E4M3 && c->type == type && lines &&
+           (type == BLAS_F32 || type == BLAS_F16 || type == BLAS_BF16) &&
+           m->transpose_a && !m->transpose_b && m->scale == BLAS_F32 &&
+           m->compute == BLAS_COMPUTE_F32 &&
+           (m->bias_type == -1 || m->bias_type == BLAS_BF16);
 }
 
 static bool types_fit(const blas_matmul_s *m, int a, int b, int c, int d) {
@@ -249,10 +273,11 @@ static int shape_of(const blas_matmul_s *m, const blas_layout_s *a,
         !fits(b, m->transpose_b, g->length, g->columns) ||
         !fits(c, false, g->rows, g->columns))
         return STATUS_INVALID_VALUE;
-    return types_fit(m, a->type, b->type, c->type, d->type) &&
-                   epilogue_known(m->epilogue)
-               ? 0
-               : STATUS_NOT_SUPPORTED;
+    bool fine = a->type == BLAS_E4M3
+                    ? e4m3_fits(m, a, b, c, d)
+                    : types_fit(m, a->type, b->type, c->type, d->type) &&
+                          !m->a_scale && !m->b_scale;
+    return fine && epilogue_known(m->epilogue) ? 0 : STATUS_NOT_SUPPORTED;
 }
 
 /* ---- algorithms ---- */
@@ -277,6 +302,8 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(
         return STATUS_INVALID_VALUE;
     *results_count = 0;
     int status = shape_of(matmul, a, b, c, d, &g);
+    if (!status && g.type == BLAS_E4M3 && driver.arch(nullptr) < 89)
+        status = STATUS_NOT_SUPPORTED;
     if (status)
         return status;
     uint32_t aligned = ALIGNMENT_DEFAULT;
@@ -316,6 +343,7 @@ static bool find_memory(struct gemm *g, cu_stream stream) {
     uint64_t b_rows = g->transpose_b ? g->columns : g->length;
     uint64_t a_columns = g->rows + g->length - a_rows;
     uint64_t b_columns = g->columns + g->length - b_rows;
+    bool scaled = g->a_scale;
     size_t result =
         span(g->rows, g->columns, (int64_t)g->d_leading, g->result_type);
     g->a = driver.memory(
@@ -332,9 +360,14 @@ static bool find_memory(struct gemm *g, cu_stream stream) {
                                 g->rows * type_bytes(g->result_type));
     if (g->workspace_bytes)
         g->workspace = driver.memory(stream, g->workspace, g->workspace_bytes);
+    for (const float **scale : {&g->a_scale, &g->b_scale})
+        if (*scale)
+            *scale =
+                (const float *)driver.memory(stream, *scale, sizeof(float));
     return g->a && g->b && g->d && (g->beta == 0.0f || g->c) &&
            (!gemm_has_bias(g->epilogue) || g->bias) &&
-           (!g->workspace_bytes || g->workspace);
+           (!g->workspace_bytes || g->workspace) &&
+           (!scaled || (g->a_scale && g->b_scale));
 }
 
 static int product_run(void *work) {
@@ -361,7 +394,8 @@ static bool aligned(const struct gemm *g, const struct algorithm *algorithm) {
     uintptr_t all = (uintptr_t)g->a | (uintptr_t)g->b | (uintptr_t)g->d |
                     (g->beta != 0.0f ? (uintptr_t)g->c : 0) |
                     (uintptr_t)g->bias;
-    return all % algorithm->alignment == 0;
+    return all % algorithm->alignment == 0 &&
+           (g->type != BLAS_E4M3 || all % 16 == 0);
 }
 
 /* Without an algorithm the library takes one itself. */
@@ -406,6 +440,10 @@ EXPORT int cublasLtMatmul(blas_handle handle, blas_matmul matmul,
     g->workspace = workspace;
     g->workspace_bytes = chosen->workspace;
     g->parts = chosen->parts;
+    g->a_scale = static_cast<const float *>(matmul->a_scale);
+    g->b_scale = static_cast<const float *>(matmul->b_scale);
+    if (!g->a_scale != !g->b_scale)
+        return STATUS_INVALID_VALUE;
     if (gemm_has_bias(g->epilogue) && !matmul->bias)
         return STATUS_INVALID_VALUE;
     if (c == d && g->c_leading != g->d_leading)
@@ -414,6 +452,8 @@ EXPORT int cublasLtMatmul(blas_handle handle, blas_matmul matmul,
         return STATUS_NOT_SUPPORTED;
     if (g->type == BLAS_BF16 && driver.arch(stream) < 80)
         return STATUS_ARCH_MISMATCH;
+    if (g->type == BLAS_E4M3 && driver.arch(stream) < 89)
+        return STATUS_NOT_SUPPORTED;
     int result = driver.enqueue(stream, product_run, product_free, p.release());
     return result ? STATUS_EXECUTION_FAILED : 0;
 }

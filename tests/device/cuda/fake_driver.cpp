@@ -580,5 +580,7 @@ EXPORT void *fake_cuda_memory(cu_stream stream, const void *address,
 EXPORT int fake_cuda_arch(cu_stream stream) {
     std::lock_guard<std::mutex> hold(everything);
     card *card = streams.has(stream) ? stream->card : driver_card();
+    if (card && !card->fp8 && card->capability > 88)
+        return 88;
     return card ? card->capability : 0;
 }

@@ -19,6 +19,8 @@ static float widened(const void *from, size_t at, int type) {
         memcpy(&x, (const char *)from + at * sizeof x, sizeof x);
         return x;
     }
+    if (type == BLAS_E4M3)
+        return emulate_widen_e4m3(static_cast<const unsigned char *>(from)[at]);
     memcpy(&bits, (const char *)from + at * sizeof bits, sizeof bits);
     return type == BLAS_F16 ? emulate_widen_half(bits)
                             : emulate_widen_bfloat(bits);
@@ -74,6 +76,8 @@ static void multiply(const float *a, const float *b, size_t begin, size_t end,
 
 static void finish(const struct gemm *g, size_t row, size_t column, float sum) {
     float x = g->alpha * sum;
+    if (g->a_scale)
+        x *= *g->a_scale * *g->b_scale;
     if (g->beta != 0.0f)
         x += g->beta *
              widened(g->c, column * g->c_leading + row, g->result_type);

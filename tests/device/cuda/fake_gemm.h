@@ -22,7 +22,8 @@ struct gemm {
     const void *bias; /* [rows], NULL: none */
     void *workspace;
     size_t workspace_bytes;
-    unsigned parts; /* that a sum is made of */
+    unsigned parts;                 /* that a sum is made of */
+    const float *a_scale, *b_scale; /* of e4m3; NULL: 1 */
 };
 
 bool gemm_has_bias(int epilogue);

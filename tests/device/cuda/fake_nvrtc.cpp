@@ -170,6 +170,8 @@ EXPORT int nvrtcCompileProgram(nvrtc_program program, int options_count,
                                    "): catastrophic error: #error directive");
     if (program->source.find("__global__") == std::string::npos)
         return refuse(program, "(1): error: there is no kernel in it");
+    if (program->name == "fp8" && arch < "sm_89" && arch.size() == 5)
+        return refuse(program, "(5): error: e4m3 needs sm_89");
     if (bf16 && arch == "sm_75")
         return refuse(program, "(9): error: bf16 needs sm_80");
     program->image = image;

@@ -92,7 +92,7 @@ static inline cu_module card_compile(const struct emulate_choice *choice) {
     snprintf(options[0], sizeof *options, "-DNARROW=%u", choice->narrow);
     snprintf(options[1], sizeof *options, "-DHEAD_DIM=%u", choice->head_dim);
     snprintf(options[2], sizeof *options, "-DFEATURES=%u", choice->features);
-    source.options_count = strcmp(choice->file, "rows") == 0 ? 1 : 3;
+    source.options_count = strncmp(choice->file, "attention", 9) == 0 ? 3 : 1;
     for (size_t i = 0; i < source.options_count; i++)
         source.options[i] = options[i];
     if (!cuda_compile(the_card.library, &source, NULL, &the_card.memory, &image,

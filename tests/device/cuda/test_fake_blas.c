@@ -1,6 +1,7 @@
 /* Are the fake cuBLASLt's products right, and does it refuse what the real one
  * does? */
 
+#include "device/cuda/e4m3.h"
 #include "device/cuda/fake_fixture.h"
 
 #include <math.h>
@@ -46,7 +47,7 @@ static void leave(void) {
 /* ---- numbers ---- */
 
 static size_t bytes_of(int type) {
-    return type == BLAS_F32 ? 4 : 2;
+    return type == BLAS_F32 ? 4 : type == BLAS_E4M3 ? 1 : 2;
 }
 
 /* Multiples of 1/16 below 4: they and sums of a few are exact in all types. */
@@ -59,6 +60,10 @@ static double number(void) {
 static void store(void *to, size_t at, int type, double x) {
     float f = (float)x;
     uint32_t bits;
+    if (type == BLAS_E4M3) {
+        ((uint8_t *)to)[at] = (uint8_t)e4m3_nearest(x);
+        return;
+    }
     memcpy(&bits, &f, sizeof bits);
     uint16_t narrow = (uint16_t)(bits >> 16);
     if (type == BLAS_F16) /* exact: no subnormal, 10 bits are enough */
@@ -73,6 +78,8 @@ static void store(void *to, size_t at, int type, double x) {
 static double load(const void *from, size_t at, int type) {
     uint16_t narrow;
     float f;
+    if (type == BLAS_E4M3)
+        return e4m3_value(((const uint8_t *)from)[at]);
     memcpy(&narrow, (const char *)from + at * bytes_of(type), sizeof narrow);
     if (type == BLAS_F16)
         return ((narrow & 0x8000) ? -1 : 1) *
@@ -109,7 +116,7 @@ static struct matrix matrix_make(int type, size_t rows, size_t columns) {
     struct matrix m = {.type = type,
                        .rows = rows,
                        .columns = columns,
-                       .leading = rows + EXTRA};
+                       .leading = rows % 16 == 0 ? rows + 16 : rows + EXTRA};
     m.host = malloc(matrix_bytes(&m));
     for (size_t i = 0; i < m.leading * columns; i++)
         store(m.host, i, type, number());
@@ -380,12 +387,109 @@ static void test_unsupported(void **state) {
     leave();
 }
 
+/* ---- e4m3 ---- */
+
+static const struct shape e4m3 = {
+    32, 7, 48, BLAS_E4M3, BLAS_F32, 1, 0, BLAS_EPILOGUE_DEFAULT, 1, 0};
+static const float SCALE_A = 0.5f, SCALE_B = 3;
+
+/* No bias; SCALES 0, 1 (of A alone) or 2. */
+static struct setting set_up_e4m3(const struct shape *s, int scales,
+                                  cu_pointer card[2]) {
+    struct setting t = set_up(s);
+    fine(blas->cublasLtMatmulDescDestroy(t.matmul));
+    fine(blas->cublasLtMatmulDescCreate(&t.matmul, BLAS_COMPUTE_F32, BLAS_F32));
+    send(&SCALE_A, sizeof SCALE_A, &card[0]);
+    send(&SCALE_B, sizeof SCALE_B, &card[1]);
+    fine(blas->cublasLtMatmulDescSetAttribute(t.matmul, BLAS_MATMUL_TRANSPOSE_A,
+                                              &s->transpose_a, 4));
+    fine(blas->cublasLtMatmulDescSetAttribute(t.matmul, BLAS_MATMUL_TRANSPOSE_B,
+                                              &s->transpose_b, 4));
+    for (int i = 0; i < scales; i++)
+        fine(blas->cublasLtMatmulDescSetAttribute(
+            t.matmul, i ? BLAS_MATMUL_B_SCALE : BLAS_MATMUL_A_SCALE, &card[i],
+            sizeof card[i]));
+    return t;
+}
+
+static void tear_down_e4m3(struct setting *t, const cu_pointer card[2]) {
+    tear_down(t);
+    fine(cu->cuMemFree(card[0]));
+    fine(cu->cuMemFree(card[1]));
+}
+
+static void test_e4m3(void **state) {
+    (void)state;
+    static const int RESULTS[] = {BLAS_F32, BLAS_BF16, BLAS_F16};
+    enter("mode lazy\ncard capability=8.9\n");
+    for (int i = 0; i < 6; i++) {
+        struct shape s = e4m3;
+        struct blas_heuristic found[4];
+        cu_pointer card[2];
+        int count = 0, scales = i % 2 ? 2 : 0;
+        s.result = RESULTS[i / 2];
+        struct setting t = set_up_e4m3(&s, scales, card);
+        fine(ask(&t, t.workspace_bytes, 256, found, &count));
+        assert_int_equal(count, 2);
+        fine(multiply(&t, &s, &found[0].algorithm, t.workspace_bytes));
+        s.alpha = scales ? SCALE_A * SCALE_B : 1;
+        compare(&t, &s);
+        tear_down_e4m3(&t, card);
+    }
+    leave();
+}
+
+static void assert_e4m3_refused(const struct shape *s, int scales,
+                                int64_t shift, int status) {
+    struct blas_heuristic found[4];
+    cu_pointer card[2];
+    int count = 0;
+    struct setting t = set_up_e4m3(s, scales, card);
+    t.a.card += (uint64_t)shift;
+    if (!shift && scales != 1)
+        assert_int_equal(ask(&t, 0, 256, found, &count), status);
+    assert_int_equal(multiply(&t, s, NULL, 0), status);
+    t.a.card -= (uint64_t)shift;
+    tear_down_e4m3(&t, card);
+}
+
+static void test_e4m3_unsupported(void **state) {
+    (void)state;
+    struct shape bad = e4m3;
+    enter("card capability=9.0\n");
+    bad.transpose_a = 0; /* not "TN" */
+    assert_e4m3_refused(&bad, 2, 0, NOT_SUPPORTED);
+    bad.transpose_a = bad.transpose_b = 1;
+    assert_e4m3_refused(&bad, 2, 0, NOT_SUPPORTED);
+    bad = e4m3;
+    bad.k = 40; /* lines that are no multiple of 16 bytes */
+    assert_e4m3_refused(&bad, 2, 0, NOT_SUPPORTED);
+    bad = e4m3;
+    bad.m = 30;
+    assert_e4m3_refused(&bad, 2, 0, NOT_SUPPORTED);
+    bad = e4m3;
+    bad.result = BLAS_E4M3;
+    assert_e4m3_refused(&bad, 2, 0, NOT_SUPPORTED);
+    assert_e4m3_refused(&e4m3, 2, 8, NOT_SUPPORTED); /* an address of 8 */
+    assert_e4m3_refused(&e4m3, 1, 0, INVALID_VALUE); /* one scale */
+    leave();
+    enter("card capability=8.6\n");
+    assert_e4m3_refused(&e4m3, 2, 0, NOT_SUPPORTED);
+    leave();
+    enter("card capability=8.9\n"); /* scales where there are none */
+    struct shape plain_too = plain;
+    assert_e4m3_refused(&plain_too, 2, 0, NOT_SUPPORTED);
+    leave();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_workspace),
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_e4m3),
+        cmocka_unit_test(test_e4m3_unsupported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,6 +178,46 @@ struct add_expert_params {
     unsigned unused;
 };
 
+/* ---- fp8.cu ------------------------------------------------------------- */
+
+/* What a row's greatest size becomes as e4m3, its greatest number; and the size
+ * that it is taken as at least, so that no scale and no factor leaves float. */
+#define E4M3_MOST  448.0f
+#define E4M3_LEAST 0x1p-100f
+
+/* Each row times its own factor as e4m3, and the scale that undoes it: the
+ * row's greatest size / E4M3_MOST. A NaN makes the scale NaN; so do an infinite
+ * number's codes make what is multiplied. A warp a row; width is a multiple of
+ * 16, and pointers are of 16 bytes. */
+struct quantize_rows_params {
+    narrow_rows_in x;
+    unsigned char *codes; /* [rows, width] */
+    float *scales;        /* [rows] */
+    unsigned rows, width;
+};
+
+/* Products of such rows and a matrix whose rows were scaled so, as numbers
+ * again: activation(y * row_scales[row] * scales[column] + bias[column]), in
+ * place. bias may be 0; widths and pointers as above. SCALE_ROWS rows and
+ * NUMBERS_AT_ONCE columns a thread: grid.x = ceil(ceil(rows / SCALE_ROWS) *
+ * width / NUMBERS_AT_ONCE / ROW_THREADS). */
+enum { SCALE_ROWS = 4 };
+struct scale_narrow_params {
+    narrow_rows y;
+    const float *row_scales, *scales, *bias;
+    unsigned rows, width, activation;
+    unsigned unused;
+};
+
+/* The same of x, and residual (which may be 0) is added; y may be x or the
+ * residual. */
+struct scale_wide_params {
+    const float *x, *row_scales, *scales, *bias, *residual;
+    float *y;
+    unsigned rows, width, activation;
+    unsigned unused;
+};
+
 /* ---- attention*.cu ------------------------------------------------------ */
 
 /* What is added to scores or hidden, as bits of the module's FEATURES. */

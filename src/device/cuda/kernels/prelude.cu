@@ -14,6 +14,8 @@
  *                                    too large becomes infinite
  *     unsigned pack2(low, high)      two 16-bit numbers of two floats
  *     void unpack2(word, &low, &high)
+ *     unsigned pack4_e4m3(v[4])      four floats as e4m3 (sm_89 and newer), at
+ *                                    most 448, halves to even; NaN stays
  *     load_words2, load_words4       8 or 16 bytes from an address that they
  *     store_words2, store_words4     divide
  *     as_float(word), as_word(x)     the same bits
@@ -170,6 +172,21 @@ INLINE unsigned pack2(float low, float high) {
 INLINE void unpack2(unsigned word, float *low, float *high) {
     *low = as_float(word << 16);
     *high = as_float(word & 0xffff0000u);
+}
+
+#endif
+
+#if KERNEL_ARCH >= 89
+
+INLINE unsigned pack4_e4m3(const float v[4]) {
+    unsigned short low, high;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;"
+        : "=h"(low)
+        : "f"(v[1]), "f"(v[0]));
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;"
+        : "=h"(high)
+        : "f"(v[3]), "f"(v[2]));
+    return low | (unsigned)high << 16;
 }
 
 #endif

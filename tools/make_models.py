@@ -424,6 +424,31 @@ def prompts_excluded(folder):
 prompts_excluded.references = prompts.references
 
 
+# Where a prompt ends and the text begins, in a template with another number of
+# special tokens than two, and where the one at its end is named nowhere: then
+# the library takes it for one of the prompt's.
+
+def prompts_behind(folder, template="$A [SEP]"):
+    bert(folder, 25, ["cls_token", "mean_tokens"],
+         pooling={"include_prompt": False},
+         bert_options={"hidden": 8, "heads": 2, "inter": 8})
+    family_tokenizer(folder, SPECIAL, template, limit=64)
+    st_config(folder, prompts=PROMPTS)
+
+
+def prompts_unnamed(folder):
+    prompts_behind(folder, "[CLS] $A [SEP]")
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    del config["sep_token"]
+    write_json(path, config)
+
+
+for made in (prompts_behind, prompts_unnamed):
+    made.references = [("query", "reference-query.json")]
+    made.texts = (LENGTHS_NAME, LENGTHS)
+
+
 def sharded(folder):
     config = bert(folder, 16)
     (folder / "model.safetensors").unlink()
@@ -867,7 +892,8 @@ for made in BROKEN:
     made.references = []
 FOLDERS = [mean, dense, cls, max_pooling, weightedmean, lasttoken,
            mean_sqrt_len, concat, concat_old, gelu_new, relu, lower_case,
-           cased, prompts, prompts_excluded, sharded, prefixed, pooler, gamma,
+           cased, prompts, prompts_excluded, prompts_behind,
+           prompts_unnamed, sharded, prefixed, pooler, gamma,
            f16, bf16, matryoshka, plain, subfolder] + FAMILIES + BROKEN
 
 

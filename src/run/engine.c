@@ -124,8 +124,9 @@ static void free_resident(struct engine *engine) {
     lease_release(&station->lease, peak, engine->batch_tokens);
 }
 
-/* Tokens of the prompt alone, special ones included. */
-static bool prompt_size(struct engine *engine, size_t *size,
+/* Tokens of the prompt alone, special ones included; CLOSED: the last is one
+ * that the tokenizer's files name. */
+static bool prompt_size(struct engine *engine, size_t *size, bool *closed,
                         struct error *err) {
     struct tokens tokens = tokens_make(&engine->session->memory);
     struct tokenized what;
@@ -133,23 +134,26 @@ static bool prompt_size(struct engine *engine, size_t *size,
         engine->tokenizer, engine->scratch[0], str_from(engine->prompt),
         engine->member->spec.max_length, TOKENIZER_CUT, &tokens, &what, err);
     *size = tokens.count;
+    *closed = tokens.count && tokenizer_is_named(engine->tokenizer,
+                                                 tokens.ids[tokens.count - 1]);
     tokens_free(&tokens);
     return fine;
 }
 
 /* Tokens that the prompt takes at the start of each text, as
- * sentence-transformers 6 counts them: with the opening special token, without
- * the closing one. */
+ * sentence-transformers 6 counts them (Transformer._get_prompt_length): those
+ * of the prompt alone, less a last one that is special, be it the template's or
+ * the prompt's own. */
 static bool measure_prompt(struct engine *engine, struct error *err) {
     const struct member *member = engine->member;
     size_t size;
+    bool closed;
     engine->prompt_tokens = 0;
     if (!engine->prompt || member->spec.pooling_include_prompt)
         return true;
-    if (!prompt_size(engine, &size, err))
+    if (!prompt_size(engine, &size, &closed, err))
         return false;
-    engine->prompt_tokens =
-        size - (tokenizer_special_count(engine->tokenizer) > 1 ? 1 : 0);
+    engine->prompt_tokens = size - (closed ? 1 : 0);
     return true;
 }
 
@@ -165,9 +169,10 @@ static bool frame_windows(struct engine *engine, struct error *err) {
     const struct member *member = engine->member;
     size_t specials = tokenizer_special_count(engine->tokenizer);
     size_t before = tokenizer_special_before(engine->tokenizer), prompt = 0;
+    bool closed;
     if (!how->windows)
         return true;
-    if (engine->prompt && !prompt_size(engine, &prompt, err))
+    if (engine->prompt && !prompt_size(engine, &prompt, &closed, err))
         return false;
     prompt = prompt > specials ? prompt - specials : 0;
     engine->frame = (struct long_frame){.limit = member->spec.max_length,

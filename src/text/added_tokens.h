@@ -24,6 +24,7 @@ struct added_token {
     bool rstrip;
     bool normalized;
     bool special;
+    bool named; /* tokenizer_is_named() */
 };
 
 enum { ADDED_BYTES_MAX = 1024 }; /* of one token's text */

@@ -425,22 +425,26 @@ static json_t *wanted(struct making *m, json_t *places, struct error *err) {
     return NULL;
 }
 
+/* Is CONTENT named by a setting or an extra token? */
+static bool is_one_of_all(const struct making *m, const char *content) {
+    bool named = list_has(extra_tokens(m), content);
+    const char *key;
+    json_t *value;
+    json_object_foreach(m->settings, key, value) {
+        size_t size = strlen(key);
+        const char *token = content_of(value);
+        named |= token && size > 6 && strcmp(key + size - 6, "_token") == 0 &&
+                 strcmp(token, content) == 0;
+    }
+    return named;
+}
+
 /* Qwen2Tokenizer adds its special tokens once more, without their flags. */
 static bool put_plain(struct making *m, json_t *places) {
-    const json_t *extra = extra_tokens(m);
     for (size_t i = 0; i < json_array_size(m->added); i++) {
         json_t *entry = json_array_get(m->added, i);
         const char *content = content_of(entry);
-        bool special = list_has(extra, content);
-        const char *key;
-        json_t *value;
-        json_object_foreach(m->settings, key, value) {
-            size_t size = strlen(key);
-            const char *named = content_of(value);
-            special |= named && size > 6 &&
-                       strcmp(key + size - 6, "_token") == 0 &&
-                       strcmp(named, content) == 0;
-        }
+        bool special = is_one_of_all(m, content);
         json_t *plain = special ? json_string(content) : NULL;
         bool fine = !special || (plain && put(m, places, plain));
         json_decref(plain);
@@ -461,6 +465,18 @@ static bool put_more(struct making *m, json_t *places) {
     return fine;
 }
 
+/* As tokenizer_is_named() tells them. */
+static bool mark_named(struct making *m) {
+    for (size_t i = 0; i < json_array_size(m->added); i++) {
+        json_t *entry = json_array_get(m->added, i);
+        const char *content = content_of(entry);
+        json_t *named = json_boolean(content && is_one_of_all(m, content));
+        if (json_object_set_new(entry, "named", named) != 0)
+            return false;
+    }
+    return true;
+}
+
 bool making_add_tokens(struct making *m, struct error *err) {
     const json_t *start = json_object_get(m->source, "added_tokens");
     json_t *places = json_object(), *list = NULL;
@@ -471,7 +487,7 @@ bool making_add_tokens(struct making *m, struct error *err) {
     fine = fine && (list = wanted(m, places, err)) && put_all(m, places, list);
     if (fine && m->class->kind == CLASS_QWEN2)
         fine = put_plain(m, places);
-    fine = fine && put_more(m, places);
+    fine = fine && put_more(m, places) && mark_named(m);
     json_decref(places);
     json_decref(list);
     return fine || (err && err->code ? false : no_memory(err));

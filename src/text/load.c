@@ -256,6 +256,7 @@ static bool read_added(struct tokenizer *tokenizer, const json_t *json,
         !part_bool(&part, "normalized", &token->normalized, err) ||
         !part_bool(&part, "special", &token->special, err))
         return false;
+    token->named = json_is_true(json_object_get(json, "named")); /* ours */
     const char *copy = arena_copy(&tokenizer->arena, token->content, err);
     token->content.data = copy;
     return copy;

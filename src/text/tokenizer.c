@@ -148,6 +148,13 @@ bool tokenizer_id(const struct tokenizer *tokenizer, struct str token,
     return false;
 }
 
+bool tokenizer_is_named(const struct tokenizer *tokenizer, uint32_t id) {
+    for (size_t i = 0; i < tokenizer->added_count; i++)
+        if (tokenizer->added[i].id == id && tokenizer->added[i].named)
+            return true;
+    return false;
+}
+
 size_t tokenizer_special_count(const struct tokenizer *tokenizer) {
     return tokenizer->template.before.count + tokenizer->template.after.count;
 }

@@ -138,6 +138,10 @@ struct str tokenizer_token(const struct tokenizer *tokenizer, uint32_t id);
 /* False if there is no such token. */
 bool tokenizer_id(const struct tokenizer *tokenizer, struct str token,
                   uint32_t *id);
+/* Whether it is one of transformers' all_special_ids: a token that the files
+ * name for a use (eos_token ...) or list as an extra one. False for all of a
+ * tokenizer that was not made of a folder. */
+bool tokenizer_is_named(const struct tokenizer *tokenizer, uint32_t id);
 /* How many special tokens the template adds to a single text. */
 size_t tokenizer_special_count(const struct tokenizer *tokenizer);
 /* Those of them that stand before the text. */

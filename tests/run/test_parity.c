@@ -51,6 +51,8 @@ static const struct reference references[] = {
     {"prompts_excluded", "reference.json"},
     {"prompts_excluded", "reference-query.json"},
     {"prompts_excluded", "reference-plain.json"},
+    {"prompts_behind", "reference-query.json"},
+    {"prompts_unnamed", "reference-query.json"},
     {"sharded", "reference.json"},
     {"prefixed", "reference.json"},
     {"pooler", "reference.json"},

@@ -1,5 +1,6 @@
 /* chunk_reader.c - walks the records of an intake; see chunks.h. */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -196,6 +197,17 @@ bool chunk_reader_decode(struct chunk_reader *reader, struct chunk *chunk,
     memcpy(chunk->digest, record->digest, sizeof chunk->digest);
     return chunk_uuid(intake->memory, intake->collection->name, chunk->chunk_id,
                       chunk->id, err);
+}
+
+void chunk_reader_seek(struct chunk_reader *reader, uint64_t point) {
+    assert(point < reader->intake->counts.points);
+    if (point < reader->block_begin)
+        reader->block_begin = reader->block_end = 0;
+    reader->next = point;
+}
+
+uint64_t chunk_reader_size(const struct chunk_reader *reader) {
+    return reader->record->size;
 }
 
 static enum chunk_step next_point(struct chunk_reader *reader, bool unique_only,

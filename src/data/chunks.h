@@ -171,6 +171,11 @@ enum chunk_step chunk_reader_digest(struct chunk_reader *reader,
 /* Decode the point that chunk_reader_digest gave last. */
 bool chunk_reader_decode(struct chunk_reader *reader, struct chunk *chunk,
                          struct error *err);
+/* Bytes of it as it stands in its file. */
+uint64_t chunk_reader_size(const struct chunk_reader *reader);
+/* POINT, of [0, counts.points), comes next. Readers of one intake may be used
+ * by a thread each. */
+void chunk_reader_seek(struct chunk_reader *reader, uint64_t point);
 
 /* Read only the text of one chunk object or bare string (a JSON document of
  * its own, as `ensembed embed` and `tokenize` get them a line): {"text"},

@@ -10,9 +10,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "data/fuse.h"
-#include "data/json_scan.h"
 #include "data/npy.h"
-#include "data/points.h"
+#include "run/artefact_lines.h"
 #include "run/artefact_ragged.h"
 #include "run/artefact_set.h"
 #include "run/pass.h"
@@ -41,8 +40,8 @@ struct writing {
     const float **fuse_rows;
     struct named_vector *vectors; /* for point_line */
     struct ragged_set ragged;
-    struct file_writer points, offsets, texts, metadata, digests;
-    struct strbuf line;
+    struct lines lines;
+    struct file_writer digests;
     uint64_t rows_total;
 };
 
@@ -102,26 +101,23 @@ static bool open_arrays(struct writing *w, struct error *err) {
                       "embeddings.npy", err);
 }
 
-static bool open_lines(struct writing *w, struct file_writer *file,
-                       unsigned bit, const char *name, struct error *err) {
-    char path[PATH_MAX];
-    return !(w->exports & bit) ||
-           (artefact_path(path, w->a, name, err) &&
-            file_writer_open(file, path, &w->a->session->memory, err));
+/* Points with ragged vectors have their lines made at once, of what the stores
+ * lend. */
+static bool open_lines(struct writing *w, struct error *err) {
+    size_t vectors = 0, floats = 0;
+    for (size_t i = 0; !w->ragged.count && i < w->arrays_count; i++) {
+        vectors += w->arrays[i].row != NULL;
+        floats += w->arrays[i].width;
+    }
+    return lines_open(&w->lines, w->a, w->exports, w->text_field, vectors,
+                      floats, err);
 }
 
 static bool open_writing(struct writing *w, struct error *err) {
-    struct file_writer closed = {.memory = &w->a->session->memory, .fd = -1};
-    w->points = w->offsets = w->texts = w->metadata = w->digests = closed;
     char path[PATH_MAX];
     return open_arrays(w, err) &&
            ragged_open(&w->ragged, w->a, w->exports, err) &&
-           open_lines(w, &w->points, EXPORT_POINTS, "points.jsonl", err) &&
-           open_lines(w, &w->offsets, EXPORT_POINTS, ".ensembed/points.offsets",
-                      err) &&
-           open_lines(w, &w->texts, EXPORT_TEXTS, "texts.jsonl", err) &&
-           open_lines(w, &w->metadata, EXPORT_METADATA, "metadata.jsonl",
-                      err) &&
+           open_lines(w, err) &&
            artefact_path(path, w->a, ".ensembed/points.digests", err) &&
            file_writer_open(&w->digests, path, &w->a->session->memory, err);
 }
@@ -134,12 +130,8 @@ static void close_writing(struct writing *w) {
         memory_free(memory, w->arrays[i].row);
     }
     ragged_close(&w->ragged);
-    file_writer_close(&w->points);
-    file_writer_close(&w->offsets);
-    file_writer_close(&w->texts);
-    file_writer_close(&w->metadata);
+    lines_close(&w->lines);
     file_writer_close(&w->digests);
-    strbuf_free(&w->line);
     memory_free(memory, w->arrays);
     memory_free(memory, w->rows);
     memory_free(memory, w->fuse);
@@ -212,37 +204,6 @@ static bool add_vectors(struct writing *w, const struct chunk *chunk,
     return ragged_add(&w->ragged, w->rows, chunk, ragged, err);
 }
 
-static bool add_line(struct writing *w, struct file_writer *file,
-                     struct error *err) {
-    return strbuf_ok(&w->line, err) &&
-           file_writer_add(file, w->line.data, w->line.size, err);
-}
-
-static bool add_lines(struct writing *w, const struct chunk *chunk,
-                      size_t vectors, struct error *err) {
-    bool fine = true;
-    if (w->exports & EXPORT_POINTS) {
-        uint64_t offset = w->points.written;
-        fine =
-            file_writer_add(&w->offsets, &offset, sizeof offset, err) &&
-            point_write(&w->points, &w->line, chunk, w->a->intake->collection,
-                        w->text_field, w->vectors, vectors, err);
-    }
-    if (fine && (w->exports & EXPORT_TEXTS)) {
-        strbuf_clear(&w->line);
-        strbuf_add_json(&w->line, chunk->text);
-        strbuf_add_char(&w->line, '\n');
-        fine = add_line(w, &w->texts, err);
-    }
-    if (fine && (w->exports & EXPORT_METADATA)) {
-        strbuf_clear(&w->line);
-        json_compact(&w->line, chunk->metadata);
-        strbuf_add_char(&w->line, '\n');
-        fine = add_line(w, &w->metadata, err);
-    }
-    return fine;
-}
-
 static void list_left_out(struct artefacts *a, const struct chunk *chunk) {
     a->left_out++;
     if (json_array_size(a->left_out_chunks) < FAILED_LISTED)
@@ -275,31 +236,51 @@ static void tell_progress(const struct writing *w, uint64_t done) {
     event_progress(w->a->sink, &progress);
 }
 
+/* The point that READER gave last, whose rows are W->rows. */
+static bool add_point(struct writing *w, struct chunk_reader *reader,
+                      uint64_t point, const uint8_t digest[SHA256_BYTES],
+                      bool waits, struct error *err) {
+    bool lines = w->exports & (EXPORT_POINTS | EXPORT_TEXTS | EXPORT_METADATA |
+                               EXPORT_TERMS);
+    struct chunk chunk;
+    size_t vectors;
+    if ((lines && !waits && !chunk_reader_decode(reader, &chunk, err)) ||
+        !add_vectors(w, &chunk, &vectors, err) ||
+        !file_writer_add(&w->digests, digest, SHA256_BYTES, err))
+        return false;
+    return !lines ||
+           (waits
+                ? lines_add(&w->lines, point, chunk_reader_size(reader),
+                            w->vectors, vectors, err)
+                : lines_add_chunk(&w->lines, &chunk, w->vectors, vectors, err));
+}
+
+static bool leave_out(struct artefacts *a, struct chunk_reader *reader,
+                      struct error *err) {
+    struct chunk chunk;
+    if (!chunk_reader_decode(reader, &chunk, err))
+        return false;
+    list_left_out(a, &chunk);
+    return true;
+}
+
 static bool write_points(struct writing *w, struct error *err) {
     struct artefacts *a = w->a;
     struct chunk_reader *reader = chunk_reader_open(a->intake, err);
     uint8_t digest[SHA256_BYTES];
     uint64_t point;
     enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;
-    bool lines = w->exports & (EXPORT_POINTS | EXPORT_TEXTS | EXPORT_METADATA |
-                               EXPORT_TERMS);
     int64_t told_ms = clock_now_ms();
     while (step == CHUNK_OK) {
         step = chunk_reader_digest(reader, false, &point, digest, err);
         if (step != CHUNK_OK)
             break;
-        struct chunk chunk;
-        bool whole;
-        size_t vectors;
+        bool whole, waits;
         bool fine =
             find_rows(a, digest, w->rows, &whole, err) &&
-            ((whole && !lines) || chunk_reader_decode(reader, &chunk, err));
-        if (fine && !whole)
-            list_left_out(a, &chunk);
-        else if (fine)
-            fine = add_vectors(w, &chunk, &vectors, err) &&
-                   file_writer_add(&w->digests, digest, sizeof digest, err) &&
-                   (!lines || add_lines(w, &chunk, vectors, err));
+            lines_may_wait(&w->lines, chunk_reader_size(reader), &waits, err) &&
+            (whole ? add_point(w, reader, point, digest, waits, err)
+                   : leave_out(a, reader, err));
         a->points += whole;
         if (fine && event_interrupted(a->sink))
             fine = error_set(err, ERROR_INTERRUPTED, "interrupted");
@@ -311,7 +292,7 @@ static bool write_points(struct writing *w, struct error *err) {
             step = CHUNK_ERROR;
     }
     chunk_reader_close(reader);
-    return step == CHUNK_END;
+    return step == CHUNK_END && lines_flush(&w->lines, err);
 }
 
 /* How many points have a row in every store: the arrays' headers say it before
@@ -409,14 +390,7 @@ static bool commit_whole(struct writing *w, struct error *err) {
     for (size_t i = 0; i < w->arrays_count; i++)
         if (w->arrays[i].open && !npy_writer_commit(&w->arrays[i].npy, err))
             return false;
-    return ragged_commit(&w->ragged, err) &&
-           (!(w->exports & EXPORT_POINTS) ||
-            (file_writer_commit(&w->offsets, err) &&
-             file_writer_commit(&w->points, err))) &&
-           (!(w->exports & EXPORT_TEXTS) ||
-            file_writer_commit(&w->texts, err)) &&
-           (!(w->exports & EXPORT_METADATA) ||
-            file_writer_commit(&w->metadata, err)) &&
+    return ragged_commit(&w->ragged, err) && lines_commit(&w->lines, err) &&
            file_writer_commit(&w->digests, err) && write_stats(w, err);
 }
 
@@ -464,7 +438,7 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
                         .text_field = a->session->options->text_field
                                           ? a->session->options->text_field
                                           : "text",
-                        .line = strbuf_make(&a->session->memory)};
+                        .digests = {.memory = &a->session->memory, .fd = -1}};
     a->points = a->left_out = 0;
     json_decref(a->left_out_chunks);
     a->left_out_chunks = json_array();

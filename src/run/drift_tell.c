@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/json.h"
 #include "run/drift.h"
 #include "run/dtype.h"
 #include "run/pass.h"
@@ -30,7 +31,7 @@ json_t *drift_describe(const struct drift *drift) {
         return NULL;
     json_t *object = json_pack("{s:s}", "dtype", dtype_name(drift->type));
     if (*drift->skipped) {
-        json_object_set_new(object, "skipped", json_string(drift->skipped));
+        json_object_set_new(object, "skipped", json_any_text(drift->skipped));
         return object;
     }
     json_t *heads = json_object();

@@ -193,7 +193,7 @@ json_t *summary_environment(const struct session *session) {
                   "ceiling_bytes", (json_int_t)session->memory.ceiling);
     if (*session->why_cpu)
         json_object_set_new(object, "cards_unused",
-                            json_string(session->why_cpu));
+                            json_any_text(session->why_cpu));
     return object;
 }
 

@@ -144,6 +144,24 @@ static void what_is_left_out_is_described(void **state) {
     assert_null(drift_describe(&none));
 }
 
+/* A path in the reason may hold any bytes, and be cut within a character. */
+static void what_is_left_out_has_a_reason_of_any_bytes(void **state) {
+    (void)state;
+    struct member member = {.heads = head_bit(ROW_DENSE),
+                            .types = {[ROW_DENSE] = NUMBER_BF16}};
+    for (int bytes = 296; bytes < 304; bytes++) {
+        struct error why = {0};
+        error_set(&why, ERROR_IO, "open \xff%*s\u20ac", bytes - 6, "");
+        struct drift drift = drift_skip(&member, &why);
+        json_t *said = drift_describe(&drift);
+        const char *skipped =
+            json_string_value(json_object_get(said, "skipped"));
+        assert_non_null(skipped);
+        assert_memory_equal(skipped, "open \xef\xbf\xbd ", 9);
+        json_decref(said);
+    }
+}
+
 static void one_text_of_128_but_4_and_32(void **state) {
     (void)state;
     static const struct {
@@ -236,6 +254,7 @@ int main(void) {
         cmocka_unit_test(the_smallest_digests_are_taken_in_any_order),
         cmocka_unit_test(what_has_no_place_is_left_out),
         cmocka_unit_test(what_is_left_out_is_described),
+        cmocka_unit_test(what_is_left_out_has_a_reason_of_any_bytes),
         cmocka_unit_test(one_text_of_128_but_4_and_32),
         cmocka_unit_test(dense_and_multi_rows_are_long_vectors),
         cmocka_unit_test(sparse_rows_have_zeros_between_their_pairs),

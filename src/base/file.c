@@ -379,7 +379,8 @@ bool disk_free(const char *path, uint64_t *bytes, struct error *err) {
         bool top = !strcmp(copy, "/") || !strcmp(copy, ".");
         if (errno != ENOENT || top)
             return error_errno(err, "ask for the free space of %s", copy);
-        memmove(copy, dirname(copy), strlen(dirname(copy)) + 1);
+        const char *above = dirname(copy); /* cuts COPY */
+        memmove(copy, above, strlen(above) + 1);
     }
     *bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
     return true;

@@ -323,6 +323,11 @@ static void a_file_is_whole_or_not_there(void **state) {
     strcat(deep, "/none/yet");
     assert_true(disk_free(deep, &bytes, &err));
     assert_true(bytes > 0);
+    /* The nearest folder that is there counts: /proc has no blocks, / has. */
+    assert_true(disk_free("/proc/none", &bytes, &err));
+    assert_int_equal(bytes, 0);
+    assert_true(disk_free("/proc/none/yet", &bytes, &err));
+    assert_int_equal(bytes, 0);
     assert_true(folder_remove(folder, &err));
     assert_false(folder_exists(folder));
     assert_int_equal(memory_live(&memory), 0);

@@ -10,7 +10,8 @@ config.json, random weights of small and large scales, a tokenizer, and the
 modules behind the encoder (random_configs.py, random_tokenizers.py). The
 library encodes some texts one by one (eager attention); PROGRAM gives its
 vectors on every instruction set of --isa, all texts in one call, some of them
-alone and with a small batch, and its token ids.
+alone and with a small batch, and its token ids. Some seeds go through a whole
+run as well, in f32, bf16 or int8.
 
 One line a seed. A finding is: other ids; a lowest cosine below 0.999999 or an
 element farther than 1e-4 of the largest, unless the library's own vectors move
@@ -314,6 +315,25 @@ class Program:
                       str(path), *self.prompt, *options, texts=texts)
             return numpy.load(path)
 
+    def run(self, texts, dtype):
+        """(texts that came out, their vectors, the lowest cosine that the run
+        says) of a whole run."""
+        with tempfile.TemporaryDirectory() as place:
+            out = pathlib.Path(place) / "out"
+            chunks = out.with_name("c.jsonl")
+            chunks.write_text("".join(json.dumps({"text": t}) + "\n"
+                                      for t in texts))
+            self.call("run", str(chunks), "--model", str(self.folder), "--out",
+                      str(out), "--dtype", dtype, "--export", "npy,texts",
+                      *self.prompt, texts=[])
+            lines = (out / "c" / "texts.jsonl").read_text().split("\n")
+            told = json.loads((out / "summary.json").read_text())
+            heads = told["collections"][0]["passes"][0].get("drift", {}).get(
+                "heads", {})
+            return ([json.loads(line) for line in lines if line],
+                    numpy.load(out / "c" / "embeddings.npy"),
+                    heads.get("dense", {}).get("lowest_cosine"))
+
     def ids(self, texts):
         got = self.call("tokenize", "--model", str(self.folder), texts=texts)
         return [json.loads(line)["ids"] for line in got.splitlines()]
@@ -395,6 +415,23 @@ def check_bits(program, texts, r):
         yield f"{isa}: other bits with small batches"
 
 
+def check_types(program, texts, vectors, r):
+    """A run, of which int8 and bf16 say how far they drift: no farther than
+    what is seen, and never to NaN."""
+    dtype = r.choice(["f32", "bf16", "int8"])
+    known = {t: v for t, v in zip(texts, vectors) if t.strip()}
+    there, ours, lowest = program.run(list(known), dtype)
+    pairs = [(known[t], v) for t, v in zip(there, ours) if t in known]
+    rows = [1 - d[0] for d in distances(*zip(*pairs))] if pairs else []
+    if len(there) < len(known) // 2 or not all(math.isfinite(c) for c in rows):
+        yield f"{dtype}: {len(there)} of {len(known)} texts, cosines {rows}"
+    elif dtype == "f32" and min(rows) < 0.99999:
+        yield f"a run: lowest cosine {min(rows):.7f}"
+    elif dtype != "f32" and (lowest is None or
+                             not min(rows) - 1e-4 <= lowest <= 1 + 1e-4):
+        yield f"{dtype}: lowest cosine {min(rows):.6f}, and it says {lowest}"
+
+
 def check_others(program, texts):
     """Texts for which the library has no vector: an error, or one; no death."""
     for text in texts[:6]:
@@ -410,6 +447,8 @@ def check(program, folder, seed, prompt, isa_list):
     for isa in isa_list:
         wrong += check_vectors(program, folder, prompt, texts, vectors, isa)
     wrong += check_bits(program, texts, random.Random(seed))
+    if prompt and seed % 3 == 0:  # a run without one takes "document"
+        wrong += check_types(program, texts, vectors, random.Random(seed))
     check_others(program, bad)
     return wrong, len(texts), len(bad)
 

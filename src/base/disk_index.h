@@ -4,6 +4,12 @@
  * grow with it. This is a hash table in a file of 4 KiB buckets, of which a
  * bounded number is held; the kernel's page cache grows, and gives way.
  *
+ * Where not all buckets are held, a key would cost a call to the kernel to look
+ * for it and one to write it, each for a bucket of its own. So the youngest
+ * keys are held, and go to the file many at a time, in order; and a filter of a
+ * bit pattern a key says of most keys that the file does not have them. Past a
+ * few million keys the filter is full, and what it would have saved is read.
+ *
  *     struct disk_index index;
  *     disk_index_open(&index, path, memory, err);
  *     disk_index_find(&index, digest, &found, &value, err);
@@ -25,10 +31,11 @@
 
 enum {
     DISK_INDEX_KEY_BYTES = 32,
-    DISK_INDEX_HELD_MAX = 9 << 19, /* bytes: no index holds more */
+    DISK_INDEX_HELD_MAX = 12 << 19, /* bytes: no index holds more */
 };
 
 struct disk_index_slot;
+struct disk_index_young;
 
 struct disk_index {
     struct memory *memory; /* borrowed */
@@ -36,8 +43,9 @@ struct disk_index {
     int fd;                /* -1: closed */
     uint64_t buckets;      /* a power of two */
     uint64_t count;
-    struct disk_index_slot *slots; /* [slots_count] buckets held, owned */
-    uint64_t slots_count;          /* a power of two */
+    struct disk_index_slot *slots;  /* [slots_count] buckets held, owned */
+    uint64_t slots_count;           /* a power of two */
+    struct disk_index_young *young; /* owned; NULL: all buckets are held */
 };
 
 bool disk_index_open(struct disk_index *index, const char *path,

@@ -201,6 +201,58 @@ static void disk_index_grows_and_finds(void **state) {
     assert_int_equal(memory_live(&memory), 0);
 }
 
+static void number_key(uint64_t number, uint8_t key[32]) {
+    hash_sha256((struct str){(char *)&number, sizeof number}, key);
+}
+
+/* Every even number below COUNT is there with its value, no odd one is. */
+static void check_evens(struct disk_index *index, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) {
+        uint8_t key[32];
+        bool found = false;
+        uint64_t value = 0;
+        number_key(i, key);
+        assert_true(disk_index_find(index, key, &found, &value, NULL));
+        assert_int_equal(found, i % 2 == 0);
+        assert_int_equal(value, found ? i + 7 : 0);
+    }
+}
+
+/* Young keys and old ones: found wherever they are, and changed there; a table
+ * that is far larger than what comes is filled a bucket at a time, others by
+ * windows. What is held is what was said. */
+static void disk_index_keeps_what_is_young(void **state) {
+    (void)state;
+    static const uint64_t rooms[] = {0, 60000, 8000000};
+    enum { COUNT = 260000 };
+    for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) {
+        struct memory memory = {0};
+        struct disk_index index;
+        char path[] = "/tmp/ensembed_young_XXXXXX";
+        close(mkstemp(path));
+        assert_true(disk_index_open_for(&index, path, rooms[r], &memory, NULL));
+        uint64_t held = memory_live(&memory), said = disk_index_bytes(rooms[r]);
+        assert_true(held >= said && held < said + 256);
+        for (uint64_t i = 0; i < COUNT; i += 2) {
+            uint8_t key[32], early[32];
+            number_key(i, key);
+            assert_true(disk_index_put(&index, key, i, NULL));
+            number_key(i / 4 * 2, early); /* young or old, each once or twice */
+            assert_true(disk_index_replace(&index, early, i / 4 * 2 + 7, NULL));
+        }
+        for (uint64_t i = COUNT / 2; i < COUNT; i += 2) {
+            uint8_t key[32];
+            number_key(i, key);
+            assert_true(disk_index_replace(&index, key, i + 7, NULL));
+        }
+        assert_int_equal(index.count, COUNT / 2);
+        check_evens(&index, COUNT);
+        assert_true(memory_peak(&memory) < DISK_INDEX_HELD_MAX);
+        disk_index_close(&index);
+        assert_int_equal(memory_live(&memory), 0);
+    }
+}
+
 struct counts {
     _Atomic size_t sum;
     _Atomic unsigned threads;
@@ -343,6 +395,7 @@ int main(void) {
         cmocka_unit_test(digests_match_their_standards),
         cmocka_unit_test(utf8_follows_the_table_of_well_formed_sequences),
         cmocka_unit_test(disk_index_grows_and_finds),
+        cmocka_unit_test(disk_index_keeps_what_is_young),
         cmocka_unit_test(pool_does_each_item_once),
         cmocka_unit_test(a_file_is_whole_or_not_there),
         cmocka_unit_test(a_file_is_written_in_whole_pieces),

@@ -7,7 +7,7 @@
 
 enum { LOOK_CHARACTERS = 400 };
 
-void derive_read(struct str metadata, struct derive_input *input) {
+void derive_note(const struct json_item *item, struct derive_input *input) {
     struct {
         const char *name;
         struct json_item *item;
@@ -19,14 +19,18 @@ void derive_read(struct str metadata, struct derive_input *input) {
         {"heading_text", &input->heading_text},
         {"sparse_features", &input->sparse_features},
     };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (json_key_is(item->key, wanted[i].name))
+            *wanted[i].item = *item;
+}
+
+void derive_read(struct str metadata, struct derive_input *input) {
     struct json_iter iter;
     struct json_item item;
     *input = (struct derive_input){0};
     json_iter_begin(&iter, metadata);
     while (json_iter_next(&iter, &item))
-        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-            if (json_key_is(item.key, wanted[i].name))
-                *wanted[i].item = item;
+        derive_note(&item, input);
 }
 
 /* A string with something in it. */

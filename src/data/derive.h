@@ -16,6 +16,9 @@ struct derive_input {
         heading_text, sparse_features;
 };
 void derive_read(struct str metadata, struct derive_input *input);
+/* The same for whoever walks over the members anyway: INPUT begins as {0}, and
+ * each ITEM is told in order. */
+void derive_note(const struct json_item *item, struct derive_input *input);
 
 /* A JSON string as we write it ourselves: escaped only where it must be. With
  * QUOTES false the quotes are left to the caller. */

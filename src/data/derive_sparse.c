@@ -29,21 +29,60 @@ static double positive(const struct json_item *item) {
 }
 
 static bool read_term(const struct json_item *entry, struct term *term) {
-    struct json_item name, weight;
-    if (entry->kind != SCAN_OBJECT || !json_find(entry->value, "term", &name) ||
-        !json_find(entry->value, "weight", &weight))
+    struct json_item item, name = {0}, weight = {0};
+    struct json_iter iter;
+    if (entry->kind != SCAN_OBJECT)
         return false;
+    json_iter_begin(&iter, entry->value);
+    while (json_iter_next(&iter, &item))
+        if (json_key_is(item.key, "term"))
+            name = item;
+        else if (json_key_is(item.key, "weight"))
+            weight = item;
     term->value = name.value;
     term->weight = positive(&weight);
     return name.kind == SCAN_STRING && name.value.size > 2 && term->weight > 0;
 }
 
-static bool next_term(struct json_iter *iter, struct term *term) {
+/* The terms that count, and the L2 norm of their weights. */
+struct terms {
+    struct strbuf bytes; /* struct term [count] */
+    const struct term *list;
+    size_t count;
+    double norm; /* 0: none */
+};
+
+static double norm_of(const struct terms *terms) {
+    double largest = 0, sum = 0;
+    for (size_t i = 0; i < terms->count; i++)
+        largest = fmax(largest, terms->list[i].weight);
+    for (size_t i = 0; i < terms->count;
+         i++) { /* scaled: squares may overflow */
+        double part = terms->list[i].weight / largest;
+        sum += part * part;
+    }
+    double norm = largest * sqrt(sum);
+    return isfinite(norm) ? norm : 0;
+}
+
+/* One walk over the list, whose bytes the terms borrow. Free what came. */
+static struct terms read_terms(const struct json_item *list,
+                               struct memory *memory) {
+    struct terms terms = {.bytes = strbuf_make(memory)};
+    struct json_iter iter;
     struct json_item entry;
-    while (json_iter_next(iter, &entry))
-        if (read_term(&entry, term))
-            return true;
-    return false;
+    struct term term;
+    if (list->kind != SCAN_ARRAY)
+        return terms;
+    json_iter_begin(&iter, list->value);
+    while (json_iter_next(&iter, &entry))
+        if (read_term(&entry, &term))
+            strbuf_add(&terms.bytes,
+                       (struct str){(const char *)&term, sizeof term});
+    terms.list = (const struct term *)(const void *)terms.bytes.data;
+    terms.count = terms.bytes.failed ? 0 : terms.bytes.size / sizeof term;
+    terms.norm = norm_of(&terms);
+    return terms;
 }
 
 /* The shortest of 15 to 17 digits that gives X back, never as an integer. */
@@ -80,23 +119,19 @@ static void add_index(struct strbuf *out, struct str value) {
 
 enum column { COLUMN_INDEX, COLUMN_VALUE, COLUMN_TOKEN };
 
-static void add_column(struct strbuf *out, struct str list, enum column column,
-                       double norm) {
-    struct json_iter iter;
-    struct term term;
-    bool first = true;
-    json_iter_begin(&iter, list);
+static void add_column(struct strbuf *out, const struct terms *terms,
+                       enum column column) {
     strbuf_add_char(out, '[');
-    while (next_term(&iter, &term)) {
-        if (!first)
+    for (size_t i = 0; i < terms->count; i++) {
+        const struct term *term = &terms->list[i];
+        if (i)
             strbuf_add_char(out, ',');
-        first = false;
         if (column == COLUMN_INDEX)
-            add_index(out, term.value);
+            add_index(out, term->value);
         else if (column == COLUMN_VALUE)
-            add_real(out, term.weight / norm);
+            add_real(out, term->weight / terms->norm);
         else
-            derive_add_string(term.value, true, out);
+            derive_add_string(term->value, true, out);
     }
     strbuf_add_char(out, ']');
 }
@@ -114,33 +149,20 @@ static void add_stat(struct strbuf *out, struct str features, const char *key,
         strbuf_add(out, item.value);
 }
 
-static void add_vector(struct strbuf *out, struct str features, struct str list,
-                       double norm) {
+static void add_vector(struct strbuf *out, struct str features,
+                       const struct terms *terms) {
     strbuf_add(out, STR("{\"indices\":"));
-    add_column(out, list, COLUMN_INDEX, norm);
+    add_column(out, terms, COLUMN_INDEX);
     strbuf_add(out, STR(",\"values\":"));
-    add_column(out, list, COLUMN_VALUE, norm);
+    add_column(out, terms, COLUMN_VALUE);
     strbuf_add(out, STR(",\"tokens\":"));
-    add_column(out, list, COLUMN_TOKEN, norm);
+    add_column(out, terms, COLUMN_TOKEN);
     strbuf_add(out, STR(",\"stats\":{\"weight_norm\":"));
-    add_real(out, norm);
+    add_real(out, terms->norm);
     add_stat(out, features, "unique_terms", SCAN_NUMBER);
     add_stat(out, features, "total_terms", SCAN_NUMBER);
     add_stat(out, features, "weighting", SCAN_STRING);
     strbuf_add(out, STR("}}"));
-}
-
-static double norm_of(struct str list) {
-    struct json_iter iter;
-    struct term term;
-    double largest = 0, sum = 0;
-    json_iter_begin(&iter, list);
-    while (next_term(&iter, &term))
-        largest = fmax(largest, term.weight);
-    json_iter_begin(&iter, list);
-    while (next_term(&iter, &term)) /* scaled: squares may overflow */
-        sum += (term.weight / largest) * (term.weight / largest);
-    return largest * sqrt(sum);
 }
 
 /* The list of terms; kind SCAN_ERROR: none. */
@@ -173,12 +195,18 @@ static void plain_end(struct plain_locale locale) {
 void derive_sparse_vector(const struct derive_input *input,
                           struct strbuf *out) {
     struct json_item list = find_terms(input);
+    if (list.kind != SCAN_ARRAY) {
+        strbuf_add(out, STR("null"));
+        return;
+    }
     struct plain_locale locale = plain_begin();
-    double norm = list.kind == SCAN_ARRAY ? norm_of(list.value) : 0;
-    if (norm > 0 && isfinite(norm))
-        add_vector(out, input->sparse_features.value, list.value, norm);
+    struct terms terms = read_terms(&list, out->memory);
+    if (terms.norm > 0)
+        add_vector(out, input->sparse_features.value, &terms);
     else
         strbuf_add(out, STR("null"));
+    out->failed |= terms.bytes.failed;
+    strbuf_free(&terms.bytes);
     plain_end(locale);
 }
 
@@ -196,23 +224,19 @@ static int compare_pairs(const void *one, const void *other) {
     return a->value < b->value ? -1 : a->value > b->value;
 }
 
-static bool read_pairs(struct str list, double norm, struct row_buffer *buffer,
-                       size_t *count, struct error *err) {
-    struct json_iter iter;
-    struct term term;
-    *count = 0;
-    json_iter_begin(&iter, list);
-    while (next_term(&iter, &term)) {
-        size_t end = (*count + 1) * sizeof(struct pair);
-        uint32_t index;
-        if (!row_buffer_reserve(buffer, end, err) ||
-            !index_of(term.value, buffer->memory, &index, err))
+static bool make_pairs(const struct terms *terms, struct row_buffer *buffer,
+                       struct error *err) {
+    if (!row_buffer_reserve(buffer, terms->count * sizeof(struct pair), err))
+        return false;
+    struct pair *pairs = buffer->bytes;
+    for (size_t i = 0; i < terms->count; i++) {
+        pairs[i].value = terms->list[i].weight / terms->norm;
+        if (!index_of(terms->list[i].value, buffer->memory, &pairs[i].index,
+                      err))
             return false;
-        struct pair *pairs = buffer->bytes;
-        pairs[(*count)++] = (struct pair){index, term.weight / norm};
     }
-    if (*count)
-        qsort(buffer->bytes, *count, sizeof(struct pair), compare_pairs);
+    if (terms->count)
+        qsort(pairs, terms->count, sizeof *pairs, compare_pairs);
     return true;
 }
 
@@ -240,14 +264,16 @@ static bool join_pairs(struct row_buffer *buffer, size_t count, struct row *out,
 bool derive_terms(struct str metadata, struct row_buffer *buffer,
                   struct row *out, struct error *err) {
     struct derive_input input;
-    size_t count = 0;
-    bool fine = true;
     derive_read(metadata, &input);
     struct json_item list = find_terms(&input);
     struct plain_locale locale = plain_begin();
-    double norm = list.kind == SCAN_ARRAY ? norm_of(list.value) : 0;
-    if (norm > 0 && isfinite(norm))
-        fine = read_pairs(list.value, norm, buffer, &count, err);
+    struct terms terms = read_terms(&list, buffer->memory);
+    if (terms.norm == 0)
+        terms.count = 0;
+    bool fine = strbuf_ok(&terms.bytes, err) &&
+                make_pairs(&terms, buffer, err) &&
+                join_pairs(buffer, terms.count, out, err);
+    strbuf_free(&terms.bytes);
     plain_end(locale);
-    return fine && join_pairs(buffer, count, out, err);
+    return fine;
 }

@@ -56,7 +56,8 @@ bool json_key_is(struct str key, const char *name) {
     if (key.size == size)
         return !memcmp(key.data, name, size);
     char plain[256];
-    if (key.size < size || key.size > sizeof plain || key.size > 6 * size)
+    if (key.size < size || key.size > sizeof plain || key.size > 6 * size ||
+        !memchr(key.data, '\\', key.size))
         return false;
     uint64_t lone = 0;
     return json_decode(key, plain, &lone) == size && !memcmp(plain, name, size);

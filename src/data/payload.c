@@ -16,12 +16,15 @@ static bool is_ours(struct str key, const char *text_field) {
     return json_key_is(key, text_field);
 }
 
+/* In one walk: the members that are written as they came, and those that other
+ * fields are derived from. */
 static void add_metadata(struct strbuf *out, struct str metadata,
-                         const char *text_field) {
+                         const char *text_field, struct derive_input *input) {
     struct json_iter iter;
     struct json_item item;
     json_iter_begin(&iter, metadata);
     while (json_iter_next(&iter, &item)) {
+        derive_note(&item, input);
         if (is_ours(item.key, text_field))
             continue;
         strbuf_add(out, STR(",\""));
@@ -34,8 +37,7 @@ static void add_metadata(struct strbuf *out, struct str metadata,
 void payload_write(struct strbuf *out, const struct chunk *chunk,
                    const struct collection *collection,
                    const char *text_field) {
-    struct derive_input input;
-    derive_read(chunk->metadata, &input);
+    struct derive_input input = {0};
     strbuf_add_char(out, '{');
     strbuf_add_json(out, str_from(text_field));
     strbuf_add_char(out, ':');
@@ -44,7 +46,7 @@ void payload_write(struct strbuf *out, const struct chunk *chunk,
     strbuf_add_json(out, chunk->chunk_id);
     strbuf_add(out, STR(",\"collection\":"));
     strbuf_add_json(out, str_from(collection->name));
-    add_metadata(out, chunk->metadata, text_field);
+    add_metadata(out, chunk->metadata, text_field, &input);
     strbuf_add(out, STR(",\"qdrant_collection\":"));
     strbuf_add_json(out, str_from(collection->canonical));
     strbuf_add(out, STR(",\"modal_hint\":"));

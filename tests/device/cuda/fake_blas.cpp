@@ -214,9 +214,8 @@ static bool e4m3_fits(const blas_matmul_s *m, const blas_layout_s *a,
                       const blas_layout_s *b, const blas_layout_s *c,
                       const blas_layout_s *d) {
     int type = d->type;
-    bool lines = a->rows % 16 == 0 && b->rows % 16 == 0 &&
-                 a->leading % 16 == 0 && b->leading % 16 == 0 &&
-                 d->rows * type_bytes(type) % 16 == 0 &&
+    bool lines = a->rows % 16 == 0 && a->leading % 16 == 0 &&
+                 b->leading % 16 == 0 && d->rows * type_bytes(type) % 16 == 0 &&
                  (uint64_t)d->leading * type_bytes(type) % 16 == 0 &&
                  (uint64_t)c->leading * type_bytes(type) % 16 == 0;
     return b->type == BLAS_E4M3 && c->type == type && lines &&

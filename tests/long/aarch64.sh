@@ -119,10 +119,11 @@ left_out() { # PART
         echo "Python starts the program, and knows nothing of QEMU" ;;
     *_oracle | */config_keys | */head_keys | text/package | text/bm25_tables | device/kernels_compile)
         echo "asks nothing of the program" ;;
-    cli/scene/*) echo "hundreds of chunks: many minutes under QEMU" ;;
-    cli/faults/* | cli/heads/bm25_kill | cli/resume/* | cli/run/*signal* | cli/run/interrupt | cli/run/kills)
-        echo "what is killed or signalled in the middle would be QEMU" ;;
-    cli/memory/* | cli/devices/*) echo "the memory is QEMU's, and so is the machine" ;;
+    cli/scene/* | cli/memory/*) echo "computes for minutes under QEMU" ;;
+    cli/faults/* | cli/heads/bm25_kill | cli/resume/*signal* | cli/resume/torn | \
+        cli/run/interrupt | cli/run/kills)
+        echo "starts and stops the program many times: minutes under QEMU"
+        ;;
     cli/tools/*) echo "asks nothing of the program" ;;
     esac
 }

@@ -34,6 +34,8 @@ static bool encode_texts(struct embedding_job *job, const size_t *starts,
     uint32_t packed[BLOCK_TEXTS + 1];
     for (size_t i = first; i <= end; i++)
         packed[i - first] = (uint32_t)(starts[i] - starts[first]);
+    if (!packed[end - first])
+        return true; /* no token in all of them: flush_block says so */
     return engine_encode(job->engine, job->tokens.ids + starts[first], packed,
                          end - first,
                          job->vectors + first * job->member->spec.width, err);

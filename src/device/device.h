@@ -425,9 +425,10 @@ extern const struct device_name DEVICE_CPU;
 /* The INDEX-th instruction set that this machine's CPU can run for matrices of
  * TYPE, best first; NULL past the end. For floats "avx512", "avx2", "generic".
  * What only serves narrower numbers is named with it, "avx512+vnni+bf16",
- * "avx512+vnni" or "avx2+vnni" for NUMBER_INT8, "avx512+bf16" for NUMBER_BF16; a
- * name without it does without it, because the vectors differ. With bf16 in its
- * name attention's products are of that type, otherwise they are of floats. */
+ * "avx512+vnni" or "avx2+vnni" for NUMBER_INT8, "avx512+bf16" for NUMBER_BF16;
+ * a name without it does without it, because the vectors differ. With bf16 in
+ * its name attention's products are of that type, otherwise they are of floats.
+ */
 const char *device_isa(enum number_type type, size_t index);
 
 bool device_facts(struct device *device, struct device_facts *facts,
@@ -513,9 +514,9 @@ size_t device_linear_bytes(const struct device *device, size_t in, size_t out);
  * than 16 rows (routers, classifiers) or more than 65,536 columns stay
  * floats.
  *
- * NUMBER_FP8, on cards: e4m3 with one scale a row of the matrix, and each row of
- * x becomes e4m3 with a scale of its own (cuda_fp8.c); half of bf16's memory.
- * Matrices whose in or out is no multiple of 16 stay bf16. */
+ * NUMBER_FP8, on cards: e4m3 with one scale a row of the matrix, and each row
+ * of x becomes e4m3 with a scale of its own (cuda_fp8.c); half of bf16's
+ * memory. Matrices whose in or out is no multiple of 16 stay bf16. */
 void device_linear_pack(struct device *device, const float *weights, size_t in,
                         size_t out, size_t row_begin, size_t row_count,
                         void *packed);

@@ -3,10 +3,10 @@
  * Simulated cards compute in f32, and so does the CPU, unless it is the first
  * device and bf16 or int8 was asked for (it stands in for cards in f32). A card
  * computes in one type throughout a run: in what was asked for (--dtype, or
- * dtype= of a model; fp8 from sm_89 on), else in what the rows that are there already were made
- * in, else in bf16 where all cards of the run have it (sm_80 and newer), else
- * in fp16. A device that does not have the run's type computes in f32, and its
- * rows are named.
+ * dtype= of a model; fp8 from sm_89 on), else in what the rows that are there
+ * already were made in, else in bf16 where all cards of the run have it (sm_80
+ * and newer), else in fp16. A device that does not have the run's type computes
+ * in f32, and its rows are named.
  *
  *     dtype_asked(&options, &asked, err);
  *     dtype_check(asked, &list, err);

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 SKIP_OPTIONS = re.compile(
-    r"tools/|bench/|bench_gemm|bench_attention|numactl|strace|cmake|ninja|ctest|apt-get|--test-dir|--build\b|--install\b")
+    r"tools/|tests/long/|bench/|bench_gemm|bench_attention|numactl|strace|cmake|ninja|ctest|apt-get|--test-dir|--build\b|--install\b")
 
 
 def anchors(page):

@@ -85,6 +85,20 @@ def check_drift(text, drift):
         assert (note in text) == (low < drift["bound"]), f"in the page or not: {note}"
 
 
+def check_bar(page, summary):
+    """Where the time went: loading is a part of a pass."""
+    passes = [p for c in summary["collections"] for p in c.get("passes", [])]
+    load = sum(p.get("load_ms", 0) for p in passes)
+    whole = sum(p["duration_ms"] for p in passes)
+    all_ms = summary["duration_ms"]
+    bar = re.search(r"<div class=bar>(.*?)</div>", page).group(1)
+    widths = [float(w) for w in re.findall(r"width:([0-9.]+)%", bar)]
+    wanted = [load, whole - load, all_ms - whole]
+    assert len(widths) == 3, widths
+    for width, ms in zip(widths, wanted):
+        assert abs(width - 100 * ms / all_ms) < 0.006, (widths, wanted)
+
+
 def check_text(text, summary):
     """What the summary says must be in the page, as text."""
     chunks = [c["chunks"] for c in summary["collections"] if "chunks" in c]
@@ -223,6 +237,7 @@ def main():
         page = folder / "report.html"
         source = parse(page)
         check_text(source.text, summary)
+        check_bar(page.read_text("utf-8"), summary)
         print("report.html: parsed")
         names = ("chromium", "chromium-browser", "google-chrome")
         browser = next(filter(None, map(shutil.which, names)), None)

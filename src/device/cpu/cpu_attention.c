@@ -92,7 +92,8 @@ static void attend(const struct shared_attention *s, size_t unit, size_t slot,
     if (!job.rows)
         return;
     kernels->pack(&job, 0, job.rows, buffer);
-    kernels->pack_table(&job, 0, job.table_count);
+    if (job.table_count)
+        kernels->pack_table(&job, 0, job.table_count);
     for (size_t h = 0; h < s->group; h++)
         kernels->rows(&job, job.kv_head * s->group + h, 0, job.rows, buffer);
 }

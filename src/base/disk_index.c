@@ -402,11 +402,10 @@ static bool copy_entries(const struct disk_index *small, struct disk_index *big,
     return fine;
 }
 
-/* Twice the buckets, in a new file that takes the old one's name. On failure
- * the table is as it was, but for the name of its file. */
+/* Twice the buckets, in a new file that takes the old one's name; young keys
+ * stay young. On failure the table is as it was, but for the name of its file.
+ */
 static bool grow(struct disk_index *index, struct error *err) {
-    if (index->young ? !flush(index, err) : false)
-        return false;
     if (!write_back(index, err))
         return false;
     struct disk_index big = *index, *gone = &big;

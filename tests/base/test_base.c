@@ -239,6 +239,12 @@ static void disk_index_keeps_what_is_young(void **state) {
             assert_true(disk_index_put(&index, key, i, NULL));
             number_key(i / 4 * 2, early); /* young or old, each once or twice */
             assert_true(disk_index_replace(&index, early, i / 4 * 2 + 7, NULL));
+            bool found =
+                true; /* one that has just gone to the file, at times */
+            uint64_t value;
+            number_key(i < 2000 ? i : i - 2000, key);
+            assert_true(disk_index_find(&index, key, &found, &value, NULL));
+            assert_true(found);
         }
         for (uint64_t i = COUNT / 2; i < COUNT; i += 2) {
             uint8_t key[32];

@@ -302,6 +302,7 @@ static void work_begin(struct work *w, const char *script) {
 }
 
 static void work_end(struct work *w) {
+    cu->cuStreamSynchronize(w->stream); /* kernels may still compute in x */
     cu->cuMemFree(w->x);
     cu->cuModuleUnload(w->module);
     cu->cuStreamDestroy(w->stream);

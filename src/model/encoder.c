@@ -11,8 +11,12 @@
 #include "base/layout.h"
 #include "model/encoder_parts.h"
 
-/* Of pieces within a piece, where the device asks for it. */
-enum { PIECE_ALIGNMENT = 64 };
+enum {
+    PIECE_ALIGNMENT = 64,  /* of pieces within a piece, where the device asks */
+    BATCH_TOKENS = 8192,   /* of a batch at least ... */
+    BATCH_PER_LANE = 4096, /* ... and for each lane */
+    GROUP_LEAST = 64,      /* rows at which products have their rate */
+};
 
 struct encoder {
     struct memory *memory;
@@ -24,6 +28,14 @@ struct encoder {
     struct attention attention[2]; /* of global layers, of local ones */
     struct lane_work work[]; /* [device->lanes], pieces of the caller's block */
 };
+
+static size_t at_least(size_t value, size_t low) {
+    return value > low ? value : low;
+}
+
+static size_t at_most(size_t value, size_t high) {
+    return value < high ? value : high;
+}
 
 /* ---- the transformer ---------------------------------------------------- */
 
@@ -262,15 +274,24 @@ static bool encode_streamed(const struct encoder *e, struct lane *lane,
 
 /* ---- groups and lanes --------------------------------------------------- */
 
-/* The text behind the last of the group that begins at FIRST. */
-static size_t group_end(const struct encoder *e,
-                        const struct encoder_batch *batch, size_t first) {
+/* The text behind the last of a group of at most ROWS (or one text) that begins
+ * at FIRST. */
+static size_t group_end(const struct encoder_batch *batch, size_t first,
+                        size_t rows) {
     size_t end = first + 1;
     while (end < batch->texts &&
-           batch->starts[end + 1] - batch->starts[first] <=
-               e->budget.group_tokens)
+           batch->starts[end + 1] - batch->starts[first] <= rows)
         end++;
     return end;
+}
+
+/* Towards the end of a batch groups become smaller, so that lanes end together;
+ * not too small, for each group reads all weights. */
+static size_t shared_rows(const struct encoder *e,
+                          const struct encoder_batch *batch, size_t first) {
+    size_t left = batch->starts[batch->texts] - batch->starts[first];
+    size_t share = at_least(left / e->device->lanes, GROUP_LEAST);
+    return at_most(share, e->budget.group_tokens);
 }
 
 static bool encode_group(const struct encoder *e, struct lane *lane,
@@ -302,18 +323,18 @@ struct job {
     struct error error;
 };
 
-/* The first text of a group that is now the caller's, up to *END; all texts if
- * there is none left, or another lane failed. */
-static size_t take_group(struct job *job, size_t *end) {
-    size_t first = atomic_load(&job->next);
-    while (first < job->batch->texts) {
-        if (atomic_load(&job->failed))
-            return job->batch->texts;
-        *end = group_end(job->encoder, job->batch, first);
-        if (atomic_compare_exchange_weak(&job->next, &first, *end))
-            return first;
-    }
-    return first;
+/* A group that is now the caller's; false if there is none left, or another
+ * lane failed. */
+static bool take_group(struct job *job, size_t *first, size_t *end) {
+    const struct encoder_batch *batch = job->batch;
+    *first = atomic_load(&job->next);
+    do {
+        if (*first >= batch->texts || atomic_load(&job->failed))
+            return false;
+        *end =
+            group_end(batch, *first, shared_rows(job->encoder, batch, *first));
+    } while (!atomic_compare_exchange_weak(&job->next, first, *end));
+    return true;
 }
 
 /* Lanes take the next group as they get free; groups are the same whoever
@@ -325,8 +346,7 @@ static void run_lane(void *context, unsigned thread) {
         return;
     struct lane *lane = device_lane(e->device, thread);
     struct error err = {0};
-    for (size_t first, end;
-         (first = take_group(job, &end)) < job->batch->texts;)
+    for (size_t first, end; take_group(job, &first, &end);)
         if (!encode_group(e, lane, job->batch, first, end, job->out, &err) &&
             !atomic_exchange(&job->failed, true))
             job->error = err;
@@ -352,7 +372,7 @@ static bool run_wide(const struct encoder *e, const struct encoder_batch *batch,
     bool fine = true;
     lane_widen(lane, true);
     for (size_t first = 0; fine && first < batch->texts;) {
-        size_t end = group_end(e, batch, first);
+        size_t end = group_end(batch, first, e->budget.group_tokens);
         fine = encode_group(e, lane, batch, first, end, out, err);
         first = end;
     }
@@ -364,7 +384,7 @@ static size_t count_groups(const struct encoder *e,
                            const struct encoder_batch *batch) {
     size_t groups = 0;
     for (size_t first = 0; first < batch->texts; groups++)
-        first = group_end(e, batch, first);
+        first = group_end(batch, first, e->budget.group_tokens);
     return groups;
 }
 
@@ -378,12 +398,8 @@ bool encoder_encode(struct encoder *encoder, const struct encoder_batch *batch,
 
 /* ---- memory ------------------------------------------------------------- */
 
-static size_t at_least(size_t value, size_t low) {
-    return value > low ? value : low;
-}
-
-static size_t at_most(size_t value, size_t high) {
-    return value < high ? value : high;
+size_t encoder_batch_tokens(const struct device *device) {
+    return at_least((size_t)device->lanes * BATCH_PER_LANE, BATCH_TOKENS);
 }
 
 struct encoder_budget encoder_budget_make(const struct model_spec *spec,

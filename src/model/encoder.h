@@ -4,7 +4,7 @@
  *     struct encoder *e = encoder_create(memory, spec, weights, device, pool,
  *                                        err);
  *     struct encoder_budget budget = encoder_budget_make(
- *         spec, weights_stream(weights), device, ENCODER_BATCH_TOKENS, 512);
+ *         spec, weights_stream(weights), device, encoder_batch_tokens(device), 512);
  *     struct encoder_need need;
  *     encoder_workspace(spec, shape, device, &budget, &need, err);
  *     void *block = device_alloc(device, need.bytes, need.charge, NULL, err);
@@ -42,7 +42,9 @@ struct encoder_budget {
     bool stream;         /* layers stream: one lane takes the batch whole */
 };
 
-enum { ENCODER_BATCH_TOKENS = 8192 }; /* a good batch on the CPU */
+/* A good batch on the host's cores: some ten groups for each lane, so that few
+ * lanes wait at its end and a kill loses about as many seconds on any machine. */
+size_t encoder_batch_tokens(const struct device *device);
 
 /* BATCH_TOKENS is raised to LONGEST if it is less. LONGEST: of the texts that
  * will come, special tokens included; the workspace depends on it and not on

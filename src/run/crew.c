@@ -13,10 +13,10 @@
 #include "run/stations.h"
 
 enum {
-    TEXTS_CPU = 1024,  /* of a batch, at most */
-    TEXTS_CARD = 2048, /* where there is a card */
-    TEXTS_BIG = 4096,  /* where there is a big one */
-    TICK_MS = 100,     /* idle stations and signals are looked at this often */
+    TEXTS_LEAST = 1024, /* of a batch at most are these, or ... */
+    TEXT_TOKENS = 16, /* ... as many as fill it if they are this long; fewer */
+    ROOM_PART = 16,   /* where they would take more than this part of memory */
+    TICK_MS = 100,    /* idle stations and signals are looked at this often */
 };
 
 /* ---- memory ------------------------------------------------------------- */
@@ -39,33 +39,28 @@ static void place(struct layout *l, const struct crew_size *size,
         }
 }
 
+/* The largest batch of any station. */
+static size_t tokens_most(const struct session *session) {
+    size_t tokens = 0;
+    for (size_t i = 0; i < session->stations_count; i++) {
+        size_t some = plan_batch_tokens(&session->stations[i]);
+        tokens = some > tokens ? some : tokens;
+    }
+    return tokens;
+}
+
 static size_t member_tokens(const struct session *session,
                             const struct member *member) {
-    size_t tokens = ENCODER_BATCH_TOKENS;
-    for (size_t i = 0; i < session->stations_count; i++)
-        if (plan_batch_tokens(&session->stations[i]) > tokens)
-            tokens = plan_batch_tokens(&session->stations[i]);
-    if (member->request->budget)
-        tokens = member->request->budget;
-    tokens = rows_tokens_most(member, tokens);
+    size_t tokens = member->request->budget;
+    tokens = rows_tokens_most(member, tokens ? tokens : tokens_most(session));
     return tokens > member->spec.max_length ? tokens : member->spec.max_length;
 }
 
-static size_t texts_for(const struct station *station) {
-    size_t tokens = plan_batch_tokens(station);
-    return tokens >= PLAN_BIG_CARD_TOKENS ? TEXTS_BIG
-           : tokens >= PLAN_CARD_TOKENS   ? TEXTS_CARD
-                                          : TEXTS_CPU;
-}
-
-struct crew_size crew_size_for(const struct session *session,
-                               const struct roster *roster,
-                               struct engine *const *engines,
-                               const struct intake *intake) {
-    struct crew_size size = {.texts = TEXTS_CPU};
-    for (size_t i = 0; i < session->stations_count; i++)
-        if (texts_for(&session->stations[i]) > size.texts)
-            size.texts = texts_for(&session->stations[i]);
+static struct crew_size size_for(const struct session *session,
+                                 const struct roster *roster,
+                                 struct engine *const *engines,
+                                 const struct intake *intake, size_t texts) {
+    struct crew_size size = {.texts = texts};
     if (size.texts > intake->counts.unique)
         size.texts = (size_t)intake->counts.unique;
     for (size_t i = 0; i < roster->count; i++) {
@@ -84,6 +79,22 @@ struct crew_size crew_size_for(const struct session *session,
     if (size.rows.texts < size.texts)
         size.rows.texts = size.texts;
     return size;
+}
+
+struct crew_size crew_size_for(const struct session *session,
+                               const struct roster *roster,
+                               struct engine *const *engines,
+                               const struct intake *intake) {
+    uint64_t ceiling = session->memory.ceiling;
+    size_t texts = tokens_most(session) / TEXT_TOKENS;
+    for (;; texts /= 2) {
+        texts = texts > TEXTS_LEAST ? texts : TEXTS_LEAST;
+        struct crew_size size =
+            size_for(session, roster, engines, intake, texts);
+        if (texts == TEXTS_LEAST || !ceiling ||
+            crew_bytes(session, &size) <= ceiling / ROOM_PART)
+            return size;
+    }
 }
 
 uint64_t crew_bytes(const struct session *session,

@@ -87,7 +87,7 @@ size_t plan_tokens(struct session *session, const struct member *member,
 }
 
 size_t plan_batch_tokens(const struct station *station) {
-    return station->device->shared                 ? ENCODER_BATCH_TOKENS
+    return station->device->shared ? encoder_batch_tokens(station->device)
            : station->bytes_total < BIG_CARD_BYTES ? PLAN_CARD_TOKENS
                                                    : PLAN_BIG_CARD_TOKENS;
 }

@@ -291,6 +291,79 @@ static void budgets_follow_the_rule(void **state) {
     }
 }
 
+/* ---- how a batch is divided ---------------------------------------------- */
+
+enum { MANY = 120 };
+
+static struct division {
+    struct device_verbs verbs;
+    const struct device_verbs *real;
+    _Atomic size_t groups;
+    size_t first_row[MANY], rows[MANY]; /* of each group, in any order */
+} division;
+
+static void noting_group(struct lane *lane, const struct sequences *sequences,
+                         const uint32_t *ids) {
+    size_t i = division.groups++;
+    assert_true(i < MANY);
+    division.first_row[i] = sequences->starts[0];
+    division.rows[i] = sequences_rows(sequences);
+    division.real->group(lane, sequences, ids);
+}
+
+/* A lane takes at most its share of what is left, so that all end together; but
+ * no group is so small that reading the weights outweighs it. */
+static void groups_shrink_towards_the_end(void **state) {
+    (void)state;
+    enum { LENGTH = 10, TOKENS = MANY * LENGTH, LEAST = 64 };
+    for (unsigned lanes = 2; lanes <= 4; lanes++) {
+        struct rig r;
+        struct ready e;
+        uint32_t ids[TOKENS], starts[MANY + 1] = {0};
+        rig_open(&r, "cpu", lanes, "mean", 0);
+        for (size_t i = 0; i < TOKENS; i++)
+            ids[i] = (uint32_t)(i % r.spec.vocab);
+        for (size_t i = 0; i < MANY; i++)
+            starts[i + 1] = starts[i] + LENGTH;
+        make_ready(&e, &r, SIZE_MAX, encoder_batch_tokens(r.device));
+        memset(&division, 0, sizeof division);
+        division.real = r.device->verbs;
+        division.verbs = *r.device->verbs;
+        division.verbs.group = noting_group;
+        r.device->verbs = &division.verbs;
+        struct encoder_batch batch = {
+            .ids = ids, .starts = starts, .texts = MANY};
+        free(encode(&e, &batch));
+        size_t sum = 0, small = 0;
+        for (size_t i = 0; i < division.groups; i++) {
+            size_t rows = division.rows[i];
+            size_t left = TOKENS - division.first_row[i], share = left / lanes;
+            assert_true(rows <= e.budget.group_tokens);
+            assert_true(rows <= (share > LEAST ? share : LEAST));
+            small += rows + LENGTH <= LEAST;
+            sum += rows;
+        }
+        assert_int_equal(sum, TOKENS);
+        assert_true(small <= 1); /* what is left over */
+        r.device->verbs = division.real;
+        let_go(&e);
+        rig_close(&r);
+    }
+}
+
+static void a_batch_grows_with_the_lanes(void **state) {
+    (void)state;
+    for (unsigned lanes = 1; lanes <= 8; lanes++) {
+        struct rig r;
+        rig_open(&r, "cpu", lanes, "mean", 0);
+        size_t tokens = encoder_batch_tokens(r.device);
+        assert_true(tokens >= 8192);
+        assert_true(tokens / lanes >= 4096);
+        assert_true(lanes > 1 || tokens == 8192);
+        rig_close(&r);
+    }
+}
+
 static uint64_t workspace(struct rig *r, size_t batch, size_t longest) {
     struct error err = {0};
     struct encoder_need need;
@@ -507,6 +580,8 @@ int main(void) {
         cmocka_unit_test(more_layers_than_slots),
         cmocka_unit_test(another_budget_gives_the_same_bits),
         cmocka_unit_test(budgets_follow_the_rule),
+        cmocka_unit_test(groups_shrink_towards_the_end),
+        cmocka_unit_test(a_batch_grows_with_the_lanes),
         cmocka_unit_test(the_workspace_depends_on_the_longest_text_that_comes),
         cmocka_unit_test(a_card_is_charged_for_a_shape),
         cmocka_unit_test(a_workspace_past_all_memory_is_refused),

@@ -334,8 +334,8 @@ bool lines_add(struct lines *l, uint64_t point, uint64_t bytes,
 /* ---- the end ------------------------------------------------------------ */
 
 bool lines_commit(struct lines *l, struct error *err) {
-    return lines_flush(l, err) &&
-           (!(l->exports & EXPORT_POINTS) ||
+    assert(!l->count);
+    return (!(l->exports & EXPORT_POINTS) ||
             (file_writer_commit(&l->offsets, err) &&
              file_writer_commit(&l->points, err))) &&
            (!(l->exports & EXPORT_TEXTS) ||

@@ -6,7 +6,8 @@
  *         lines_may_wait(&l, bytes, &waits, err)
  *         waits ? lines_add(&l, point, bytes, vectors, count, err)
  *               : lines_add_chunk(&l, &chunk, vectors, count, err)
- *     lines_commit(&l, err)
+ *     lines_flush(&l, err)     // the last points that wait
+ *     lines_commit(&l, err)    // the files get their names
  *     lines_close(&l)
  *
  * Most of a line's cost is the chunk: read, checked, its metadata walked.
@@ -71,8 +72,10 @@ bool lines_add(struct lines *lines, uint64_t point, uint64_t bytes,
 bool lines_add_chunk(struct lines *lines, const struct chunk *chunk,
                      const struct named_vector *vectors, size_t count,
                      struct error *err);
-/* Those that wait are written down. lines_commit does it too. */
+/* Those that wait are written down: after the last point, for it is the time of
+ * making lines and not that of bringing files to disk. */
 bool lines_flush(struct lines *lines, struct error *err);
+/* None waits. */
 bool lines_commit(struct lines *lines, struct error *err);
 
 #endif

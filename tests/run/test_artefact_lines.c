@@ -118,7 +118,7 @@ static bool add_points(struct stage *s, struct lines *lines,
                    lines_add_chunk(lines, &chunk, vectors, 2, err);
     }
     chunk_reader_close(reader);
-    return fine;
+    return fine && lines_flush(lines, err);
 }
 
 static bool write_lines(struct stage *s, unsigned threads, uint64_t room,

@@ -19,7 +19,8 @@ unsigned processor_has(void) {
         has |= PROCESSOR_AVX512_VNNI;
     if (__builtin_cpu_supports("avx512bf16"))
         has |= PROCESSOR_AVX512_BF16;
-    if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1)
+    if (has & PROCESSOR_AVX2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
+        a >> 4 & 1)
         has |= PROCESSOR_AVX_VNNI;
     return has;
 }

@@ -213,33 +213,16 @@ static bool take_room(struct cuda_device *cuda, struct error *err) {
            cuda_alive(cuda, err);
 }
 
-/* cuBLASLt may know no such product, and loads what it needs on the first one,
- * onto the card too: now, so that it is counted. Of the workspace, into it. */
+/* cuBLASLt may know no such products. */
 static bool try_products(struct cuda_device *cuda, struct error *err) {
-    enum { WIDTH = 64, BYTES = WIDTH * WIDTH };
-    for (int wide = 0; wide < 2; wide++) {
-        struct product_job job = {.key = {.in = WIDTH,
-                                          .out = WIDTH,
-                                          .wide = wide,
-                                          .fp8 = true,
-                                          .epilogue = BLAS_EPILOGUE_DEFAULT},
-                                  .weights = cuda_pointer(cuda->workspace),
-                                  .x = cuda_pointer(cuda->workspace + BYTES),
-                                  .d =
-                                      cuda_pointer(cuda->workspace + 2 * BYTES),
-                                  .rows = WIDTH,
-                                  .alpha = 1};
-        const struct cuda_found *found = &cuda->library->found[CUDA_FOUND_BLAS];
-        if (!cuda_product(&cuda->lane, &job) && !cuda->lost)
-            return error_set(err, ERROR_UNSUPPORTED,
-                             "%s (%s): cuBLASLt %d.%d (%s) has no products in "
-                             "fp8 for it; install a newer one, or choose bf16",
-                             cuda->device.name, cuda->card.name, found->major,
-                             found->minor, found->path);
-    }
-    return (cuda_enter(cuda) &&
-            CU(cuda, cuStreamSynchronize, cuda->lane.stream)) ||
-           cuda_alive(cuda, err);
+    const struct cuda_found *found = &cuda->library->found[CUDA_FOUND_BLAS];
+    if (!cuda_products_try(cuda, true) && !cuda->lost)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s (%s): cuBLASLt %d.%d (%s) has no products in "
+                         "fp8 for it; install a newer one, or choose bf16",
+                         cuda->device.name, cuda->card.name, found->major,
+                         found->minor, found->path);
+    return cuda_alive(cuda, err);
 }
 
 bool cuda_fp8_open(struct cuda_device *cuda, struct error *err) {

@@ -382,6 +382,12 @@ struct product_job {
 };
 bool cuda_product(struct cuda_lane *lane, struct product_job *job);
 
+/* A small product of each kind of results, of e4m3 or of narrow numbers.
+ * cuBLASLt loads what it needs on the first one, onto the card too: tried when
+ * the card is opened, it is counted. False: cuBLASLt has none, or the device is
+ * lost. */
+bool cuda_products_try(struct cuda_device *cuda, bool fp8);
+
 /* ---- e4m3 (cuda_fp8.c) -------------------------------------------------- */
 
 /* Is a matrix [out, in] of this card e4m3? */

@@ -53,14 +53,14 @@ static bool open_workspace(struct cuda_device *cuda, struct error *err) {
     return cuda_worked(cuda, result, "cuMemAlloc") || cuda_alive(cuda, err);
 }
 
-/* cuBLASLt loads what it needs when it is first used, onto the card too: now,
- * so that it is counted. Of the workspace by itself, into it. */
-static bool warm_up(struct cuda_device *cuda, struct error *err) {
+/* Of the workspace by itself, into it. */
+bool cuda_products_try(struct cuda_device *cuda, bool fp8) {
     enum { WIDTH = 64, BYTES = WIDTH * WIDTH * sizeof(float) };
-    for (int wide = 0; wide < 2 && !cuda->lost; wide++) {
+    for (int wide = 0; wide < 2; wide++) {
         struct product_job job = {.key = {.in = WIDTH,
                                           .out = WIDTH,
                                           .wide = wide,
+                                          .fp8 = fp8,
                                           .epilogue = BLAS_EPILOGUE_DEFAULT},
                                   .weights = cuda_pointer(cuda->workspace),
                                   .x = cuda_pointer(cuda->workspace + BYTES),
@@ -69,11 +69,9 @@ static bool warm_up(struct cuda_device *cuda, struct error *err) {
                                   .rows = WIDTH,
                                   .alpha = 1};
         if (!cuda_product(&cuda->lane, &job))
-            cuda_broke(cuda, "cuBLASLt has no product of 64 by 64 numbers");
+            return false;
     }
-    return (cuda_enter(cuda) &&
-            CU(cuda, cuStreamSynchronize, cuda->lane.stream)) ||
-           cuda_alive(cuda, err);
+    return cuda_enter(cuda) && CU(cuda, cuStreamSynchronize, cuda->lane.stream);
 }
 
 bool cuda_products_open(struct cuda_device *cuda, struct error *err) {
@@ -83,8 +81,11 @@ bool cuda_products_open(struct cuda_device *cuda, struct error *err) {
         return false;
     cuda->biases =
         memory_zalloc(cuda->host, CUDA_BIASES, sizeof *cuda->biases, err);
-    return cuda->biases && open_handle(cuda, err) &&
-           open_workspace(cuda, err) && warm_up(cuda, err);
+    if (!cuda->biases || !open_handle(cuda, err) || !open_workspace(cuda, err))
+        return false;
+    if (!cuda_products_try(cuda, false))
+        cuda_broke(cuda, "cuBLASLt has no product of 64 by 64 numbers");
+    return cuda_alive(cuda, err);
 }
 
 static void forget(const struct cuda_blas *blas, struct product *p) {

@@ -516,7 +516,8 @@ size_t device_linear_bytes(const struct device *device, size_t in, size_t out);
  *
  * NUMBER_FP8, on cards: e4m3 with one scale a row of the matrix, and each row
  * of x becomes e4m3 with a scale of its own (cuda_fp8.c); half of bf16's
- * memory. Matrices whose in or out is no multiple of 16 stay bf16. */
+ * memory. Matrices whose in or out is no multiple of 16, or is over 262,144,
+ * stay bf16. */
 void device_linear_pack(struct device *device, const float *weights, size_t in,
                         size_t out, size_t row_begin, size_t row_count,
                         void *packed);

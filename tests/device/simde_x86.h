@@ -1,6 +1,7 @@
 /* simde_x86.h - SIMDe's form of the instructions that our kernels use and this
- * machine may lack, on x86-64 where it is installed: then HAS_SIMDE is defined.
- * Included before the kernels: simde.h. */
+ * machine may lack, on x86-64 where it is installed: then HAS_SIMDE is defined,
+ * and what the kernels are compiled with, in the tiles that AVX-512 has. They
+ * are included behind it and make a table `emulated`. */
 
 #ifndef TESTS_DEVICE_SIMDE_X86_H
 #define TESTS_DEVICE_SIMDE_X86_H
@@ -22,6 +23,14 @@
 #include <simde/x86/avx512/dpbf16.h>
 #include <simde/x86/avx512/dpbusd.h>
 #pragma GCC diagnostic pop
+
+#define KERNEL_NAME  emulated
+#define KERNEL_LANES 16
+#define KERNEL_PANEL 32
+#define KERNEL_ROWS  12
+#define KERNEL_BF16(s, x, w)                                                   \
+    ((vec)simde_mm512_dpbf16_ps((simde__m512)(s), (simde__m512bh)(x),          \
+                                (simde__m512bh)(w)))
 #endif
 
 /* What main does without it. */

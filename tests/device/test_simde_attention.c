@@ -3,13 +3,6 @@
 #include "device/simde_x86.h"
 
 #ifdef HAS_SIMDE
-#define KERNEL_NAME  emulated
-#define KERNEL_LANES 16
-#define KERNEL_PANEL 32
-#define KERNEL_ROWS  12
-#define KERNEL_BF16(s, x, w)                                                   \
-    ((vec)simde_mm512_dpbf16_ps((simde__m512)(s), (simde__m512bh)(x),          \
-                                (simde__m512bh)(w)))
 #include "device/cpu/attention_bf16.inc"
 
 #include "device/attention.h"

@@ -3,10 +3,6 @@
 #include "device/simde_x86.h"
 
 #ifdef HAS_SIMDE
-#define KERNEL_NAME  emulated
-#define KERNEL_LANES 16
-#define KERNEL_PANEL 32
-#define KERNEL_ROWS  12
 #define KERNEL_LEFT  255
 #define KERNEL_RIGHT 127
 #define KERNEL_STEP  1

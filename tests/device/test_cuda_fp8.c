@@ -2,6 +2,7 @@
  * definition, that of cuda_fp8.c, on the very codes; what stays bf16; numbers
  * that are not sound; memory; and cards that do not have it. */
 
+#include "device/activations.h"
 #include "device/cuda/e4m3.h"
 #include "device/cuda_fixture.h"
 
@@ -30,19 +31,6 @@ static double quantized(const float *row, size_t count, double *values) {
     for (size_t i = 0; i < count; i++)
         values[i] = e4m3_value(e4m3_nearest((double)(row[i] * (448 / most))));
     return (double)(most / 448);
-}
-
-static double activated(enum activation how, double x) {
-    switch (how) {
-    case ACTIVATION_GELU:
-        return x / 2 * (1 + erf(x / sqrt(2)));
-    case ACTIVATION_RELU:
-        return x < 0 ? 0 : x;
-    case ACTIVATION_SILU:
-        return x / (1 + exp(-x));
-    default:
-        return x;
-    }
 }
 
 struct product_case {
@@ -105,7 +93,7 @@ static void check_product(const struct product_case *c, const struct sum *p,
             }
             double bias = c->bias ? (double)p->bias[o] : 0;
             double before = sum * scale * w_scale[o] + bias;
-            double want = activated(c->activation, before);
+            double want = activation_exact(c->activation, before);
             if (c->residual && !narrow)
                 add = (double)p->residual[at];
             double roundings = (double)c->in * sizes + 4 * fabs(sum);
@@ -248,7 +236,7 @@ static void other_widths_stay_bf16(void **state) {
                 sizes += fabs((double)p.x[row * c->in + k] *
                               (double)p.weights[o * c->in + k]);
             }
-            double want = activated(c->activation, sum) +
+            double want = activation_exact(c->activation, sum) +
                           (c->residual ? (double)p.residual[at] : 0);
             assert_near((double)got[at], want,
                         ROUNDING * ((double)c->in + 8) * (sizes + 1), "bf16",

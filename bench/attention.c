@@ -220,9 +220,7 @@ int main(int count, char **arguments) {
         if (strcmp(arguments[i], "--isa") == 0)
             isa = value;
         else if (strcmp(arguments[i], "--dtype") == 0)
-            type = strcmp(value, "bf16") == 0   ? NUMBER_BF16
-                   : strcmp(value, "int8") == 0 ? NUMBER_INT8
-                                                : NUMBER_F32;
+            type = type_named(value);
         else if (strcmp(arguments[i], "--threads") == 0)
             threads = (unsigned)strtoul(value, NULL, 10);
         else if (strcmp(arguments[i], "--tokens") == 0)

@@ -426,13 +426,6 @@ static void bench_ops(struct bench *b) {
     release(b);
 }
 
-static enum number_type type_named(const char *name) {
-    if (strcmp(name, "f32") != 0 && strcmp(name, "int8") != 0 &&
-        strcmp(name, "bf16") != 0)
-        stop("--dtype is f32, int8 or bf16");
-    return *name == 'i' ? NUMBER_INT8 : *name == 'b' ? NUMBER_BF16 : NUMBER_F32;
-}
-
 int main(int count, char **arguments) {
     struct bench b = {.type = NUMBER_F32};
     struct error err;

@@ -1,5 +1,5 @@
 /* room.h - what the benchmarks in C are made of: memory that is there, or the
- * end, and numbers to compute with.
+ * end, numbers to compute with and their types.
  *
  *     #define BENCH_NAME "bench_gemm"
  *     #include "room.h"
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "device/device.h"
@@ -18,6 +19,14 @@
 static inline _Noreturn void stop(const char *what) {
     fprintf(stderr, BENCH_NAME ": %s\n", what);
     exit(2);
+}
+
+/* Of --dtype. */
+static inline enum number_type type_named(const char *name) {
+    if (strcmp(name, "f32") != 0 && strcmp(name, "int8") != 0 &&
+        strcmp(name, "bf16") != 0)
+        stop("--dtype is f32, int8 or bf16");
+    return *name == 'i' ? NUMBER_INT8 : *name == 'b' ? NUMBER_BF16 : NUMBER_F32;
 }
 
 static inline void *take(struct memory *memory, size_t bytes) {

@@ -5,7 +5,7 @@
 #include "cli/option_table.h"
 
 static bool takes(const struct option_row *row, size_t command) {
-    return (row->commands & COMMAND_BIT(command)) != 0;
+    return option_applies(row, (enum command)command);
 }
 
 static void words(struct strbuf *out, const char *const *list) {

@@ -91,7 +91,7 @@ void help_command(struct strbuf *out, enum command command) {
     }
     strbuf_add(out, STR("options:\n"));
     for (const struct option_row *option = option_rows; option->name; option++)
-        if (option->commands & COMMAND_BIT(command))
+        if (option_applies(option, command))
             option_help(out, option);
     strbuf_printf(out, "\nexample:\n  %s\n", row->example);
     if (command != COMMAND_HELP)

@@ -47,7 +47,7 @@ static void option_entry(struct strbuf *out, const struct option_row *row) {
 static void commands_of(struct strbuf *out, const struct option_row *row) {
     const char *comma = "Commands: ";
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (row->commands & COMMAND_BIT(i)) {
+        if (option_applies(row, (enum command)i)) {
             strbuf_printf(out, "%s%s", comma, command_rows[i].name);
             comma = ", ";
         }

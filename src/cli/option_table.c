@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "cli/suggest.h"
+
 enum {
     RUN = COMMAND_BIT(COMMAND_RUN),
     EMBED = COMMAND_BIT(COMMAND_EMBED),
@@ -209,6 +211,9 @@ const struct option_row option_rows[] = {
     {.name = NULL},
 };
 
+_Static_assert(sizeof option_rows / sizeof *option_rows <= OPTION_ROWS_MAX,
+               "lists of them have room");
+
 const struct command_row command_rows[COMMAND_COUNT] = {
     [COMMAND_RUN] =
         {"run", "CHUNKS", 1, 1,
@@ -320,11 +325,30 @@ const struct option_row *option_find_letter(char letter) {
     return NULL;
 }
 
+const char *option_near(const char *word, enum command command,
+                        char name[OPTION_NAME_MAX]) {
+    const char *names[OPTION_ROWS_MAX] = {NULL};
+    size_t count = 0;
+    bool negated = strncmp(word, "no-", 3) == 0;
+    for (const struct option_row *row = option_rows; row->name; row++)
+        if (option_applies(row, command) && (!negated || option_is_flag(row)))
+            names[count++] = row->name;
+    const char *near = suggest(word + (negated ? 3 : 0), names);
+    if (!near)
+        return NULL;
+    snprintf(name, OPTION_NAME_MAX, "%s%s", negated ? "no-" : "", near);
+    return name;
+}
+
 enum command command_find(const char *name) {
     unsigned i = 0;
     while (i < COMMAND_COUNT && strcmp(command_rows[i].name, name) != 0)
         i++;
     return (enum command)i;
+}
+
+bool option_applies(const struct option_row *row, enum command command) {
+    return (row->commands & COMMAND_BIT(command)) != 0;
 }
 
 bool option_is_list(const struct option_row *row) {

@@ -59,15 +59,25 @@ struct command_row {
     const char *example; /* one command line */
 };
 
+enum {
+    OPTION_ROWS_MAX = 64, /* with the end */
+    OPTION_NAME_MAX = 64, /* bytes of a name, in the environment too */
+};
 extern const struct option_row option_rows[]; /* name NULL at the end */
 extern const struct command_row command_rows[COMMAND_COUNT];
 
 /* NULL if there is none. */
 const struct option_row *option_find(struct str name);
 const struct option_row *option_find_letter(char letter);
+/* The option of COMMAND whose name is the nearest to WORD, "no-..." too if WORD
+ * begins so; NULL: none is near. */
+const char *option_near(const char *word, enum command command,
+                        char name[OPTION_NAME_MAX]);
 /* COMMAND_COUNT if there is none. */
 enum command command_find(const char *name);
 
+/* Does COMMAND take the option? */
+bool option_applies(const struct option_row *row, enum command command);
 /* Is the option repeatable? */
 bool option_is_list(const struct option_row *row);
 /* Is it one that needs no value? */
@@ -75,9 +85,7 @@ bool option_is_flag(const struct option_row *row);
 /* Is it a flag that is on by default, so that help shows --no-NAME? */
 bool option_is_on(const struct option_row *row);
 
-/* The option's name in the environment: "trim-chars" -> ENSEMBED_TRIM_CHARS.
- * NAME has room for OPTION_NAME_MAX bytes. */
-enum { OPTION_NAME_MAX = 64 };
+/* In the environment: "trim-chars" is ENSEMBED_TRIM_CHARS. */
 void option_environment_name(const struct option_row *row,
                              char name[OPTION_NAME_MAX]);
 

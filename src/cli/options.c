@@ -6,38 +6,25 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "cli/command_line.h"
 #include "cli/hub_environment.h"
 #include "cli/option_table.h"
 #include "cli/option_value.h"
 #include "cli/places.h"
-#include "cli/suggest.h"
 
-enum { ROWS_MAX = 64, CONFIG_BYTES_MAX = 1 << 20, WHERE_MAX = 256 };
+enum { CONFIG_BYTES_MAX = 1 << 20, WHERE_MAX = 256 };
 
 enum level { LEVEL_DEFAULT, LEVEL_CONFIG, LEVEL_ENVIRONMENT, LEVEL_LINE };
-
-/* One option of the command line, kept until the lower levels are in. */
-struct saying {
-    const struct option_row *row;
-    const char *value;
-    const char *where; /* "--threads" or "-t" */
-    struct saying *next;
-};
 
 struct parser {
     struct options *options;
     struct arena *arena;
     struct error *err;
-    struct saying *first, **last;
-    enum level said[ROWS_MAX]; /* by row: the level that its value is from */
+    enum level said[OPTION_ROWS_MAX]; /* by row: where its value is from */
 };
 
 static size_t row_index(const struct option_row *row) {
     return (size_t)(row - option_rows);
-}
-
-static bool row_applies(const struct option_row *row, enum command command) {
-    return (row->commands & COMMAND_BIT(command)) != 0;
 }
 
 /* Set a value said on LEVEL. The first item of a list on a higher level drops
@@ -59,211 +46,6 @@ static bool defaults(struct parser *parser) {
             !assign(parser, row, row->initial, LEVEL_DEFAULT, row->name))
             return false;
     return true;
-}
-
-/* ---- the command line ---------------------------------------------------- */
-
-static bool unknown_command(const char *word, struct error *err) {
-    const char *names[COMMAND_COUNT + 1] = {NULL};
-    char all[256] = "";
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        size_t used = strlen(all);
-        names[i] = command_rows[i].name;
-        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "",
-                 names[i]);
-    }
-    const char *near = word ? suggest(word, names) : NULL;
-    if (!word)
-        return error_set(err, ERROR_USAGE,
-                         "say a command (%s); `ensembed help` explains them",
-                         all);
-    if (near)
-        return error_set(err, ERROR_USAGE,
-                         "unknown command '%s'; did you mean '%s'?", word,
-                         near);
-    return error_set(err, ERROR_USAGE, "unknown command '%s'; there are %s",
-                     word, all);
-}
-
-/* The nearest option name for COMMAND; "no-..." too if WORD begins so. */
-static const char *near_option(const char *word, enum command command,
-                               char name[OPTION_NAME_MAX]) {
-    const char *names[ROWS_MAX] = {NULL};
-    size_t count = 0;
-    bool negated = strncmp(word, "no-", 3) == 0;
-    for (const struct option_row *row = option_rows; row->name; row++)
-        if (row_applies(row, command) && (!negated || option_is_flag(row)))
-            names[count++] = row->name;
-    const char *near = suggest(word + (negated ? 3 : 0), names);
-    if (!near)
-        return NULL;
-    snprintf(name, OPTION_NAME_MAX, "%s%s", negated ? "no-" : "", near);
-    return name;
-}
-
-static bool unknown_option(const char *word, enum command command,
-                           struct error *err) {
-    char buffer[OPTION_NAME_MAX];
-    const char *of = command_rows[command].name;
-    const char *near = near_option(word, command, buffer);
-    if (near)
-        return error_set(err, ERROR_USAGE,
-                         "unknown option --%s; did you mean --%s?", word, near);
-    return error_set(err, ERROR_USAGE,
-                     "unknown option --%s; `ensembed help %s` lists them", word,
-                     of);
-}
-
-static bool wrong_command(const struct option_row *row, enum command command,
-                          struct error *err) {
-    char all[256] = "";
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        size_t used = strlen(all);
-        if (row_applies(row, (enum command)i))
-            snprintf(all + used, sizeof all - used, "%s%s", used ? ", " : "",
-                     command_rows[i].name);
-    }
-    return error_set(err, ERROR_USAGE,
-                     "`ensembed %s` takes no --%s; it is an option of: %s",
-                     command_rows[command].name, row->name, all);
-}
-
-static bool say(struct parser *parser, const struct option_row *row,
-                const char *value, const char *where) {
-    struct saying *saying =
-        arena_alloc(parser->arena, 1, sizeof *saying, parser->err);
-    if (!saying)
-        return false;
-    *saying = (struct saying){row, value, where, NULL};
-    *parser->last = saying;
-    parser->last = &saying->next;
-    return true;
-}
-
-/* A value that is itself an option was more likely forgotten than meant. */
-static bool value_is_option(const char *value) {
-    size_t size = strcspn(value, "=");
-    return strncmp(value, "--", 2) == 0 &&
-           option_find((struct str){value + 2, size - 2});
-}
-
-/* argv[*at] is the option; its value is GLUED to it, or the next argument. */
-static bool take_value(struct parser *parser, const struct option_row *row,
-                       const char *glued, int argc, char *const *argv, int *at,
-                       const char *where) {
-    if (option_is_flag(row) && glued)
-        return error_set(parser->err, ERROR_USAGE,
-                         "%s takes no value ('%s' was given)", where, glued);
-    if (option_is_flag(row))
-        return say(parser, row, "1", where);
-    if (!glued && (*at + 1 >= argc || value_is_option(argv[*at + 1])))
-        return error_set(parser->err, ERROR_USAGE, "%s needs a value: %s %s",
-                         where, where, row->argument);
-    return say(parser, row, glued ? glued : argv[++*at], where);
-}
-
-static bool parse_long(struct parser *parser, int argc, char *const *argv,
-                       int *at) {
-    enum command command = parser->options->command;
-    const char *word = argv[*at] + 2;
-    const char *equals = strchr(word, '=');
-    struct str name = {word, equals ? (size_t)(equals - word) : strlen(word)};
-    char *where =
-        arena_printf(parser->arena, parser->err, "--%.*s", STR_ARG(name));
-    if (!where)
-        return false;
-
-    const struct option_row *row = option_find(name);
-    bool negated = !row && str_starts(name, STR("no-"));
-    if (negated)
-        row = option_find((struct str){name.data + 3, name.size - 3});
-    if (!row || (negated && !option_is_flag(row)))
-        return unknown_option(where + 2, command, parser->err);
-    if (!row_applies(row, command))
-        return wrong_command(row, command, parser->err);
-    if (negated && !equals)
-        return say(parser, row, "0", where);
-    return take_value(parser, row, equals ? equals + 1 : NULL, argc, argv, at,
-                      where);
-}
-
-/* "-k3", "-k 3", "-qk3": letters of flags may be followed by more letters. */
-static bool parse_letters(struct parser *parser, int argc, char *const *argv,
-                          int *at) {
-    enum command command = parser->options->command;
-    for (const char *c = argv[*at] + 1; *c; c++) {
-        const struct option_row *row = option_find_letter(*c);
-        if (!row)
-            return error_set(parser->err, ERROR_USAGE,
-                             "unknown option -%c; `ensembed help %s` lists "
-                             "them",
-                             *c, command_rows[command].name);
-        if (!row_applies(row, command))
-            return wrong_command(row, command, parser->err);
-        char *where = arena_printf(parser->arena, parser->err, "-%c", *c);
-        if (!where)
-            return false;
-        if (!option_is_flag(row))
-            return take_value(parser, row, c[1] ? c + 1 : NULL, argc, argv, at,
-                              where);
-        if (!say(parser, row, "1", where))
-            return false;
-    }
-    return true;
-}
-
-static bool parse_line(struct parser *parser, int argc, char *const *argv,
-                       int at) {
-    bool words_only = false;
-    for (; at < argc; at++) {
-        const char *word = argv[at];
-        bool fine;
-        if (!words_only && strcmp(word, "--") == 0) {
-            words_only = true;
-            continue;
-        }
-        if (words_only || word[0] != '-' || !word[1])
-            fine = text_list_add(&parser->options->words, word, parser->arena,
-                                 parser->err);
-        else if (word[1] == '-')
-            fine = parse_long(parser, argc, argv, &at);
-        else
-            fine = parse_letters(parser, argc, argv, &at);
-        if (!fine)
-            return false;
-    }
-    return true;
-}
-
-/* --help and --version are answered whatever else the line says. */
-static bool asks_help(struct options *options, int argc, char *const *argv) {
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        options->help |=
-            strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
-        options->version |= strcmp(argv[i], "--version") == 0;
-    }
-    return options->help || options->version;
-}
-
-static bool parse_command(struct options *options, int argc, char *const *argv,
-                          struct error *err) {
-    const char *word = argc > 1 ? argv[1] : NULL;
-    bool asks = asks_help(options, argc, argv);
-    options->command = word ? command_find(word) : COMMAND_COUNT;
-    if (options->command != COMMAND_COUNT) {
-        options->topic = asks ? word : NULL;
-        return true;
-    }
-    if (asks && word[0] == '-') {
-        options->command = COMMAND_HELP;
-        return true;
-    }
-    if (word && word[0] == '-' && word[1])
-        return error_set(err, ERROR_USAGE,
-                         "'%s' stands before the command; write `ensembed "
-                         "COMMAND %s ...`",
-                         word, word);
-    return unknown_command(word, err);
 }
 
 /* ---- the environment ----------------------------------------------------- */
@@ -302,7 +84,7 @@ static bool apply_environment(struct parser *parser, char *const *environment) {
         option_environment_name(row, name);
         const char *value = environment_get(environment, name);
         if (!value || row->line_only ||
-            !row_applies(row, parser->options->command))
+            !option_applies(row, parser->options->command))
             continue;
         bool fine = option_is_list(row)
                         ? assign_list(parser, row, value, name)
@@ -404,7 +186,7 @@ static bool config_member(struct parser *parser, const struct option_row *row,
 static bool unknown_member(const char *key, const char *path,
                            enum command command, struct error *err) {
     char buffer[OPTION_NAME_MAX];
-    const char *near = near_option(key, command, buffer);
+    const char *near = option_near(key, command, buffer);
     if (near)
         return error_set(err, ERROR_USAGE,
                          "%s: \"%s\" is no option; did you mean \"%s\"?", path,
@@ -426,7 +208,7 @@ static bool apply_config_object(struct parser *parser, json_t *object,
         const struct option_row *row = option_find(str_from(key));
         if (!row || row->line_only || strcmp(key, "config") == 0)
             return unknown_member(key, path, command, parser->err);
-        if (json_is_null(value) || !row_applies(row, command))
+        if (json_is_null(value) || !option_applies(row, command))
             continue;
         snprintf(where, sizeof where, "%s: \"%s\"", path, key);
         if (!config_member(parser, row, value, where))
@@ -453,24 +235,25 @@ static bool apply_config(struct parser *parser, const char *path) {
 
 /* ---- all levels ---------------------------------------------------------- */
 
-static const char *config_path(const struct parser *parser,
+static const char *config_path(const struct saying *first,
                                char *const *environment) {
     const char *path = environment_get(environment, "ENSEMBED_CONFIG");
-    for (const struct saying *s = parser->first; s; s = s->next)
+    for (const struct saying *s = first; s; s = s->next)
         if (strcmp(s->row->name, "config") == 0)
             path = s->value;
     return path;
 }
 
-static bool merge(struct parser *parser, char *const *environment) {
-    const char *path = config_path(parser, environment);
+static bool merge(struct parser *parser, char *const *environment,
+                  const struct saying *first) {
+    const char *path = config_path(first, environment);
     bool reads = parser->options->command != COMMAND_HELP;
     if (reads && path && !apply_config(parser, path))
         return false;
     if (reads && (!apply_environment(parser, environment) ||
                   !warn_unknown(parser, environment)))
         return false;
-    for (const struct saying *s = parser->first; s; s = s->next)
+    for (const struct saying *s = first; s; s = s->next)
         if (!assign(parser, s->row, s->value, LEVEL_LINE, s->where))
             return false;
     return true;
@@ -527,7 +310,7 @@ static bool go_offline(struct parser *parser) {
 /* Looking for folders is for commands that may use a card. */
 static bool find_libraries(struct parser *parser, char *const *environment) {
     struct options *options = parser->options;
-    if (!row_applies(option_find(STR("cuda-libs")), options->command))
+    if (!option_applies(option_find(STR("cuda-libs")), options->command))
         return true;
     options->library_folders = cuda_library_folders(
         environment, &options->cuda_libs, parser->arena, parser->err);
@@ -580,7 +363,7 @@ static bool help_topic(struct options *options, struct error *err) {
         return true;
     options->topic = options->words.items[0];
     return command_find(options->topic) != COMMAND_COUNT ||
-           unknown_command(options->topic, err);
+           command_unknown(options->topic, err);
 }
 
 bool options_parse(int argc, char *const *argv, char *const *environment,
@@ -589,9 +372,9 @@ bool options_parse(int argc, char *const *argv, char *const *environment,
     *options = (struct options){.arena = arena_make(memory)};
     struct parser parser = {
         .options = options, .arena = &options->arena, .err = err};
-    parser.last = &parser.first;
+    const struct saying *first;
     terminal_traits(environment, options);
-    if (!defaults(&parser) || !parse_command(options, argc, argv, err))
+    if (!defaults(&parser) || !command_line_begin(options, argc, argv, err))
         return false;
     if (options->help || options->version)
         return true;
@@ -600,7 +383,8 @@ bool options_parse(int argc, char *const *argv, char *const *environment,
         kernel_cache_path(environment, &options->arena, err);
     return options->hub_cache && options->kernel_cache &&
            hub_environment(environment, options, err) &&
-           parse_line(&parser, argc, argv, 2) && merge(&parser, environment) &&
+           command_line_read(options, argc, argv, &first, err) &&
+           merge(&parser, environment, first) &&
            find_libraries(&parser, environment) && go_offline(&parser) &&
            check_words(options, err) && check_required(&parser) &&
            check_exclusive(&parser) && help_topic(options, err);

@@ -381,8 +381,7 @@ static bool flush(struct disk_index *index, struct error *err) {
     return true;
 }
 
-/* ---- growing --------------------------------------------------------------
- */
+/* ---- growing ------------------------------------------------------------ */
 
 /* Every entry of SMALL into BIG. */
 static bool copy_entries(const struct disk_index *small, struct disk_index *big,
@@ -425,8 +424,7 @@ static bool grow(struct disk_index *index, struct error *err) {
     return fine;
 }
 
-/* ---- what callers ask ------------------------------------------------------
- */
+/* ---- what callers ask --------------------------------------------------- */
 
 /* The entry of KEY, held; NULL where there is none. What is written to it must
  * be told to *SLOT, if there is one. */

@@ -56,8 +56,7 @@ static double norm_of(const struct terms *terms) {
     double largest = 0, sum = 0;
     for (size_t i = 0; i < terms->count; i++)
         largest = fmax(largest, terms->list[i].weight);
-    for (size_t i = 0; i < terms->count;
-         i++) { /* scaled: squares may overflow */
+    for (size_t i = 0; i < terms->count; i++) { /* squares could overflow */
         double part = terms->list[i].weight / largest;
         sum += part * part;
     }

@@ -89,8 +89,7 @@ struct kernels {
     void (*pool)(enum pooling pooling, const float *x, size_t first,
                  size_t rows, size_t width, float *y);
     void (*normalize)(float *x, size_t rows, size_t width);
-    /* COLUMNS columns of rows that are STRIDE floats apart; LOST may be NULL.
-     */
+    /* COLUMNS columns of rows STRIDE floats apart; LOST may be NULL. */
     void (*accumulate)(enum accumulate how, const float *x, size_t rows,
                        size_t stride, size_t columns, float *y, float *lost);
 };

@@ -32,9 +32,8 @@
 enum { CUDA_OPTIONS_MAX = 12 };
 
 struct cuda_source {
-    const char *name; /* "rows", "attention", "attention_plain", "fp8": a kernel
-                         file
-                       */
+    const char *name; /* of a kernel file: "rows", "attention",
+                         "attention_plain", "fp8" */
     unsigned arch;    /* 75, 80, ...: the card's, or the nearest below it that
                          NVRTC knows (cuda_compile_arch) */
     const char *options[CUDA_OPTIONS_MAX]; /* "-DNARROW=1", ... */

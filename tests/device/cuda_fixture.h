@@ -40,6 +40,22 @@ static inline struct device *card_open(struct memory *memory, struct pool *pool,
     return device_open(&device, &options, err);
 }
 
+/* CARDS (fake_cuda.h): NAME is not opened in TYPE, and REASON is said. */
+static inline void card_refused(const char *cards, const char *name,
+                                enum number_type type, enum error_code code,
+                                const char *reason) {
+    struct memory memory = {0};
+    struct error err = {0};
+    cards_are(cards);
+    struct pool *pool = pool_create(&memory, 1, &err);
+    assert_null(card_open(&memory, pool, name, type, &err));
+    if (err.code != code || !strstr(err.message, reason))
+        fail_msg("%s: code %d: %s", cards, (int)err.code, err.message);
+    pool_free(pool);
+    assert_int_equal(memory_live(&memory), 0);
+    assert_nothing_is_live(0);
+}
+
 /* A real card may be too old for bf16. */
 static inline bool can_do(enum number_type type) {
     struct memory memory = {0};

@@ -387,33 +387,22 @@ static void what_streams_is_packed_by_the_host(void **state) {
     rig_close(&r);
 }
 
-static void not_opened(const char *cards, enum error_code code,
-                       const char *reason) {
-    struct memory memory = {0};
-    struct error err = {0};
-    cards_are(cards);
-    struct pool *pool = pool_create(&memory, 1, &err);
-    assert_null(card_open(&memory, pool, "cuda:0", NUMBER_FP8, &err));
-    if (err.code != code || !strstr(err.message, reason))
-        fail_msg("%s: code %d: %s", cards, (int)err.code, err.message);
-    pool_free(pool);
-    assert_int_equal(memory_live(&memory), 0);
-    assert_nothing_is_live(0);
-}
-
 static void cards_without_it_are_refused(void **state) {
     (void)state;
     if (is_real())
         return;
-    not_opened("card name=A10 capability=8.6\n", ERROR_USAGE,
-               "cuda:0 (A10): it is sm_86 and has no fp8, which cards from "
-               "sm_89 on have (L4, RTX 40, H100); choose bf16, fp16 or f32");
-    not_opened("card capability=7.5\n", ERROR_USAGE, "choose fp16 or f32");
-    not_opened("card capability=8.9 memory=330M\n", ERROR_MEMORY,
-               "bytes that products in fp8 need");
-    not_opened("card capability=8.9 fp8=0\n", ERROR_UNSUPPORTED,
-               "has no products in fp8 for it; install a newer one, or choose "
-               "bf16");
+    card_refused("card name=A10 capability=8.6\n", "cuda:0", NUMBER_FP8,
+                 ERROR_USAGE,
+                 "cuda:0 (A10): it is sm_86 and has no fp8, which cards from "
+                 "sm_89 on have (L4, RTX 40, H100); choose bf16, fp16 or f32");
+    card_refused("card capability=7.5\n", "cuda:0", NUMBER_FP8, ERROR_USAGE,
+                 "choose fp16 or f32");
+    card_refused("card capability=8.9 memory=330M\n", "cuda:0", NUMBER_FP8,
+                 ERROR_MEMORY, "bytes that products in fp8 need");
+    card_refused(
+        "card capability=8.9 fp8=0\n", "cuda:0", NUMBER_FP8, ERROR_UNSUPPORTED,
+        "has no products in fp8 for it; install a newer one, or choose "
+        "bf16");
 }
 
 int main(void) {

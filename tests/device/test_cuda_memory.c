@@ -150,37 +150,22 @@ static void room_that_is_not_there_is_refused(void **state) {
     close_on(&h, card);
 }
 
-static void not_opened(const char *cards, const char *name,
-                       enum number_type type, enum error_code code,
-                       const char *reason) {
-    struct memory memory = {0};
-    struct error err = {0};
-    cards_are(cards);
-    struct pool *pool = pool_create(&memory, 1, &err);
-    assert_null(card_open(&memory, pool, name, type, &err));
-    if (err.code != code || !strstr(err.message, reason))
-        fail_msg("%s: code %d: %s", cards, (int)err.code, err.message);
-    pool_free(pool);
-    assert_int_equal(memory_live(&memory), 0);
-    assert_nothing_is_live(0);
-}
-
 static void cards_that_will_not_do_are_refused(void **state) {
     (void)state;
-    not_opened("card memory=1G\n", "cuda:1", NUMBER_DEFAULT, ERROR_USAGE,
-               "shows 1 card");
-    not_opened("card memory=1G\n", "cuda:00", NUMBER_DEFAULT, ERROR_USAGE,
-               "none of that name");
-    not_opened("card capability=7.0\n", "cuda:0", NUMBER_DEFAULT,
-               ERROR_UNSUPPORTED, "sm_70");
-    not_opened("card capability=7.5\n", "cuda:0", NUMBER_BF16, ERROR_USAGE,
-               "choose fp16 or f32");
-    not_opened("card memory=200M\n", "cuda:0", NUMBER_DEFAULT, ERROR_MEMORY,
-               "no room for a context");
-    not_opened("card memory=301M\n", "cuda:0", NUMBER_DEFAULT, ERROR_MEMORY,
-               "no room for its kernels");
-    not_opened("card memory=303M\n", "cuda:0", NUMBER_DEFAULT, ERROR_MEMORY,
-               "cuBLASLt");
+    card_refused("card memory=1G\n", "cuda:1", NUMBER_DEFAULT, ERROR_USAGE,
+                 "shows 1 card");
+    card_refused("card memory=1G\n", "cuda:00", NUMBER_DEFAULT, ERROR_USAGE,
+                 "none of that name");
+    card_refused("card capability=7.0\n", "cuda:0", NUMBER_DEFAULT,
+                 ERROR_UNSUPPORTED, "sm_70");
+    card_refused("card capability=7.5\n", "cuda:0", NUMBER_BF16, ERROR_USAGE,
+                 "choose fp16 or f32");
+    card_refused("card memory=200M\n", "cuda:0", NUMBER_DEFAULT, ERROR_MEMORY,
+                 "no room for a context");
+    card_refused("card memory=301M\n", "cuda:0", NUMBER_DEFAULT, ERROR_MEMORY,
+                 "no room for its kernels");
+    card_refused("card memory=303M\n", "cuda:0", NUMBER_DEFAULT, ERROR_MEMORY,
+                 "cuBLASLt");
 }
 
 static void default_types_are_the_cards(void **state) {

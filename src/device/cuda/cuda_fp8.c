@@ -200,16 +200,11 @@ void cuda_fp8_linear_narrow(struct cuda_lane *lane, const struct linear *linear,
 
 static bool take_room(struct cuda_device *cuda, struct error *err) {
     static const float one = 1;
-    cu_result result = cuda->cu->cuMemAlloc(&cuda->fp8_room, FP8_ROOM);
-    if (result == CU_OUT_OF_MEMORY)
-        return error_set(err, ERROR_MEMORY,
-                         "%s: there is no room for the %d bytes that products "
-                         "in fp8 need; end what else runs there, or use "
-                         "another device",
-                         cuda->device.name, FP8_ROOM);
-    return (cuda_worked(cuda, result, "cuMemAlloc") &&
-            CU(cuda, cuMemcpyHtoDAsync, cuda->fp8_room, &one, sizeof one,
-               cuda->lane.stream)) ||
+    if (!cuda_take(cuda, &cuda->fp8_room, FP8_ROOM, "products in fp8 need",
+                   err))
+        return false;
+    return CU(cuda, cuMemcpyHtoDAsync, cuda->fp8_room, &one, sizeof one,
+              cuda->lane.stream) ||
            cuda_alive(cuda, err);
 }
 

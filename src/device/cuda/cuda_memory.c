@@ -58,6 +58,17 @@ static bool charge_and_take(struct cuda_device *cuda, struct cuda_block *block,
     return take(cuda, block, err);
 }
 
+bool cuda_take(struct cuda_device *cuda, cu_pointer *at, size_t bytes,
+               const char *use, struct error *err) {
+    cu_result result = cuda->cu->cuMemAlloc(at, bytes);
+    if (result == CU_OUT_OF_MEMORY)
+        return error_set(err, ERROR_MEMORY,
+                         "%s: there is no room for the %zu bytes that %s; end "
+                         "what else runs there, or use another device",
+                         cuda->device.name, bytes, use);
+    return cuda_worked(cuda, result, "cuMemAlloc") || cuda_alive(cuda, err);
+}
+
 /* CHARGE is what BYTES are: the device does not count shapes. */
 void *cuda_alloc(struct device *device, size_t bytes, uint64_t charge,
                  struct reservation *from, struct error *err) {

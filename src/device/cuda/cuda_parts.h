@@ -239,6 +239,11 @@ bool cuda_charge_overhead(struct cuda_device *cuda, uint64_t free_before,
 
 /* ---- memory (cuda_memory.c) --------------------------------------------- */
 
+/* Memory of the card's own while it is opened, which cuda_charge_overhead
+ * counts; USE: "cuBLASLt works in". The caller frees. */
+bool cuda_take(struct cuda_device *cuda, cu_pointer *at, size_t bytes,
+               const char *use, struct error *err);
+
 bool cuda_stage_open(struct cuda_device *cuda, struct error *err);
 void cuda_stage_close(struct cuda_device *cuda);
 void *cuda_alloc(struct device *device, size_t bytes, uint64_t charge,

@@ -41,16 +41,9 @@ static bool open_handle(struct cuda_device *cuda, struct error *err) {
 }
 
 static bool open_workspace(struct cuda_device *cuda, struct error *err) {
-    size_t bytes = (size_t)(cuda->card.major >= 9 ? 32 : 4) << 20;
-    cu_result result = cuda->cu->cuMemAlloc(&cuda->workspace, bytes);
-    if (result == CU_OUT_OF_MEMORY)
-        return error_set(err, ERROR_MEMORY,
-                         "%s: there is no room for the %zu bytes that cuBLASLt "
-                         "works in; end what else runs there, or use another "
-                         "device",
-                         cuda->device.name, bytes);
-    cuda->workspace_bytes = bytes;
-    return cuda_worked(cuda, result, "cuMemAlloc") || cuda_alive(cuda, err);
+    cuda->workspace_bytes = (size_t)(cuda->card.major >= 9 ? 32 : 4) << 20;
+    return cuda_take(cuda, &cuda->workspace, cuda->workspace_bytes,
+                     "cuBLASLt works in", err);
 }
 
 /* Of the workspace by itself, into it. */

@@ -88,9 +88,9 @@ bool ens_search(ens_embedder *e, const char *question, size_t top,
     for (size_t i = 0; i < e->search.count; i++) {
         const struct search_hit *hit = &e->search.hits[i];
         e->hits[i] = (ens_hit){.collection = hit->collection,
-                               .chunk_id = hit->chunk_id,
-                               .text = hit->text,
-                               .source_file = hit->source,
+                               .chunk_id = hit->chunk_id.data,
+                               .text = hit->text.data,
+                               .source_file = hit->source.data,
                                .score = hit->score,
                                .row = hit->row};
     }

@@ -56,6 +56,11 @@ bool error_errno(struct error *err, const char *format, ...) {
                          what);
     if (cause == ENOMEM)
         return error_set(err, ERROR_MEMORY, "cannot %s: out of memory", what);
+    if (cause == EMFILE)
+        return error_set(err, ERROR_IO,
+                         "cannot %s: too many open files; allow more of them "
+                         "(ulimit -n)",
+                         what);
     return error_set(err, cause == ENOENT ? ERROR_MISSING : ERROR_IO,
                      "cannot %s: %s", what, strerror(cause));
 }

@@ -19,7 +19,8 @@ enum { BUFFER_BYTES = 256 * 1024, LARGE_BUFFER_BYTES = 2048 * 1024 };
 
 bool file_map_open(struct file_map *map, const char *path, struct error *err) {
     *map = (struct file_map){.data = ""};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* Without waiting: a pipe that nobody writes to is refused below. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return error_errno(err, "open %s", path);
     struct stat status;
@@ -120,20 +121,34 @@ uint64_t file_writer_large_bytes(uint64_t bytes) {
     return memory_block_bytes(large_buffer(bytes));
 }
 
+/* A device, a pipe or a socket, or one of the names that the system has for
+ * open files (/dev/stdout, /dev/fd/3), whatever is behind it. */
+static bool is_stream(const char *path) {
+    struct stat own, status;
+    if (stat(path, &status) != 0 || S_ISDIR(status.st_mode))
+        return false;
+    bool of_system = !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6);
+    return !S_ISREG(status.st_mode) ||
+           (of_system && lstat(path, &own) == 0 && S_ISLNK(own.st_mode));
+}
+
 static bool writer_open(struct file_writer *writer, const char *path,
                         size_t buffer_bytes, struct memory *memory,
                         struct error *err) {
-    *writer = (struct file_writer){
-        .memory = memory, .fd = -1, .buffer_bytes = buffer_bytes};
+    *writer = (struct file_writer){.memory = memory,
+                                   .fd = -1,
+                                   .stream = is_stream(path),
+                                   .buffer_bytes = buffer_bytes};
     writer->path = join(memory, path, "", err);
-    writer->part = join(memory, path, ".part", err);
+    writer->part = join(memory, path, writer->stream ? "" : ".part", err);
     writer->buffer = memory_alloc(memory, buffer_bytes, 1, err);
     if (writer->path && writer->part && writer->buffer) {
-        writer->fd =
-            open(writer->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        int how = writer->stream ? O_APPEND : O_CREAT | O_TRUNC;
+        writer->fd = open(writer->part, O_WRONLY | O_CLOEXEC | how, 0666);
         if (writer->fd >= 0)
             return true;
-        error_errno(err, "create %s", writer->part);
+        error_errno(err, writer->stream ? "open %s" : "create %s",
+                    writer->part);
     }
     file_writer_close(writer);
     return false;
@@ -194,12 +209,14 @@ static bool sync_parent(const char *path, struct error *err) {
 bool file_writer_commit(struct file_writer *writer, struct error *err) {
     if (!writer_flush(writer, err))
         return false;
-    if (fsync(writer->fd) != 0)
+    if (!writer->stream && fsync(writer->fd) != 0)
         return error_errno(err, "sync %s", writer->path);
     int fd = writer->fd;
     writer->fd = -1;
     if (close(fd) != 0)
         return error_errno(err, "close %s", writer->path);
+    if (writer->stream)
+        return true;
     if (rename(writer->part, writer->path) != 0) {
         error_errno(err, "rename %s to %s", writer->part, writer->path);
         unlink(writer->part);
@@ -211,7 +228,8 @@ bool file_writer_commit(struct file_writer *writer, struct error *err) {
 void file_writer_close(struct file_writer *writer) {
     if (writer->fd >= 0) {
         close(writer->fd);
-        unlink(writer->part);
+        if (!writer->stream)
+            unlink(writer->part);
     }
     memory_free(writer->memory, writer->path);
     memory_free(writer->memory, writer->part);

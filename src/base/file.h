@@ -2,7 +2,9 @@
  *
  * An artefact is written under PATH.part and gets its name only when it is
  * complete: flush, fsync, rename, fsync of the folder. A process that dies
- * leaves at most a .part file, which the next one writes over.
+ * leaves at most a .part file, which the next one writes over. Where PATH is a
+ * device or a pipe (/dev/null, /dev/stdout), what is written goes there as it
+ * comes: nothing takes its place.
  *
  *     struct file_writer writer;
  *     if (!file_writer_open(&writer, path, memory, err)) ...
@@ -48,6 +50,7 @@ struct file_writer {
     int fd;                /* -1: closed */
     char *path;            /* owned; the name it will have */
     char *part;            /* owned; the name it has until then */
+    bool stream;           /* PATH is no file and stays what it is */
     char *buffer;          /* owned; [buffer_bytes] */
     size_t buffer_bytes, buffered;
     uint64_t written; /* bytes added so far */

@@ -116,7 +116,10 @@ void *memory_alloc_from(struct memory *memory, size_t bytes,
     char *base = aligned_alloc(ALIGNMENT, whole);
     if (!base) {
         let_go(memory, whole - part);
-        error_set(err, ERROR_MEMORY, "the system has no %zu bytes left", whole);
+        error_set(err, ERROR_MEMORY,
+                  "the system has no %zu bytes left: other programs hold "
+                  "them, or a limit (ulimit -v) does",
+                  whole);
         return NULL;
     }
     if (part)

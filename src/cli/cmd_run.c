@@ -44,14 +44,17 @@ static void print_collection(const json_t *entry) {
         json_string_value(json_object_get(arrays, "embeddings.npy"));
     if (code && !strcmp(code, "interrupted"))
         status = code;
-    printf("%s: %s%s%s%s", name, status, reason ? " (" : "",
-           reason ? reason : "", reason ? ")" : "");
+    command_print_name(str_from(name));
+    printf(": %s%s%s%s", status, reason ? " (" : "", reason ? reason : "",
+           reason ? ")" : "");
     if (chunks)
         printf(", %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " chunks",
                json_integer_value(json_object_get(chunks, "embedded")),
                json_integer_value(json_object_get(chunks, "found")));
-    if (vectors)
-        printf(", %s", vectors);
+    if (vectors) {
+        printf(", ");
+        command_print_name(str_from(vectors));
+    }
     putchar('\n');
     const json_t *pass;
     size_t i;

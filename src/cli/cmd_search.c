@@ -9,15 +9,16 @@ enum { TEXT_SHOWN = 600, INDENT = 4 };
 
 /* The beginning of a text, its lines indented, cut between characters, its
  * control characters kept from the terminal. */
-static void print_text(const char *text) {
-    size_t shown = strlen(text);
+static void print_text(struct str text) {
+    size_t shown = text.size;
     bool cut = shown > TEXT_SHOWN;
     if (cut)
-        for (shown = TEXT_SHOWN; ((unsigned char)text[shown] & 0xC0) == 0x80;)
+        for (shown = TEXT_SHOWN;
+             ((unsigned char)text.data[shown] & 0xC0) == 0x80;)
             shown--;
     printf("%*s", INDENT, "");
     for (size_t i = 0; i < shown; i++) {
-        unsigned char c = (unsigned char)text[i];
+        unsigned char c = (unsigned char)text.data[i];
         if (c == '\n')
             printf("\n%*s", INDENT, "");
         else if (c >= 0x20 && c != 0x7F)
@@ -28,21 +29,16 @@ static void print_text(const char *text) {
     printf("%s\n", cut ? " ..." : "");
 }
 
-/* An id or a path, its control characters kept from the terminal. */
-static void print_name(const char *name) {
-    for (; *name; name++)
-        putchar((unsigned char)*name < 0x20 || *name == 0x7F ? ' ' : *name);
-}
-
 static void print_hits(const struct search_result *result) {
     for (size_t i = 0; i < result->count; i++) {
         const struct search_hit *hit = &result->hits[i];
-        const char *names[] = {hit->collection, hit->source, hit->chunk_id};
+        struct str names[] = {str_from(hit->collection), hit->source,
+                              hit->chunk_id};
         printf("%zu. %.4f", i + 1, hit->score);
         for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-            if (*names[k]) {
+            if (names[k].size) {
                 printf("  ");
-                print_name(names[k]);
+                command_print_name(names[k]);
             }
         putchar('\n');
         print_text(hit->text);
@@ -60,17 +56,22 @@ static json_t *describe_ranks(const struct search_hit *hit) {
     return ranks;
 }
 
+static json_t *json_text(struct str text) {
+    return json_stringn(text.data, text.size);
+}
+
 static json_t *describe(const struct search_result *result) {
     json_t *hits = json_array();
     for (size_t i = 0; i < result->count; i++) {
         const struct search_hit *hit = &result->hits[i];
         json_array_append_new(
             hits,
-            json_pack("{s:i, s:f, s:s, s:s, s:s, s:s, s:I, s:o}", "rank",
+            json_pack("{s:i, s:f, s:s, s:o, s:o, s:o, s:I, s:o}", "rank",
                       (int)i + 1, "score", hit->score, "collection",
-                      hit->collection, "chunk_id", hit->chunk_id, "source_file",
-                      hit->source, "text", hit->text, "row",
-                      (json_int_t)hit->row, "by", describe_ranks(hit)));
+                      hit->collection, "chunk_id", json_text(hit->chunk_id),
+                      "source_file", json_text(hit->source), "text",
+                      json_text(hit->text), "row", (json_int_t)hit->row, "by",
+                      describe_ranks(hit)));
     }
     return json_pack("{s:o, s:I, s:I, s:s?, s:f, s:f, s:f, s:f}", "hits", hits,
                      "collections", (json_int_t)result->collections, "rows",

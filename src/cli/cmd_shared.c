@@ -188,6 +188,13 @@ enum text_step text_source_next(struct text_source *source, struct str *text,
     return TEXT_OK;
 }
 
+void command_print_name(struct str name) {
+    for (size_t i = 0; i < name.size; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        putchar(c < 0x20 || c == 0x7F ? ' ' : c);
+    }
+}
+
 void command_print_json(json_t *object) {
     json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     putchar('\n');

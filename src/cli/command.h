@@ -71,6 +71,10 @@ enum text_step text_source_next(struct text_source *source, struct str *text,
 /* OBJECT as JSON on standard output, with a newline; takes it over. */
 void command_print_json(json_t *object);
 
+/* A name, an id or a path on standard output, its control characters kept from
+ * the terminal. */
+void command_print_name(struct str name);
+
 /* "1.5 GiB" into TEXT. */
 void command_bytes(uint64_t bytes, char text[32]);
 

@@ -1,6 +1,7 @@
 /* main.c - the program: read what was asked for, do it, say how it went. */
 
 #include <errno.h>
+#include <fcntl.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -36,6 +37,16 @@ static void on_signal(int number) {
     }
 }
 
+/* A standard stream that is closed stays one that cannot be used, but its
+ * number is taken: else the next file that is opened gets it, and what is
+ * printed ends up in there. */
+static void hold_closed_streams(void) {
+    static const int useless[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", useless[fd]) < 0)
+            return;
+}
+
 static void ignore_signals(void) {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, ... */
     signal(SIGXFSZ, SIG_IGN); /* ... and so is a limit on a file's size */
@@ -60,8 +71,13 @@ static void catch_signals(enum command command) {
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, SIGINT);
     sigaddset(&action.sa_mask, SIGTERM);
+    sigaddset(&action.sa_mask, SIGHUP);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* nohup(1) has it ignored, and that stays. */
+    struct sigaction hang_up;
+    if (sigaction(SIGHUP, NULL, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 static int (*const commands[COMMAND_COUNT])(const struct program *program,
@@ -126,6 +142,7 @@ int main(int argc, char **argv) {
     struct error err = {0};
     struct strbuf text = strbuf_make(&memory);
     int status = EXIT_FINE;
+    hold_closed_streams();
     ignore_signals();
     return_large_blocks();
     if (!options_parse(argc, argv, environ, &memory, &options, &err)) {

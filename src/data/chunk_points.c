@@ -44,8 +44,9 @@ bool chunk_points_open(struct chunk_points *points, struct intake *intake,
                        const char *scratch, struct error *err) {
     *points = (struct chunk_points){
         .intake = intake, .ids.fd = -1, .texts.fd = -1, .fd = -1};
-    intake->records = arena_printf(intake->arena, err, "%s/intake-%s", scratch,
-                                   intake->collection->folder);
+    /* Of a folder's name as much as leaves room for endings. */
+    intake->records = arena_printf(intake->arena, err, "%s/intake-%.200s",
+                                   scratch, intake->collection->folder);
     points->block = memory_alloc(intake->memory, RECORDS_A_BLOCK,
                                  sizeof *points->block, err);
     if (!intake->records || !points->block)

@@ -196,22 +196,26 @@ static bool next_folder(struct walk *walk, size_t *at) {
     return found;
 }
 
+/* The folder that PATH lies in: by its bytes, of which a file's relative name
+ * shows only those that are text. */
+static struct str folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return (struct str){path, slash ? (size_t)(slash - path) : 0};
+}
+
 static const struct walk_folder *find_folder(const struct walk *walk,
-                                             struct str relative) {
+                                             struct str path) {
     for (size_t i = 0; i < walk->folders_count; i++)
-        if (str_equal(str_from(walk->folders[i].relative), relative))
+        if (str_equal(str_from(walk->folders[i].path), path))
             return &walk->folders[i];
     return NULL;
 }
 
 /* Does an output folder lie directly in FOLDER? */
 static bool holds_output(const struct walk *walk, struct str folder) {
-    for (size_t i = 0; i < walk->folders_count; i++) {
+    for (size_t i = 1; i < walk->folders_count; i++) {
         const struct walk_folder *f = &walk->folders[i];
-        const char *slash = strrchr(f->relative, '/');
-        size_t size = slash ? (size_t)(slash - f->relative) : 0;
-        if (f->output && *f->relative &&
-            str_equal((struct str){f->relative, size}, folder))
+        if (f->output && str_equal(folder_of(f->path), folder))
             return true;
     }
     return false;
@@ -229,10 +233,8 @@ static bool is_output(const struct walk *walk, const struct chunk_file *file) {
     static const char *const of_collection[] = {
         "points.jsonl", "metadata.jsonl", "texts.jsonl", "stats.json", NULL};
     static const char *const of_run[] = {"summary.json", "events.jsonl", NULL};
-    const char *slash = strrchr(file->relative, '/');
-    const char *name = slash ? slash + 1 : file->relative;
-    struct str folder = {file->relative,
-                         slash ? (size_t)(slash - file->relative) : 0};
+    struct str folder = folder_of(file->path);
+    const char *name = file->path + folder.size + 1;
     const struct walk_folder *in = find_folder(walk, folder);
     bool output = in && in->output;
     if (is_named(name, of_run))

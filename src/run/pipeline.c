@@ -103,6 +103,10 @@ static bool place_summary(struct run *run, struct error *err) {
     if (snprintf(path, PATH_MAX, "%s", options->summary_path) >= PATH_MAX)
         return error_set(err, ERROR_USAGE, "path too long: %s",
                          options->summary_path);
+    if (folder_exists(path))
+        return error_set(err, ERROR_USAGE,
+                         "%s is a folder: the summary wants a file's name",
+                         path);
     char folder[PATH_MAX];
     strcpy(folder, path);
     const char *parent = dirname(folder);

@@ -7,7 +7,7 @@
  *                                      .top = 10, ...};
  *     struct search_result result;
  *     if (!search_run(&request, sink, &result, err)) ...
- *     result.hits[0].text ...
+ *     result.hits[0].text.data ...
  *     search_result_free(&result);
  */
 
@@ -21,6 +21,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/event.h"
+#include "base/str.h"
 #include "run/session.h"
 
 struct search_request {
@@ -51,9 +52,10 @@ struct search_rank {
 
 struct search_hit {
     const char *collection;
-    const char *chunk_id; /* "" where points.jsonl was not exported */
-    const char *text;     /* "" where neither it nor texts.jsonl was */
-    const char *source;   /* metadata's source_file, or "" */
+    /* These three have a NUL at the end, and may have others within. */
+    struct str chunk_id; /* "" where points.jsonl was not exported */
+    struct str text;     /* "" where neither it nor texts.jsonl was */
+    struct str source;   /* metadata's source_file, or "" */
     double score; /* by one source: cosine, or dot product if the model says
                      so, or a sparse dot product, or MaxSim; by several: of
                      reciprocal rank fusion (search_join.c); or the

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "data/json_scan.h"
 
 /* Line ROW of PATH into OUT, by the offsets that the run wrote beside it. */
 static bool read_point(const struct shelf *shelf, uint64_t row,
@@ -62,36 +63,42 @@ static bool read_text_line(const struct shelf *shelf, uint64_t row,
     return stop != NULL;
 }
 
-static const char *copy_member(struct searching *s, const json_t *object,
-                               const char *key) {
-    const json_t *value = json_object_get(object, key);
-    const char *copy = NULL;
-    if (json_is_string(value))
-        copy = arena_copy(
-            &s->result->arena,
-            (struct str){json_string_value(value), json_string_length(value)},
-            NULL);
-    return copy ? copy : "";
+/* The JSON string VALUE, decoded. */
+static struct str copy_string(struct searching *s, struct str value) {
+    struct strbuf plain = strbuf_make(&s->result->memory);
+    json_decode_add(value, &plain);
+    const char *copy = arena_copy(&s->result->arena, strbuf_str(&plain), NULL);
+    struct str text = copy ? (struct str){copy, plain.size} : STR("");
+    strbuf_free(&plain);
+    return text;
+}
+
+/* Read as a chunk is: its metadata came as it was, with numbers of any size. */
+static struct str copy_member(struct searching *s, struct str object,
+                              const char *key) {
+    struct json_item item;
+    return json_find(object, key, &item) && item.kind == SCAN_STRING
+               ? copy_string(s, item.value)
+               : STR("");
 }
 
 void search_describe(struct searching *s, const struct shelf *shelf,
                      struct search_hit *hit) {
     struct strbuf line = strbuf_make(&s->result->memory);
-    hit->text = hit->chunk_id = hit->source = "";
+    struct json_item payload;
+    struct json_scan scan;
+    hit->text = hit->chunk_id = hit->source = STR("");
     const char *field =
         json_string_value(json_object_get(shelf->stats, "text_field"));
-    if (read_point(shelf, hit->row, &line)) {
-        json_t *point = json_parse(strbuf_str(&line), "points.jsonl", NULL);
-        const json_t *payload = json_object_get(point, "payload");
-        hit->text = copy_member(s, payload, field ? field : "text");
-        hit->chunk_id = copy_member(s, payload, "chunk_id");
-        hit->source = copy_member(s, payload, "source_file");
-        json_decref(point);
+    if (read_point(shelf, hit->row, &line) &&
+        json_find(strbuf_str(&line), "payload", &payload)) {
+        hit->text = copy_member(s, payload.value, field ? field : "text");
+        hit->chunk_id = copy_member(s, payload.value, "chunk_id");
+        hit->source = copy_member(s, payload.value, "source_file");
     } else if (read_text_line(shelf, hit->row, &line)) {
-        json_t *text = json_parse(strbuf_str(&line), "texts.jsonl", NULL);
-        json_t *object = json_pack("{s:o}", "text", text);
-        hit->text = copy_member(s, object, "text");
-        json_decref(object);
+        json_scan_memory(&scan, strbuf_str(&line));
+        if (json_scan_next(&scan) == SCAN_STRING)
+            hit->text = copy_string(s, strbuf_str(&line));
     }
     strbuf_free(&line);
 }

@@ -87,7 +87,7 @@ static bool list_texts(const struct searching *s, struct str *texts,
                        struct error *err) {
     const struct search_result *result = s->result;
     for (size_t i = 0; i < result->count; i++) {
-        texts[i] = str_from(result->hits[i].text);
+        texts[i] = result->hits[i].text;
         if (!texts[i].size)
             return error_set(
                 err, ERROR_MISSING,

@@ -27,8 +27,16 @@ static uint64_t room_of(const char *type) {
     return EVENTS_MAX_PLAIN;
 }
 
-/* One write a line: a process that dies leaves whole lines, but for the last
- * one of a full disk. */
+/* One write a line: a process that dies leaves whole lines. Of one that a full
+ * disk cut nothing stays, or the next would go on in the middle of it. */
+static bool put_line(int fd, const char *line, size_t size) {
+    struct stat status;
+    ssize_t wrote = write(fd, line, size);
+    if (wrote > 0 && (size_t)wrote < size && fstat(fd, &status) == 0)
+        (void)!ftruncate(fd, status.st_size - wrote);
+    return wrote == (ssize_t)size;
+}
+
 static bool write_line(struct telemetry *telemetry, int64_t t_ms,
                        const char *type, const json_t *fields) {
     json_t *line =
@@ -41,7 +49,7 @@ static bool write_line(struct telemetry *telemetry, int64_t t_ms,
     bool fine = text != NULL;
     if (fine) {
         text[size] = '\n'; /* in the place of the NUL */
-        fine = write(telemetry->fd, text, size + 1) == (ssize_t)(size + 1);
+        fine = put_line(telemetry->fd, text, size + 1);
     }
     free(text);
     return fine;

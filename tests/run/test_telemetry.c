@@ -2,11 +2,14 @@
  * there is no room for all of it, what matters. */
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -145,6 +148,37 @@ static void the_file_never_passes_its_limit(void **state) {
     scene_remove("many.jsonl");
 }
 
+/* As a disk that has room for COUNT bytes more in PATH. */
+static void leave_room(const char *path, rlim_t count) {
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = count == RLIM_INFINITY ? limit.rlim_max
+                                            : (rlim_t)status.st_size + count;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_full_disk_leaves_no_half_line(void **state) {
+    (void)state;
+    struct telemetry telemetry;
+    const char *path = scene_path("events.jsonl");
+    unlink(path);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_true(telemetry_open(&telemetry, path, NULL, NULL));
+    emit_times(&telemetry, "run_started", 1);
+    leave_room(path, 40);
+    emit_times(&telemetry, "batch_completed", 3);
+    leave_room(path, RLIM_INFINITY);
+    emit_times(&telemetry, "run_ended", 1);
+    telemetry_close(&telemetry);
+    struct tally types = read_back(path);
+    assert_int_equal(tally_of(&types, "run_started"), 1);
+    assert_int_equal(tally_of(&types, "batch_completed"), 0);
+    assert_int_equal(tally_of(&types, "run_ended"), 1);
+    assert_int_equal(telemetry.dropped, 3);
+}
+
 static void read_card(void *context, struct sample_device *devices,
                       size_t count) {
     (void)context;
@@ -203,6 +237,7 @@ int main(void) {
         cmocka_unit_test(every_event_goes_everywhere),
         cmocka_unit_test(what_matters_finds_room),
         cmocka_unit_test(the_file_never_passes_its_limit),
+        cmocka_unit_test(a_full_disk_leaves_no_half_line),
         cmocka_unit_test(samples_come_between_the_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

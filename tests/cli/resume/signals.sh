@@ -18,6 +18,7 @@ go() { # MODE SCRIPT; takes the place of the shell that it runs in
 for mode in exclusive sequential simultaneous; do
     signal=INT
     [ $mode != sequential ] || signal=TERM
+    [ $mode != simultaneous ] || signal=HUP
     go $mode slow.jsonl >out 2>err &
     pid=$!
     until [ "$(grep -c batch_completed $mode/events.jsonl 2>/dev/null)" -ge 20 ]; do sleep 0.02; done 2>/dev/null

@@ -80,7 +80,9 @@ static void print_result(const struct run_result *result) {
                plural(result->blank));
     if (result->left_out)
         printf(", %" PRIu64 " left out", result->left_out);
-    printf("\nsummary: %s\n", result->summary_path);
+    putchar('\n');
+    if (*result->summary_path)
+        printf("summary: %s\n", result->summary_path);
 }
 
 /* With --restart the same command would begin anew once more. */

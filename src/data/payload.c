@@ -5,15 +5,14 @@
 #include "data/derive.h"
 #include "data/json_scan.h"
 
-/* Is KEY one that we write ourselves? */
-static bool is_ours(struct str key, const char *text_field) {
+bool payload_has_own(struct str key) {
     static const char *const ours[] = {"chunk_id",          "collection",
                                        "qdrant_collection", "modal_hint",
                                        "hierarchy_path",    "sparse_vector"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (json_key_is(key, ours[i]))
             return true;
-    return json_key_is(key, text_field);
+    return false;
 }
 
 /* In one walk: the members that are written as they came, and those that other
@@ -25,7 +24,7 @@ static void add_metadata(struct strbuf *out, struct str metadata,
     json_iter_begin(&iter, metadata);
     while (json_iter_next(&iter, &item)) {
         derive_note(&item, input);
-        if (is_ours(item.key, text_field))
+        if (payload_has_own(item.key) || json_key_is(item.key, text_field))
             continue;
         strbuf_add(out, STR(",\""));
         strbuf_add(out, item.key);

@@ -19,6 +19,9 @@
 void payload_write(struct strbuf *out, const struct chunk *chunk,
                    const struct collection *collection, const char *text_field);
 
+/* Whether we write a member of that name ourselves, beside the text. */
+bool payload_has_own(struct str key);
+
 /* The Qdrant name that stands for a folder's name (ORIGINAL 1.5), into NAME,
  * cut to CAPACITY. */
 void payload_canonical_collection(const char *folder, char *name,

@@ -333,7 +333,7 @@ static bool is_done(const struct crew *crew) {
 
 static void wait_a_tick(struct crew *crew) {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += TICK_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
@@ -397,6 +397,16 @@ static bool start(struct crew *crew, struct error *err) {
     return true;
 }
 
+/* Ticks by the clock that nobody sets: one put back by an hour would make the
+ * next tick last as long. */
+static void open_main(struct crew *crew) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&crew->main, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
 struct crew *crew_open(struct session *session, const struct crew_size *size,
                        struct error *err) {
     struct memory *memory = &session->memory;
@@ -408,7 +418,7 @@ struct crew *crew_open(struct session *session, const struct crew_size *size,
     crew->size = *size;
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->work, NULL);
-    pthread_cond_init(&crew->main, NULL);
+    open_main(crew);
     place(&measure, size, NULL, session->stations_count);
     crew->workers = memory_zalloc(memory, session->stations_count,
                                   sizeof *crew->workers, err);

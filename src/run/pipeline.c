@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "data/payload.h"
 #include "run/dtype.h"
 #include "run/lock.h"
 #include "run/schedule.h"
@@ -89,9 +90,14 @@ static void warn_of_members(const struct run *run) {
 static bool check_text_field(const struct run_options *options,
                              struct error *err) {
     struct str field = str_from(options->text_field ? options->text_field : "");
-    return utf8_valid_prefix(field) == field.size ||
+    if (utf8_valid_prefix(field) != field.size)
+        return error_set(err, ERROR_USAGE,
+                         "the text field's name is not valid UTF-8");
+    return !payload_has_own(field) ||
            error_set(err, ERROR_USAGE,
-                     "the text field's name is not valid UTF-8");
+                     "the payload has a field %s of its own: call the text's "
+                     "another (--text-field)",
+                     options->text_field);
 }
 
 /* A summary that has no place to go is better known before the work. */
@@ -202,8 +208,12 @@ static bool write_summary(struct run *run, int64_t begin_ns,
              : error_set(err, ERROR_MEMORY, "%s: the summary could not be made",
                          result->summary_path);
     free(text);
-    return fine &&
-           watch_write(&run->watch, &run->session, result->summary, err);
+    if (!fine)
+        result->summary_path[0] = '\0';
+    /* The report has its place in OUT, wherever the summary could not go. */
+    bool told = watch_write(&run->watch, &run->session, result->summary,
+                            fine ? err : NULL);
+    return fine && told;
 }
 
 static void end(struct run *run) {

@@ -25,7 +25,7 @@ struct run_result {
     struct error worst; /* code ERROR_NONE: everything was embedded. Else what
                            the process should end with, and why */
     json_t *summary;    /* summary.json's content; owned */
-    char summary_path[PATH_MAX];
+    char summary_path[PATH_MAX]; /* "": it could not be written */
     uint64_t points, texts_computed, texts_reused, truncated, blank, left_out;
     uint64_t files_failed, lines_failed;
     uint64_t tokens;

@@ -327,8 +327,7 @@ static bool is_http(const char *scheme) {
 }
 
 /* The parts of a parsed address that ORIGIN is made of. */
-static char *join_origin(struct memory *memory, CURLU *parsed,
-                         struct error *err) {
+static char *join_origin(struct memory *memory, CURLU *parsed) {
     char *scheme = NULL, *host = NULL, *port = NULL;
     struct strbuf text = strbuf_make(memory);
     if (curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
@@ -342,10 +341,9 @@ static char *join_origin(struct memory *memory, CURLU *parsed,
     curl_free(port);
     for (size_t i = 0; i < text.size; i++)
         text.data[i] = (char)tolower((unsigned char)text.data[i]);
-    if (text.size && strbuf_ok(&text, err))
+    if (text.size && strbuf_ok(&text, NULL))
         return text.data; /* handed over */
     strbuf_free(&text);
-    error_set(err, ERROR_IO, "not an address of http or https");
     return NULL;
 }
 
@@ -353,8 +351,8 @@ char *http_origin(struct memory *memory, const char *url, struct error *err) {
     CURLU *parsed = curl_url();
     char *origin = NULL;
     if (parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK)
-        origin = join_origin(memory, parsed, err);
-    else
+        origin = join_origin(memory, parsed);
+    if (!origin)
         error_set(err, ERROR_IO, "%.*s is not an address of http or https",
                   STR_ARG(shown(url)));
     curl_url_cleanup(parsed);

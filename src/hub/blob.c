@@ -136,8 +136,13 @@ static bool ask_name(struct download *d, const char **name, struct error *err) {
     if (fine) {
         const char *etag = http_header(&answer, "x-linked-etag");
         etag = etag ? etag : http_header(&answer, "etag");
-        *name = blob_etag(d->arena, etag ? etag : "", err);
-        fine = *name && check_metadata(d, *name, &answer, err);
+        *name = blob_etag(d->arena, etag ? etag : "", NULL);
+        fine = *name ? check_metadata(d, *name, &answer, err)
+                     : error_set(err, ERROR_INPUT,
+                                 "%s: the hub gives %s no ETag that could be "
+                                 "a file's name: a proxy or a login page on "
+                                 "the way may have answered in its place",
+                                 d->hub->model, d->file->path);
     }
     http_answer_free(&answer);
     return fine;

@@ -481,6 +481,18 @@ def refusals(place):
     assert "is not a revision" in errors, errors
 
 
+def led_astray(place):
+    """The sentence names what the server leads to, or the file that it keeps."""
+    for where, sentence in (("file:///etc/passwd", "file:// is not an address"),
+                            ("gopher://else.where/x", "gopher://else.where is not an address")):
+        place.hub.faults[:] = [Fault("/resolve/", times=99, status=302, headers={"Location": where})]
+        _, errors = place.pull(ID, expect=1)
+        assert sentence in errors, errors
+    place.hub.faults[:] = [Fault("/resolve/", times=99, status=200)]  # a login page's answer
+    _, errors = place.pull(ID, expect=1)
+    assert ID + ": the hub gives modules.json no ETag" in errors, errors
+
+
 def gated(place):
     place.hub.token = "hf_secretsecret"
     _, errors = place.pull(ID, expect=1)
@@ -680,7 +692,7 @@ CASES = [same_as_python, same_for_a_tag_and_a_commit, same_for_a_renamed_model, 
          goes_on_after_an_older_python, goes_on_after_a_killed_python, python_goes_on_after_our_death,
          killed_at_any_moment, interrupted, interrupted_run, many_at_once, python_holds_the_lock, too_many_requests,
          too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored, never_further,
-         too_long_a_beginning, no_server, file_limit, full_disk, refusals, gated, certificates,
+         too_long_a_beginning, no_server, file_limit, full_disk, refusals, led_astray, gated, certificates,
          through_a_proxy, hostile_lists,
          run_pulls, offline, newest_commit, short_names, no_weights, older_weights, shards]
 

@@ -24,13 +24,22 @@
 #include <simde/x86/avx512/dpbusd.h>
 #pragma GCC diagnostic pop
 
+/* Calls: inlined into each of the unrolled kernels, an instruction's many lines
+ * would take minutes to compile under sanitizers. */
+#define SIMDE_CALL static __attribute__((noinline, unused))
+SIMDE_CALL simde__m512 dpbf16(simde__m512 s, simde__m512bh x, simde__m512bh w) {
+    return simde_mm512_dpbf16_ps(s, x, w);
+}
+SIMDE_CALL simde__m512i dpbusd(simde__m512i s, simde__m512i x, simde__m512i w) {
+    return simde_mm512_dpbusd_epi32(s, x, w);
+}
+
 #define KERNEL_NAME  emulated
 #define KERNEL_LANES 16
 #define KERNEL_PANEL 32
 #define KERNEL_ROWS  12
 #define KERNEL_BF16(s, x, w)                                                   \
-    ((vec)simde_mm512_dpbf16_ps((simde__m512)(s), (simde__m512bh)(x),          \
-                                (simde__m512bh)(w)))
+    ((vec)dpbf16((simde__m512)(s), (simde__m512bh)(x), (simde__m512bh)(w)))
 #endif
 
 /* What main does without it. */

@@ -7,8 +7,7 @@
 #define KERNEL_RIGHT 127
 #define KERNEL_STEP  1
 #define KERNEL_DOT(s, x, w)                                                    \
-    ((ivec)simde_mm512_dpbusd_epi32((simde__m512i)(s), (simde__m512i)x[0],     \
-                                    (simde__m512i)w[0]))
+    ((ivec)dpbusd((simde__m512i)(s), (simde__m512i)x[0], (simde__m512i)w[0]))
 #include "device/cpu/int8.inc"
 
 #include "device/simde.h"

@@ -2,13 +2,18 @@
 """Where each per cent of a run's time goes.
 
     bench/phases.py MODEL_DIR CHUNKS [--program build/gcc/ensembed]
-                     [--threads 2] [--rounds 3] [--perf] [OPTION OF run ...]
+                     [--threads 2] [--rounds 3] [--copies 1,9] [--perf]
+                     [OPTION OF run ...]
 
 Runs the model over the chunks and prints what summary.json says of the run's
 phases (src/run/phases.h): milliseconds, of the round with the median whole
 time, and each phase's share. "Around the model" is the sum of intake, read,
 tokenize, store, export and sync. Storing goes on while the next batch is
 encoded, so its share is what it lasted and at most what it cost.
+
+--copies 9 runs over nine copies of the chunks, whose texts and ids begin with
+the copy's number. With two numbers both are run, and the difference is divided
+by the chunks: what a phase costs a chunk, and what it costs once.
 
 --perf runs it once more under Linux' perf and prints the share of processor
 time by kind of work: a table of functions, by name, at the end of this file.
@@ -31,6 +36,22 @@ def command_of(args, out):
     command = [args.program, "run", args.chunks, "--as", "all", "--model", args.model,
                "--out", out, "--quiet", "--no-progress", "--restart"]
     return command + (["--threads", str(args.threads)] if args.threads else []) + args.more
+
+
+def copy_chunks(chunks, copies, folder):
+    """COPIES of the chunk files of a folder, no text and no id in two of them."""
+    for path in sorted(Path(chunks).rglob("*_chunks.json")):
+        text = path.read_bytes()
+        for i in range(copies):
+            to = Path(folder, str(i), path.relative_to(chunks))
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(re.sub(rb'("(?:text|content|chunk_id)": ")',
+                                  rb"\g<1>%d " % i, text))
+
+
+def median_round(args):
+    rounds = sorted((run(args) for _ in range(args.rounds)), key=lambda r: r[0])
+    return rounds[len(rounds) // 2]
 
 
 def run(args):
@@ -58,6 +79,23 @@ def print_phases(whole_ms, summary):
     around = sum(phases[name]["ms"] for name in AROUND)
     print(f"| **around the model** ({', '.join(AROUND)}) | {around:.1f} | "
           f"**{around / whole_ms:.2%}** | |")
+
+
+def chunks_of(summary):
+    return sum(c["chunks"]["found"] for c in summary["collections"])
+
+
+def print_growth(few, many):
+    """What each phase costs once and what a chunk, of two (whole_ms, summary)."""
+    more = chunks_of(many[1]) - chunks_of(few[1])
+    print(f"\n{chunks_of(few[1])} and {chunks_of(many[1])} chunks:\n"
+          "| phase | once, ms | a chunk, us | of it computed by the deciding thread, us |\n"
+          "|---|---|---|---|")
+    for name, phase in few[1]["phases"].items():
+        other = many[1]["phases"][name]
+        a_chunk, cpu = (1000 * (other[k] - phase[k]) / more for k in ("ms", "cpu_ms"))
+        once = phase["ms"] - a_chunk * chunks_of(few[1]) / 1000
+        print(f"| {name} | {once:.1f} | {a_chunk:.2f} | {cpu:.2f} |")
 
 
 def by_symbol(args):
@@ -106,13 +144,23 @@ def main():
     ap.add_argument("--program", default="build/gcc/ensembed")
     ap.add_argument("--threads", type=int, default=0)
     ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--copies", default="")
     ap.add_argument("--perf", action="store_true")
     args, args.more = ap.parse_known_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
-    rounds = sorted((run(args) for _ in range(args.rounds)), key=lambda r: r[0])
-    print_phases(*rounds[len(rounds) // 2])
-    if args.perf:
-        print_work(by_symbol(args))
+    with tempfile.TemporaryDirectory() as folder:
+        chunks, rounds = args.chunks, []
+        for copies in args.copies.split(",") if args.copies else []:
+            args.chunks = os.path.join(folder, copies)
+            copy_chunks(chunks, int(copies), args.chunks)
+            rounds.append(median_round(args))
+            print_phases(*rounds[-1])
+        if not rounds:
+            print_phases(*median_round(args))
+        if len(rounds) > 1:
+            print_growth(rounds[0], rounds[-1])
+        if args.perf:
+            print_work(by_symbol(args))
 
 
 # Kinds of work by the functions' names, the first that fits; src/device/cpu

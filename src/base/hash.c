@@ -1,3 +1,9 @@
+/* OpenSSL's newer interface looks an algorithm up by its name behind a lock,
+ * for each digest anew. For a text of a few hundred bytes that is more than the
+ * digest, and threads wait for one another there. What has one digest a chunk
+ * uses the functions below that, which OpenSSL 3 calls deprecated. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "base/hash.h"
 
 #include <fcntl.h>
@@ -19,11 +25,17 @@ uint64_t hash_bytes(const void *data, size_t size) {
 }
 
 void hash_sha256(struct str data, uint8_t digest[SHA256_BYTES]) {
-    SHA256((const unsigned char *)data.data, data.size, digest);
+    SHA256_CTX context;
+    SHA256_Init(&context);
+    SHA256_Update(&context, data.data, data.size);
+    SHA256_Final(digest, &context);
 }
 
 void hash_sha1(struct str data, uint8_t digest[SHA1_BYTES]) {
-    SHA1((const unsigned char *)data.data, data.size, digest);
+    SHA_CTX context;
+    SHA1_Init(&context);
+    SHA1_Update(&context, data.data, data.size);
+    SHA1_Final(digest, &context);
 }
 
 /* The library's own context: its type is incomplete, ours is only its name. */
@@ -102,13 +114,18 @@ void hash_hex(const uint8_t *bytes, size_t count, char *text) {
 }
 
 void uuid5(const uint8_t space[16], struct str name, uint8_t uuid[16]) {
+    uuid5_of(space, &name, 1, uuid);
+}
+
+void uuid5_of(const uint8_t space[16], const struct str *parts, size_t count,
+              uint8_t uuid[16]) {
     uint8_t digest[SHA1_BYTES];
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    EVP_DigestInit_ex(context, EVP_sha1(), NULL);
-    EVP_DigestUpdate(context, space, 16);
-    EVP_DigestUpdate(context, name.data, name.size);
-    EVP_DigestFinal_ex(context, digest, NULL);
-    EVP_MD_CTX_free(context);
+    SHA_CTX context;
+    SHA1_Init(&context);
+    SHA1_Update(&context, space, 16);
+    for (size_t i = 0; i < count; i++)
+        SHA1_Update(&context, parts[i].data, parts[i].size);
+    SHA1_Final(digest, &context);
     memcpy(uuid, digest, 16);
     uuid[6] = (uint8_t)((uuid[6] & 0x0F) | 0x50);
     uuid[8] = (uint8_t)((uuid[8] & 0x3F) | 0x80);

@@ -38,6 +38,9 @@ void hash_hex(const uint8_t *bytes, size_t count, char *text);
 
 /* RFC 4122 version 5: SHA-1 of NAMESPACE and NAME. */
 void uuid5(const uint8_t space[16], struct str name, uint8_t uuid[16]);
+/* The same of a name that is in COUNT parts, one behind the other. */
+void uuid5_of(const uint8_t space[16], const struct str *parts, size_t count,
+              uint8_t uuid[16]);
 extern const uint8_t UUID_DNS[16];
 
 /* 8-4-4-4-12 digits and a NUL. */

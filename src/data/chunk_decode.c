@@ -1,6 +1,7 @@
 #include "data/chunk_decode.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -30,15 +31,23 @@ struct parts_sizes {
     uint64_t bytes, applied, made, chunk_id;
 };
 
-/* An id may get a suffix. */
-static struct parts_sizes sizes_of(const struct intake *intake) {
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Of chunks of MOST bytes at most. An id may get a suffix, and may have been
+ * put together; a text that is trimmed gets "...", and metadata that is put
+ * together is made of a chunk's own bytes. */
+static struct parts_sizes sizes_of(const struct intake *intake, uint64_t most) {
     const struct intake_counts *counts = &intake->counts;
     bool applied = text_options_on(&intake->options);
+    most = least(most, counts->chunk_bytes_longest);
     return (struct parts_sizes){
-        .bytes = counts->chunk_bytes_longest,
-        .applied = applied ? counts->text_bytes_longest : 0,
-        .made = counts->made_bytes_longest,
-        .chunk_id = counts->id_bytes_longest + 2 * ID_SUFFIX_BYTES};
+        .bytes = most,
+        .applied = applied ? least(counts->text_bytes_longest, most + 3) : 0,
+        .made = least(counts->made_bytes_longest, most),
+        .chunk_id = least(counts->id_bytes_longest, most + PATH_MAX) +
+                    2 * ID_SUFFIX_BYTES};
 }
 
 /* Larger rooms come and go with their chunks. */
@@ -50,15 +59,15 @@ static uint64_t room_bytes(uint64_t bytes) {
     return bytes ? memory_block_bytes(bytes + 1) : 0;
 }
 
-uint64_t chunk_parts_bytes(const struct intake *intake) {
-    struct parts_sizes sizes = sizes_of(intake);
+uint64_t chunk_parts_bytes(const struct intake *intake, uint64_t most) {
+    struct parts_sizes sizes = sizes_of(intake, most);
     return room_bytes(sizes.bytes) + room_bytes(sizes.applied) +
            room_bytes(sizes.made) + room_bytes(sizes.chunk_id);
 }
 
 bool chunk_parts_reserve(struct chunk_parts *parts, const struct intake *intake,
-                         struct error *err) {
-    struct parts_sizes sizes = sizes_of(intake);
+                         uint64_t most, struct error *err) {
+    struct parts_sizes sizes = sizes_of(intake, most);
     bool fine =
         strbuf_reserve(&parts->bytes, kept(sizes.bytes)) &&
         (!sizes.applied ||
@@ -194,6 +203,7 @@ static void make_metadata(struct chunk_parts *parts, struct str object,
     }
     strbuf_add_char(&parts->made, '}');
     parts->metadata = strbuf_str(&parts->made);
+    parts->made_bytes = parts->made.size;
 }
 
 /* VALUE is a string inside parts->bytes: decode it where it stands. */
@@ -233,13 +243,17 @@ static bool decode_object(struct chunk_parts *parts) {
     return true;
 }
 
+/* The text with options, and the digests. */
 static bool apply_options(struct chunk_parts *parts,
                           const struct chunk_options *options,
                           struct error *err) {
+    hash_sha256(parts->original, parts->original_digest);
+    memcpy(parts->digest, parts->original_digest, SHA256_BYTES);
     if (!text_options_on(options))
         return true;
     text_apply_options(parts->original, options, &parts->applied);
     parts->text = strbuf_str(&parts->applied);
+    hash_sha256(parts->text, parts->digest);
     return strbuf_ok(&parts->applied, err);
 }
 
@@ -248,6 +262,7 @@ bool chunk_decode(struct chunk_parts *parts,
     struct strbuf *bytes = &parts->bytes;
     parts->wrong = NULL;
     parts->own_id = false;
+    parts->made_bytes = 0;
     parts->surrogates = json_mend_surrogates(bytes->data, bytes->size);
     if (bytes->size >= 2 && bytes->data[0] == '"') {
         parts->metadata = STR("{}");
@@ -259,32 +274,33 @@ bool chunk_decode(struct chunk_parts *parts,
            apply_options(parts, options, err);
 }
 
-void chunk_id_base(struct chunk_parts *parts, const char *relative,
-                   const struct chunk_options *options,
-                   const uint8_t text_digest[SHA256_BYTES]) {
-    uint8_t digest[SHA256_BYTES];
+bool chunk_decode_at(struct chunk_parts *parts, char *bytes, size_t size,
+                     const struct chunk_options *options, struct error *err) {
+    struct strbuf own = parts->bytes;
+    empty(&parts->applied);
+    empty(&parts->made);
+    empty(&parts->chunk_id);
+    parts->bytes =
+        (struct strbuf){.data = bytes, .size = size, .capacity = size};
+    bool fine = chunk_decode(parts, options, err);
+    parts->bytes = own;
+    return fine;
+}
+
+void chunk_id_base(struct chunk_parts *parts, const char *relative) {
     char hex[17];
     /* Of the text as it came: an option must not change the id. */
-    if (text_options_on(options))
-        hash_sha256(parts->original, digest);
-    else
-        memcpy(digest, text_digest, sizeof digest);
-    hash_hex(digest, 8, hex);
+    hash_hex(parts->original_digest, 8, hex);
     strbuf_clear(&parts->chunk_id);
     strbuf_printf(&parts->chunk_id, "%s\x1f%s", relative, hex);
 }
 
-bool chunk_uuid(struct memory *memory, const char *collection,
-                struct str chunk_id, uint8_t id[16], struct error *err) {
-    uint8_t space[16];
+void chunk_uuid_space(uint8_t space[16]) {
     uuid5(UUID_DNS, STR("ensembed"), space);
-    struct strbuf name = strbuf_make(memory);
-    strbuf_add(&name, str_from(collection));
-    strbuf_add_char(&name, '\x1f');
-    strbuf_add(&name, chunk_id);
-    bool fine = strbuf_ok(&name, err);
-    if (fine)
-        uuid5(space, strbuf_str(&name), id);
-    strbuf_free(&name);
-    return fine;
+}
+
+void chunk_uuid(const uint8_t space[16], const char *collection,
+                struct str chunk_id, uint8_t id[16]) {
+    struct str name[] = {str_from(collection), STR("\x1f"), chunk_id};
+    uuid5_of(space, name, sizeof name / sizeof *name, id);
 }

@@ -7,13 +7,17 @@
 
 #include "base/arena.h"
 #include "data/chunk_decode.h"
+#include "data/chunk_pieces.h"
 #include "data/chunk_points.h"
 #include "data/chunk_problems.h"
 #include "data/chunk_record.h"
 #include "data/chunk_text.h"
 #include "data/json_scan.h"
 
-enum { READ_BYTES = 256 * 1024 };
+enum {
+    READ_BYTES = 256 * 1024,
+    LARGE_BYTES = 1024 * 1024, /* of a chunk: pieces give way to it */
+};
 
 /* The intake as it was given out, and what hangs on it. */
 struct whole_intake {
@@ -26,6 +30,7 @@ struct scanning {
     const struct sink *sink;
     struct chunk_problems problems;
     struct chunk_points points;
+    struct chunk_pieces pieces;
     struct chunk_parts parts;
     char *buffer;
     size_t buffer_bytes;
@@ -42,12 +47,6 @@ struct scanning {
     uint64_t bare;        /* strings among them */
     uint64_t surrogates;
     struct json_scan scan;
-};
-
-/* Where in the file a value lies. */
-struct place {
-    uint64_t begin, end;
-    uint64_t line, line_begin; /* of its first byte */
 };
 
 /* ---- problems ---- */
@@ -73,8 +72,9 @@ static bool problem_of_file(struct scanning *s, const char *code, bool failed,
     return problem_at(s, 0, 0, code, failed, message, err);
 }
 
-static bool problem_of_chunk(struct scanning *s, const struct place *place,
-                             const char *code, bool failed, const char *message,
+static bool problem_of_chunk(struct scanning *s,
+                             const struct chunk_place *place, const char *code,
+                             bool failed, const char *message,
                              struct error *err) {
     uint64_t column =
         problems_wanted(&s->problems)
@@ -85,42 +85,23 @@ static bool problem_of_chunk(struct scanning *s, const struct place *place,
     return problem_at(s, place->line, column, code, failed, message, err);
 }
 
-static const char *remedy(const struct scanning *s) {
-    switch (s->scan.fault) {
-    case SCAN_CUT_OFF:
-        return s->file->lines ? "this line is left out"
-                              : "it is cut off: get it again whole";
-    case SCAN_NOT_UTF8:
-        return s->file->lines ? "this line is left out: convert the file to "
-                                "UTF-8"
-                              : "convert the file to UTF-8";
-    default:
-        return s->file->lines ? "this line is left out"
-                              : "none of its chunks are used until it is "
-                                "mended";
-    }
-}
-
-static const char *fault_code(const struct scanning *s) {
-    if (s->scan.fault == SCAN_UNREADABLE)
-        return "unreadable_file";
-    if (s->scan.fault == SCAN_NOT_UTF8)
-        return "not_utf8";
-    return s->file->lines ? "broken_line" : "broken_file";
+static bool stopped(const struct scanning *s, struct error *err) {
+    return error_set(err, ERROR_INTERRUPTED,
+                     "stopped while reading %s; run the same command to begin "
+                     "the reading again",
+                     problem_file(s->file->relative));
 }
 
 /* What s->scan met, as a problem of the file or the line; an interruption as
  * an error. */
 static bool problem_of_scan(struct scanning *s, struct error *err) {
     if (s->scan.fault == SCAN_STOPPED)
-        return error_set(err, ERROR_INTERRUPTED,
-                         "stopped while reading %s; run the same command to "
-                         "begin the reading again",
-                         problem_file(s->file->relative));
+        return stopped(s, err);
     uint64_t line, column;
     struct strbuf words = strbuf_make(s->intake->memory);
     json_scan_explain(&s->scan, &words, &line, &column);
-    strbuf_printf(&words, "; %s", remedy(s));
+    strbuf_printf(&words, "; %s",
+                  problem_remedy(s->scan.fault, s->file->lines));
     bool fine = strbuf_ok(&words, err);
     if (s->file->lines && s->scan.fault != SCAN_UNREADABLE) {
         s->intake->counts.lines_failed++;
@@ -128,8 +109,9 @@ static bool problem_of_scan(struct scanning *s, struct error *err) {
         s->intake->counts.files_failed++;
         s->failed = true;
     }
-    fine = fine &&
-           problem_at(s, line, column, fault_code(s), true, words.data, err);
+    fine = fine && problem_at(s, line, column,
+                              problem_code(s->scan.fault, s->file->lines), true,
+                              words.data, err);
     strbuf_free(&words);
     return fine;
 }
@@ -142,13 +124,13 @@ static bool count_chunk(struct scanning *s) {
     return true;
 }
 
-static bool too_long(struct scanning *s, const struct place *place,
+static bool too_long(struct scanning *s, const struct chunk_place *place,
                      const char *why, struct error *err) {
     return problem_of_chunk(s, place, "chunk_too_long", true, why, err);
 }
 
 /* PARTS could not be filled: whose fault is it? */
-static bool not_loaded(struct scanning *s, const struct place *place,
+static bool not_loaded(struct scanning *s, const struct chunk_place *place,
                        const struct error *cause, struct error *err) {
     if (cause->code == ERROR_MEMORY)
         return too_long(s, place,
@@ -159,7 +141,7 @@ static bool not_loaded(struct scanning *s, const struct place *place,
     return problem_of_file(s, "unreadable_file", true, cause->message, err);
 }
 
-static bool add_point(struct scanning *s, const struct place *place,
+static bool add_point(struct scanning *s, const struct chunk_place *place,
                       struct error *err) {
     struct chunk_record record = {.offset = place->begin,
                                   .size = (uint32_t)(place->end - place->begin),
@@ -180,7 +162,7 @@ static bool add_point(struct scanning *s, const struct place *place,
 }
 
 /* The chunk's bytes: the scan has just passed them. */
-static bool load(struct scanning *s, const struct place *place,
+static bool load(struct scanning *s, const struct chunk_place *place,
                  struct error *err) {
     uint64_t size = place->end - place->begin;
     const char *held;
@@ -190,11 +172,21 @@ static bool load(struct scanning *s, const struct place *place,
                             err);
 }
 
-static bool take_chunk(struct scanning *s, const struct place *place,
+static bool is_blank(struct scanning *s, const struct chunk_place *place,
+                     struct error *err) {
+    s->intake->counts.blank++;
+    return problem_of_chunk(s, place, "blank_chunk", false,
+                            "the chunk's text is blank and is passed over",
+                            err);
+}
+
+static bool take_chunk(struct scanning *s, const struct chunk_place *place,
                        struct error *err) {
     uint64_t size = place->end - place->begin;
     struct error cause = {0};
     count_chunk(s);
+    if (size > LARGE_BYTES)
+        chunk_pieces_close(&s->pieces);
     if (size > CHUNK_BYTES_MAX)
         return too_long(s, place,
                         "the chunk is larger than 1 GiB and is left out; split "
@@ -209,20 +201,16 @@ static bool take_chunk(struct scanning *s, const struct place *place,
                                 err);
     if (!decoded)
         return not_loaded(s, place, &cause, err);
-    if (!text_is_blank(s->parts.text))
-        return add_point(s, place, err);
-    s->intake->counts.blank++;
-    return problem_of_chunk(s, place, "blank_chunk", false,
-                            "the chunk's text is blank and is passed over",
-                            err);
+    return text_is_blank(s->parts.text) ? is_blank(s, place, err)
+                                        : add_point(s, place, err);
 }
 
 /* The value that EVENT begins, walked to its end. */
 static bool find_place(struct json_scan *scan, enum json_event event,
-                       struct place *place) {
-    *place = (struct place){.begin = scan->begin,
-                            .line = scan->line,
-                            .line_begin = scan->line_begin};
+                       struct chunk_place *place) {
+    *place = (struct chunk_place){.begin = scan->begin,
+                                  .line = scan->line,
+                                  .line_begin = scan->line_begin};
     if (!json_scan_skip(scan, event))
         return false;
     place->end = scan->end;
@@ -230,7 +218,7 @@ static bool find_place(struct json_scan *scan, enum json_event event,
 }
 
 static bool take_element(struct scanning *s, enum json_event kind,
-                         const struct place *place, struct error *err) {
+                         const struct chunk_place *place, struct error *err) {
     if (kind == SCAN_OBJECT || kind == SCAN_STRING) {
         s->bare += kind == SCAN_STRING;
         return take_chunk(s, place, err);
@@ -240,7 +228,7 @@ static bool take_element(struct scanning *s, enum json_event kind,
                             "neither an object nor a string: no chunk", err);
 }
 
-/* ---- JSON documents ---- */
+/* ---- progress ---- */
 
 static bool poll_progress(void *context, uint64_t offset) {
     struct scanning *s = context;
@@ -263,11 +251,62 @@ static void begin_walk(struct scanning *s, uint64_t begin, uint64_t end) {
     s->scan.poll_context = s;
 }
 
+/* ---- pieces that all threads have read ---- */
+
+/* Its parts, as if it had just been decoded. */
+static bool add_decoded(struct scanning *s, const struct piece_chunk *chunk,
+                        const struct chunk_place *place, struct error *err) {
+    struct chunk_parts *parts = &s->parts;
+    strbuf_clear(&parts->chunk_id);
+    strbuf_add(&parts->chunk_id, chunk->chunk_id);
+    memcpy(parts->digest, chunk->digest, SHA256_BYTES);
+    memcpy(parts->original_digest, chunk->original_digest, SHA256_BYTES);
+    parts->text = (struct str){"", chunk->text_bytes};
+    parts->metadata = chunk->metadata;
+    parts->made_bytes = chunk->made_bytes;
+    parts->own_id = chunk->own_id;
+    return strbuf_ok(&parts->chunk_id, err) && add_point(s, place, err);
+}
+
+/* PIECE, which is sound and begins in line LINE of its file. */
+static bool take_piece(struct scanning *s, const struct chunk_piece *piece,
+                       uint64_t line, struct error *err) {
+    s->scan = (struct json_scan){.fd = s->fd}; /* it will count columns */
+    s->walk = 0;
+    s->walks = 1;
+    if (!poll_progress(s, piece->end))
+        return stopped(s, err);
+    s->bare += piece->strings;
+    for (size_t i = 0; i < piece->count; i++) {
+        const struct piece_chunk *chunk = &piece->chunks[i];
+        struct chunk_place place = chunk->place;
+        place.line += line - 1;
+        count_chunk(s);
+        s->surrogates += chunk->surrogates;
+        if (!(chunk->blank ? is_blank(s, &place, err)
+                           : add_decoded(s, chunk, &place, err)))
+            return false;
+    }
+    return true;
+}
+
+static const struct chunk_piece *piece_at(struct scanning *s, uint64_t begin,
+                                          bool lines) {
+    struct piece_where where = {.file = s->file_number,
+                                .fd = s->fd,
+                                .lines = lines,
+                                .begin = begin,
+                                .size = s->size};
+    return chunk_pieces_get(&s->pieces, &where);
+}
+
+/* ---- JSON documents ---- */
+
 /* What a document is, and where its chunks are. */
 struct shape {
     enum { SHAPE_NONE, SHAPE_ONE, SHAPE_LIST } kind;
-    enum json_event event; /* of the one */
-    struct place place;    /* of the one or the list */
+    enum json_event event;    /* of the one */
+    struct chunk_place place; /* of the one or the list */
 };
 
 static const char *const wrappers[] = {"chunks", "data", "records", "items"};
@@ -289,7 +328,7 @@ static size_t wrapper_of(struct scanning *s) {
 /* An object: the list under the first of the wrappers' names that has one, or
  * else a chunk itself. */
 static bool find_wrapped(struct scanning *s, struct shape *shape) {
-    struct place lists[WRAPPERS + 1] = {0};
+    struct chunk_place lists[WRAPPERS + 1] = {0};
     bool is_list[WRAPPERS + 1] = {false};
     enum json_event event;
     while ((event = json_scan_next(&s->scan)) == SCAN_KEY) {
@@ -313,9 +352,9 @@ static bool check_document(struct scanning *s, struct shape *shape) {
     begin_walk(s, 0, s->size);
     enum json_event event = json_scan_next(&s->scan);
     *shape = (struct shape){.kind = SHAPE_NONE, .event = event};
-    shape->place = (struct place){.begin = s->scan.begin,
-                                  .line = s->scan.line,
-                                  .line_begin = s->scan.line_begin};
+    shape->place = (struct chunk_place){.begin = s->scan.begin,
+                                        .line = s->scan.line,
+                                        .line_begin = s->scan.line_begin};
     bool fine;
     if (event == SCAN_OBJECT) {
         shape->kind = SHAPE_ONE;
@@ -329,14 +368,14 @@ static bool check_document(struct scanning *s, struct shape *shape) {
     return fine && json_scan_next(&s->scan) == SCAN_END;
 }
 
-static bool read_list(struct scanning *s, const struct place *list,
+static bool read_list(struct scanning *s, const struct chunk_place *list,
                       struct error *err) {
     begin_walk(s, list->begin, list->end);
     s->scan.line = list->line;
     s->scan.line_begin = list->line_begin;
     enum json_event event = json_scan_next(&s->scan);
     while (event != SCAN_ERROR && !s->failed) {
-        struct place place;
+        struct chunk_place place;
         event = json_scan_next(&s->scan);
         if (event == SCAN_ARRAY_END)
             return true;
@@ -358,11 +397,14 @@ static bool read_list(struct scanning *s, const struct place *list,
 
 static bool read_document(struct scanning *s, struct error *err) {
     struct shape shape;
-    s->walks = 2;
-    s->walk = 0;
     if (s->size == 0)
         return problem_of_file(s, "broken_file", true,
                                "the file is empty; get it again whole", err);
+    const struct chunk_piece *piece = piece_at(s, 0, false);
+    if (piece && piece->sound && piece->end == s->size)
+        return take_piece(s, piece, 1, err);
+    s->walks = 2;
+    s->walk = 0;
     if (!check_document(s, &shape))
         return problem_of_scan(s, err);
     s->walk = 1;
@@ -379,7 +421,7 @@ static bool read_document(struct scanning *s, struct error *err) {
 /* ---- JSON Lines ---- */
 
 static bool read_line(struct scanning *s, struct error *err) {
-    struct place place;
+    struct chunk_place place;
     enum json_event event = json_scan_next(&s->scan);
     if (!find_place(&s->scan, event, &place) ||
         json_scan_next(&s->scan) != SCAN_END)
@@ -393,15 +435,33 @@ static bool read_line(struct scanning *s, struct error *err) {
                       err);
 }
 
-static bool read_lines(struct scanning *s, struct error *err) {
+/* [BEGIN, END) of the file, of which LINE is the first line. */
+static bool read_range(struct scanning *s, uint64_t begin, uint64_t end,
+                       uint64_t line, struct error *err) {
     s->walks = 1;
     s->walk = 0;
-    begin_walk(s, 0, s->size);
+    begin_walk(s, begin, end);
+    s->scan.line = line;
     s->scan.lines = true;
     while (!s->failed && json_scan_line(&s->scan))
         if (!read_line(s, err))
             return false;
     return s->failed || s->scan.fault == SCAN_FINE || problem_of_scan(s, err);
+}
+
+static bool read_lines(struct scanning *s, struct error *err) {
+    uint64_t at = 0, line = 1;
+    while (!s->failed && at < s->size) {
+        const struct chunk_piece *piece = piece_at(s, at, true);
+        uint64_t end = piece ? piece->end : s->size;
+        bool sound = piece && piece->sound;
+        if (!(sound ? take_piece(s, piece, line, err)
+                    : read_range(s, at, end, line, err)))
+            return false;
+        line = sound ? line + piece->line_ends : s->scan.line;
+        at = end;
+    }
+    return true;
 }
 
 /* Standard input may be a document: no chunk's line begins with '['. */
@@ -462,6 +522,8 @@ static bool read_file(struct scanning *s, uint32_t number, struct error *err) {
     s->failed = false;
     s->found = s->bare = s->surrogates = s->size = 0;
     s->intake->counts.files++;
+    if (!s->pieces.intake)
+        chunk_pieces_open(&s->pieces, s->intake);
     if (open_file(s, err, &fine)) {
         bool lines =
             s->file->lines && !(!strcmp(s->file->relative, "-") && is_array(s));
@@ -530,6 +592,7 @@ static bool scan_all(struct scanning *s, const char *scratch,
     bool fine = chunk_points_open(&s->points, intake, scratch, err) &&
                 s->buffer && read_files(s, err);
     chunk_points_close(&s->points);
+    chunk_pieces_close(&s->pieces);
     problems_end(&s->problems);
     intake->problems = s->problems.kept;
     intake->problems_count = s->problems.count;

@@ -121,7 +121,7 @@ static bool make_own_id(struct chunk_points *points, struct chunk_parts *parts,
                         struct chunk_record *record, const char *relative,
                         struct error *err) {
     uint64_t count;
-    chunk_id_base(parts, relative, &points->intake->options, record->digest);
+    chunk_id_base(parts, relative);
     if (!count_occurrence(points, parts, record, relative, &count, err))
         return false;
     record->occurrence = (uint32_t)count;
@@ -183,11 +183,8 @@ static void digest_point(struct chunk_points *points,
                          const struct chunk_record *record) {
     digest_text(points->digest, strbuf_str(&parts->chunk_id));
     sha256_add(points->digest, record->digest, SHA256_BYTES);
-    if (text_options_on(&points->intake->options)) {
-        uint8_t original[SHA256_BYTES];
-        hash_sha256(parts->original, original);
-        sha256_add(points->digest, original, sizeof original);
-    }
+    if (text_options_on(&points->intake->options))
+        sha256_add(points->digest, parts->original_digest, SHA256_BYTES);
     digest_text(points->digest, parts->metadata);
 }
 
@@ -209,7 +206,7 @@ bool chunk_points_add(struct chunk_points *points, struct chunk_parts *parts,
                       struct chunk_record *record, const char *relative,
                       struct error *err) {
     struct intake_counts *counts = &points->intake->counts;
-    hash_sha256(parts->text, record->digest);
+    memcpy(record->digest, parts->digest, SHA256_BYTES);
     if (!note_text(points, record, parts->own_id, err) ||
         (!parts->own_id &&
          !make_own_id(points, parts, record, relative, err)) ||
@@ -222,7 +219,7 @@ bool chunk_points_add(struct chunk_points *points, struct chunk_parts *parts,
     raise_to(&counts->text_bytes_longest, parts->text.size);
     raise_to(&counts->id_bytes_longest, parts->chunk_id.size);
     raise_to(&counts->chunk_bytes_longest, record->size);
-    raise_to(&counts->made_bytes_longest, parts->made.size);
+    raise_to(&counts->made_bytes_longest, parts->made_bytes);
     points->block[points->block_count++] = *record;
     return points->block_count < RECORDS_A_BLOCK || flush(points, err);
 }

@@ -13,6 +13,25 @@ const char *problem_file(const char *relative) {
     return strcmp(relative, "-") != 0 ? relative : "standard input";
 }
 
+const char *problem_code(enum json_fault fault, bool lines) {
+    if (fault == SCAN_UNREADABLE)
+        return "unreadable_file";
+    if (fault == SCAN_NOT_UTF8)
+        return "not_utf8";
+    return lines ? "broken_line" : "broken_file";
+}
+
+const char *problem_remedy(enum json_fault fault, bool lines) {
+    if (fault == SCAN_NOT_UTF8)
+        return lines ? "this line is left out: convert the file to UTF-8"
+                     : "convert the file to UTF-8";
+    if (lines)
+        return "this line is left out";
+    return fault == SCAN_CUT_OFF
+               ? "it is cut off: get it again whole"
+               : "none of its chunks are used until it is mended";
+}
+
 static char *with_place(struct arena *arena, const struct chunk_problem *p,
                         struct error *err) {
     const char *file = problem_file(p->file);

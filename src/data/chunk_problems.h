@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/event.h"
 #include "data/chunks.h"
+#include "data/json_scan.h"
 
 struct chunk_problems {
     const struct sink *sink;    /* borrowed */
@@ -30,6 +31,11 @@ bool problems_add(struct chunk_problems *problems,
                   const struct chunk_problem *problem, struct error *err);
 /* Say how many were not told one by one. */
 void problems_end(const struct chunk_problems *problems);
+
+/* The code of a fault of JSON, and what becomes of the line, or is to be done
+ * about the file. */
+const char *problem_code(enum json_fault fault, bool lines);
+const char *problem_remedy(enum json_fault fault, bool lines);
 
 /* What messages call a file. */
 const char *problem_file(const char *relative);

@@ -27,10 +27,11 @@ struct chunk_reader {
     struct chunk_record *block;        /* [RECORDS_A_BLOCK] */
     const struct chunk_record *record; /* of the point given last */
     struct chunk_parts parts;
+    uint8_t space[16]; /* of points' ids */
 };
 
-struct chunk_reader *chunk_reader_open(const struct intake *intake,
-                                       struct error *err) {
+struct chunk_reader *chunk_reader_open_for(const struct intake *intake,
+                                           uint64_t most, struct error *err) {
     struct memory *memory = intake->memory;
     struct chunk_reader *reader = memory_zalloc(memory, 1, sizeof *reader, err);
     if (!reader)
@@ -38,6 +39,7 @@ struct chunk_reader *chunk_reader_open(const struct intake *intake,
     reader->intake = intake;
     reader->parts = chunk_parts_make(memory);
     reader->fd = -1;
+    chunk_uuid_space(reader->space);
     reader->records_fd = open(intake->records, O_RDONLY | O_CLOEXEC);
     if (reader->records_fd < 0)
         error_errno(err, "open %s", intake->records);
@@ -46,16 +48,25 @@ struct chunk_reader *chunk_reader_open(const struct intake *intake,
             memory_alloc(memory, RECORDS_A_BLOCK, sizeof *reader->block, err);
     if (reader->block)
         reader->ahead = memory_alloc(memory, AHEAD_BYTES, 1, err);
-    if (reader->ahead && chunk_parts_reserve(&reader->parts, intake, err))
+    if (reader->ahead && chunk_parts_reserve(&reader->parts, intake, most, err))
         return reader;
     chunk_reader_close(reader);
     return NULL;
 }
 
-uint64_t chunk_reader_bytes(const struct intake *intake) {
+struct chunk_reader *chunk_reader_open(const struct intake *intake,
+                                       struct error *err) {
+    return chunk_reader_open_for(intake, UINT64_MAX, err);
+}
+
+uint64_t chunk_reader_bytes_for(const struct intake *intake, uint64_t most) {
     return memory_block_bytes(sizeof(struct chunk_reader)) +
            memory_block_bytes(RECORDS_A_BLOCK * sizeof(struct chunk_record)) +
-           memory_block_bytes(AHEAD_BYTES) + chunk_parts_bytes(intake);
+           memory_block_bytes(AHEAD_BYTES) + chunk_parts_bytes(intake, most);
+}
+
+uint64_t chunk_reader_bytes(const struct intake *intake) {
+    return chunk_reader_bytes_for(intake, UINT64_MAX);
 }
 
 void chunk_reader_close(struct chunk_reader *reader) {
@@ -156,9 +167,8 @@ static bool decode(struct chunk_reader *reader, const char *path,
     }
     if (!chunk_decode(parts, &reader->intake->options, err))
         return parts->wrong ? changed(err, path) : false;
-    uint8_t digest[SHA256_BYTES];
-    hash_sha256(parts->text, digest);
-    return !memcmp(digest, record->digest, sizeof digest) || changed(err, path);
+    return !memcmp(parts->digest, record->digest, SHA256_BYTES) ||
+           changed(err, path);
 }
 
 static bool make_id(struct chunk_reader *reader, const char *relative,
@@ -168,8 +178,7 @@ static bool make_id(struct chunk_reader *reader, const char *relative,
     if (parts->own_id != (record->occurrence == 0))
         return changed(err, relative);
     if (record->occurrence) {
-        chunk_id_base(parts, relative, &reader->intake->options,
-                      record->digest);
+        chunk_id_base(parts, relative);
         strbuf_printf(&parts->chunk_id, "\x1f%u", record->occurrence);
     }
     if (record->repeat)
@@ -195,8 +204,9 @@ bool chunk_reader_decode(struct chunk_reader *reader, struct chunk *chunk,
                             .duplicate = record->flags & RECORD_DUPLICATE,
                             .file = file->relative};
     memcpy(chunk->digest, record->digest, sizeof chunk->digest);
-    return chunk_uuid(intake->memory, intake->collection->name, chunk->chunk_id,
-                      chunk->id, err);
+    chunk_uuid(reader->space, intake->collection->name, chunk->chunk_id,
+               chunk->id);
+    return true;
 }
 
 void chunk_reader_seek(struct chunk_reader *reader, uint64_t point) {

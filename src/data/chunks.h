@@ -26,6 +26,7 @@
 #include "base/event.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include "base/str.h"
 
 struct chunk_options {
@@ -36,6 +37,8 @@ struct chunk_options {
     size_t trim_chars;        /* 0: off; a longer text is its first trim_chars
                                  characters and "..." */
     size_t read_bytes;        /* of the read buffer; 0: 256 KiB (for tests) */
+    struct pool *pool;        /* whose threads intake_scan uses, borrowed; NULL:
+                                 the caller's alone */
 };
 
 struct chunk_file {
@@ -154,6 +157,10 @@ struct chunk_reader *chunk_reader_open(const struct intake *intake,
 /* The most that it holds, as memory counts it: all of it from the opening,
  * unless a chunk is longer than 1 MiB. */
 uint64_t chunk_reader_bytes(const struct intake *intake);
+/* The same for one that is asked only for chunks of MOST bytes at most. */
+struct chunk_reader *chunk_reader_open_for(const struct intake *intake,
+                                           uint64_t most, struct error *err);
+uint64_t chunk_reader_bytes_for(const struct intake *intake, uint64_t most);
 void chunk_reader_close(struct chunk_reader *reader); /* NULL is fine */
 
 enum chunk_step { CHUNK_OK, CHUNK_END, CHUNK_ERROR };

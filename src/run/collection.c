@@ -228,9 +228,10 @@ static bool run_passes(struct work *work, struct error *err) {
 
 static bool read_chunks(struct work *work, struct error *err) {
     struct run *run = work->run;
-    work->intake = intake_scan(&run->session.memory, work->collection,
-                               &run->session.options->chunk, work->scratch,
-                               &run->telemetry.sink, err);
+    struct chunk_options options = run->session.options->chunk;
+    options.pool = run->session.pool;
+    work->intake = intake_scan(&run->session.memory, work->collection, &options,
+                               work->scratch, &run->telemetry.sink, err);
     if (!work->intake)
         return false;
     const struct intake_counts *counts = &work->intake->counts;

@@ -93,7 +93,8 @@ uint64_t pass_staging_bytes(const struct intake *intake,
                             const struct engine *engine) {
     struct window_size size = pass_window_size(intake, member, engine);
     uint64_t windows = doubles(intake, engine) ? 2 : 1;
-    return windows * window_bytes(&size) + chunk_reader_bytes(intake);
+    return windows * window_bytes(&size) + chunk_reader_bytes(intake) +
+           pass_texts_bytes(intake, engine->session->pool);
 }
 
 uint64_t pass_scratch_bytes(const struct session *session,
@@ -142,32 +143,74 @@ static bool tokenize_block(struct pass *pass, struct error *err) {
     return true;
 }
 
-static bool add_text(struct pass *pass, const struct chunk *chunk,
+static bool add_text(struct pass *pass, const struct pass_text *text,
                      struct error *err) {
     struct window *w = filled(pass);
     struct str prompt = prompt_of(pass->member);
-    if (!window_block_has_room(w, prompt.size + chunk->text.size,
-                               chunk->chunk_id.size) &&
+    if (!window_block_has_room(w, prompt.size + text->text.size,
+                               text->chunk_id.size) &&
         !tokenize_block(pass, err))
         return false;
-    return window_add(w, chunk->digest, prompt, chunk->text, chunk->chunk_id,
-                      err);
+    return window_add(w, text->digest, prompt, text->text, text->chunk_id, err);
+}
+
+/* Go to the next point whose text a store lacks; pass->held: there is one. */
+static bool find_point(struct pass *pass, struct error *err) {
+    uint8_t digest[SHA256_BYTES];
+    while (!pass->held) {
+        enum chunk_step step =
+            chunk_reader_digest(pass->reader, true, &pass->point, digest, err);
+        unsigned lacking;
+        if (step != CHUNK_OK)
+            return step == CHUNK_END;
+        if (!pass_lacking(pass, digest, &lacking, err))
+            return false;
+        pass->held = lacking;
+        pass->report.reused += !lacking;
+        if (event_interrupted(pass->sink))
+            return error_set(err, ERROR_INTERRUPTED, "interrupted");
+    }
+    return true;
+}
+
+/* Texts for all threads, as many as there is room for. The point behind them is
+ * held. */
+static bool decode_texts(struct pass *pass, struct error *err) {
+    struct pass_texts *texts = &pass->texts;
+    for (;;) {
+        if (!find_point(pass, err))
+            return false;
+        uint64_t size = pass->held ? chunk_reader_size(pass->reader) : 0;
+        if (!pass->held || !pass_texts_has_room(texts, size))
+            break;
+        pass_texts_want(texts, pass->point, size);
+        pass->held = false;
+    }
+    pass_texts_decode(texts);
+    return true;
+}
+
+static bool decode_held(struct pass *pass, struct pass_text *text,
+                        struct error *err) {
+    struct chunk chunk;
+    pass->held = false;
+    if (!chunk_reader_decode(pass->reader, &chunk, err))
+        return false;
+    *text = (struct pass_text){.text = chunk.text, .chunk_id = chunk.chunk_id};
+    memcpy(text->digest, chunk.digest, SHA256_BYTES);
+    return true;
 }
 
 /* The next text that the store lacks goes into the window. */
 static bool read_text(struct pass *pass, struct error *err) {
-    struct chunk chunk;
-    enum chunk_step step = chunk_reader_next(pass->reader, true, &chunk, err);
-    if (step == CHUNK_ERROR)
+    struct pass_text text;
+    if (!pass_texts_left(&pass->texts) && !decode_texts(pass, err))
         return false;
-    pass->end = step == CHUNK_END;
-    if (pass->end)
-        return true;
-    unsigned lacking;
-    if (!pass_lacking(pass, chunk.digest, &lacking, err))
-        return false;
-    pass->report.reused += !lacking;
-    return !lacking || add_text(pass, &chunk, err);
+    bool left = pass_texts_left(&pass->texts);
+    pass->end = !left && !pass->held;
+    return pass->end || ((left ? pass_texts_next(&pass->texts, &text, err)
+                               : decode_held(pass, &text, err)) &&
+                         add_text(pass, &text, err));
 }
 
 /* Up to TEXTS of the window that is filled, tokenized. */
@@ -309,7 +352,8 @@ bool pass_open(struct pass *pass, struct error *err) {
     pass->window.frame = pass->next.frame = pass->engine->frame;
     pass->reader = chunk_reader_open(pass->intake, err);
     pass_tell_progress(pass);
-    return pass->reader != NULL;
+    return pass->reader && pass_texts_open(&pass->texts, pass->intake,
+                                           pass->session->pool, err);
 }
 
 bool pass_close(struct pass *pass, struct error *err) {
@@ -317,6 +361,7 @@ bool pass_close(struct pass *pass, struct error *err) {
     pass->report.duration_ms = (double)(clock_now_ns() - pass->began_ns) / 1e6;
     chunk_reader_close(pass->reader);
     pass->reader = NULL;
+    pass_texts_close(&pass->texts);
     window_close(&pass->window);
     window_close(&pass->next);
     return fine;

@@ -33,6 +33,7 @@
 #include "run/drift.h"
 #include "run/engine.h"
 #include "run/heads.h"
+#include "run/pass_texts.h"
 #include "run/roster.h"
 #include "run/session.h"
 #include "run/window.h"
@@ -83,8 +84,11 @@ struct pass {
     struct error ahead_failure; /* of reading ahead: pass_read tells it */
     struct drift_sample sample; /* of what is computed; {0}: none is taken */
     struct chunk_reader *reader;
-    bool end;       /* the reader is through */
-    bool lacks_all; /* its stores were empty: they lack every text */
+    struct pass_texts texts; /* of the points that it found */
+    uint64_t point;          /* that the reader gave last ... */
+    bool held;               /* ... and that is not in `texts` yet */
+    bool end;                /* the reader is through, and no text is left */
+    bool lacks_all;          /* its stores were empty: they lack every text */
     int64_t began_ns, synced_ms;
     struct pass_report report;
 };

@@ -376,7 +376,9 @@ static bool plan_collections(struct planning *p,
                              const struct chunk_listing *list, json_t *out,
                              struct error *err) {
     const struct run_options *options = p->session->options;
+    struct chunk_options chunk = options->chunk;
     bool fine = true;
+    chunk.pool = p->session->pool;
     for (size_t i = 0; fine && i < list->count; i++) {
         const struct collection *collection = &list->collections[i];
         json_t *entry = json_pack("{s:s}", "collection", collection->name);
@@ -388,9 +390,8 @@ static bool plan_collections(struct planning *p,
                                 json_string("skipped_missing"));
             continue;
         }
-        p->intake =
-            intake_scan(&p->session->memory, collection, &options->chunk,
-                        options->scratch, p->session->sink, err);
+        p->intake = intake_scan(&p->session->memory, collection, &chunk,
+                                options->scratch, p->session->sink, err);
         fine = p->intake && plan_collection(p, entry, err);
         intake_free(p->intake);
         p->intake = NULL;

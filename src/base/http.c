@@ -150,7 +150,10 @@ static bool explain(const struct transfer *t, CURLcode code, const char *detail,
     struct str url = shown(t->request->url);
     enum error_code kind;
     switch (code) {
-    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* addresses are checked before */
+        return error_set(err, ERROR_IO,
+                         "%.*s: what answers there does not speak HTTP (%s)",
+                         STR_ARG(url), detail);
     case CURLE_URL_MALFORMAT:
         return error_set(err, ERROR_IO,
                          "%.*s is not an address of http or https",

@@ -449,6 +449,22 @@ def no_server(place):
     assert "gave up after 6 attempts" in errors, errors
 
 
+def no_http(place):
+    """Something else listens at the port."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        endpoint = "http://127.0.0.1:%d" % server.getsockname()[1]
+        process = place.start("pull", ID, environment={"HF_ENDPOINT": endpoint})
+        server.settimeout(30)
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"220 mail here, who is there?\r\n")
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and endpoint + ": what answers there does not speak HTTP" in errors, errors
+
+
 def file_limit(place):
     _, errors = place.pull(ID, expect=75, before=["prlimit", "--fsize=40000"])
     assert "no space left" in errors and place.part().stat().st_size <= 40000, errors
@@ -692,7 +708,7 @@ CASES = [same_as_python, same_for_a_tag_and_a_commit, same_for_a_renamed_model, 
          goes_on_after_an_older_python, goes_on_after_a_killed_python, python_goes_on_after_our_death,
          killed_at_any_moment, interrupted, interrupted_run, many_at_once, python_holds_the_lock, too_many_requests,
          too_long_a_wait, stalled_body, wrong_digest, wrong_beginning, range_ignored, never_further,
-         too_long_a_beginning, no_server, file_limit, full_disk, refusals, led_astray, gated, certificates,
+         too_long_a_beginning, no_server, no_http, file_limit, full_disk, refusals, led_astray, gated, certificates,
          through_a_proxy, hostile_lists,
          run_pulls, offline, newest_commit, short_names, no_weights, older_weights, shards]
 

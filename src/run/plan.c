@@ -293,11 +293,30 @@ static uint64_t smallest(struct session *session, const struct member *member,
                           arrays * file_writer_large_bytes(UINT64_MAX));
 }
 
+/* What makes room on STATION: a higher ceiling or, where the free memory is
+ * what lacks, more of that or a smaller margin. */
+static void say_remedy(char text[256], const struct station *station,
+                       uint64_t would_do) {
+    const char *name = station_name(station);
+    uint64_t free_bytes = 0;
+    if (station->device->account->ceiling < would_do) {
+        snprintf(text, 256,
+                 "--ceiling %s=%" PRIu64 " with that much free would do", name,
+                 would_do);
+        return;
+    }
+    device_bytes_free(station->device, &free_bytes, NULL);
+    snprintf(text, 256,
+             "of the %" PRIu64 " bytes that are free on %s a margin of "
+             "%" PRIu64 " stays so: free some, or lower --margin %s",
+             free_bytes, name, station->margin, name);
+}
+
 bool plan_refuse(struct session *session, const struct member *member,
                  size_t longest, struct error *err) {
-    char text[640] = "";
+    char text[640] = "", remedy[256];
     uint64_t lacking_least = UINT64_MAX, would_do = 0;
-    const char *where = "cpu";
+    const struct station *where = &session->stations[0];
     for (size_t i = 0; i < session->stations_count; i++) {
         const struct station *station = &session->stations[i];
         uint64_t need = smallest(session, member, i, longest);
@@ -307,18 +326,18 @@ bool plan_refuse(struct session *session, const struct member *member,
         size_t used = strlen(text);
         snprintf(text + used, sizeof text - used,
                  "%s%s needs %" PRIu64 " bytes at least and has %" PRIu64,
-                 used ? ", " : "", station_name(station), need, left);
+                 i ? ", " : "", station_name(station), need, left);
         uint64_t lacking = need > left ? need - left : 0;
-        if (lacking < lacking_least) {
+        /* A card that has room lacks it on the host: the CPU's entry. */
+        if (lacking && lacking < lacking_least) {
             lacking_least = lacking;
             would_do = live + need;
-            where = station_name(station);
+            where = station;
         }
     }
-    return error_set(err, ERROR_MEMORY,
-                     "%s does not fit anywhere: %s; --ceiling %s=%" PRIu64
-                     " with that much free would do",
-                     member->key, text, where, would_do);
+    say_remedy(remedy, where, would_do);
+    return error_set(err, ERROR_MEMORY, "%s does not fit anywhere: %s; %s",
+                     member->key, text, remedy);
 }
 
 /* ---- describing --------------------------------------------------------- */

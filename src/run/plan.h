@@ -85,7 +85,7 @@ size_t plan_tokens(struct session *session, const struct member *member,
                    size_t tokens_most, uint64_t bytes);
 
 /* ERROR_MEMORY that says what MEMBER needs, what each station has, and the
- * ceiling that would do. */
+ * ceiling or margin that would do. */
 bool plan_refuse(struct session *session, const struct member *member,
                  size_t longest, struct error *err);
 

@@ -76,6 +76,11 @@ static bool finish_heads(const struct config_source *from,
             spec->heads);
     if (!spec->head_dim)
         spec->head_dim = spec->hidden / spec->heads;
+    if (spec->head_dim > HEAD_DIM_MAX)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: attention heads of %zu numbers are not "
+                         "supported; %d at most",
+                         from->path, spec->head_dim, HEAD_DIM_MAX);
     if (spec->attention_scale == 0)
         spec->attention_scale = 1.0f / sqrtf((float)spec->head_dim);
     return spec->heads % spec->kv_heads == 0 ||

@@ -102,7 +102,8 @@ static bool read_relative(const struct config_source *from,
         return false;
     size_t buckets = spec->relative_buckets;
     spec->relative_rows = 2 * (buckets ? buckets : spec->relative_reach);
-    return (buckets % 2 == 0 && spec->relative_reach > buckets / 2 + 1) ||
+    return (buckets % 2 == 0 && spec->relative_reach > buckets / 2 + 1 &&
+            spec->relative_rows <= RELATIVE_ROWS_MAX) ||
            error_set(err, ERROR_UNSUPPORTED,
                      "%s: position_buckets %zu with max_relative_positions %zu "
                      "is not supported",

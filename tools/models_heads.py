@@ -267,6 +267,19 @@ def splade_modern(folder):
     plain(folder, config, w, pair=False)
 
 
+def splade_gte(folder):
+    """In Alibaba's names, as transformers saves it too: lm_head.norm."""
+    config = modern.modern_config(
+        "gte", hidden=12, layers=1, type_vocab_size=1, hidden_act="relu",
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        architectures=["GteForMaskedLM"])
+    w = modern.alibaba_names(modern.gte_weights(config, 307), True, "new.")
+    w.linear("lm_head.dense", 12, 12)
+    w.norm("lm_head.norm", 12)
+    w.add("lm_head.decoder.bias", config["vocab_size"], scale=0.5, around=-1)
+    plain(folder, config, w, pair=False)
+
+
 def cross_modern(folder):
     config = modern.modern_config(
         "modernbert", hidden=12, layers=2, hidden_activation="gelu",
@@ -426,7 +439,7 @@ def multi_reference(folder):
 
 
 SPARSE = [splade, splade_static, splade_plain, splade_distil, splade_log_twice, splade_roberta,
-          splade_modern]
+          splade_modern, splade_gte]
 CROSS = [cross_bert, cross_labels, cross_roberta, cross_modern, cross_gte,
          cross_qwen3, relative.cross_deberta]
 FOLDERS = {**{f: sparse_reference for f in SPARSE},

@@ -56,6 +56,7 @@ from make_models import BASE, DENSE, OLD, old_pooling, st_config, write_json
 LOWEST, FARTHEST = 0.999999, 1e-4
 MODES = ["cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean",
          "lasttoken"]
+REFUSALS = "not supported|cannot be run"
 
 
 # ---- a model ----------------------------------------------------------------
@@ -207,12 +208,8 @@ def write_settings(folder, width, length, r):
     return r.choice([None, None, "query", "odd", "document"])
 
 
-def draw(folder, seed):
-    """The folder of a seed: (family, in words, name of a prompt)."""
-    r = random.Random(seed)
-    torch.manual_seed(seed)
-    family = sorted(random_configs.FAMILIES)[
-        seed % len(random_configs.FAMILIES)]
+def draw_encoder(folder, r, seed, family, build_it):
+    """What stands before all heads: (model, its config, limit, in words)."""
     length = r.choice([8, 16, 33, 64, 100, 128, 257, 512, 1030])
     config = random_configs.FAMILIES[family](r, length)
     write_json(folder / "config.json", {**config, "vocab_size": 4000})
@@ -226,16 +223,26 @@ def draw(folder, seed):
         [0, 0, 7])
     write_json(folder / "config.json", config)
     made = transformers.AutoConfig.from_pretrained(str(folder))
-    model = build(made, r)
+    model = build_it(made, r)
     randomize(model, seed, r)
     saved = write_weights(folder, model, r)
     if r.random() < 0.7:  # else as transformers 5 has written it
         write_json(folder / "config.json", {
             **config, "architectures": [type(model).__name__]})
+    return model, made, length, f"{words}; {saved}"
+
+
+def draw(folder, seed, write_modules=write_modules):
+    """The folder of a seed: (family, in words, name of a prompt)."""
+    r = random.Random(seed)
+    torch.manual_seed(seed)
+    family = sorted(random_configs.FAMILIES)[
+        seed % len(random_configs.FAMILIES)]
+    _, made, length, words = draw_encoder(folder, r, seed, family, build)
     modules, width = write_modules(
         folder, getattr(made, "hidden_size", 0) or made.d_model, r)
     prompt = write_settings(folder, width, length, r)
-    return family, f"{words}; {saved}; {modules}; length {length}", prompt
+    return family, f"{words}; {modules}; length {length}", prompt
 
 
 # ---- what both make of it ---------------------------------------------------
@@ -298,7 +305,8 @@ class Program:
 
     def call(self, *arguments, texts):
         got = subprocess.run(
-            [self.path, *arguments, "--quiet", "--no-progress"],
+            [self.path, arguments[0], "--quiet", "--no-progress",
+             *arguments[1:]],
             input="".join(json.dumps(t) + "\n" for t in texts).encode(),
             capture_output=True, timeout=300)
         said = got.stderr.decode("utf-8", "replace")
@@ -487,16 +495,16 @@ class Sums:
             f"{s} ({f})" for s, f in self.findings) or "none"))
 
 
-def one(options, seed, folder, sums):
+def one(seed, folder, sums, make, judge):
+    """MAKE: (family, in words, and what JUDGE takes); JUDGE: (what is wrong,
+    texts, texts without a vector)."""
     start, family, words = time.monotonic(), "?", ""
     try:
         try:
-            family, words, prompt = draw(folder, seed)
+            family, words, more = make(folder, seed)
         except Exception as problem:
             raise Library(f"draw: {type(problem).__name__}: {problem}")
-        program = Program(options.program, folder, prompt)
-        wrong, count, bad = check(program, folder, seed, prompt,
-                                  options.isa.split(","))
+        wrong, count, bad = judge(folder, seed, more)
         soft = [w for w in wrong if w == "ill-conditioned"]
         hard = [w for w in wrong if w != "ill-conditioned"]
         words += f"; {count} texts" + (f", {bad} without" if bad else "")
@@ -506,7 +514,7 @@ def one(options, seed, folder, sums):
         sums.add(seed, family, words, "library", str(problem)[:300], start)
     except Refused as problem:
         said = str(problem)
-        known = "not supported" in said or "cannot be run" in said
+        known = re.search(REFUSALS, said)
         sums.add(seed, family, words, "refused" if known else "FINDING", said,
                  start)
     except Died as problem:
@@ -515,16 +523,8 @@ def one(options, seed, folder, sums):
         sums.add(seed, family, words, "FINDING", traceback.format_exc(), start)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program")
-    parser.add_argument("--seeds", default="0-19", help="N or FIRST-LAST")
-    parser.add_argument("--isa", default="avx512,avx2,generic")
-    parser.add_argument("--seconds", type=float, default=1e9,
-                        help="begin no seed after so many")
-    parser.add_argument("--keep", type=pathlib.Path,
-                        help="folder in which the models stay")
-    options = parser.parse_args()
+def seeds(options, make, judge):
+    """All of --seeds; the sums."""
     warnings.simplefilter("ignore")
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
@@ -538,9 +538,32 @@ def main():
             folder = (options.keep or pathlib.Path(place)) / str(seed)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            one(options, seed, folder, sums)
+            one(seed, folder, sums, make, judge)
     sums.tell()
-    return 1 if sums.findings else 0
+    return sums
+
+
+def parse(description, **more):
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("program")
+    parser.add_argument("--seeds", default="0-19", help="N or FIRST-LAST")
+    parser.add_argument("--isa", default="avx512,avx2,generic")
+    parser.add_argument("--seconds", type=float, default=1e9,
+                        help="begin no seed after so many")
+    parser.add_argument("--keep", type=pathlib.Path,
+                        help="folder in which the models stay")
+    for name, options in more.items():
+        parser.add_argument("--" + name, **options)
+    return parser.parse_args()
+
+
+def main():
+    options = parse(__doc__.splitlines()[0])
+
+    def judge(folder, seed, prompt):
+        program = Program(options.program, folder, prompt)
+        return check(program, folder, seed, prompt, options.isa.split(","))
+    return 1 if seeds(options, draw, judge).findings else 0
 
 
 if __name__ == "__main__":

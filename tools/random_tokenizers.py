@@ -2,8 +2,8 @@
 
 A tokenizer is one of the folders of tests/fixtures/text (every class that there
 is), one of its parts (every part of tokenizer.json), or trained here with parts
-that are drawn. Texts are random Unicode, sentences, and lengths around the
-limit.
+that are drawn. Texts are random Unicode, sentences in many languages, and
+lengths around the limit.
 """
 
 import json
@@ -22,6 +22,39 @@ STRINGS = tokenizer_oracle.Strings(1)
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 CORPUS = [line for name in ("README.md", "docs/models.md", "docs/memory.md")
           for line in (ROOT / name).read_text().splitlines()] + TEXTS
+
+# The first article of the Universal Declaration of Human Rights.
+SENTENCES = """
+All human beings are born free and equal in dignity and rights.
+Tous les êtres humains naissent libres et égaux en dignité et en droits.
+Alle Menschen sind frei und gleich an Würde und Rechten geboren.
+Todos los seres humanos nacen libres e iguales en dignidad y derechos.
+Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych praw.
+Bütün insanlar hür, haysiyet ve haklar bakımından eşit doğarlar.
+Tất cả mọi người sinh ra đều được tự do và bình đẳng về nhân phẩm và quyền.
+Kaikki ihmiset syntyvät vapaina ja tasavertaisina arvoltaan ja oikeuksiltaan.
+Minden emberi lény szabadon születik és egyenlő méltósága és joga van.
+Všichni lidé rodí se svobodní a sobě rovní co do důstojnosti a práv.
+Все люди рождаются свободными и равными в своем достоинстве и правах.
+Всі люди народжуються вільними і рівними у своїй гідності та правах.
+Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια.
+יולדו כל בני האדם בני חורין ושווים בערכם ובזכויותיהם.
+يولد جميع الناس أحراراً متساوين في الكرامة والحقوق.
+تمام انسان‌ها آزاد به دنیا می‌آیند و از نظر حیثیت و حقوق با هم برابرند.
+सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता प्राप्त है।
+সমস্ত মানুষ স্বাধীনভাবে সমান মর্যাদা এবং অধিকার নিয়ে জন্মগ্রহণ করে।
+மனிதப் பிறவியினர் சகலரும் சுதந்திரமாகவே பிறக்கின்றனர்.
+มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ
+人人生而自由，在尊严和权利上一律平等。
+人人生而自由﹐在尊嚴和權利上一律平等。
+すべての人間は、生れながらにして自由であり、かつ、尊厳と権利とについて平等である。
+모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다.
+ყველა ადამიანი იბადება თავისუფალი და თანასწორი თავისი ღირსებითა და უფლებებით.
+Բոլոր մարդիկ ծնվում են ազատ ու հավասար՝ իրենց արժանապատվությամբ ու իրավունքներով։
+የሰው ልጅ ሁሉ ሲወለድ ነጻና በክብርና በመብትም እኩልነት ያለው ነው።
+མི་རིགས་ལ་ཡོངས་ལ་སྐྱེས་ཙམ་ཉིད་ནས་ཆེ་མཐོངས་དང༌།
+Binadamu wote wamezaliwa huru, hadhi na haki zao ni sawa.
+""".strip().splitlines()
 
 
 # ---- trained ----------------------------------------------------------------
@@ -103,7 +136,8 @@ def trained(r, folder):
             pre_tokenizers.Sequence([made.pre_tokenizer,
                                      pre_tokenizers.ByteLevel(
                                          use_regex=False)])])
-    made.train_from_iterator(CORPUS, trainer)
+    made.train_from_iterator(CORPUS + (SENTENCES if r.random() < 0.3 else []),
+                             trainer)
     made.add_special_tokens(SPECIAL)
     made.post_processor = template(r, made)
     if r.random() < 0.4:
@@ -219,4 +253,8 @@ def texts(r, judge, limit, specials):
     if specials:
         got.append(r.choice(["", "x ", "the"]).join(
             r.choice(specials) for _ in range(r.randint(1, 6))) + " x")
+    got += r.sample(SENTENCES, 3)
+    first, second = r.sample(SENTENCES, 2)
+    got.append(first[:r.randrange(len(first))] + r.choice(["", " ", "\u200d"]) +
+               second[r.randrange(len(second)):].upper())
     return got

@@ -21,7 +21,13 @@ static bool need_static(struct reading *r, struct error *err) {
         whole_need(&r->whole, name);
     }
     const char *weights = module_weights(r, r->static_path, err);
-    return weights && (whole_need(&r->whole, weights), true);
+    const char *limit =
+        reading_join(r, r->static_path, "tokenizer_config.json", err);
+    if (!weights || !limit)
+        return false;
+    whole_maybe(&r->whole, limit);
+    whole_need(&r->whole, weights);
+    return true;
 }
 
 bool sparse_need(struct reading *r, struct error *err) {
@@ -102,7 +108,9 @@ static bool read_static(struct reading *r, struct error *err) {
     sparse->static_weights.config = name;
     sparse->static_tokenizer_path =
         reading_path(r, r->static_path, "tokenizer.json", err);
-    return sparse->static_tokenizer_path != NULL;
+    return sparse->static_tokenizer_path &&
+           limits_of_tokenizer(r, r->static_path, &sparse->static_max_length,
+                               err);
 }
 
 /* Without modules.json: SPLADE for a model with a masked-LM head. */

@@ -232,18 +232,29 @@ bool reading_loose(struct reading *r, const char *dir, const char *name,
     return *object != NULL;
 }
 
-static bool tokenizer_limit(struct reading *r, double *limit,
+static bool tokenizer_limit(struct reading *r, const char *dir, double *limit,
                             struct error *err) {
     json_t *config;
     const char *path;
-    if (!reading_loose(r, modules_transformer(r), "tokenizer_config.json",
-                       &config, &path, err))
+    if (!reading_loose(r, dir, "tokenizer_config.json", &config, &path, err))
         return false;
     const char *key = json_object_get(config, "model_max_length")
                           ? "model_max_length"
                           : "max_len";
     bool fine = read_limit(config, key, path, limit, err);
     json_decref(config);
+    return fine;
+}
+
+static size_t tokens_of(double limit) {
+    return limit < NO_LIMIT ? (size_t)fmin(limit, 0x1p53) : 0;
+}
+
+bool limits_of_tokenizer(struct reading *r, const char *dir, size_t *tokens,
+                         struct error *err) {
+    double limit = NO_LIMIT;
+    bool fine = tokenizer_limit(r, dir, &limit, err);
+    *tokens = tokens_of(limit);
     return fine;
 }
 
@@ -299,13 +310,14 @@ static bool read_chat(struct reading *r, struct error *err) {
 bool limits_read(struct reading *r, struct error *err) {
     double limit = NAN, own = NO_LIMIT, positions = NO_LIMIT;
     if ((r->has_modules && !read_sentence_config(r, &limit, err)) ||
-        !read_chat(r, err) || !tokenizer_limit(r, &own, err) ||
+        !read_chat(r, err) ||
+        !tokenizer_limit(r, modules_transformer(r), &own, err) ||
         !read_positions(r, &positions, err))
         return false;
     if (isnan(limit))
         limit = fmin(own, positions);
     else if (positions_are_rows(r))
         limit = fmin(limit, positions);
-    r->files.max_length = limit < NO_LIMIT ? (size_t)fmin(limit, 0x1p53) : 0;
+    r->files.max_length = tokens_of(limit);
     return true;
 }

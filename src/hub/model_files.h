@@ -98,6 +98,7 @@ struct sparse_files {
      * idf.json {token: weight}; and the tokenizer of the queries. */
     struct tensor_source static_weights;
     const char *static_tokenizer_path;
+    size_t static_max_length; /* without special tokens; 0: none */
 };
 
 /* One vector a token, scored by MaxSim. Prompts are as for the other models:
@@ -114,8 +115,9 @@ struct multi_files {
      * in one piece; else it is text. NULL: none. */
     const char *query_marker, *document_marker;
 
-    /* Tokens with special ones; 0: max_length. QUERY_LENGTH does not count
-     * where queries are expanded. */
+    /* Tokens with special ones: the limit instead of max_length, past it too;
+     * 0: that. QUERY_LENGTH does not count where queries are cut to
+     * EXPAND_LENGTH. */
     size_t query_length, document_length;
 
     /* Queries are filled up with a token to EXPAND_LENGTH; the added rows are

@@ -129,6 +129,9 @@ bool model_files_digest_file(const char *path, char hex[65], struct error *err);
 /* limits.c: sentence_bert_config.json and tokenizer_config.json. */
 bool limits_need(struct reading *r, struct error *err);
 bool limits_read(struct reading *r, struct error *err);
+/* What the tokenizer_config.json of DIR says; 0: nothing. */
+bool limits_of_tokenizer(struct reading *r, const char *dir, size_t *tokens,
+                         struct error *err);
 
 /* prompts.c: config_sentence_transformers.json; tasks.c. */
 bool prompts_read(struct reading *r, struct error *err);

@@ -1,5 +1,6 @@
 #include "model/sparse_rows.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 struct pairs {
@@ -24,8 +25,8 @@ static bool by_index(struct pairs p, size_t a, size_t b) {
 }
 
 static bool by_value(struct pairs p, size_t a, size_t b) {
-    return p.values[a] < p.values[b] ||
-           (p.values[a] == p.values[b] && p.indices[a] > p.indices[b]);
+    float one = fabsf(p.values[a]), other = fabsf(p.values[b]);
+    return one < other || (one == other && p.indices[a] > p.indices[b]);
 }
 
 static void sink(struct pairs p, size_t at, size_t count, behind_fn *behind) {
@@ -80,9 +81,18 @@ size_t sparse_lexical(const uint32_t *ids, const float *weights, size_t tokens,
     return kept;
 }
 
+size_t sparse_largest(size_t active_max, uint32_t *indices, float *values,
+                      size_t count) {
+    struct pairs p = {indices, values};
+    if (!active_max || count <= active_max)
+        return count;
+    sort(p, count, by_value);
+    sort(p, active_max, by_index);
+    return active_max;
+}
+
 size_t sparse_splade(const float *row, size_t vocab, size_t active_max,
                      uint32_t *indices, float *values) {
-    struct pairs p = {indices, values};
     size_t count = 0;
     for (size_t i = 0; i < vocab; i++) {
         float value = row[i];
@@ -91,9 +101,5 @@ size_t sparse_splade(const float *row, size_t vocab, size_t active_max,
         indices[count] = (uint32_t)i;
         values[count++] = value;
     }
-    if (!active_max || count <= active_max)
-        return count;
-    sort(p, count, by_value);
-    sort(p, active_max, by_index);
-    return active_max;
+    return sparse_largest(active_max, indices, values, count);
 }

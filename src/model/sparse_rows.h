@@ -26,6 +26,11 @@ size_t sparse_lexical(const uint32_t *ids, const float *weights, size_t tokens,
                       const uint32_t *dropped, size_t dropped_count,
                       uint32_t *indices, float *values);
 
+/* Of COUNT pairs, their indices ascending, the ACTIVE_MAX (0: all) that are
+ * farthest from 0, of equal ones those of the lower ids. How many pairs. */
+size_t sparse_largest(size_t active_max, uint32_t *indices, float *values,
+                      size_t count);
+
 /* The numbers of ROW [vocab] that are above 0; with ACTIVE_MAX (0: all) only so
  * many of them, the largest, of equal ones those of the lower ids. VALUES may
  * be ROW. How many pairs. */

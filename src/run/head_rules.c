@@ -60,20 +60,22 @@ static bool find_skipped(const struct model_files *files,
                          const struct tokenizer *tokenizer,
                          struct head_rules *rules, struct error *err) {
     const struct multi_files *multi = &files->multi;
-    rules->rule = (struct multi_rule){.drop_first = multi->drop_first,
-                                      .skip = rules->skipped};
-    for (size_t i = 0; multi->skip_in_documents && i < multi->skiplist_count;
-         i++) {
+    size_t count = 0;
+    for (size_t i = 0; i < multi->skiplist_count; i++) {
         uint32_t id;
         if (!tokenizer_id(tokenizer, str_from(multi->skiplist[i]), &id))
             continue;
-        if (rules->rule.skip_count == RULE_IDS_MAX)
+        if (count == RULE_IDS_MAX)
             return error_set(err, ERROR_UNSUPPORTED,
                              "%s: more than %d words are left out of its "
                              "multivectors",
                              files->folder, RULE_IDS_MAX);
-        rules->skipped[rules->rule.skip_count++] = id;
+        rules->skipped[count++] = id;
     }
+    rules->rule = rules->query_rule = (struct multi_rule){
+        .drop_first = multi->drop_first, .skip = rules->skipped};
+    rules->rule.skip_count = multi->skip_in_documents ? count : 0;
+    rules->query_rule.skip_count = multi->skip_in_queries ? count : 0;
     return true;
 }
 

@@ -29,8 +29,9 @@ enum { RULE_IDS_MAX = 64 };
 struct head_rules {
     uint32_t dropped[4]; /* special tokens, in lexical weights */
     size_t dropped_count;
-    uint32_t skipped[RULE_IDS_MAX]; /* of rule.skip */
+    uint32_t skipped[RULE_IDS_MAX]; /* of the rules' skip */
     struct multi_rule rule;         /* for documents */
+    struct multi_rule query_rule;   /* for queries */
 };
 
 /* ERROR_INPUT: tokenizer_config.json is broken; ERROR_UNSUPPORTED: more words

@@ -18,34 +18,26 @@ struct asked {
     size_t own;
 };
 
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
+/* A table of weights reads a question by a limit of its own, in which special
+ * tokens do not count. */
+static size_t question_limit(const struct engine *engine, bool by_ids) {
+    size_t own = engine->member->files->sparse.static_max_length;
+    if (!by_ids)
+        return engine->member->spec.max_length;
+    return own ? own + tokenizer_special_count(engine->tokenizer) : 0;
 }
 
-/* Tokens that a query may have. */
-static size_t query_limit(const struct member *member) {
-    const struct multi_files *multi = &member->files->multi;
-    size_t limit = multi->query_length;
-    if (member->request->use != MODEL_MULTI)
-        return member->spec.max_length;
-    if (multi->expand_length && multi->expand_cuts)
-        limit = multi->expand_length;
-    return limit ? smaller(limit, member->spec.max_length)
-                 : member->spec.max_length;
-}
-
-static bool read_text(struct engine *engine, struct str text,
+static bool read_text(struct engine *engine, struct str text, size_t limit,
                       struct asked *asked, struct error *err) {
     struct strbuf whole = strbuf_make(&engine->session->memory);
     struct tokenized what;
     if (engine->member->prompt)
         strbuf_add(&whole, str_from(engine->member->prompt));
     strbuf_add(&whole, text);
-    bool fine =
-        strbuf_ok(&whole, err) &&
-        tokenizer_encode(engine->tokenizer, engine->scratch[0],
-                         strbuf_str(&whole), query_limit(engine->member),
-                         TOKENIZER_CUT, &asked->tokens, &what, err);
+    bool fine = strbuf_ok(&whole, err) &&
+                tokenizer_encode(engine->tokenizer, engine->scratch[0],
+                                 strbuf_str(&whole), limit, TOKENIZER_CUT,
+                                 &asked->tokens, &what, err);
     strbuf_free(&whole);
     asked->own = asked->tokens.count;
     return fine && (asked->own > 0 ||
@@ -57,20 +49,16 @@ static bool read_text(struct engine *engine, struct str text,
 static bool fill_token(const struct engine *engine, uint32_t *id,
                        struct error *err) {
     const char *named = engine->member->files->multi.expand_token;
-    const char *const usual[] = {"[MASK]", "<mask>", "[SEP]", "</s>",
-                                 "<|endoftext|>"};
     if (named)
         return tokenizer_id(engine->tokenizer, str_from(named), id) ||
                error_set(err, ERROR_INPUT,
                          "%s: queries are filled up with %s, which its "
                          "tokenizer does not have",
                          engine->member->files->folder, named);
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-        if (tokenizer_id(engine->tokenizer, str_from(usual[i]), id))
-            return true;
-    return error_set(err, ERROR_UNSUPPORTED,
-                     "%s: queries are filled up, and its tokenizer has no mask "
-                     "token",
+    return tokenizer_fill_id(engine->tokenizer, id) ||
+           error_set(err, ERROR_INPUT,
+                     "%s: queries are filled up, and its tokenizer's files "
+                     "name neither a mask token nor one for a text's end",
                      engine->member->files->folder);
 }
 
@@ -177,14 +165,11 @@ static bool take_multi(const struct engine *engine, const struct asked *asked,
                        struct encoder_output *out, struct question *to,
                        struct error *err) {
     const struct member *member = engine->member;
-    struct multi_rule rule = engine->rules.rule;
     const char *reason;
-    if (!member->files->multi.skip_in_queries)
-        rule.skip_count = 0;
     to->width = member->spec.multi_width;
     to->vectors = out->multi;
     out->multi = NULL;
-    to->vectors_count = multi_keep(&rule, asked->tokens.ids,
+    to->vectors_count = multi_keep(&engine->rules.query_rule, asked->tokens.ids,
                                    asked->tokens.count, to->vectors, to->width);
     struct row row = {to->vectors_count, NULL, to->vectors};
     return row_is_sound(ROW_MULTI, to->width, &row, &reason) ||
@@ -293,7 +278,8 @@ static bool by_weights(struct engine *engine, const struct asked *asked,
             to->indices[kept] = to->indices[i];
             to->values[kept++] = to->values[i];
         }
-    to->pairs = kept;
+    to->pairs = sparse_largest(engine->member->files->sparse.active_max,
+                               to->indices, to->values, kept);
     return true;
 }
 
@@ -306,7 +292,8 @@ bool question_ask(struct engine *engine, struct str text, struct question *out,
     bool by_ids =
         member_has(member, ROW_SPARSE) && member->spec.sparse == SPARSE_STATIC;
     bool more = member_has(member, ROW_DENSE) || member_has(member, ROW_MULTI);
-    bool fine = read_text(engine, text, &asked, err) &&
+    size_t limit = question_limit(engine, by_ids && !more);
+    bool fine = read_text(engine, text, limit, &asked, err) &&
                 fill_up(engine, &asked, err) &&
                 (!by_ids || by_weights(engine, &asked, out, err)) &&
                 ((by_ids && !more) || by_model(engine, &asked, out, err));

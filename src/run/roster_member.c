@@ -282,16 +282,28 @@ static bool add_heads(struct member *member, struct error *err) {
     return true;
 }
 
-/* ColBERT models cut documents at a length of their own. */
+/* ColBERT models cut documents and queries at lengths of their own, which go
+ * before the model's limit: past it too, as far as there are positions. 0: at
+ * the limit. */
+static size_t own_length(const struct multi_files *multi, const char *what) {
+    if (!strcmp(what, "document"))
+        return multi->document_length;
+    if (strcmp(what, "query") != 0)
+        return 0;
+    return multi->expand_length && multi->expand_cuts ? multi->expand_length
+                                                      : multi->query_length;
+}
+
 static bool read_spec(struct member *member, const char *what,
                       struct error *err) {
     struct model_spec *spec = &member->spec;
     if (!model_spec_read(member->files, spec, err) || !add_heads(member, err))
         return false;
-    size_t length = member->files->multi.document_length;
-    if (member->request->use == MODEL_MULTI && !strcmp(what, "document") &&
-        length && length < spec->max_length)
-        spec->max_length = length;
+    size_t length = own_length(&member->files->multi, what);
+    size_t positions =
+        spec->positions ? spec->positions - spec->position_first : length;
+    if (member->request->use == MODEL_MULTI && length)
+        spec->max_length = length < positions ? length : positions;
     return true;
 }
 

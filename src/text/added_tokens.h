@@ -24,7 +24,8 @@ struct added_token {
     bool rstrip;
     bool normalized;
     bool special;
-    bool named; /* tokenizer_is_named() */
+    bool named;     /* tokenizer_is_named() */
+    bool mask, end; /* tokenizer_fill_id() */
 };
 
 enum { ADDED_BYTES_MAX = 1024 }; /* of one token's text */

@@ -465,13 +465,23 @@ static bool put_more(struct making *m, json_t *places) {
     return fine;
 }
 
-/* As tokenizer_is_named() tells them. */
+static bool is_setting(const struct making *m, const char *key,
+                       const char *content) {
+    const char *token = content_of(json_object_get(m->settings, key));
+    return token && content && strcmp(token, content) == 0;
+}
+
+/* As tokenizer_is_named() and tokenizer_fill_id() tell them. */
 static bool mark_named(struct making *m) {
     for (size_t i = 0; i < json_array_size(m->added); i++) {
         json_t *entry = json_array_get(m->added, i);
         const char *content = content_of(entry);
         json_t *named = json_boolean(content && is_one_of_all(m, content));
-        if (json_object_set_new(entry, "named", named) != 0)
+        json_t *mask = json_boolean(is_setting(m, "mask_token", content));
+        json_t *end = json_boolean(is_setting(m, "eos_token", content));
+        if (json_object_set_new(entry, "named", named) != 0 ||
+            json_object_set_new(entry, "mask", mask) != 0 ||
+            json_object_set_new(entry, "end", end) != 0)
             return false;
     }
     return true;

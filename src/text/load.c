@@ -257,6 +257,8 @@ static bool read_added(struct tokenizer *tokenizer, const json_t *json,
         !part_bool(&part, "special", &token->special, err))
         return false;
     token->named = json_is_true(json_object_get(json, "named")); /* ours */
+    token->mask = json_is_true(json_object_get(json, "mask"));
+    token->end = json_is_true(json_object_get(json, "end"));
     const char *copy = arena_copy(&tokenizer->arena, token->content, err);
     token->content.data = copy;
     return copy;

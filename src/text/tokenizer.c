@@ -155,6 +155,20 @@ bool tokenizer_is_named(const struct tokenizer *tokenizer, uint32_t id) {
     return false;
 }
 
+bool tokenizer_fill_id(const struct tokenizer *tokenizer, uint32_t *id) {
+    const struct added_token *found = NULL;
+    for (size_t i = 0; i < tokenizer->added_count; i++) {
+        const struct added_token *token = &tokenizer->added[i];
+        if (token->mask || (token->end && !found))
+            found = token;
+        if (token->mask)
+            break;
+    }
+    if (found)
+        *id = found->id;
+    return found != NULL;
+}
+
 size_t tokenizer_special_count(const struct tokenizer *tokenizer) {
     return tokenizer->template.before.count + tokenizer->template.after.count;
 }

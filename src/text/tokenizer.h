@@ -142,6 +142,9 @@ bool tokenizer_id(const struct tokenizer *tokenizer, struct str token,
  * name for a use (eos_token ...) or list as an extra one. False for all of a
  * tokenizer that was not made of a folder. */
 bool tokenizer_is_named(const struct tokenizer *tokenizer, uint32_t id);
+/* The token that the files name for what is hidden (mask_token), else the one
+ * for a text's end (eos_token). False if they name neither. */
+bool tokenizer_fill_id(const struct tokenizer *tokenizer, uint32_t *id);
 /* How many special tokens the template adds to a single text. */
 size_t tokenizer_special_count(const struct tokenizer *tokenizer);
 /* Those of them that stand before the text. */

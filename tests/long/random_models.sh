@@ -1,6 +1,6 @@
 #!/bin/bash
-# Random models and texts against sentence-transformers in float32, where torch
-# and sentence-transformers can be imported: by build/venv, or by the
+# Random models, heads and texts against sentence-transformers in float32, where
+# torch and sentence-transformers can be imported: by build/venv, or by the
 # interpreter that ENS_TORCH_PYTHON names. ENS_SEEDS says which (0-199).
 set -euo pipefail
 root=$(realpath "$(dirname "$0")/../..")
@@ -10,4 +10,10 @@ python=${ENS_TORCH_PYTHON:-$root/build/venv/bin/python}
     echo "skip: $python has no torch and sentence-transformers (pip install torch sentence-transformers)"
     exit 0
 }
-exec "$python" "$root/tools/random_models.py" "$program" --seeds "${ENS_SEEDS:-0-199}"
+status=0
+"$python" "$root/tools/random_models.py" "$program" --seeds "${ENS_SEEDS:-0-199}" || status=1
+for head in modules sparse multi rerank; do
+    "$python" "$root/tools/random_heads.py" "$program" --head "$head" \
+        --seeds "${ENS_SEEDS:-0-199}" || status=1
+done
+exit $status

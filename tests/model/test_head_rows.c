@@ -98,6 +98,33 @@ static void words_above_zero_stay(void **unused) {
     }
 }
 
+/* Weights of a question may lie below zero. */
+static void the_farthest_from_zero_stay(void **unused) {
+    (void)unused;
+    for (int run = 0; run < 2000; run++) {
+        uint32_t indices[VOCAB];
+        float row[VOCAB], far[VOCAB], values[VOCAB];
+        size_t most = 1 + random_below(VOCAB), at = 0;
+        for (size_t i = 0; i < VOCAB; i++) {
+            indices[i] = (uint32_t)i;
+            row[i] = values[i] = random_value() - 0.5F;
+            far[i] = row[i] < 0 ? -row[i] : row[i];
+        }
+        size_t count = sparse_largest(most, indices, values, VOCAB);
+        assert_int_equal(count, most < VOCAB ? most : VOCAB);
+        for (size_t id = 0; id < VOCAB; id++) {
+            size_t before = 0;
+            for (size_t k = 0; k < VOCAB; k++)
+                before += far[k] > far[id] || (far[k] == far[id] && k < id);
+            if (before >= most)
+                continue;
+            assert_int_equal(indices[at], id);
+            assert_true(values[at++] == row[id]);
+        }
+        assert_int_equal(at, count);
+    }
+}
+
 static void rows_that_stay_keep_their_order(void **unused) {
     (void)unused;
     const uint32_t skip[] = {5, 9};
@@ -126,6 +153,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lexical_weights_are_maxima),
         cmocka_unit_test(words_above_zero_stay),
+        cmocka_unit_test(the_farthest_from_zero_stay),
         cmocka_unit_test(rows_that_stay_keep_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,7 @@ static const struct {
     {"cross_jina2", MODEL_RERANK},
     {"cross_jina3", MODEL_RERANK},
     {"splade_modern", MODEL_SPARSE},
+    {"splade_gte", MODEL_SPARSE},
     {"cross_modern", MODEL_RERANK},
     {"cross_gte", MODEL_RERANK},
     {"cross_qwen3", MODEL_RERANK},

@@ -25,6 +25,12 @@ add_test(NAME run/search_judged
 set_tests_properties(run/search_judged PROPERTIES SKIP_RETURN_CODE 77
                      TIMEOUT 300)
 
+# Heads that were once computed otherwise than upstream.
+add_test(NAME run/head_cases
+         COMMAND ${ENS_PYTHON} tests/run/head_cases.py $<TARGET_FILE:ens_program>
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(run/head_cases PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+
 # What int8 and bf16 runs say of their drift, against NumPy over two runs.
 add_test(NAME run/drift_judged
          COMMAND ${ENS_PYTHON} tests/run/drift.py $<TARGET_FILE:ens_program>

@@ -98,8 +98,15 @@ static bool rounds(struct fixture *f) {
     return false;
 }
 
+/* The innermost steps of the definition, which only read what the test wrote:
+ * unchecked, as under sanitizers they would take far longer than the kernels.
+ */
+#define UNCHECKED                                                              \
+    __attribute__((no_sanitize("address"), no_sanitize("undefined"),           \
+                   no_sanitize("thread")))
+
 /* To the nearest bf16, ties to even, if ROUNDS. */
-static float rounded(float x, bool rounds) {
+UNCHECKED static float rounded(float x, bool rounds) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     if (rounds)
@@ -192,25 +199,27 @@ struct sum {
     double value, size;
 };
 
-static void add(struct sum *sum, double value) {
+UNCHECKED static void add(struct sum *sum, double value) {
     sum->value += value;
     sum->size += fabs(value);
 }
 
-/* Of a query, which is scaled, and a key. This and the sum of values below are
- * most of what the tests do, under sanitizers far more than the kernels: what
- * an element need not look up stands before the loop. */
-static void add_dot(struct sum *sum, const struct batch *b, const float *query,
-                    const float *key) {
-    size_t dim = b->attention.head_dim;
-    float scale = b->attention.scale;
-    bool rounds = b->rounds;
-    struct sum own = *sum;
+/* Of a query, which is scaled, and a key. */
+UNCHECKED static void add_dot(struct sum *sum, const struct batch *b,
+                              const float *query, const float *key) {
+    const struct attention *a = &b->attention;
+    for (size_t i = 0; i < a->head_dim; i++)
+        add(sum, b->rounds
+                     ? (double)rounded(query[i] * a->scale, true) *
+                           (double)rounded(key[i], true)
+                     : (double)query[i] * (double)key[i] * (double)a->scale);
+}
+
+UNCHECKED static void add_weighted(double *out, double weight,
+                                   const float *value, size_t dim,
+                                   bool rounds) {
     for (size_t i = 0; i < dim; i++)
-        add(&own, rounds ? (double)rounded(query[i] * scale, true) *
-                               (double)rounded(key[i], true)
-                         : (double)query[i] * (double)key[i] * (double)scale);
-    *sum = own;
+        out[i] += weight * (double)rounded(value[i], rounds);
 }
 
 /* KEYS: of the text, which begins at BEGIN. A row that would see none sees the
@@ -276,13 +285,10 @@ static void reference_row(const struct batch *b, size_t begin, size_t end,
         if (sees(&b->attention, begin, keys, row, begin + k))
             mass += weights[k] = exp(weights[k] - most);
     memset(out, 0, dim * sizeof *out);
-    for (size_t k = 0; k < count; k++) {
-        const float *value = vector_of(b, begin + k, 2, head);
-        double weight = weights[k] / mass;
-        bool rounds = b->rounds;
-        for (size_t i = 0; weight != 0 && i < dim; i++)
-            out[i] += weight * (double)rounded(value[i], rounds);
-    }
+    for (size_t k = 0; k < count; k++)
+        if (weights[k] != 0)
+            add_weighted(out, weights[k] / mass,
+                         vector_of(b, begin + k, 2, head), dim, b->rounds);
     free(weights);
 }
 

@@ -133,6 +133,7 @@ static void decode_share(void *context, unsigned thread) {
 void pass_texts_decode(struct pass_texts *t) {
     if (t->count)
         pool_run(t->pool, decode_share, t);
+    t->ready = t->count;
 }
 
 static struct text_reader *reader_of(struct pass_texts *t, size_t i) {
@@ -164,7 +165,7 @@ bool pass_texts_next(struct pass_texts *t, struct pass_text *text,
         return false;
     *text = t->list[i];
     if (!pass_texts_left(t)) {
-        t->next = t->count = 0;
+        t->next = t->ready = t->count = 0;
         t->bytes = 0;
     }
     return true;

@@ -41,7 +41,8 @@ struct pass_texts {
     size_t readers_count;
     struct pass_text *list; /* [room] */
     size_t room, count;
-    size_t next;    /* of the list: it is handed out next */
+    size_t ready;   /* of the list: 0 while they are wanted, then all */
+    size_t next;    /* of those: it is handed out next */
     uint64_t bytes; /* of the chunks that are wanted */
 };
 
@@ -61,7 +62,7 @@ void pass_texts_want(struct pass_texts *texts, uint64_t point, uint64_t bytes);
 void pass_texts_decode(struct pass_texts *texts);
 
 static inline bool pass_texts_left(const struct pass_texts *texts) {
-    return texts->next < texts->count;
+    return texts->next < texts->ready;
 }
 /* Borrows until the next one. */
 bool pass_texts_next(struct pass_texts *texts, struct pass_text *text,

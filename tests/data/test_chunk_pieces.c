@@ -126,6 +126,19 @@ static void put_lines(const struct place *place, const char *name, bool odd,
     fclose(file);
 }
 
+/* Sound lines; of some in the middle there is something to say all the same. */
+static void put_plain(const struct place *place, const char *name) {
+    FILE *file = begin_file(place, name);
+    for (unsigned i = 0; i < 4 * MANY_CHUNKS; i++) {
+        const char *text = i % 1000 == 999 ? "\\u00a0 " : "some words, and";
+        fprintf(file,
+                "{\"text\":\"%s\",\"metadata\":{\"chunk_id\":\"p%u\","
+                "\"path\":\"docs/guide/page.md\"}}\n",
+                text, i % 1700 ? i : 0);
+    }
+    fclose(file);
+}
+
 static void put_all(const struct place *place) {
     put_document(place, "01.json", 0, 100, 0, "]");
     put_document(place, "02.json", 50, 100, 0, "]"); /* ids come again */
@@ -147,6 +160,8 @@ static void put_all(const struct place *place) {
     put(place, "17.jsonl", "");
     put(place, "18.jsonl", "\n \n\n");
     put_document(place, "19.json", 9000, 10, 0, "]");
+    put_document(place, "20.json", 9100, 10, 0, "] more");
+    put_plain(place, "21.jsonl");
 }
 
 /* ---- what is found ------------------------------------------------------ */

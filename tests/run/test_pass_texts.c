@@ -112,6 +112,7 @@ static size_t read_texts(struct stage *s, unsigned threads, uint64_t fails) {
     assert_int_equal(memory_live(&s->memory) - before,
                      pass_texts_bytes(s->intake, pool));
     uint64_t allocations = s->memory.allocations;
+    size_t most = 0; /* at once */
     for (uint64_t next = 0; next < POINTS && !failed;) {
         uint64_t first = next, point;
         uint8_t digest[SHA256_BYTES];
@@ -123,6 +124,7 @@ static size_t read_texts(struct stage *s, unsigned threads, uint64_t fails) {
             if (next % 3 != 1)
                 pass_texts_want(&texts, next, chunk_reader_size(reader));
         }
+        most = texts.count > most ? texts.count : most;
         pass_texts_decode(&texts);
         for (uint64_t i = first; pass_texts_left(&texts) && !failed; i++) {
             struct pass_text text;
@@ -143,6 +145,7 @@ static size_t read_texts(struct stage *s, unsigned threads, uint64_t fails) {
         assert_int_equal(err.code, ERROR_INPUT);
         assert_non_null(strstr(err.message, "changed while it was being read"));
     }
+    assert_true(threads == 1 || most > 256);
     pass_texts_close(&texts);
     assert_int_equal(memory_live(&s->memory), before);
     chunk_reader_close(oracle);

@@ -4,11 +4,10 @@
  *     struct encoder *e = encoder_create(memory, spec, weights, device, pool,
  *                                        err);
  *     struct encoder_budget budget = encoder_budget_make(
- *         spec, weights_stream(weights), device, encoder_batch_tokens(device), 512);
- *     struct encoder_need need;
- *     encoder_workspace(spec, shape, device, &budget, &need, err);
- *     void *block = device_alloc(device, need.bytes, need.charge, NULL, err);
- *     encoder_lay_out(e, &budget, block);
+ *         spec, weights_stream(weights), device, encoder_batch_tokens(device),
+ * 512); struct encoder_need need; encoder_workspace(spec, shape, device,
+ * &budget, &need, err); void *block = device_alloc(device, need.bytes,
+ * need.charge, NULL, err); encoder_lay_out(e, &budget, block);
  *     encoder_encode(e, &batch, &out, err);        // any number of times
  *
  * The workspace belongs to the caller: the models on a device share one, and
@@ -43,7 +42,8 @@ struct encoder_budget {
 };
 
 /* A good batch on the host's cores: some ten groups for each lane, so that few
- * lanes wait at its end and a kill loses about as many seconds on any machine. */
+ * lanes wait at its end and a kill loses about as many seconds on any machine.
+ */
 size_t encoder_batch_tokens(const struct device *device);
 
 /* BATCH_TOKENS is raised to LONGEST if it is less. LONGEST: of the texts that

@@ -13,24 +13,15 @@ static const struct {
     const char *folder;
     enum model_use use;
 } folders[] = {
-    {"splade", MODEL_SPARSE},
-    {"splade_static", MODEL_SPARSE},
-    {"splade_plain", MODEL_SPARSE},
-    {"splade_distil", MODEL_SPARSE},
-    {"splade_log_twice", MODEL_SPARSE},
-    {"splade_roberta", MODEL_SPARSE},
-    {"cross_bert", MODEL_RERANK},
-    {"cross_labels", MODEL_RERANK},
-    {"cross_roberta", MODEL_RERANK},
-    {"cross_deberta", MODEL_RERANK},
-    {"cross_jina2", MODEL_RERANK},
-    {"cross_jina3", MODEL_RERANK},
-    {"splade_modern", MODEL_SPARSE},
-    {"splade_gte", MODEL_SPARSE},
-    {"cross_modern", MODEL_RERANK},
-    {"cross_gte", MODEL_RERANK},
-    {"cross_qwen3", MODEL_RERANK},
-    {"m3", MODEL_DENSE},
+    {"splade", MODEL_SPARSE},           {"splade_static", MODEL_SPARSE},
+    {"splade_plain", MODEL_SPARSE},     {"splade_distil", MODEL_SPARSE},
+    {"splade_log_twice", MODEL_SPARSE}, {"splade_roberta", MODEL_SPARSE},
+    {"cross_bert", MODEL_RERANK},       {"cross_labels", MODEL_RERANK},
+    {"cross_roberta", MODEL_RERANK},    {"cross_deberta", MODEL_RERANK},
+    {"cross_jina2", MODEL_RERANK},      {"cross_jina3", MODEL_RERANK},
+    {"splade_modern", MODEL_SPARSE},    {"splade_gte", MODEL_SPARSE},
+    {"cross_modern", MODEL_RERANK},     {"cross_gte", MODEL_RERANK},
+    {"cross_qwen3", MODEL_RERANK},      {"m3", MODEL_DENSE},
     {"colbert", MODEL_MULTI},
 };
 enum { FOLDERS = sizeof folders / sizeof *folders };

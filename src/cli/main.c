@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
+#include "cli/cut_file.h"
 #include "cli/help.h"
 
 extern char **environ;
@@ -144,6 +145,7 @@ int main(int argc, char **argv) {
     int status = EXIT_FINE;
     hold_closed_streams();
     ignore_signals();
+    cut_file_watch();
     return_large_blocks();
     if (!options_parse(argc, argv, environ, &memory, &options, &err)) {
         /* said below */

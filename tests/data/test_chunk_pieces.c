@@ -162,6 +162,7 @@ static void put_all(const struct place *place) {
     put_document(place, "19.json", 9000, 10, 0, "]");
     put_document(place, "20.json", 9100, 10, 0, "] more");
     put_plain(place, "21.jsonl");
+    put(place, "22.json", "[{\"text\":\"alone \\ud800\"},\"s \\udc00\"]");
 }
 
 /* ---- what is found ------------------------------------------------------ */

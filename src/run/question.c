@@ -76,6 +76,13 @@ static bool fill_up(struct engine *engine, struct asked *asked,
                          "the model's %zu",
                          member->files->folder, length,
                          member->spec.max_length);
+    if (member->files->multi.expand_cuts &&
+        tokenizer_pads_left(engine->tokenizer))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: its queries are filled up in front (its "
+                         "tokenizer pads on the left), which is not "
+                         "supported: search by another of the run's models",
+                         member->files->folder);
     if (!fill_token(engine, &id, err))
         return false;
     uint32_t *more =

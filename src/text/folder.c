@@ -70,6 +70,17 @@ static bool check_settings(const struct making *m, struct error *err) {
                              m->folder->path, key);
 }
 
+bool making_pads_left(const struct making *m) {
+    const json_t *padding = json_object_get(m->source, "padding");
+    const char *side =
+        json_string_value(json_object_get(m->settings, "padding_side"));
+    side =
+        side ? side : json_string_value(json_object_get(padding, "direction"));
+    if (side)
+        return strcmp(side, "left") == 0 || strcmp(side, "Left") == 0;
+    return m->class->kind == CLASS_LLAMA || m->class->kind == CLASS_GEMMA;
+}
+
 /* Whether the model is given token types. */
 static bool has_types(const struct making *m) {
     const json_t *names = json_object_get(m->settings, "model_input_names");

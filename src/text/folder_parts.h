@@ -44,6 +44,9 @@ bool making_json(const struct making *m, const char *name, json_t **json,
 /* A setting that is true or false, IF_NONE where it is not there. */
 bool making_bool(const struct making *m, const char *key, bool *value,
                  struct error *err);
+/* Whether the class pads before a text: by its settings, by tokenizer.json, or
+ * by itself. */
+bool making_pads_left(const struct making *m);
 /* The text of a special token ("cls_token"); IF_NONE where no file says it. */
 const char *making_token(const struct making *m, const char *key,
                          const char *if_none);

@@ -473,6 +473,9 @@ json_t *making_document(struct making *m, struct error *err) {
     } else {
         document = made_by_class(m, &reason);
     }
+    if (document) /* ours: tokenizer_pads_left() */
+        json_object_set_new(document, "pads_left",
+                            json_boolean(making_pads_left(m)));
     if (!document && reason.code)
         error_set(err, reason.code, "%s", reason.message);
     else if (!document)

@@ -326,6 +326,7 @@ static bool load_added(struct tokenizer *tokenizer, const json_t *list,
 bool tokenizer_load(struct tokenizer *tokenizer, const json_t *root,
                     const struct load_options *options, const char *name,
                     struct error *err) {
+    tokenizer->pads_left = json_is_true(json_object_get(root, "pads_left"));
     const json_t *added = json_object_get(root, "added_tokens");
     if (!json_is_object(root))
         return error_set(err, ERROR_INPUT,

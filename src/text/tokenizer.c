@@ -169,6 +169,10 @@ bool tokenizer_fill_id(const struct tokenizer *tokenizer, uint32_t *id) {
     return found != NULL;
 }
 
+bool tokenizer_pads_left(const struct tokenizer *tokenizer) {
+    return tokenizer->pads_left;
+}
+
 size_t tokenizer_special_count(const struct tokenizer *tokenizer) {
     return tokenizer->template.before.count + tokenizer->template.after.count;
 }

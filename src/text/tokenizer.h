@@ -145,6 +145,10 @@ bool tokenizer_is_named(const struct tokenizer *tokenizer, uint32_t id);
 /* The token that the files name for what is hidden (mask_token), else the one
  * for a text's end (eos_token). False if they name neither. */
 bool tokenizer_fill_id(const struct tokenizer *tokenizer, uint32_t *id);
+/* Whether a text that is filled up to a length is filled up in front, by the
+ * files or the tokenizer's class. False of one that was not made of a folder.
+ */
+bool tokenizer_pads_left(const struct tokenizer *tokenizer);
 /* How many special tokens the template adds to a single text. */
 size_t tokenizer_special_count(const struct tokenizer *tokenizer);
 /* Those of them that stand before the text. */

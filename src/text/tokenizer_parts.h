@@ -25,6 +25,7 @@ struct tokenizer {
     struct template template;
     struct added_token *added; /* [added_count], owned by the arena */
     size_t added_count;
+    bool pads_left;              /* tokenizer_pads_left() */
     struct added_set raw;        /* looked for in the text as it came */
     struct added_set normalized; /* looked for in normalised text */
     struct str *tokens;          /* [vocab_size], owned; size 0: nobody's */

@@ -62,6 +62,33 @@ static bool fill_token(const struct engine *engine, uint32_t *id,
                      engine->member->files->folder);
 }
 
+/* Refused where upstream fills up otherwise than behind the question, or masks
+ * what is added as a reader too (DeBERTa) and not only as a key. */
+static bool can_fill(const struct engine *engine, struct error *err) {
+    const struct member *member = engine->member;
+    const struct multi_files *multi = &member->files->multi;
+    const char *folder = member->files->folder;
+    if (multi->expand_length > member->spec.max_length)
+        return error_set(err, ERROR_INPUT,
+                         "%s: queries are filled up to %zu tokens, more than "
+                         "the model's %zu",
+                         folder, multi->expand_length, member->spec.max_length);
+    if (multi->expand_cuts && tokenizer_pads_left(engine->tokenizer))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: its queries are filled up in front (its "
+                         "tokenizer pads on the left), which is not "
+                         "supported: search by another of the run's models",
+                         folder);
+    if (!multi->expand_attends && member->spec.relative_reach)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: its queries are filled up with tokens that "
+                         "nobody attends to (\"attend\": false), which is not "
+                         "supported for DeBERTa: search by another of the "
+                         "run's models",
+                         folder);
+    return true;
+}
+
 static bool fill_up(struct engine *engine, struct asked *asked,
                     struct error *err) {
     struct tokens *tokens = &asked->tokens;
@@ -70,19 +97,8 @@ static bool fill_up(struct engine *engine, struct asked *asked,
     uint32_t id;
     if (member->request->use != MODEL_MULTI || tokens->count >= length)
         return true;
-    if (length > member->spec.max_length)
-        return error_set(err, ERROR_INPUT,
-                         "%s: queries are filled up to %zu tokens, more than "
-                         "the model's %zu",
-                         member->files->folder, length,
-                         member->spec.max_length);
-    if (member->files->multi.expand_cuts &&
-        tokenizer_pads_left(engine->tokenizer))
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: its queries are filled up in front (its "
-                         "tokenizer pads on the left), which is not "
-                         "supported: search by another of the run's models",
-                         member->files->folder);
+    if (!can_fill(engine, err))
+        return false;
     if (!fill_token(engine, &id, err))
         return false;
     uint32_t *more =

@@ -121,15 +121,39 @@ uint64_t file_writer_large_bytes(uint64_t bytes) {
     return memory_block_bytes(large_buffer(bytes));
 }
 
-/* A device, a pipe or a socket, or one of the names that the system has for
- * open files (/dev/stdout, /dev/fd/3), whatever is behind it. */
+/* The process's own open file that PATH names (/dev/stdout, /dev/fd/3); -1: it
+ * names none. */
+static int own_file(const char *path) {
+    static const char *const names[] = {"/dev/stdin", "/dev/stdout",
+                                        "/dev/stderr"};
+    static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(path, names[i]))
+            return i;
+    for (int i = 0; i < 2; i++) {
+        size_t size = strlen(folders[i]);
+        if (strncmp(path, folders[i], size) != 0)
+            continue;
+        size_t digits = strspn(path + size, "0123456789");
+        if (digits && digits < 6 && !path[size + digits])
+            return atoi(path + size);
+    }
+    return -1;
+}
+
+/* A device, a pipe or a socket, or the process's own open file. */
 static bool is_stream(const char *path) {
-    struct stat own, status;
-    if (stat(path, &status) != 0 || S_ISDIR(status.st_mode))
-        return false;
-    bool of_system = !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6);
-    return !S_ISREG(status.st_mode) ||
-           (of_system && lstat(path, &own) == 0 && S_ISLNK(own.st_mode));
+    struct stat status;
+    return own_file(path) >= 0 ||
+           (stat(path, &status) == 0 && !S_ISDIR(status.st_mode) &&
+            !S_ISREG(status.st_mode));
+}
+
+/* What is open already goes on where it is: its offset is shared. */
+static int open_stream(const char *path) {
+    int own = own_file(path);
+    return own >= 0 ? fcntl(own, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                    : open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 }
 
 static bool writer_open(struct file_writer *writer, const char *path,
@@ -143,8 +167,10 @@ static bool writer_open(struct file_writer *writer, const char *path,
     writer->part = join(memory, path, writer->stream ? "" : ".part", err);
     writer->buffer = memory_alloc(memory, buffer_bytes, 1, err);
     if (writer->path && writer->part && writer->buffer) {
-        int how = writer->stream ? O_APPEND : O_CREAT | O_TRUNC;
-        writer->fd = open(writer->part, O_WRONLY | O_CLOEXEC | how, 0666);
+        writer->fd = writer->stream
+                         ? open_stream(path)
+                         : open(writer->part,
+                                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (writer->fd >= 0)
             return true;
         error_errno(err, writer->stream ? "open %s" : "create %s",

@@ -46,7 +46,7 @@ static struct parts_sizes sizes_of(const struct intake *intake, uint64_t most) {
         .bytes = most,
         .applied = applied ? least(counts->text_bytes_longest, most + 3) : 0,
         .made = least(counts->made_bytes_longest, most),
-        .chunk_id = least(counts->id_bytes_longest, most + PATH_MAX) +
+        .chunk_id = least(counts->id_bytes_longest, most + 3 * PATH_MAX) +
                     2 * ID_SUFFIX_BYTES};
 }
 

@@ -452,6 +452,8 @@ static bool read_range(struct scanning *s, uint64_t begin, uint64_t end,
 static bool read_lines(struct scanning *s, struct error *err) {
     uint64_t at = 0, line = 1;
     while (!s->failed && at < s->size) {
+        if (!s->pieces.intake) /* given back for a large chunk */
+            chunk_pieces_open(&s->pieces, s->intake);
         const struct chunk_piece *piece = piece_at(s, at, true);
         uint64_t end = piece ? piece->end : s->size;
         bool sound = piece && piece->sound;

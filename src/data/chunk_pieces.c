@@ -14,9 +14,9 @@ enum {
     THREADS_MAX = 8,
     PIECES_A_THREAD = 2,      /* so that they end at about the same time */
     PIECE_BYTES = 256 * 1024, /* a longer one is not sound */
-    LINES_BYTES = 64 * 1024,  /* of lines, and the rest of the last one */
+    LINES_BYTES = 16 * 1024,  /* of lines, and the rest of the last one */
     KEPT_BYTES = 128 * 1024,  /* ids, and metadata that was put together */
-    PIECE_CHUNKS = 1024,      /* with more of them it is not sound */
+    PIECE_CHUNKS = 1536,      /* with more of them it is not sound */
     ROOM_TIMES = 8,           /* below the ceiling, of what pieces take */
 };
 
@@ -282,6 +282,8 @@ const struct chunk_piece *chunk_pieces_get(struct chunk_pieces *p,
     /* Those of files that could not be opened any more, or have changed. */
     while (p->next < p->count && p->list[p->next].file < where->file)
         p->next++;
+    if (!where->lines && where->size > PIECE_BYTES)
+        return NULL; /* the pieces behind it stay */
     if (!is_there(p, where))
         begin_round(p, where);
     return is_there(p, where) ? &p->list[p->next++] : NULL;

@@ -204,8 +204,7 @@ enum accumulate {
     ACCUMULATE_SUM_LOG1P, /* y += log(1 + max(x, 0)) */
 };
 
-/* What attention takes: numbers of a head, rows of a relative table. */
-enum { HEAD_DIM_MAX = 8192, RELATIVE_ROWS_MAX = 1 << 16 };
+enum { HEAD_DIM_MAX = 8192 }; /* numbers of a head that attention takes */
 
 /* Queries, keys and values lie in one row a token: [heads + 2 * kv_heads,
  * head_dim], Q before K before V; query head h reads the keys and values of

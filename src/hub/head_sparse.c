@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/json.h"
 
+enum { TOKENIZER_BYTES_MAX = 64 << 20 };
+
 static const char LEXICAL[] = "sparse_linear.pt";
 
 static bool need_static(struct reading *r, struct error *err) {
@@ -86,6 +88,32 @@ static bool read_splade(struct reading *r, const struct module *module,
     return fine;
 }
 
+/* DIR's tokenizer.json without what the last call before it was saved had set,
+ * which every call sets anew. NULL: it cannot be read. */
+static json_t *tokenizer_of(struct reading *r, const char *dir,
+                            struct error *err) {
+    const char *path = reading_path(r, dir, "tokenizer.json", err);
+    json_t *json = path ? json_read_file(path, TOKENIZER_BYTES_MAX, err) : NULL;
+    json_object_del(json, "truncation");
+    json_object_del(json, "padding");
+    return json;
+}
+
+/* Questions are read by the transformer's tokenizer, so the table's must be the
+ * same one. */
+static bool check_tokenizer(struct reading *r, struct error *err) {
+    json_t *own = tokenizer_of(r, r->static_path, err);
+    json_t *other = own ? tokenizer_of(r, modules_transformer(r), err) : NULL;
+    bool read = own && other, same = read && json_equal(own, other);
+    json_decref(own);
+    json_decref(other);
+    return same || (read && error_set(err, ERROR_UNSUPPORTED,
+                                      "%s: %s has another tokenizer than the "
+                                      "transformer's, which is not supported: "
+                                      "use another model",
+                                      r->files.folder, r->static_path));
+}
+
 /* A weight for each id, in a tensor. An older "path" names a file of words by
  * a path of the machine where it was made. */
 static bool read_static(struct reading *r, struct error *err) {
@@ -106,9 +134,7 @@ static bool read_static(struct reading *r, struct error *err) {
     sparse->kind = SPARSE_STATIC;
     sparse->static_weights.weight = "weight";
     sparse->static_weights.config = name;
-    sparse->static_tokenizer_path =
-        reading_path(r, r->static_path, "tokenizer.json", err);
-    return sparse->static_tokenizer_path &&
+    return check_tokenizer(r, err) &&
            limits_of_tokenizer(r, r->static_path, &sparse->static_max_length,
                                err);
 }

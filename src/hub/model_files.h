@@ -94,10 +94,9 @@ struct sparse_files {
     size_t width;      /* as the files say; 0: not said, the vocabulary's */
     size_t active_max; /* only the so many largest values stay; 0: all */
     struct tensor_source linear; /* LEXICAL: [1, hidden] */
-    /* STATIC: one weight an id, in a tensor file, or (then WEIGHT is NULL) an
-     * idf.json {token: weight}; and the tokenizer of the queries. */
+    /* STATIC: one weight an id, in a tensor file. Its folder's tokenizer is the
+     * model's, but for a limit. */
     struct tensor_source static_weights;
-    const char *static_tokenizer_path;
     size_t static_max_length; /* without special tokens; 0: none */
 };
 

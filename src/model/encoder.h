@@ -3,11 +3,13 @@
  *
  *     struct encoder *e = encoder_create(memory, spec, weights, device, pool,
  *                                        err);
+ *     size_t tokens = encoder_batch_tokens(device);
  *     struct encoder_budget budget = encoder_budget_make(
- *         spec, weights_stream(weights), device, encoder_batch_tokens(device),
- * 512); struct encoder_need need; encoder_workspace(spec, shape, device,
- * &budget, &need, err); void *block = device_alloc(device, need.bytes,
- * need.charge, NULL, err); encoder_lay_out(e, &budget, block);
+ *         spec, weights_stream(weights), device, tokens, 512);
+ *     struct encoder_need need;
+ *     encoder_workspace(spec, shape, device, &budget, &need, err);
+ *     void *block = device_alloc(device, need.bytes, need.charge, NULL, err);
+ *     encoder_lay_out(e, &budget, block);
  *     encoder_encode(e, &batch, &out, err);        // any number of times
  *
  * The workspace belongs to the caller: the models on a device share one, and

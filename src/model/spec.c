@@ -7,7 +7,6 @@
 #include "model/spec_parts.h"
 
 /* Tokens of a text where the files set no limit and there is no table. */
-enum { UNLIMITED = 1 << 20 };
 
 /* WORD is the family's own; BERT's does for it where only that is there. */
 static const char *word_used(const struct config_source *from, const char *word,
@@ -290,7 +289,7 @@ bool model_spec_read_sizes(const json_t *config, const char *path,
 static bool read_limit(const struct config_source *from,
                        const struct model_files *files, struct model_spec *spec,
                        struct error *err) {
-    spec->max_length = UNLIMITED;
+    spec->max_length = MODEL_LENGTH_MAX;
     if (spec->positions)
         spec->max_length = spec->positions - spec->position_first;
     else if (!files->max_length && !config_size(from, "max_position_embeddings",

@@ -74,6 +74,9 @@ enum head {
     HEAD_SCORE = 8,  /* of a pair of texts */
 };
 
+/* Tokens of a text where nothing sets a limit. */
+enum { MODEL_LENGTH_MAX = 1 << 20 };
+
 struct model_spec {
     const struct family *family;
     size_t hidden, layers, heads, kv_heads, head_dim, inter;

@@ -103,7 +103,7 @@ static bool read_relative(const struct config_source *from,
     size_t buckets = spec->relative_buckets;
     spec->relative_rows = 2 * (buckets ? buckets : spec->relative_reach);
     return (buckets % 2 == 0 && spec->relative_reach > buckets / 2 + 1 &&
-            spec->relative_rows <= RELATIVE_ROWS_MAX) ||
+            spec->relative_rows <= RELATIVE_MAX) ||
            error_set(err, ERROR_UNSUPPORTED,
                      "%s: position_buckets %zu with max_relative_positions %zu "
                      "is not supported",

@@ -61,7 +61,8 @@ static bool find_skipped(const struct model_files *files,
                          struct head_rules *rules, struct error *err) {
     const struct multi_files *multi = &files->multi;
     size_t count = 0;
-    for (size_t i = 0; i < multi->skiplist_count; i++) {
+    bool used = multi->skip_in_documents || multi->skip_in_queries;
+    for (size_t i = 0; used && i < multi->skiplist_count; i++) {
         uint32_t id;
         if (!tokenizer_id(tokenizer, str_from(multi->skiplist[i]), &id))
             continue;

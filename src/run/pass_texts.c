@@ -11,8 +11,8 @@ enum {
 };
 
 /* One thread's share, [begin, end) of the list; its texts and ids lie in
- * BUFFER. What was not decoded there, because an id was long, is decoded when
- * it is asked for. */
+ * BUFFER. What finds no room there, because the share has long texts or ids, is
+ * decoded when it is asked for. */
 struct text_reader {
     struct chunk_reader *reader;
     char *buffer; /* [BUFFER_BYTES] */

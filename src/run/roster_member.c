@@ -300,8 +300,8 @@ static bool read_spec(struct member *member, const char *what,
     if (!model_spec_read(member->files, spec, err) || !add_heads(member, err))
         return false;
     size_t length = own_length(&member->files->multi, what);
-    size_t positions =
-        spec->positions ? spec->positions - spec->position_first : length;
+    size_t positions = spec->positions ? spec->positions - spec->position_first
+                                       : MODEL_LENGTH_MAX;
     if (member->request->use == MODEL_MULTI && length)
         spec->max_length = length < positions ? length : positions;
     return true;

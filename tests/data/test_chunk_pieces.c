@@ -250,6 +250,18 @@ static void with_options_too(void **state) {
                                             .trim_chars = 9});
 }
 
+enum { TITLES = 5000 };
+
+/* As short as lines are. */
+static void put_titles(const struct place *place, const char *name) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", place->root, name);
+    FILE *f = fopen(path, "w");
+    for (int i = 0; i < TITLES; i++)
+        fprintf(f, "\"the %d\"\n", i + 10000);
+    fclose(f);
+}
+
 /* That there are pieces, and sound ones, where all is well; and none without
  * room. */
 static void sound_files_are_pieces(void **state) {
@@ -258,6 +270,7 @@ static void sound_files_are_pieces(void **state) {
     put_lines(place, "b.jsonl", false, "");
     put_document(place, "c.json", 0, 20, LARGE_BYTES, "]");
     put_document(place, "d.json", 0, 10, 0, ",7]");
+    put_titles(place, "e.jsonl");
     struct chunk_options options = {0};
     struct chunk_listing *list =
         chunks_list(&memory, place->root, &options, NULL);
@@ -265,13 +278,16 @@ static void sound_files_are_pieces(void **state) {
     struct chunk_pieces pieces;
     chunk_pieces_open(&pieces, &in);
     size_t sound = 0, chunks = 0;
-    for (uint32_t f = 0; f < 4; f++) {
-        struct piece_where where = {.file = f, .lines = f == 1};
+    for (uint32_t f = 0; f < 5; f++) {
+        struct piece_where where = {.file = f, .lines = f == 1 || f == 4};
         const char *path = list->collections[0].files[f].path;
         assert_true(file_open_sized(path, &where.fd, &where.size, NULL));
         while (where.begin < where.size) {
+            size_t count = pieces.count;
             const struct chunk_piece *piece = chunk_pieces_get(&pieces, &where);
             assert_true((piece != NULL) == (f != 2));
+            /* those behind a large document are not read again */
+            assert_true(f != 2 || (count && pieces.count == count));
             sound += piece && piece->sound;
             chunks += piece && piece->sound ? piece->count : 0;
             where.begin = piece ? piece->end : where.size;
@@ -279,7 +295,7 @@ static void sound_files_are_pieces(void **state) {
         close(where.fd);
     }
     assert_true(sound >= 1 + 4); /* some lines of 280 KB */
-    assert_int_equal(chunks, 100 + MANY_CHUNKS);
+    assert_int_equal(chunks, 100 + MANY_CHUNKS + TITLES);
     chunk_pieces_close(&pieces);
     memory.ceiling = memory_live(&memory) + NO_PIECES;
     chunk_pieces_open(&pieces, &in);

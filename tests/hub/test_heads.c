@@ -95,8 +95,6 @@ static void same_sparse(const json_t *expected,
     same_size(expected, "active_max", sparse->active_max);
     if (sparse->kind == SPARSE_STATIC) {
         assert_true(file_exists(sparse->static_weights.paths[0]));
-        assert_true(file_exists(sparse->static_tokenizer_path));
-        assert_non_null(strstr(sparse->static_tokenizer_path, "query_0_"));
         assert_non_null(strstr(files->config_path, "document_0_"));
     }
 }

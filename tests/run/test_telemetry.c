@@ -162,8 +162,7 @@ static void leave_room(const char *path, rlim_t count) {
 static void a_full_disk_leaves_no_half_line(void **state) {
     (void)state;
     struct telemetry telemetry;
-    const char *path = scene_path("events.jsonl");
-    unlink(path);
+    const char *path = scene_path("full.jsonl");
     signal(SIGXFSZ, SIG_IGN);
     assert_true(telemetry_open(&telemetry, path, NULL, NULL));
     emit_times(&telemetry, "run_started", 1);
@@ -177,6 +176,7 @@ static void a_full_disk_leaves_no_half_line(void **state) {
     assert_int_equal(tally_of(&types, "batch_completed"), 0);
     assert_int_equal(tally_of(&types, "run_ended"), 1);
     assert_int_equal(telemetry.dropped, 3);
+    scene_remove("full.jsonl");
 }
 
 static void read_card(void *context, struct sample_device *devices,

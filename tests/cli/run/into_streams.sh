@@ -13,6 +13,9 @@ state <got
 ensembed run one.jsonl --model "$MODELS/mean" --out p --quiet --summary /proc/self/fd/1 | state
 ensembed run one.jsonl --model "$MODELS/mean" --out q --quiet --summary /proc/self/fd/1 >file
 state <file
+# What is printed besides goes behind it.
+ensembed run one.jsonl --model "$MODELS/mean" --out s --summary /proc/self/fd/1 >file 2>/dev/null
+python3 -c 'import json, sys; text = sys.stdin.read(); end = json.JSONDecoder().raw_decode(text)[1]; print(text[end:].split()[-2:])' <file
 timeout 20 cat pipe >got &
 ensembed embed --model "$MODELS/mean" one two --npy pipe
 wait $!

@@ -8,7 +8,7 @@ for threads in 1 4; do
     exec 3>texts
     until grep -q model.safetensors /proc/$pid/maps; do kill -0 $pid && sleep 0.02; done
     : >model/model.safetensors
-    for i in $(seq 400); do echo "\"three words here $i and one more\""; done >&3
+    for i in $(seq 400); do echo "\"three words here $i and one more and one more and again again again\""; done >&3
     exec 3>&-
     status=0
     wait $pid || status=$?

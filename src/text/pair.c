@@ -59,8 +59,9 @@ static bool close_row(const struct template_pair *pair, size_t begin,
     size_t between = begin + kept[0], second = between + pair->between.count;
     if (!tokens_reserve(out, pair->between.count + pair->after.count, err))
         return false;
-    memmove(out->ids + second, out->ids + begin + content[0].count,
-            kept[1] * sizeof *out->ids);
+    if (kept[1])
+        memmove(out->ids + second, out->ids + begin + content[0].count,
+                kept[1] * sizeof *out->ids);
     out->count = between;
     tokens_add(out, pair->between, NULL);
     out->count = second + kept[1];

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "base/layout.h"
 #include "run/crew_parts.h"
 #include "run/decision.h"
@@ -332,11 +333,7 @@ static bool is_done(const struct crew *crew) {
 }
 
 static void wait_a_tick(struct crew *crew) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    struct timespec until = clock_in_ms(TICK_MS);
     pthread_cond_timedwait(&crew->main, &crew->lock, &until);
 }
 
@@ -397,16 +394,6 @@ static bool start(struct crew *crew, struct error *err) {
     return true;
 }
 
-/* Ticks by the clock that nobody sets: one put back by an hour would make the
- * next tick last as long. */
-static void open_main(struct crew *crew) {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&crew->main, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-}
-
 struct crew *crew_open(struct session *session, const struct crew_size *size,
                        struct error *err) {
     struct memory *memory = &session->memory;
@@ -418,7 +405,7 @@ struct crew *crew_open(struct session *session, const struct crew_size *size,
     crew->size = *size;
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->work, NULL);
-    open_main(crew);
+    clock_condition(&crew->main);
     place(&measure, size, NULL, session->stations_count);
     crew->workers = memory_zalloc(memory, session->stations_count,
                                   sizeof *crew->workers, err);

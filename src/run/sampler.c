@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/clock.h"
 
@@ -57,15 +56,6 @@ void sampler_now(struct sampler *sampler) {
     pthread_mutex_unlock(&sampler->reading);
 }
 
-static void add_ms(struct timespec *time, int ms) {
-    time->tv_sec += ms / 1000;
-    time->tv_nsec += (long)(ms % 1000) * 1000000;
-    if (time->tv_nsec >= 1000000000) {
-        time->tv_nsec -= 1000000000;
-        time->tv_sec++;
-    }
-}
-
 /* A two-hundredth of the time so far: a picture of any run has some hundred
  * points, and the reading costs little of a long one. */
 static int next_wait_ms(const struct sampler *sampler) {
@@ -80,9 +70,7 @@ static int next_wait_ms(const struct sampler *sampler) {
 
 /* True when it is time for a sample, false when it is time to end. */
 static bool wait_for_time(struct sampler *sampler) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    add_ms(&until, next_wait_ms(sampler));
+    struct timespec until = clock_in_ms(next_wait_ms(sampler));
     pthread_mutex_lock(&sampler->lock);
     int waited = 0;
     while (!sampler->stopping && waited != ETIMEDOUT)
@@ -100,11 +88,7 @@ static void *work(void *argument) {
 }
 
 static void open_locks(struct sampler *sampler) {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&sampler->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition(&sampler->wake);
     pthread_mutex_init(&sampler->lock, NULL);
     pthread_mutex_init(&sampler->reading, NULL);
     sampler->started = true;

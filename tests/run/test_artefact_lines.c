@@ -13,7 +13,7 @@
 #include "base/pool.h"
 #include "data/chunks.h"
 #include "run/artefact_lines.h"
-#include "run/scene.h"
+#include "run/scanned.h"
 
 enum { POINTS = 1500, WIDTH = 5, FUSED = 2, FILES = 4 };
 enum { LARGE_BYTES = 300 * 1024, HUGE_BYTES = 1200 * 1024 };
@@ -28,7 +28,7 @@ struct stage {
     struct chunk_listing *list;
     struct intake *intake;
     struct artefacts artefacts;
-    char folder[512], chunks[600];
+    struct scanned_places at;
 };
 
 /* ---- the stage ---------------------------------------------------------- */
@@ -60,34 +60,22 @@ static void write_chunks(const char *path, bool large, unsigned changed) {
 }
 
 static void stage_open(struct stage *s, const char *name, bool large) {
-    char scratch[600];
-    struct error err = {0};
     *s = (struct stage){.options.exports = EXPORT_ALL};
-    snprintf(s->folder, sizeof s->folder, "%s", scene_path(name));
-    snprintf(scratch, sizeof scratch, "%s/.ensembed", s->folder);
-    snprintf(s->chunks, sizeof s->chunks, "%s-chunks.jsonl", s->folder);
-    assert_true(folder_remove(s->folder, NULL));
-    assert_true(folder_make(scratch, NULL));
-    write_chunks(s->chunks, large, POINTS);
+    scanned_make(&s->at, name);
+    write_chunks(s->at.chunks, large, POINTS);
     s->session.options = &s->options;
-    s->list =
-        chunks_list(&s->session.memory, s->chunks, &s->options.chunk, NULL);
-    assert_int_equal(s->list->count, 1);
-    s->intake = intake_scan(&s->session.memory, &s->list->collections[0],
-                            &s->options.chunk, scratch, NULL, &err);
-    if (!s->intake)
-        fail_msg("%s", err.message);
+    s->intake =
+        scanned(&s->session.memory, &s->at, &s->options.chunk, &s->list);
     assert_int_equal(s->intake->counts.points, POINTS);
     s->artefacts = (struct artefacts){
-        .session = &s->session, .intake = s->intake, .folder = s->folder};
+        .session = &s->session, .intake = s->intake, .folder = s->at.folder};
 }
 
 static void stage_close(struct stage *s) {
     intake_free(s->intake);
     chunks_free(s->list);
     assert_int_equal(memory_live(&s->session.memory), 0);
-    unlink(s->chunks);
-    folder_remove(s->folder, NULL);
+    scanned_remove(&s->at);
 }
 
 /* As artefacts.c does it; every tenth point is left out. */
@@ -141,7 +129,7 @@ static void read_files(const struct stage *s, struct strbuf text[FILES]) {
     static struct memory memory;
     for (size_t f = 0; f < FILES; f++) {
         char path[700];
-        snprintf(path, sizeof path, "%s/%s", s->folder, NAMES[f]);
+        snprintf(path, sizeof path, "%s/%s", s->at.folder, NAMES[f]);
         text[f] = strbuf_make(&memory);
         assert_true(file_read(path, 1 << 26, &text[f], NULL));
         unlink(path);
@@ -248,7 +236,7 @@ static void a_chunk_that_changed_is_an_error(void **state) {
     (void)state;
     struct stage s;
     stage_open(&s, "changed", true);
-    write_chunks(s.chunks, true, 1234);
+    write_chunks(s.at.chunks, true, 1234);
     for (unsigned threads = 1; threads <= 4; threads += 3) {
         struct error err = {0};
         assert_false(write_lines(&s, threads, 0, &err));

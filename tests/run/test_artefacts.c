@@ -16,7 +16,7 @@
 #include "data/multi.h"
 #include "model/family.h"
 #include "run/artefacts.h"
-#include "run/scene.h"
+#include "run/scanned.h"
 
 enum { TEXTS = 60, WIDTH = 4, TERMS = 500, TOKEN_WIDTH = 3, ITEMS_MAX = 6 };
 enum { MEMBERS = 3 }; /* alpha: all heads; beta: sparse; gamma: multi */
@@ -50,7 +50,7 @@ struct stage {
     struct intake *intake;
     struct head_stores stores[MEMBERS];
     struct artefacts artefacts;
-    char folder[512];
+    struct scanned_places at;
 };
 
 /* ---- the stage ------------------------------------------------------------
@@ -114,7 +114,7 @@ static void open_stores(struct stage *s) {
             if (!member_has(&s->members[m], h))
                 continue;
             char folder[700];
-            snprintf(folder, sizeof folder, "%s/.ensembed/%s/%s", s->folder,
+            snprintf(folder, sizeof folder, "%s/.ensembed/%s/%s", s->at.folder,
                      s->members[m].key, row_kind_name(h));
             struct store_request request = {
                 .folder = folder,
@@ -133,31 +133,21 @@ static void open_stores(struct stage *s) {
 /* FOLDER is made if it is not there. */
 static void stage_open(struct stage *s, const char *folder,
                        const unsigned *heads) {
-    char chunks[640], scratch[640];
-    struct error err = {0};
-    struct stage begun = {0};
-    snprintf(begun.folder, sizeof begun.folder, "%s", folder);
-    begun.options.exports = EXPORT_ALL | EXPORT_TERMS;
+    struct stage begun = {.options.exports = EXPORT_ALL | EXPORT_TERMS};
+    scanned_name(&begun.at, folder);
     *s = begun; /* FOLDER may have been its own */
-    folder = s->folder;
-    snprintf(chunks, sizeof chunks, "%s-chunks.jsonl", folder);
-    snprintf(scratch, sizeof scratch, "%s/.ensembed", folder);
-    assert_true(folder_make(scratch, NULL));
-    write_chunks(chunks);
+    assert_true(folder_make(s->at.scratch, NULL));
+    write_chunks(s->at.chunks);
     s->session.options = &s->options;
-    s->list = chunks_list(&s->session.memory, chunks, &s->options.chunk, NULL);
-    assert_int_equal(s->list->count, 1);
-    s->intake = intake_scan(&s->session.memory, &s->list->collections[0],
-                            &s->options.chunk, scratch, NULL, &err);
-    if (!s->intake)
-        fail_msg("%s", err.message);
+    s->intake =
+        scanned(&s->session.memory, &s->at, &s->options.chunk, &s->list);
     set_members(s, heads);
     open_stores(s);
     s->artefacts = (struct artefacts){.session = &s->session,
                                       .roster = &s->roster,
                                       .intake = s->intake,
                                       .stores = s->stores,
-                                      .folder = s->folder};
+                                      .folder = s->at.folder};
 }
 
 static void stage_close(struct stage *s) {
@@ -220,7 +210,7 @@ static uint64_t hash_of(const struct stage *s, const char *name) {
     struct strbuf text = strbuf_make(NULL);
     struct memory memory = {0};
     text.memory = &memory;
-    snprintf(path, sizeof path, "%s/%s", s->folder, name);
+    snprintf(path, sizeof path, "%s/%s", s->at.folder, name);
     assert_true(file_read(path, 1 << 20, &text, NULL));
     uint64_t hash = hash_bytes(text.data, text.size);
     strbuf_free(&text);
@@ -229,7 +219,7 @@ static uint64_t hash_of(const struct stage *s, const char *name) {
 
 static bool is_there(const struct stage *s, const char *name) {
     char path[700];
-    snprintf(path, sizeof path, "%s/%s", s->folder, name);
+    snprintf(path, sizeof path, "%s/%s", s->at.folder, name);
     return file_exists(path);
 }
 
@@ -238,15 +228,6 @@ static const char *own_folder(const char *name) {
     snprintf(folder, sizeof folder, "%s", scene_path(name));
     assert_true(folder_remove(folder, NULL));
     return folder;
-}
-
-static void clean(const struct stage *s) {
-    char chunks[640];
-    if (getenv("SCENE_FOLDER"))
-        return;
-    snprintf(chunks, sizeof chunks, "%s-chunks.jsonl", s->folder);
-    unlink(chunks);
-    folder_remove(s->folder, NULL);
 }
 
 /* -------------------------------------------------------------------------- */
@@ -270,7 +251,7 @@ static void all_heads_are_written(void **state) {
     assert_true(store_rows(s.stores[1].of[ROW_SPARSE]) > 0);
     assert_true(artefacts_complete(&s.artefacts));
     stage_close(&s);
-    clean(&s);
+    scanned_remove(&s.at);
 }
 
 static void the_same_bytes_again(void **state) {
@@ -283,18 +264,18 @@ static void the_same_bytes_again(void **state) {
     for (size_t f = 0; f < FILES_COUNT; f++)
         before[f] = hash_of(&s, FILES[f]);
     stage_close(&s);
-    stage_open(&s, s.folder, ALL_HEADS); /* rows from what is on disk */
+    stage_open(&s, s.at.folder, ALL_HEADS); /* rows from what is on disk */
     assert_true(artefacts_complete(&s.artefacts));
     write_files(&s);
     for (size_t f = 0; f < FILES_COUNT; f++)
         assert_true(before[f] == hash_of(&s, FILES[f]));
     /* One file cut short, and the set is not whole. */
     char path[700];
-    snprintf(path, sizeof path, "%s/gamma.multi.offsets.npy", s.folder);
+    snprintf(path, sizeof path, "%s/gamma.multi.offsets.npy", s.at.folder);
     assert_int_equal(truncate(path, 200), 0);
     assert_false(artefacts_complete(&s.artefacts));
     stage_close(&s);
-    clean(&s);
+    scanned_remove(&s.at);
 }
 
 /* A text that one head of one model lacks is in no file. */
@@ -324,7 +305,7 @@ static void a_text_without_all_heads_is_left_out(void **state) {
         assert_int_equal(s.artefacts.points, TEXTS - 2);
         assert_int_equal(s.artefacts.left_out, 2);
         for (size_t n = 0; n < 4; n++)
-            snprintf(paths[n], sizeof paths[n], "%s/%s", s.folder, names[n]);
+            snprintf(paths[n], sizeof paths[n], "%s/%s", s.at.folder, names[n]);
         assert_true(npy_map_open(&npy, paths[0], NULL));
         assert_true(csr_map_open(&csr, paths[1], &s.session.memory, NULL));
         assert_true(multi_map_open(&multi, paths[2], paths[3], NULL));
@@ -336,7 +317,7 @@ static void a_text_without_all_heads_is_left_out(void **state) {
         multi_map_close(&multi);
         assert_false(is_there(&s, ".ensembed/complete.json"));
         stage_close(&s);
-        clean(&s);
+        scanned_remove(&s.at);
     }
 }
 
@@ -349,7 +330,7 @@ static void files_of_former_heads_go(void **state) {
     fill_stores(&s, MEMBERS, ROW_DENSE, 0);
     write_files(&s);
     stage_close(&s);
-    stage_open(&s, s.folder, fewer);
+    stage_open(&s, s.at.folder, fewer);
     assert_false(artefacts_complete(&s.artefacts));
     write_files(&s);
     for (size_t f = 0; f < FILES_COUNT; f++) {
@@ -358,12 +339,12 @@ static void files_of_former_heads_go(void **state) {
     }
     assert_true(artefacts_complete(&s.artefacts));
     stage_close(&s);
-    stage_open(&s, s.folder, ALL_HEADS);
+    stage_open(&s, s.at.folder, ALL_HEADS);
     write_files(&s);
     for (size_t f = 0; f < FILES_COUNT; f++)
         assert_true(is_there(&s, FILES[f]));
     stage_close(&s);
-    clean(&s);
+    scanned_remove(&s.at);
 }
 
 /* No dense model: there is no embeddings.npy, and all else is as it is. */
@@ -379,7 +360,7 @@ static void sparse_alone(void **state) {
     assert_int_equal(json_object_size(s.artefacts.files), 3);
     struct csr_map terms;
     char path[700];
-    snprintf(path, sizeof path, "%s/chunk-terms.sparse.npz", s.folder);
+    snprintf(path, sizeof path, "%s/chunk-terms.sparse.npz", s.at.folder);
     assert_true(csr_map_open(&terms, path, &s.session.memory, NULL));
     for (uint64_t i = 0; i < TEXTS; i++) {
         struct csr_row row;
@@ -391,7 +372,7 @@ static void sparse_alone(void **state) {
     assert_false(is_there(&s, "embeddings.npy"));
     assert_true(artefacts_complete(&s.artefacts));
     stage_close(&s);
-    clean(&s);
+    scanned_remove(&s.at);
 }
 
 int main(void) {

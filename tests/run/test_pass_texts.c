@@ -11,11 +11,10 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "base/pool.h"
 #include "data/chunks.h"
 #include "run/pass_texts.h"
-#include "run/scene.h"
+#include "run/scanned.h"
 
 enum {
     POINTS = 3000,
@@ -28,7 +27,7 @@ struct stage {
     struct chunk_options options;
     struct chunk_listing *list;
     struct intake *intake;
-    char folder[512], chunks[600];
+    struct scanned_places at;
 };
 
 /* ---- the stage ---------------------------------------------------------- */
@@ -60,21 +59,10 @@ static void write_chunks(const char *path, unsigned changed) {
 }
 
 static void stage_open(struct stage *s, const char *name) {
-    char scratch[600];
-    struct error err = {0};
     *s = (struct stage){.options.trim_chars = 700};
-    snprintf(s->folder, sizeof s->folder, "%s", scene_path(name));
-    snprintf(scratch, sizeof scratch, "%s/.ensembed", s->folder);
-    snprintf(s->chunks, sizeof s->chunks, "%s-chunks.jsonl", s->folder);
-    assert_true(folder_remove(s->folder, NULL));
-    assert_true(folder_make(scratch, NULL));
-    write_chunks(s->chunks, POINTS);
-    s->list = chunks_list(&s->memory, s->chunks, &s->options, NULL);
-    assert_int_equal(s->list->count, 1);
-    s->intake = intake_scan(&s->memory, s->list->collections, &s->options,
-                            scratch, NULL, &err);
-    if (!s->intake)
-        fail_msg("%s", err.message);
+    scanned_make(&s->at, name);
+    write_chunks(s->at.chunks, POINTS);
+    s->intake = scanned(&s->memory, &s->at, &s->options, &s->list);
     assert_int_equal(s->intake->counts.points, POINTS);
 }
 
@@ -83,8 +71,7 @@ static void stage_close(struct stage *s) {
     chunks_free(s->list);
     assert_int_equal(memory_live(&s->memory), 0);
     assert_int_equal(memory_live(&s->pools), 0);
-    unlink(s->chunks);
-    folder_remove(s->folder, NULL);
+    scanned_remove(&s->at);
 }
 
 /* TEXT is POINT's, as READER gives it. */
@@ -171,7 +158,7 @@ static void the_first_chunk_that_changed_is_the_one(void **state) {
     (void)state;
     struct stage s;
     stage_open(&s, "changed-text");
-    write_chunks(s.chunks, 2001); /* shorter: what is behind it moved too */
+    write_chunks(s.at.chunks, 2001); /* shorter: what is behind it moved too */
     for (unsigned threads = 2; threads <= 11; threads += 3)
         assert_int_equal(read_texts(&s, threads, 2001), 2001 / 3 * 2 - 2);
     stage_close(&s);

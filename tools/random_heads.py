@@ -644,21 +644,7 @@ def shaken(load):
 
 
 def sound(model, encode, texts):
-    """Texts for which the library has numbers, these, and the other texts."""
-    good, values, bad, why = [], [], [], ""
-    for text in texts:
-        try:
-            value = encode(model, text)
-            if numpy.isfinite(value).all():
-                good.append(text), values.append(value)
-                continue
-            why = "NaN or infinite"
-        except Exception as problem:
-            why = f"{type(problem).__name__}: {problem}"
-        bad.append(text)
-    if not good:
-        raise rm.Library(why)
-    return good, values, bad
+    return rm.sound(lambda text: encode(model, text), texts, zero=True)
 
 
 def some_texts(seed, tokenizer, limit):

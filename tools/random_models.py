@@ -353,6 +353,25 @@ class Library(Exception):
     """It gives no model or no vector."""
 
 
+def sound(encode, texts, zero):
+    """Texts for which the library has numbers, these, and the other texts. ZERO:
+    nothing but zeros is an answer too."""
+    good, values, bad, why = [], [], [], ""
+    for text in texts:
+        try:
+            value = encode(text)
+            if numpy.isfinite(value).all() and (zero or value.any()):
+                good.append(text), values.append(value)
+                continue
+            why = "NaN or infinite" if zero else "NaN, infinite or 0"
+        except Exception as problem:
+            why = f"{type(problem).__name__}: {problem}"
+        bad.append(text)
+    if not good:
+        raise Library(why)
+    return good, values, bad
+
+
 def library_vectors(folder, seed, prompt):
     """(model, texts that have a vector, their vectors, the other texts)."""
     try:
@@ -364,19 +383,8 @@ def library_vectors(folder, seed, prompt):
             list(judge.all_special_tokens))
     except Exception as problem:
         raise Library(f"{type(problem).__name__}: {problem}") from problem
-    good, vectors, bad, why = [], [], [], ""
-    for text in texts:
-        try:
-            vector = encode(model, text, prompt)
-            if numpy.isfinite(vector).all() and vector.any():
-                good.append(text), vectors.append(vector)
-                continue
-            why = "NaN, infinite or 0"
-        except Exception as problem:
-            why = f"{type(problem).__name__}: {problem}"
-        bad.append(text)
-    if not good:
-        raise Library(why)
+    good, vectors, bad = sound(lambda text: encode(model, text, prompt), texts,
+                               zero=False)
     return model, good, vectors, bad
 
 

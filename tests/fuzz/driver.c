@@ -1,11 +1,13 @@
 /* driver.c - runs a fuzz target without libFuzzer: each file of the corpus
- * folder once, then N mutations of them from a fixed seed.
+ * folder once, then N mutations of them from a fixed seed: the same inputs in
+ * the same order wherever it runs.
  *
  *     fuzz_X N CORPUS_FOLDER
  */
 
 #include <dirent.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,13 +32,15 @@ static size_t below(size_t limit) {
 }
 
 static size_t load(const char *folder, struct seed seeds[SEEDS_MAX]) {
-    DIR *dir = opendir(folder);
-    struct dirent *entry;
+    struct dirent **entries;
     size_t count = 0;
-    while (dir && count < SEEDS_MAX && (entry = readdir(dir))) {
+    int found = scandir(folder, &entries, NULL, alphasort);
+    for (int i = 0; i < found; i++) {
         char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "rb");
+        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        bool taken = entries[i]->d_name[0] != '.' && count < SEEDS_MAX;
+        FILE *file = taken ? fopen(path, "rb") : NULL;
+        free(entries[i]);
         if (!file)
             continue;
         uint8_t *data = malloc(SEED_BYTES_MAX);
@@ -44,8 +48,8 @@ static size_t load(const char *folder, struct seed seeds[SEEDS_MAX]) {
         seeds[count++] = (struct seed){data, size};
         fclose(file);
     }
-    if (dir)
-        closedir(dir);
+    if (found >= 0)
+        free(entries);
     return count;
 }
 
@@ -60,13 +64,25 @@ static void run(const uint8_t *data, size_t size) {
     free(copy);
 }
 
-static size_t mutate(uint8_t *data, size_t size) {
+/* Some of OTHER instead of what is there. */
+static size_t cross(uint8_t *data, size_t size, size_t at,
+                    const struct seed *other) {
+    size_t from = below(other->size), most = other->size - from;
+    if (most > SEED_BYTES_MAX - at)
+        most = SEED_BYTES_MAX - at;
+    size_t taken = most ? 1 + below(most) : 0;
+    if (taken)
+        memcpy(data + at, other->data + from, taken);
+    return at + taken > size ? at + taken : size;
+}
+
+static size_t mutate(uint8_t *data, size_t size, const struct seed *other) {
     static const uint8_t spice[] = {'"',  '\\', '{',  '}',  '[',  ']',  ',',
                                     ':',  0,    0x7F, 0x80, 0xC0, 0xED, 0xF4,
                                     0xFF, '-',  '0',  '9',  'u',  'e'};
     for (size_t n = 1 + below(6); n > 0 && size > 0; n--) {
         size_t at = below(size);
-        switch (below(5)) {
+        switch (below(6)) {
         case 0:
             data[at] ^= (uint8_t)(1u << below(8));
             break;
@@ -82,6 +98,9 @@ static size_t mutate(uint8_t *data, size_t size) {
             size -= gone;
             break;
         }
+        case 4:
+            size = cross(data, size, at, other);
+            break;
         default: {
             size_t more = 1 + below(size - at);
             if (size + more > SEED_BYTES_MAX)
@@ -112,7 +131,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; work && i < runs; i++) {
         struct seed *seed = &seeds[below(count)];
         memcpy(work, seed->data, seed->size);
-        run(work, mutate(work, seed->size));
+        run(work, mutate(work, seed->size, &seeds[below(count)]));
     }
     printf("%zu seeds and %zu mutations, no crash\n", count, runs);
     free(work);

@@ -356,6 +356,14 @@ bool file_size(const char *path, uint64_t *bytes, struct error *err) {
     return true;
 }
 
+bool file_modified(const char *path, int64_t *ns, struct error *err) {
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return error_errno(err, "stat %s", path);
+    *ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+    return true;
+}
+
 bool file_remove(const char *path, struct error *err) {
     if (unlink(path) == 0 || errno == ENOENT)
         return true;

@@ -99,6 +99,9 @@ bool path_join(char path[PATH_MAX], const char *folder, const char *name,
 bool file_exists(const char *path); /* a regular file, links followed */
 bool folder_exists(const char *path);
 bool file_size(const char *path, uint64_t *bytes, struct error *err);
+/* When its bytes were last written, in nanoseconds since 1970, as exactly as
+ * the file system keeps it. */
+bool file_modified(const char *path, int64_t *ns, struct error *err);
 /* To be read, and how long it is now. *FD is the caller's to close unless it is
  * -1, even where its size cannot be told. */
 bool file_open_sized(const char *path, int *fd, uint64_t *bytes,

@@ -157,6 +157,21 @@ static bool files_stand(const char *folder, const json_t *complete) {
     return true;
 }
 
+/* Did nobody write to them since? A copy of the folder has other times too, and
+ * has its files made again from the rows, whose checksums are known. */
+static bool files_untouched(const char *folder, const json_t *complete) {
+    const char *name;
+    json_t *when, *times = json_object_get(complete, "modified_ns");
+    json_object_foreach(times, name, when) {
+        char path[PATH_MAX];
+        int64_t ns;
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        if (!file_modified(path, &ns, NULL) || ns != json_integer_value(when))
+            return false;
+    }
+    return json_is_object(times);
+}
+
 bool artefacts_exist(const char *folder) {
     json_t *complete = read_complete(folder);
     bool exist = complete && files_stand(folder, complete);
@@ -170,8 +185,9 @@ bool artefacts_complete(struct artefacts *a) {
     made_from(a, want);
     const char *have =
         json_string_value(json_object_get(complete, "made_from"));
-    bool same = have && !strcmp(have, want) &&
-                files_stand(a->folder, complete) && artefact_set_list(a, NULL);
+    bool same =
+        have && !strcmp(have, want) && files_stand(a->folder, complete) &&
+        files_untouched(a->folder, complete) && artefact_set_list(a, NULL);
     if (same)
         a->points =
             (uint64_t)json_integer_value(json_object_get(complete, "points"));
@@ -195,21 +211,24 @@ bool artefact_set_complete(struct artefacts *a, struct error *err) {
     char path[PATH_MAX], hex[65], intake[65];
     made_from(a, hex);
     hex_of(a->intake->digest, intake);
-    json_t *sizes = json_object();
+    json_t *sizes = json_object(), *times = json_object();
     const char *name;
     json_t *value;
     bool fine = complete_path(path, a->folder, err);
     json_object_foreach(a->files, name, value) {
         char file[PATH_MAX];
         uint64_t bytes = 0;
+        int64_t ns = 0;
         fine = fine && artefact_path(file, a, name, err) &&
-               file_size(file, &bytes, err);
+               file_size(file, &bytes, err) && file_modified(file, &ns, err);
         json_object_set_new(sizes, name, json_integer((json_int_t)bytes));
+        json_object_set_new(times, name, json_integer(ns));
     }
-    json_t *complete = json_pack(
-        "{s:i, s:s, s:s, s:I, s:o, s:o}", "version", COMPLETE_VERSION,
-        "made_from", hex, "intake", intake, "points", (json_int_t)a->points,
-        "files", sizes, "model_folders", model_folders(a));
+    json_t *complete =
+        json_pack("{s:i, s:s, s:s, s:I, s:o, s:o, s:o}", "version",
+                  COMPLETE_VERSION, "made_from", hex, "intake", intake,
+                  "points", (json_int_t)a->points, "files", sizes,
+                  "modified_ns", times, "model_folders", model_folders(a));
     char *text = json_dumps(complete, JSON_INDENT(1));
     json_decref(complete);
     fine = fine && text &&

@@ -37,8 +37,8 @@ struct artefacts {
     json_t *left_out_chunks; /* ids of the first FAILED_LISTED */
 };
 
-/* Are all files there that would be made from this roster and intake? Then
- * `files` and `points` are filled. Any doubt is a no. */
+/* Are all files there that would be made from this roster and intake, as they
+ * were written? Then `files` and `points` are filled. Any doubt is a no. */
 bool artefacts_complete(struct artefacts *artefacts);
 
 /* Is there a complete set at all, whatever it was made from? */

@@ -47,6 +47,15 @@ static size_t fair_share(const struct crew *crew, const struct station *self,
     return share < SHARE_LEAST ? SHARE_LEAST : (size_t)share;
 }
 
+/* On a device that others use too, whose batches are the slow ones. Where
+ * layers stream a batch costs all weights once, however small it is. */
+static size_t paced(const struct resident *resident) {
+    const struct device *device = resident->station->device;
+    if (!device->shared || weights_stream(resident->weights))
+        return SIZE_MAX;
+    return pace_tokens(&resident->pace, device->lanes * device->group_tokens);
+}
+
 /* A device whose results are in doubt waits for the verdict. */
 bool crew_may_take(const struct worker *worker, const struct job *job) {
     bool trusted = crew_trusts(worker->station);
@@ -344,6 +353,8 @@ static void do_piece(struct worker *worker, struct slot *slot,
     bool read = device_bytes_free(station->device, &bytes_free, &why);
     batch->live = memory_live(station->device->account);
     batch->free_after = bytes_free;
+    pace_add(&resident->pace,
+             window_piece_tokens(batch->job->window, batch->piece), batch->ms);
     hand_over(worker, slot, sound);
     if (station_resident(station, job->member) != resident)
         return;
@@ -374,8 +385,9 @@ static bool begin_piece(struct worker *worker, struct slot *slot,
         budget = least;
     if (budget > crew->size.tokens)
         budget = crew->size.tokens;
-    size_t share = fair_share(crew, station, job);
+    size_t share = fair_share(crew, station, job), few = paced(resident);
     size_t tokens = share < budget ? share : budget;
+    tokens = few < tokens ? few : tokens;
     if (tokens < least)
         tokens = least;
     batch->job = job;

@@ -30,6 +30,7 @@
 #include "model/weights.h"
 #include "run/controller.h"
 #include "run/lease.h"
+#include "run/pace.h"
 #include "run/roster.h"
 
 struct session;
@@ -46,6 +47,7 @@ struct resident {
     struct encoder_budget budget; /* as it is laid out; tokens 0: not yet */
     size_t tokens;                /* most tokens of a batch, as planned */
     uint64_t bytes_per_token;     /* of a batch's workspace, about */
+    struct pace pace;
     double load_ms;
     bool leaving; /* takes no more batches, and goes when its last is done */
 };

@@ -182,6 +182,21 @@ static void a_slow_device_gets_less(void **state) {
     trial_end(&t);
 }
 
+/* On the CPU nobody knows at first how long a batch takes (run/pace.h): the
+ * budget would let one batch do it all. */
+static void the_first_batch_on_the_cpu_is_small(void **state) {
+    (void)state;
+    struct trial t;
+    struct trial_terms terms = {
+        .models = "mean", .budget = 16384, .devices = "cpu"};
+    trial_run_well(&t, &terms);
+    const json_t *pass = trial_pass(&t, 0, 0);
+    json_int_t tokens = trial_number(pass, "tokens");
+    assert_true(tokens > 2048 && tokens < 16384);
+    assert_true(trial_number(pass, "batches") > 1);
+    trial_end(&t);
+}
+
 /* More texts than a window holds: on a card the second window is tokenized
  * while the first one is computed, in memory that was planned; the CPU needs
  * its threads for computing. */
@@ -267,6 +282,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_lost_whatever_cards_do),
         cmocka_unit_test(all_devices_work_in_exclusive_mode),
         cmocka_unit_test(a_slow_device_gets_less),
+        cmocka_unit_test(the_first_batch_on_the_cpu_is_small),
         cmocka_unit_test(the_next_window_is_read_ahead),
         cmocka_unit_test(narrow_vectors_are_the_same_in_all_modes),
         cmocka_unit_test(warm_models_are_loaded_once),

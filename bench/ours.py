@@ -1,6 +1,7 @@
 """ensembed as a process that is timed: a run over texts, and its own bench."""
 import json
 import shutil
+import subprocess
 
 import machine
 
@@ -19,6 +20,14 @@ def run_texts(program, model, texts, numbers, threads, out):
     return {"version": summary["program"], "isa": summary["device"]["isa"], "tokens": done["tokens"],
             "seconds": (done["duration_ms"] - done["load_ms"]) / 1000, "load_seconds": done["load_ms"] / 1000,
             **ended.taken()}, next(out.glob("*/embeddings.npy"))
+
+
+def lengths(program, model, texts):
+    """Tokens of each text of a JSON Lines file; none where it fails."""
+    with open(texts, encoding="utf-8") as lines:
+        ended = subprocess.run([str(program), "tokenize", "--model", str(model), "--quiet"], stdin=lines,
+                               capture_output=True, text=True, check=False)
+    return [len(json.loads(line)["ids"]) for line in ended.stdout.splitlines()]
 
 
 def bench(program, numbers, threads, *more):

@@ -129,6 +129,15 @@ def heading(rows):
             f"{rows[0]['date'][:16]} to {rows[-1]['date'][:16]} UTC; {disturbance(runs)}"]
 
 
+def attention_line(rows):
+    """None of the shares counts them."""
+    for row in rows:
+        if row.get("attention_flops_per_token") and row.get("flops_per_token"):
+            more = row["attention_flops_per_token"] / row["flops_per_token"]
+            return f"attention's own products, which no share counts: {100 * more:.1f} % more FLOPs"
+    return None
+
+
 def markdown(cells):
     return "| " + " | ".join(cells) + " |"
 
@@ -141,6 +150,7 @@ def printed(rows):
     table = Table(rows)
     lines = heading(rows)
     lines += [line for line in (roof_line(table.roofs, numbers) for numbers in TYPES) if line]
+    lines += [line for line in [attention_line(rows)] if line]
     lines += ["", markdown(HEAD), "|" + "---|" * len(HEAD)]
     lines += [markdown(table.line(peer)) for peer in table.order()]
     return "\n".join(lines)

@@ -52,6 +52,14 @@ def flops_per_token(model):
         return None
 
 
+def attention_flops_per_token(config, lengths):
+    """Of the two products that compare a text's tokens with each other."""
+    layers, hidden = config.get("num_hidden_layers"), config.get("hidden_size")
+    if not (layers and hidden and lengths):
+        return None
+    return 4 * layers * hidden * sum(n * n for n in lengths) / sum(lengths)
+
+
 def write_texts(chunks, count, path):
     """COUNT texts of CHUNKS as JSON Lines, and what a row says of them."""
     texts = spread(chunk_texts(chunks), count)
@@ -76,6 +84,8 @@ class Bench:
                 (args.model / "sentence_bert_config.json").read_text())["max_seq_length"],
             "threads": args.threads, "machine": machine.machine(),
             "commit": args.commit or machine.commit_of(HERE)} | write_texts(args.chunks, args.texts, self.texts)
+        self.common["attention_flops_per_token"] = attention_flops_per_token(
+            self.config, ours.lengths(args.program, args.model, self.texts))
         self.reference = args.work / f"reference-{args.model.name}-{self.common['texts_id']}.npy"
 
     def keep(self, row):

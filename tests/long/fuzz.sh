@@ -11,6 +11,7 @@ cd "$(dirname "$0")/../.."
 seconds=${ENS_FUZZ_SECONDS:-120}
 command -v clang >/dev/null || { echo "skip: no clang"; exit 0; }
 
+mkdir -p build
 CC=clang cmake -S . -B build/fuzz -G Ninja -DENS_TESTS=ON -DENS_SANITIZE=address \
     -DENS_FUZZ=ON >build/fuzz.log
 targets=("$@")

@@ -174,14 +174,31 @@ static bool read_limit(const json_t *object, const char *key, const char *name,
     return true;
 }
 
-/* What the library would give the tokenizer's constructor as its limit. */
-static bool explicit_limit(const json_t *config, const char *name,
-                           double *limit, struct error *err) {
-    const json_t *kwargs = json_object_get(config, "tokenizer_args");
+/* Which side it would give it to fill up questions on, before what the
+ * tokenizer's own files say. */
+static bool explicit_side(struct reading *r, const json_t *kwargs,
+                          const char *name, struct error *err) {
+    const char *side = NULL;
+    if (!json_member_string(kwargs, "padding_side", name, &side, err))
+        return false;
+    if (side && strcmp(side, "left") != 0 && strcmp(side, "right") != 0)
+        return error_set(err, ERROR_INPUT,
+                         "%s: padding_side is %s, expected left or right", name,
+                         side);
+    r->files.multi.fills_left = side && strcmp(side, "left") == 0;
+    r->files.multi.fills_right = side && strcmp(side, "right") == 0;
+    return true;
+}
+
+/* What the library would give the tokenizer's constructor. */
+static bool explicit_kwargs(struct reading *r, const char *name, double *limit,
+                            struct error *err) {
+    const json_t *kwargs = json_object_get(r->limits, "tokenizer_args");
     if (!kwargs)
-        kwargs = json_object_get(config, "processor_kwargs");
-    return read_limit(config, "max_seq_length", name, limit, err) &&
-           read_limit(kwargs, "model_max_length", name, limit, err);
+        kwargs = json_object_get(r->limits, "processor_kwargs");
+    return read_limit(r->limits, "max_seq_length", name, limit, err) &&
+           read_limit(kwargs, "model_max_length", name, limit, err) &&
+           explicit_side(r, kwargs, name, err);
 }
 
 static bool read_sentence_config(struct reading *r, double *limit,
@@ -195,7 +212,7 @@ static bool read_sentence_config(struct reading *r, double *limit,
             return false;
     }
     r->limits_path = name;
-    return explicit_limit(r->limits, name, limit, err) &&
+    return explicit_kwargs(r, name, limit, err) &&
            json_member_bool(r->limits, "do_lower_case", name,
                             &r->files.do_lower_case, err) &&
            refuse_settings(r, name, err) && check_modality(r, name, err);

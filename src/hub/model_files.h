@@ -127,6 +127,8 @@ struct multi_files {
     bool expand_attends;      /* the others attend to the added tokens; else
                                  they only attend to the others */
     const char *expand_token; /* NULL: the mask token, else the end of text */
+    bool fills_left, fills_right; /* padding_side where the transformer's file
+                                     gives one: before the tokenizer's files */
 
     /* Words (whole vocabulary entries) whose rows are left out; those that the
      * vocabulary does not have count for nothing. */

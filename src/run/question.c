@@ -73,7 +73,9 @@ static bool can_fill(const struct engine *engine, struct error *err) {
                          "%s: queries are filled up to %zu tokens, more than "
                          "the model's %zu",
                          folder, multi->expand_length, member->spec.max_length);
-    if (multi->expand_cuts && tokenizer_pads_left(engine->tokenizer))
+    bool left = multi->fills_left ||
+                (!multi->fills_right && tokenizer_pads_left(engine->tokenizer));
+    if (multi->expand_cuts && left)
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: its queries are filled up in front (its "
                          "tokenizer pads on the left), which is not "

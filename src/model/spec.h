@@ -139,6 +139,9 @@ struct model_spec {
 
     size_t labels;                    /* scores a text; 0: none */
     enum pooling label_pooling;       /* the row that it reads */
+    size_t label_pad;                 /* POOLING_LAST: rows of this id at a
+                                         text's end are passed over (but for
+                                         the first); SIZE_MAX: of none */
     enum activation label_inside;     /* behind its first matrix */
     enum activation label_activation; /* over the scores */
     size_t yes_id, no_id; /* TRAIT_YES_NO: rows of the words; NO_ID SIZE_MAX:

@@ -188,6 +188,22 @@ static bool read_multi(const struct model_files *files, struct model_spec *spec,
     return read_token_modules(multi->dense, multi->dense_count, spec, err);
 }
 
+/* transformers' GenericForSequenceClassification takes the last token that is
+ * not padding's. */
+static bool read_label_pad(const struct model_files *files,
+                           struct model_spec *spec, struct error *err) {
+    struct config_source from = {files->config, files->config_path};
+    double pad = -1;
+    spec->label_pad = SIZE_MAX;
+    if (spec->label_pooling != POOLING_LAST)
+        return true;
+    if (!config_real(&from, "pad_token_id", &pad, err))
+        return false;
+    if (pad >= 0 && pad < SIZE_LIMIT)
+        spec->label_pad = (size_t)pad;
+    return true;
+}
+
 static bool read_classifier(const struct model_files *files,
                             struct model_spec *spec, struct error *err) {
     spec->traits |= TRAIT_CLASSIFIER;
@@ -199,7 +215,8 @@ static bool read_classifier(const struct model_files *files,
     if (spec->labels < 1 || spec->labels > SIZE_LIMIT)
         return error_set(err, ERROR_INPUT, "%s: it gives %zu scores a pair",
                          files->folder, spec->labels);
-    return need_rules(files, spec, TRAIT_CLASSIFIER, "the classification head",
+    return read_label_pad(files, spec, err) &&
+           need_rules(files, spec, TRAIT_CLASSIFIER, "the classification head",
                       err);
 }
 
@@ -211,6 +228,7 @@ static bool read_yes_no(const struct model_files *files,
         return false;
     spec->labels = 1;
     spec->label_pooling = POOLING_LAST;
+    spec->label_pad = SIZE_MAX;
     spec->yes_id = rerank->yes_id;
     spec->no_id = rerank->no_none ? SIZE_MAX : rerank->no_id;
     if (spec->yes_id >= spec->vocab ||

@@ -153,6 +153,42 @@ static bool pair_rows(struct reranker *reranker, struct str question,
     return fine;
 }
 
+/* How many of the SIZE tokens of a text the row that is read stands behind. */
+static size_t before_pads(const struct reranker *reranker, const uint32_t *ids,
+                          size_t size) {
+    while (size > 1 && ids[size - 1] == reranker->member.spec.label_pad)
+        size--;
+    return size;
+}
+
+/* Nothing behind the row that is read counts where tokens only look back: it is
+ * cut off. */
+static bool cut_pads(const struct reranker *reranker, struct rerank_rows *rows,
+                     struct error *err) {
+    const struct model_spec *spec = &reranker->member.spec;
+    uint32_t *ids = rows->tokens.ids;
+    size_t kept = 0;
+    for (size_t i = 0, at = 0; i < rows->count; i++) {
+        size_t whole = rows->starts[i + 1] - at;
+        size_t size = before_pads(reranker, ids + at, whole);
+        if (size < whole && spec->reach[0].ahead)
+            return error_set(err, ERROR_UNSUPPORTED,
+                             "%s: a text ends with the token %zu, pad_token_id "
+                             "of its config.json, which is not supported where "
+                             "tokens look ahead: use another reranker",
+                             reranker->member.key, spec->label_pad);
+        if (size > 0)
+            memmove(ids + kept, ids + at, size * sizeof *ids);
+        at = rows->starts[i + 1];
+        kept += size;
+        rows->starts[i + 1] = kept;
+        if (rows->seconds[i] > size)
+            rows->seconds[i] = size;
+    }
+    rows->tokens.count = kept;
+    return true;
+}
+
 static bool is_chat(const struct reranker *reranker) {
     return reranker->member.files->rerank.pair.query != NULL;
 }
@@ -166,6 +202,8 @@ static bool score_pairs(struct reranker *reranker, struct str question,
         (is_chat(reranker)
              ? rerank_chat_rows(reranker, question, texts, &rows, err)
              : pair_rows(reranker, question, texts, &rows, err)) &&
+        (reranker->member.files->rerank.kind != RERANK_CLASSIFIER ||
+         cut_pads(reranker, &rows, err)) &&
         score_rows(reranker, &rows, scores, err);
     rerank_rows_close(&rows);
     return fine;

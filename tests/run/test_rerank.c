@@ -275,6 +275,59 @@ static void without_a_word_for_yes(void **state) {
     assert_true(folder_remove(folder, NULL));
 }
 
+static void as_it_is(json_t *tokenizer) {
+    (void)tokenizer;
+}
+
+/* The classifier of rank_chat over plain pairs, with another config.json. */
+static void make_classifier(char folder[64], bool causal) {
+    char path[PATH_MAX];
+    struct error err = {0};
+    make_folder(folder, "rank_chat", as_it_is);
+    snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    json_t *config = json_read_file(path, FILE_MAX, &err);
+    assert_non_null(config);
+    json_object_set_new(config, "is_causal", json_boolean(causal));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(json_dump_file(config, path, 0), 0);
+    json_decref(config);
+}
+
+/* GenericForSequenceClassification of transformers reads the last token that is
+ * not config.json's pad_token_id, also where a text has such ones. */
+static void pads_at_the_end_are_passed_over(void **state) {
+    (void)state;
+    char folder[64];
+    struct scene s;
+    struct error err = {0};
+    struct str texts[] = {STR("the function [PAD] [PAD]"), STR("the function"),
+                          STR("[PAD] the function"), STR("[PAD]"), STR("a")};
+    struct str empty[] = {STR("[PAD] [PAD]"), STR("[PAD]")};
+    double scores[5], of_pads[2], alone;
+    make_classifier(folder, true);
+    open_well(&s, &(struct terms){folder, MODEL_RERANK, NULL, 0, 0});
+    score(&s, STR("a list"), texts, 5, scores);
+    score(&s, STR("a list"), texts + 4, 1, &alone);
+    assert_memory_equal(&scores[0], &scores[1], sizeof *scores);
+    assert_memory_not_equal(&scores[2], &scores[1], sizeof *scores);
+    assert_memory_equal(&scores[4], &alone, sizeof alone);
+    score(&s, STR("[PAD]"), empty, 2, of_pads);
+    assert_memory_equal(&of_pads[0], &of_pads[1], sizeof *of_pads);
+    close_scene(&s);
+    assert_true(folder_remove(folder, NULL));
+    make_classifier(folder, false);
+    open_well(&s, &(struct terms){folder, MODEL_RERANK, NULL, 0, 0});
+    score(&s, STR("a list"), texts + 1, 2, scores);
+    assert_false(
+        reranker_score(s.reranker, STR("a list"), texts, 5, scores, &err));
+    assert_int_equal(err.code, ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "pad_token_id"));
+    close_scene(&s);
+    assert_true(folder_remove(folder, NULL));
+}
+
 /* What fits is scored; what would have to be cut is refused. */
 static void lists_of_another_tokenizer(void **state) {
     (void)state;
@@ -334,6 +387,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_rank),
         cmocka_unit_test(without_a_word_for_yes),
         cmocka_unit_test(lists_of_another_tokenizer),
+        cmocka_unit_test(pads_at_the_end_are_passed_over),
         cmocka_unit_test(low_ceilings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

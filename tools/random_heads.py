@@ -322,8 +322,9 @@ def stanford(folder, r, width):
         tensors |= load_file(str(path)) if path.suffix == ".safetensors" else \
             torch.load(path)
         path.unlink()
-    (folder / "model.safetensors.index.json").unlink(missing_ok=True)
-    if r.random() < 0.5:
+    for path in folder.glob("*.index.json"):
+        path.unlink()
+    if r.random() < 0.5 and not any(n.startswith("bert.") for n in tensors):
         tensors = {"bert." + n: t for n, t in tensors.items()}
     tensors["linear.weight"] = torch.randn(
         r.randint(1, 40), width) / math.sqrt(width)

@@ -7,8 +7,8 @@
 
 A seed gives a folder: a family that transformers has code for, a legal
 config.json, random weights of small and large scales, a tokenizer, and the
-modules behind the encoder (random_configs.py, random_tokenizers.py). The
-library encodes some texts one by one (eager attention); PROGRAM gives its
+modules behind the encoder (random_configs.py, random_tokenizers.py); some are
+made rarer than that (random_folders.py). The library encodes some texts one by one (eager attention); PROGRAM gives its
 vectors on every instruction set of --isa, all texts in one call, some of them
 alone and with a small batch, and its token ids. Some seeds go through a whole
 run as well, in f32, bf16 or int8.
@@ -50,13 +50,14 @@ from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 
 import random_configs
+import random_folders
 import random_tokenizers
 from make_models import BASE, DENSE, OLD, old_pooling, st_config, write_json
 
 LOWEST, FARTHEST = 0.999999, 1e-4
 MODES = ["cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean",
          "lasttoken"]
-REFUSALS = "not supported|cannot be run"
+REFUSALS = "not supported|cannot be run|is missing or 0|BF16 are supported|leaves no room"
 
 
 # ---- a model ----------------------------------------------------------------
@@ -91,13 +92,23 @@ HEADS = {"bert": "MaskedLM", "distilbert": "MaskedLM", "mpnet": "MaskedLM",
          "mistral": "CausalLM"}
 
 
+OTHERS = ["SequenceClassification", "TokenClassification", "PreTraining"]
+
+
 def build(config, r):
     """A model of CONFIG, as its makers may have saved it."""
     if config.model_type == "t5":
-        return transformers.T5EncoderModel(config)
+        return r.choice([transformers.T5EncoderModel] * 3 + [
+            transformers.T5Model, transformers.T5ForConditionalGeneration])(
+                config)
     head = HEADS.get(config.model_type)
     kind = "AutoModelFor" + head if head and r.random() < 0.25 else "AutoModel"
-    return getattr(transformers, kind).from_config(config)
+    if kind == "AutoModel" and r.random() < 0.1:
+        kind = "AutoModelFor" + r.choice(OTHERS)
+    try:
+        return getattr(transformers, kind).from_config(config)
+    except ValueError:  # the family has no such head
+        return transformers.AutoModel.from_config(config)
 
 
 def write_weights(folder, model, r):
@@ -111,8 +122,9 @@ def write_weights(folder, model, r):
     tensors = {n: t.to(getattr(torch, r.choice(kinds)))
                for n, t in load_file(str(path)).items()}
     path.unlink()
+    tensors, words = random_folders.renamed(r, model, tensors)
     if style == "torch":
-        torch.save(tensors, folder / "pytorch_model.bin")
+        random_folders.write_torch(r, folder, tensors)
     elif style == "one" or len(tensors) < 2:
         save_file(tensors, str(path), metadata={"format": "pt"})
     else:
@@ -123,7 +135,11 @@ def write_weights(folder, model, r):
                       str(folder / name), metadata={"format": "pt"})
         write_json(folder / "model.safetensors.index.json",
                    {"metadata": {}, "weight_map": places})
-    return "+".join(kinds) + " " + style
+    if style == "one" and r.random() < 0.1:  # the others go before it
+        words += " and torch's"
+        torch.save({n: t * 2 for n, t in tensors.items()},
+                   folder / "pytorch_model.bin")
+    return "+".join(kinds) + " " + style + words
 
 
 def write_pooling(folder, width, r):
@@ -214,6 +230,8 @@ def draw_encoder(folder, r, seed, family, build_it):
     config = random_configs.FAMILIES[family](r, length)
     write_json(folder / "config.json", {**config, "vocab_size": 4000})
     words = random_tokenizers.write(r, folder, family)
+    config, said = random_folders.config_keys(r, config, length)
+    words += said + random_folders.tokenizer_keys(r, folder)
     judge = transformers.AutoTokenizer.from_pretrained(str(folder))
     if judge.pad_token is None:
         random_tokenizers.change_settings(folder, pad_token=sorted(
@@ -242,7 +260,10 @@ def draw(folder, seed, write_modules=write_modules):
     modules, width = write_modules(
         folder, getattr(made, "hidden_size", 0) or made.d_model, r)
     prompt = write_settings(folder, width, length, r)
-    return family, f"{words}; {modules}; length {length}", prompt
+    words += random_folders.sentence_keys(r, folder, length)
+    said, bare = random_folders.layout(r, folder)
+    return family, f"{words}; {modules}; length {length}{said}", (
+        None if bare else prompt)
 
 
 # ---- what both make of it ---------------------------------------------------
@@ -377,7 +398,7 @@ def library_vectors(folder, seed, prompt):
     try:
         model = load(folder)
         judge = model.tokenizer
-        limit = min(model.max_seq_length or 4000, 4000)
+        limit = min(model.max_seq_length or 1200, 1200)
         texts = random_tokenizers.texts(
             random.Random(seed), lambda t: judge(t)["input_ids"], limit,
             list(judge.all_special_tokens))

@@ -74,6 +74,13 @@ static void put_chunk(FILE *file, unsigned i, size_t letters) {
             i, i);
 }
 
+static void put_chunk_line(FILE *file, unsigned i, size_t letters) {
+    fprintf(file, "\"line %u ", i);
+    for (size_t n = 0; n < letters; n++)
+        putc('a' + (int)(n % 26), file);
+    fputs("\"\n", file);
+}
+
 /* COUNT chunks from FIRST on; one of them has LETTERS. */
 static void put_document(const struct place *place, const char *name,
                          unsigned first, unsigned count, size_t letters,
@@ -139,6 +146,17 @@ static void put_plain(const struct place *place, const char *name) {
     fclose(file);
 }
 
+/* A piece of lines ends with the long first one: the next begins with a BOM,
+ * which is none in the middle of a file. */
+static void put_bom_between(const struct place *place, const char *name) {
+    FILE *file = begin_file(place, name);
+    put_chunk_line(file, 0, LONG_BYTES);
+    fputs("\xEF\xBB\xBF", file);
+    for (unsigned i = 1; i < 10; i++)
+        put_chunk_line(file, i, 5);
+    fclose(file);
+}
+
 static void put_all(const struct place *place) {
     put_document(place, "01.json", 0, 100, 0, "]");
     put_document(place, "02.json", 50, 100, 0, "]"); /* ids come again */
@@ -163,6 +181,7 @@ static void put_all(const struct place *place) {
     put_document(place, "20.json", 9100, 10, 0, "] more");
     put_plain(place, "21.jsonl");
     put(place, "22.json", "[{\"text\":\"alone \\ud800\"},\"s \\udc00\"]");
+    put_bom_between(place, "23.jsonl");
 }
 
 /* ---- what is found ------------------------------------------------------ */

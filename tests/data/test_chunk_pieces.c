@@ -324,6 +324,43 @@ static void sound_files_are_pieces(void **state) {
     chunks_free(list);
 }
 
+/* What an intake holds while it reads its first bytes, and its last. */
+struct holding {
+    uint64_t first, last;
+};
+
+static void note_holding(void *context, const struct progress *progress) {
+    struct holding *holding = context;
+    if (!holding->first)
+        holding->first = progress->memory_live;
+    holding->last = progress->memory_live;
+}
+
+/* For a large chunk pieces give back what they hold, and take it again behind
+ * it. */
+static void pieces_come_back_behind_a_large_chunk(void **state) {
+    enum { PIECES_HOLD = 1 << 20 }; /* at least */
+    const struct place *place = *state;
+    struct chunk_options options = {.read_bytes = 4096};
+    struct holding holding = {0};
+    struct sink sink = {.context = &holding, .progress = note_holding};
+    struct error err = {0};
+    FILE *file = begin_file(place, "a.jsonl");
+    for (unsigned i = 0; i < MANY_CHUNKS; i++)
+        put_chunk_line(file, i, i == MANY_CHUNKS / 2 ? HUGE_BYTES : 90);
+    fclose(file);
+    struct chunk_listing *list =
+        chunks_list(&memory, place->root, &options, NULL);
+    struct intake *in = intake_scan(&memory, list->collections, &options,
+                                    place->scratch, &sink, &err);
+    assert_non_null(in);
+    assert_int_equal(in->counts.points, MANY_CHUNKS);
+    assert_true(holding.first > PIECES_HOLD);
+    assert_true(holding.last > PIECES_HOLD);
+    intake_free(in);
+    chunks_free(list);
+}
+
 static bool stop_at_once(void *context) {
     return ++*(int *)context > 1;
 }
@@ -352,6 +389,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(with_options_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sound_files_are_pieces, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(pieces_come_back_behind_a_large_chunk,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_interruption_ends_it, set_up,
                                         tear_down),
     };

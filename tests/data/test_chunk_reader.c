@@ -2,6 +2,7 @@
  * it lies in its file, wherever the window that is read ahead begins and ends,
  * and no file may change under it unseen. */
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -304,6 +305,47 @@ static void a_letter_that_changes_is_seen(void **state) {
     }
 }
 
+/* A file whose path is long and no text: each byte of it is three in an id that
+ * is put together. */
+static struct corpus *file_with_a_broken_path(void) {
+    enum { DEPTH = 15, NAME_BYTES = 240 };
+    char path[PATH_MAX];
+    struct corpus *c = corpus_make();
+    size_t size = (size_t)snprintf(path, sizeof path, "%s", c->root);
+    for (int i = 0; i < DEPTH; i++) {
+        path[size++] = '/';
+        memset(path + size, 0xFF, NAME_BYTES);
+        size += NAME_BYTES;
+    }
+    path[size] = '\0';
+    assert_true(folder_make(path, NULL));
+    strcpy(path + size, "/a.jsonl");
+    c->file = fopen(path, "wb");
+    assert_non_null(c->file);
+    fputs("\"one\"\n", c->file);
+    c->count = 1;
+    scan(c);
+    return c;
+}
+
+static void an_id_longer_than_its_path_has_room(void **state) {
+    (void)state;
+    enum { MOST = 64 };
+    struct corpus *c = file_with_a_broken_path();
+    struct error err = {0};
+    struct chunk chunk;
+    uint64_t before = memory_live(&memory);
+    struct chunk_reader *reader = chunk_reader_open_for(c->intake, MOST, &err);
+    assert_non_null(reader);
+    uint64_t held = memory_live(&memory) - before;
+    assert_int_equal(held, chunk_reader_bytes_for(c->intake, MOST));
+    assert_int_equal(chunk_reader_next(reader, false, &chunk, &err), CHUNK_OK);
+    assert_true(chunk.chunk_id.size > MOST + 2 * PATH_MAX);
+    assert_int_equal(memory_live(&memory) - before, held);
+    chunk_reader_close(reader);
+    corpus_free(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chunks_at_the_windows_edges),
@@ -312,6 +354,7 @@ int main(void) {
         cmocka_unit_test(a_file_that_shrinks_is_seen),
         cmocka_unit_test(a_file_that_grows_is_what_it_was),
         cmocka_unit_test(a_letter_that_changes_is_seen),
+        cmocka_unit_test(an_id_longer_than_its_path_has_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -435,12 +435,20 @@ static void our_own_output_is_not_input(void **state) {
     put(place, "out/c/stats.json", "{}");
     put(place, "out/summary.json", "{}");
     put(place, "out/events.jsonl", "{}");
+    put(place, "docs/summary.json", "[]"); /* of neither output folder */
+    put(place, "docs/old/out/b/x.json", "[]");
+    put(place, "docs/old/out/c/.ensembed/k/store.json", "{}");
+    put(place, "docs/old/out/d/x.json", "[]");
+    put(place, "docs/old/out/summary.json", "{}");
     struct chunk_options options = {.as = "all"};
     struct chunk_listing *list = list_of(place, &options);
-    assert_int_equal(list->collections[0].files_count, 2);
-    assert_string_equal(list->collections[0].files[0].relative,
-                        "docs/stats.json");
-    assert_string_equal(list->collections[0].files[1].relative, "docs/x.json");
+    static const char *const inputs[] = {
+        "docs/old/out/b/x.json", "docs/old/out/d/x.json", "docs/stats.json",
+        "docs/summary.json", "docs/x.json"};
+    enum { INPUTS = sizeof inputs / sizeof *inputs };
+    assert_int_equal(list->collections[0].files_count, INPUTS);
+    for (size_t i = 0; i < INPUTS; i++)
+        assert_string_equal(list->collections[0].files[i].relative, inputs[i]);
     chunks_free(list);
 }
 

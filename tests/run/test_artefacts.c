@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/pool.h"
 #include "data/csr.h"
 #include "data/multi.h"
 #include "model/family.h"
@@ -375,6 +376,32 @@ static void sparse_alone(void **state) {
     scanned_remove(&s.at);
 }
 
+/* Lines that threads make wait for each other; the last ones wait too. */
+static void all_threads_write_the_same_lines(void **state) {
+    (void)state;
+    enum { LINES = 3, THREADS = 3 };
+    static const unsigned heads[MEMBERS] = {1 << ROW_DENSE, 0, 0};
+    static const char *const files[LINES] = {"points.jsonl", "texts.jsonl",
+                                             "metadata.jsonl"};
+    struct memory pools = {0};
+    struct pool *pool = pool_create(&pools, THREADS, NULL);
+    struct stage s;
+    uint64_t alone[LINES];
+    stage_open(&s, own_folder("threads"), heads);
+    s.options.exports = EXPORT_ALL;
+    fill_stores(&s, MEMBERS, ROW_DENSE, 0);
+    write_files(&s);
+    for (size_t f = 0; f < LINES; f++)
+        alone[f] = hash_of(&s, files[f]);
+    s.session.pool = pool;
+    write_files(&s);
+    for (size_t f = 0; f < LINES; f++)
+        assert_true(alone[f] == hash_of(&s, files[f]));
+    stage_close(&s);
+    pool_free(pool);
+    scanned_remove(&s.at);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_heads_are_written),
@@ -382,6 +409,7 @@ int main(void) {
         cmocka_unit_test(a_text_without_all_heads_is_left_out),
         cmocka_unit_test(files_of_former_heads_go),
         cmocka_unit_test(sparse_alone),
+        cmocka_unit_test(all_threads_write_the_same_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,34 @@ static void the_next_window_is_read_ahead(void **state) {
     trial_end(&cpu);
 }
 
+static json_int_t texts_most(const struct trial *t) {
+    json_int_t most = 0;
+    for (size_t i = trial_find(t, "batch_completed", 0); i != SIZE_MAX;
+         i = trial_find(t, "batch_completed", i + 1)) {
+        json_int_t texts = trial_number(json_array_get(t->events, i), "texts");
+        most = texts > most ? texts : most;
+    }
+    return most;
+}
+
+/* Room for texts is a part of the memory that there is: below a small ceiling
+ * batches of short texts are not as large as a card would take them. */
+static void a_small_ceiling_makes_small_batches(void **state) {
+    (void)state;
+    enum { MANY = 6000, LEAST = 1024, CEILING = 24 * 1000 * 1000 };
+    struct trial roomy, small;
+    struct trial_terms terms = {
+        .models = "mean", .devices = "sim:a=64MB", .texts = MANY, .words = 1};
+    trial_run_well(&roomy, &terms);
+    terms.ceilings[0] = (struct device_bytes){"cpu", CEILING};
+    trial_run_well(&small, &terms);
+    assert_true(texts_most(&roomy) > LEAST);
+    assert_true(texts_most(&small) <= LEAST);
+    trial_same(&roomy, &small);
+    trial_end(&small);
+    trial_end(&roomy);
+}
+
 /* ---- options ------------------------------------------------------------ */
 
 static void narrow_vectors_are_the_same_in_all_modes(void **state) {
@@ -284,6 +312,7 @@ int main(void) {
         cmocka_unit_test(a_slow_device_gets_less),
         cmocka_unit_test(the_first_batch_on_the_cpu_is_small),
         cmocka_unit_test(the_next_window_is_read_ahead),
+        cmocka_unit_test(a_small_ceiling_makes_small_batches),
         cmocka_unit_test(narrow_vectors_are_the_same_in_all_modes),
         cmocka_unit_test(warm_models_are_loaded_once),
     };

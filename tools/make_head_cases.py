@@ -26,7 +26,8 @@ from sentence_transformers import (CrossEncoder, MultiVectorEncoder,
 FILE = base.ROOT / "tests" / "fixtures" / "head_cases.json"
 TEXTS = ["the function returns a list of keys", "import class from module.",
          "a list, of functions; and what they return", "b",
-         base.words(30), base.words(90), "a list of\0keys and values"]
+         base.words(30), base.words(90), "a list of\0keys and values",
+         "a \u2603 is no word of the list"]
 QUESTIONS = ["what returns the list, and why?", "the class", base.words(40)]
 MULTI = "sentence_transformers.multi_vector_encoder.modules."
 
@@ -57,6 +58,11 @@ def cases():
         {"skiplist_words": words, "skiplist_tasks": ["query"]}))
     yield ("words left out of both", "multi", "mean", multi(
         {"skiplist_words": words, "skiplist_tasks": ["query", "document"]}))
+    yield ("words that the vocabulary does not have", "multi", "mean", multi(
+        {"skiplist_words": ["zebra", *words, "\u2603"],
+         "skiplist_tasks": ["query", "document"]}))
+    yield ("many words, left out of nothing", "multi", "mean", multi(
+        {"skiplist_words": base.words(90).split(), "skiplist_tasks": []}))
     yield ("lengths past the model's limit", "multi", "mean", multi(
         document_length=40, query_length=30))
     yield ("queries filled up past the model's limit", "multi", "mean", multi(

@@ -63,6 +63,8 @@ def cases():
          "skiplist_tasks": ["query", "document"]}))
     yield ("many words, left out of nothing", "multi", "mean", multi(
         {"skiplist_words": base.words(90).split(), "skiplist_tasks": []}))
+    yield ("a length where no table of positions ends", "multi", "modernbert",
+           multi(document_length=1 << 40))
     yield ("lengths past the model's limit", "multi", "mean", multi(
         document_length=40, query_length=30))
     yield ("queries filled up past the model's limit", "multi", "mean", multi(

@@ -28,7 +28,8 @@ TEXTS = ["the function returns a list of keys", "import class from module.",
          "a list, of functions; and what they return", "b",
          base.words(30), base.words(90), "a list of\0keys and values",
          "a \u2603 is no word of the list"]
-QUESTIONS = ["what returns the list, and why?", "the class", base.words(40)]
+QUESTIONS = ["what returns the list, and why?", "the class", base.words(40),
+             "then more error have make them chunk static has path none data"]
 MULTI = "sentence_transformers.multi_vector_encoder.modules."
 
 
@@ -83,6 +84,8 @@ def cases():
                "query_0_SparseStaticEmbedding/tokenizer_config.json": {
                    "tokenizer_class": "BertTokenizer", "unk_token": "[UNK]",
                    "model_max_length": 4}})
+    yield ("a question's largest weights alone", "sparse", "splade_static", {
+        "config_sentence_transformers.json": {**said, "max_active_dims": 10}})
     yield "a text with a NUL", "rerank", "cross_bert", {}
 
 

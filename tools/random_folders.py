@@ -244,17 +244,22 @@ def layout(r, folder):
 
 # ---- the weights ------------------------------------------------------------
 
+OLD_FAMILIES = ["bert", "roberta", "xlm-roberta", "camembert", "electra",
+                "mpnet", "albert", "distilbert"]
+
+
 def renamed(r, model, tensors):
     """Names as other programs save them; (tensors, in words)."""
     prefix, kind = model.base_model_prefix, r.random()
-    if kind < 0.1:  # as BERT's first files have them
+    older = model.config.model_type in OLD_FAMILIES
+    if kind < 0.1 and older:  # as BERT's first files have them
         return {n.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
             "LayerNorm.bias", "LayerNorm.beta"): t
             for n, t in tensors.items()}, " gamma"
     if kind < 0.2 and prefix and not any(
             n.startswith(prefix + ".") for n in tensors):
         return {f"{prefix}.{n}": t for n, t in tensors.items()}, " prefix"
-    if kind < 0.25:
+    if kind < 0.25 and older:
         return {**tensors, "embeddings.position_ids": torch.arange(9)[None]
                 }, " position_ids"
     if kind < 0.26:

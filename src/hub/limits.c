@@ -190,12 +190,18 @@ static bool explicit_side(struct reading *r, const json_t *kwargs,
     return true;
 }
 
-/* What the library would give the tokenizer's constructor. */
+/* What the library would give the tokenizer's constructor. A null there is no
+ * limit at all, whatever else is said. */
 static bool explicit_kwargs(struct reading *r, const char *name, double *limit,
                             struct error *err) {
     const json_t *kwargs = json_object_get(r->limits, "tokenizer_args");
     if (!kwargs)
         kwargs = json_object_get(r->limits, "processor_kwargs");
+    if (json_is_null(json_object_get(kwargs, "model_max_length")))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: the setting model_max_length null (texts of any "
+                         "length) is not supported: give a number",
+                         name);
     return read_limit(r->limits, "max_seq_length", name, limit, err) &&
            read_limit(kwargs, "model_max_length", name, limit, err) &&
            explicit_side(r, kwargs, name, err);
@@ -279,12 +285,13 @@ bool limits_of_tokenizer(struct reading *r, const char *dir, size_t *tokens,
 static bool read_positions(const struct reading *r, double *positions,
                            struct error *err) {
     const char *key = "max_position_embeddings";
-    if (!json_object_get(r->config, key) &&
-        json_object_get(r->config, "n_positions"))
-        key = "n_positions"; /* GPT-2's word, and nomic-ai's */
-    const json_t *value = json_object_get(r->config, key);
     const char *type =
         json_string_value(json_object_get(r->config, "model_type"));
+    if (!json_object_get(r->config, key) &&
+        json_object_get(r->config, "n_positions") &&
+        !(type && strcmp(type, "t5") == 0)) /* the library does not read T5's */
+        key = "n_positions";                /* GPT-2's word, and nomic-ai's */
+    const json_t *value = json_object_get(r->config, key);
     if (!value && type && strcmp(type, "bert") == 0)
         *positions = BERT_POSITIONS;
     if (json_is_integer(value) && json_integer_value(value) == -1)

@@ -328,8 +328,15 @@ static void length_limits(void **state) {
     put("config.json", "{\"model_type\":\"nomic_bert\","
                        "\"n_positions\":77}");
     assert_int_equal(limit_with(NULL, HUGE_LIMIT), 77);
+    put("config.json", "{\"model_type\":\"t5\",\"n_positions\":77}");
+    assert_int_equal(limit_with(NULL, HUGE_LIMIT), 0);
+    assert_int_equal(limit_with(NULL, "{\"model_max_length\":88}"), 88);
     put("sentence_bert_config.json", "{\"max_seq_length\":\"many\"}");
     refused(ERROR_INPUT, "max_seq_length");
+    put("sentence_bert_config.json",
+        "{\"max_seq_length\":30,"
+        "\"tokenizer_args\":{\"model_max_length\":null}}");
+    refused(ERROR_UNSUPPORTED, "model_max_length");
     put("sentence_bert_config.json", "{}");
     put("sentence_roberta_config.json", "{\"max_seq_length\":30}");
     struct model_files *m = open_it();

@@ -236,7 +236,7 @@ def layout(r, folder):
         for row in rows:
             row["idx"] = r.randrange(9)
             row["kwargs"] = ["task"]
-        rows[-1]["name"] = r.choice(["0", "x", "1"])
+        rows[-1]["name"] = r.choice(["2", "x", "1"])
         (folder / "modules.json").write_text(json.dumps(rows))
         return f"; last name {rows[-1]['name']}", False
     return "", False

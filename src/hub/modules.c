@@ -230,6 +230,23 @@ static bool check_order(const struct reading *r, const char *name,
            (r->files.use != MODEL_DENSE || check_dense(r, name, err));
 }
 
+/* The library keeps modules by their names: of two that share one the second
+ * would take the first's place. */
+static bool check_names(const json_t *rows, const char *name,
+                        struct error *err) {
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        for (size_t k = 0; k < i; k++) {
+            const json_t *a = json_object_get(json_array_get(rows, i), "name");
+            const json_t *b = json_object_get(json_array_get(rows, k), "name");
+            if (a && b && json_equal(a, b))
+                return error_set(err, ERROR_UNSUPPORTED,
+                                 "%s: modules %zu and %zu have the same name, "
+                                 "which is not supported: give each its own",
+                                 name, k, i);
+        }
+    return true;
+}
+
 static bool list_all(struct reading *r, const json_t *rows, const char *name,
                      struct error *err) {
     size_t count = json_array_size(rows);
@@ -239,6 +256,8 @@ static bool list_all(struct reading *r, const json_t *rows, const char *name,
     for (size_t i = 0; i < count; i++)
         if (!list_one(r, json_array_get(rows, i), name, err))
             return false;
+    if (!check_names(rows, name, err))
+        return false;
     if (r->modules[0].kind == MODULE_ROUTER && count == 1 &&
         !open_router(r, err))
         return false;

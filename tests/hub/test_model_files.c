@@ -173,6 +173,11 @@ static void modules_that_are_not_run(void **state) {
     assert_int_equal(m->sentence[0].kind, SENTENCE_NORMALIZE);
     assert_int_equal(m->sentence[1].kind, SENTENCE_DENSE);
     model_files_free(m);
+    put("modules.json",
+        "[" TWO ",{\"name\":\"2\",\"path\":\"3\",\"type\":\"" OLD
+        "Dense\"},{\"name\":\"2\",\"path\":\"4\",\"type\":\"" OLD
+        "Normalize\"}]");
+    refused(ERROR_UNSUPPORTED, "modules 2 and 3 have the same name");
     put("modules.json", "[" MODULE("../x", OLD "Transformer") "]");
     refused(ERROR_INPUT, "../x");
     put("modules.json", "[" MODULE("/x", OLD "Transformer") "]");

@@ -279,7 +279,9 @@ def encode(model, text, prompt):
     again, as docs/models.md has it."""
     vector = model.encode([text], prompt_name=prompt, batch_size=1,
                           show_progress_bar=False)[0]
-    if model.truncate_dim and type(model[-1]).__name__ == "Normalize":
+    names = [type(m).__name__ for m in model]
+    if model.truncate_dim and [n for n in names if n != "Dropout"][
+            -1] == "Normalize":
         vector = vector / numpy.linalg.norm(vector)
     return vector
 

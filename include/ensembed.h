@@ -1,7 +1,7 @@
 /* ensembed.h - embed collections of text chunks from C or C++.
  *
- *     ens_model model = {.reference =
- * "sentence-transformers/all-MiniLM-L6-v2"}; ens_config config;
+ *     ens_model model = {.reference = "BAAI/bge-small-en-v1.5"};
+ *     ens_config config;
  *     ens_config_init(&config);
  *     config.out = "vectors";
  *     config.models = &model;
@@ -138,9 +138,9 @@ typedef struct ens_config {
     const char *devices;
     const char *dtype;        /* what products are computed in: "f32", "bf16",
                                  "int8" (the CPU), "fp16" (cards), "fp8" (cards
-                                 from sm_89 on); NULL:
-                                 what rows that are there were made in, else bf16
-                                 (fp16 before sm_80) */
+                                 from sm_89 on); NULL: what rows that are there
+                                 were made in, else bf16 on cards (fp16 before
+                                 sm_80) and "f32" on the CPU */
     const char *kernel_cache; /* folder where kernels for cards are kept once
                                  they are compiled; NULL: nowhere */
     const char *const *library_folders; /* where to look for NVIDIA's libraries

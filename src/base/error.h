@@ -7,8 +7,7 @@
  *     if (!file_map_open(&map, path, err))
  *         return false;
  *     if (map.size < 8)
- *         return error_set(err, ERROR_INPUT, "%s: too short for a header",
- * path);
+ *         return error_set(err, ERROR_INPUT, "%s: too short", path);
  *
  * ERR is untouched on success, so calls chain with &&. A NULL ERR is allowed
  * and means that the caller needs no reason. The codes say what the caller can

@@ -1,9 +1,9 @@
 /* rows.h - what a model says of one text, in the three shapes that there are.
  *
  *     dense   [width] floats
- *     sparse  pairs of an index below WIDTH and a float, indices ascending,
- * each once; there may be none multi   any number of vectors of WIDTH floats,
- * one behind the other
+ *     sparse  pairs of an index below WIDTH and a float, if there are any;
+ *             indices ascend, each is there once
+ *     multi   any number of vectors of WIDTH floats, one behind the other
  *
  * A batch of ragged rows (sparse, multi) lies in flat arrays, and a span says
  * for each text where its pairs or vectors are. They may lie anywhere, with

@@ -1,11 +1,10 @@
 /* cuda_cache.h - compiled kernels, kept from run to run.
  *
  *     struct cuda_key key = ...;   // SHA-256 of all that the image is made of
- *     if (!cuda_cache_read(folder, "rows-sm_75", &key, memory, &data, &bytes))
- * {
- *         ... compile ...
+ *     bool there = cuda_cache_read(folder, "rows-sm_75", &key, memory,
+ *                                  &data, &bytes);
+ *     if (!there) ... compile ...
  *         cuda_cache_write(folder, "rows-sm_75", &key, data, bytes);
- *     }
  *
  * A file is named by NAME and the key and begins with the SHA-256 of key and
  * image; what does not fit is not there, be it cut, changed or another's under

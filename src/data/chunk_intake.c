@@ -101,7 +101,7 @@ static bool problem_of_scan(struct scanning *s, struct error *err) {
     struct strbuf words = strbuf_make(s->intake->memory);
     json_scan_explain(&s->scan, &words, &line, &column);
     strbuf_printf(&words, "; %s",
-                  problem_remedy(s->scan.fault, s->file->lines));
+                  problem_remedy(&s->scan, s->fd, s->file->lines));
     bool fine = strbuf_ok(&words, err);
     if (s->file->lines && s->scan.fault != SCAN_UNREADABLE) {
         s->intake->counts.lines_failed++;

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LINES_TOLD = 20 };
 
@@ -21,13 +22,44 @@ const char *problem_code(enum json_fault fault, bool lines) {
     return lines ? "broken_line" : "broken_file";
 }
 
-const char *problem_remedy(enum json_fault fault, bool lines) {
-    if (fault == SCAN_NOT_UTF8)
+/* What is to be done about a file that begins so, if that says it. */
+static const char *by_start(struct str start) {
+    static const char packed[] =
+        "the file is compressed: unpack it, or pipe what comes out of it into "
+        "`ensembed run -`";
+    static const char utf16[] = "the file is UTF-16: convert it to UTF-8";
+    static const struct {
+        const char *start, *remedy;
+    } starts[] = {{"\x1F\x8B", packed},         /* gzip */
+                  {"\x28\xB5\x2F\xFD", packed}, /* zstd */
+                  {"\xFD\x37zXZ", packed},      {"BZh", packed},
+                  {"PK\x03\x04", packed},       {"\xFF\xFE", utf16},
+                  {"\xFE\xFF", utf16}};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (str_starts(start, str_from(starts[i].start)))
+            return starts[i].remedy;
+    /* ASCII in two bytes, without a mark. */
+    bool wide = start.size > 1 && !start.data[0] != !start.data[1];
+    return wide ? utf16 : NULL;
+}
+
+const char *problem_remedy(const struct json_scan *scan, int fd, bool lines) {
+    char start[8];
+    ssize_t got =
+        scan->fault_at < sizeof start ? pread(fd, start, sizeof start, 0) : 0;
+    const char *foreign =
+        got > 0 ? by_start((struct str){start, (size_t)got}) : NULL;
+    if (foreign)
+        return foreign;
+    if (scan->fault == SCAN_NOT_UTF8)
         return lines ? "this line is left out: convert the file to UTF-8"
                      : "convert the file to UTF-8";
     if (lines)
         return "this line is left out";
-    return fault == SCAN_CUT_OFF
+    if (json_scan_has_more(scan))
+        return "if it is JSON Lines, a chunk a line, call it *.jsonl; else "
+               "none of its chunks are used until it is mended";
+    return scan->fault == SCAN_CUT_OFF
                ? "it is cut off: get it again whole"
                : "none of its chunks are used until it is mended";
 }

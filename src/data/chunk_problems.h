@@ -33,9 +33,9 @@ bool problems_add(struct chunk_problems *problems,
 void problems_end(const struct chunk_problems *problems);
 
 /* The code of a fault of JSON, and what becomes of the line, or is to be done
- * about the file. */
+ * about the file, which is open as FD. */
 const char *problem_code(enum json_fault fault, bool lines);
-const char *problem_remedy(enum json_fault fault, bool lines);
+const char *problem_remedy(const struct json_scan *scan, int fd, bool lines);
 
 /* What messages call a file. */
 const char *problem_file(const char *relative);

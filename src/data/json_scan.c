@@ -577,6 +577,10 @@ static void add_found(const struct json_scan *scan, struct strbuf *out) {
         strbuf_printf(out, "%s, found byte 0x%02X", scan->reason, c);
 }
 
+bool json_scan_has_more(const struct json_scan *scan) {
+    return scan->fault == SCAN_BROKEN && scan->expect == EXPECT_END;
+}
+
 void json_scan_explain(struct json_scan *scan, struct strbuf *out,
                        uint64_t *line, uint64_t *column) {
     *line = scan->line;

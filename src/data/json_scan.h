@@ -127,6 +127,9 @@ uint64_t json_scan_column(struct json_scan *scan, uint64_t line_begin,
 bool json_scan_holds(const struct json_scan *scan, uint64_t begin, uint64_t end,
                      const char **held);
 
+/* Whether the fault is another value behind the document's. */
+bool json_scan_has_more(const struct json_scan *scan);
+
 /* The fault as words, appended to OUT: "expected ',' or ']', found '}'". LINE
  * and COLUMN are where. */
 void json_scan_explain(struct json_scan *scan, struct strbuf *out,

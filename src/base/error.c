@@ -50,10 +50,16 @@ bool error_errno(struct error *err, const char *format, ...) {
     va_end(arguments);
     cut_clean(what, sizeof what);
     if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG)
-        return error_set(err, ERROR_FULL,
-                         "cannot %s: no space left; free some and run the "
-                         "same command again, it goes on where it stopped",
-                         what);
+        return error_set(
+            err, ERROR_FULL,
+            "cannot %s: no space left%s and run the same command again, it "
+            "goes on where it stopped",
+            what,
+            cause == ENOSPC   ? "; free some"
+            : cause == EDQUOT ? " of what this user or folder may have "
+                                "(its quota); free some"
+                              : " in one file: it has the greatest size that "
+                                "is allowed (ulimit -f); raise that");
     if (cause == ENOMEM)
         return error_set(err, ERROR_MEMORY, "cannot %s: out of memory", what);
     if (cause == EMFILE)

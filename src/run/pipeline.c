@@ -194,6 +194,8 @@ static bool write_summary(struct run *run, int64_t begin_ns,
     if (result->worst.code)
         json_object_set_new(result->summary, "message",
                             json_any_text(result->worst.message));
+    if (run->session.options->restart) /* not for the next run: see report */
+        json_object_set_new(result->summary, "restart", json_true());
     json_object_set_new(result->summary, "phases",
                         phases_describe(&run->session.phases));
     if (json_array_size(run->leases))

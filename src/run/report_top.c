@@ -158,13 +158,19 @@ static void say_why(const struct report *report) {
 
 static void say_how_to_go_on(const struct report *report, const char *status) {
     struct strbuf *out = report->out;
+    const char *without =
+        json_is_true(lookup(report->summary, "restart"))
+            ? " without <code>--restart</code>"
+            : ""; /* with it all of it would be computed once more */
     say_why(report);
-    strbuf_add(out, lookup_goes_on(status)
-                        ? STR("<p>The same command goes on where this one "
-                              "stopped:</p>")
-                        : STR("<p>What is sound is kept. Mend what is named "
-                              "here and run the same command again: it "
-                              "computes only what is missing.</p>"));
+    strbuf_printf(out,
+                  lookup_goes_on(status)
+                      ? "<p>The same command%s goes on where this one "
+                        "stopped:</p>"
+                      : "<p>What is sound is kept. Mend what is named here and "
+                        "run the same command again%s: it computes only what "
+                        "is missing.</p>",
+                  without);
 }
 
 static void say_machine(const struct report *report) {

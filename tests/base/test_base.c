@@ -1,5 +1,6 @@
 /* test_base.c - the parts of base/ that have a right answer to compare with. */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,6 +72,27 @@ static void errors_are_cut_between_characters(void **state) {
     struct str message = str_from(err.message);
     assert_int_equal(utf8_valid_prefix(message), message.size);
     assert_false(error_set(NULL, ERROR_INPUT, "nobody listens"));
+}
+
+/* What to do about it is another thing for each of them. */
+static void a_refused_write_says_what_helps(void **state) {
+    (void)state;
+    static const struct {
+        int cause;
+        enum error_code code;
+        const char *remedy;
+    } cases[] = {{ENOSPC, ERROR_FULL, "free some and run the same command"},
+                 {EDQUOT, ERROR_FULL, "(its quota); free some and run"},
+                 {EFBIG, ERROR_FULL, "(ulimit -f); raise that and run"},
+                 {EMFILE, ERROR_IO, "(ulimit -n)"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        errno = cases[i].cause;
+        assert_false(error_errno(&err, "write %s", "o/x.npy"));
+        assert_int_equal(err.code, cases[i].code);
+        assert_non_null(strstr(err.message, "cannot write o/x.npy: "));
+        assert_non_null(strstr(err.message, cases[i].remedy));
+    }
 }
 
 static void strbuf_writes_json_strings(void **state) {
@@ -396,6 +418,7 @@ int main(void) {
         cmocka_unit_test(memory_keeps_its_ceiling),
         cmocka_unit_test(layout_measures_what_it_places),
         cmocka_unit_test(errors_are_cut_between_characters),
+        cmocka_unit_test(a_refused_write_says_what_helps),
         cmocka_unit_test(strbuf_writes_json_strings),
         cmocka_unit_test(map_finds_what_was_put),
         cmocka_unit_test(digests_match_their_standards),

@@ -135,6 +135,20 @@ static void assert_verdict(const char *fields, const char *mark,
     scene_remove("verdict.html");
 }
 
+static void assert_on_page(const char *fields, const char *wanted) {
+    struct memory memory = {0};
+    struct strbuf page = strbuf_make(&memory);
+    const char *path = scene_path("wanted.html");
+    json_t *summary = scene_fields(fields);
+    assert_non_null(summary);
+    assert_true(report_write(path, summary, NULL, NULL, &memory, NULL));
+    assert_true(file_read(path, 1 << 20, &page, NULL));
+    assert_non_null(strstr(page.data, wanted));
+    strbuf_free(&page);
+    json_decref(summary);
+    scene_remove("wanted.html");
+}
+
 static void one_sentence_says_how_it_went(void **state) {
     (void)state;
     assert_verdict("{}", "bad", "No collection was worked on.");
@@ -187,6 +201,20 @@ static void one_sentence_says_how_it_went(void **state) {
                    "'computed':3,'reused':1}]}]}",
                    "wait",
                    "Interrupted: 4 texts so far, and nothing of it is lost.");
+}
+
+/* How it goes on, for a run that was told to begin anew: the same command would
+ * do so once more. */
+static void how_it_goes_on_is_true(void **state) {
+    (void)state;
+    assert_on_page("{'status':'interrupted','collections':[{}]}",
+                   "<p>The same command goes on where");
+    assert_on_page("{'status':'interrupted','restart':true,'collections':[{}]}",
+                   "<p>The same command without <code>--restart</code> goes "
+                   "on where");
+    assert_on_page("{'status':'input','restart':true,'collections':[{}]}",
+                   "run the same command again without <code>--restart</code>: "
+                   "it computes");
 }
 
 static void numbers_have_units(void **state) {
@@ -245,6 +273,7 @@ int main(void) {
         cmocka_unit_test(odd_summaries_do_no_harm),
         cmocka_unit_test(odd_events_do_no_harm),
         cmocka_unit_test(one_sentence_says_how_it_went),
+        cmocka_unit_test(how_it_goes_on_is_true),
         cmocka_unit_test(numbers_have_units),
         cmocka_unit_test(text_is_escaped),
     };

@@ -10,3 +10,7 @@ grep -c "no space left" err >/dev/null
 ensembed run many.jsonl --model "$MODELS/mean" --out o --quiet --no-progress
 for f in fresh/many/*.*; do cmp "$f" "o/many/${f##*/}"; done
 echo same
+# With --restart the same command would begin anew.
+(ulimit -f 300; ensembed run many.jsonl --model "$MODELS/mean" --out r --restart --quiet --no-progress 2>err) || echo "exit status $?"
+grep -o "without --restart.*" err
+grep -o "<p>The same command[^:]*" r/report.html

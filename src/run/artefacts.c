@@ -386,7 +386,13 @@ static bool write_stats(struct writing *w, struct error *err) {
     return fine;
 }
 
+/* stats.json goes first and comes last: who finds it (search does) finds files
+ * of one run, even where this one is killed between two of them. */
 static bool commit_whole(struct writing *w, struct error *err) {
+    char stats[PATH_MAX];
+    if (!artefact_path(stats, w->a, "stats.json", err) ||
+        !file_remove(stats, err))
+        return false;
     for (size_t i = 0; i < w->arrays_count; i++)
         if (w->arrays[i].open && !npy_writer_commit(&w->arrays[i].npy, err))
             return false;

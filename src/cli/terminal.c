@@ -11,6 +11,7 @@ enum {
     PLAIN_MS = 30000,
     SHORT_STAGE_MS = 2000, /* reading and writing are not worth a plain line */
     NAME_COLUMNS = 28,
+    TITLE_LEAST = 8,
     BAR_LEAST = 8,
     BAR_MOST = 40,
     COLUMNS_DEFAULT = 80,
@@ -195,6 +196,10 @@ static void compose(struct terminal *terminal, const struct progress *p) {
         snprintf(terminal->line, sizeof terminal->line, "%s%s", head, tail);
     } else {
         int percent = (int)(fraction(p) * 100);
+        /* In a narrow terminal what changes stays, and the title is cut. */
+        int left = width - (int)strlen(numbers) - 6;
+        if (left >= TITLE_LEAST)
+            cut(head, left);
         /* "head [bar] 45% numbers tail" */
         int room = width - columns_in(head) - (int)strlen(numbers) -
                    (int)strlen(tail) - 9;

@@ -115,6 +115,8 @@ static void no_line_is_wider_than_the_screen(void **state) {
                 width += ((unsigned char)*c & 0xC0) != 0x80;
             assert_true(width < (size_t)columns);
             assert_int_equal(strncmp(screen(), "Docling", 7), 0);
+            if (columns > 22) /* what a person waits for */
+                assert_non_null(strstr(screen(), " 50% 369/738"));
             close_terminal();
         }
 }

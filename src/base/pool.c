@@ -121,7 +121,9 @@ static bool start(struct pool *pool, struct error *err) {
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failure)
-        return error_set(err, ERROR_IO, "cannot start thread %u of %u: %s",
+        return error_set(err, ERROR_IO,
+                         "cannot start thread %u of %u: %s; take fewer "
+                         "(--threads), or allow more (ulimit -u)",
                          pool->started + 2, pool->threads, strerror(failure));
     return true;
 }

@@ -187,6 +187,10 @@ static bool unknown_member(const char *key, const char *path,
                            enum command command, struct error *err) {
     char buffer[OPTION_NAME_MAX];
     const char *near = option_near(key, command, buffer);
+    if (option_find(str_from(key)))
+        return error_set(err, ERROR_USAGE,
+                         "%s: \"%s\" is an option of the command line only",
+                         path, key);
     if (near)
         return error_set(err, ERROR_USAGE,
                          "%s: \"%s\" is no option; did you mean \"%s\"?", path,

@@ -119,6 +119,18 @@ static bool read_formula(const json_t *model, const char *folder,
     return true;
 }
 
+/* A model that was named by its folder is where the run found it. */
+static bool is_there(const struct shelf *shelf, const json_t *model,
+                     const struct model_request *request, struct error *err) {
+    return json_is_string(json_object_get(model, "id")) ||
+           folder_exists(request->reference) ||
+           error_set(err, ERROR_MISSING,
+                     "%s was made by the model in the folder %s, which is not "
+                     "there any more: put it back, or run again with --model "
+                     "FOLDER:name=%s where it is now, which keeps the rows",
+                     shelf->folder, request->reference, request->name);
+}
+
 /* The requests that make the run's roster again, with all heads of each model
  * that is wanted: what a model is asked for is part of its digest. */
 static bool list_models(struct searching *s, const struct shelf *shelf,
@@ -135,7 +147,8 @@ static bool list_models(struct searching *s, const struct shelf *shelf,
             continue;
         struct asked_model *asked = &s->models[s->models_count++];
         *asked = (struct asked_model){.model = model, .key = request.name};
-        if (!read_formula(model, shelf->folder, &asked->bm25, err))
+        if (!read_formula(model, shelf->folder, &asked->bm25, err) ||
+            (!asked->bm25 && !is_there(shelf, model, &request, err)))
             return false;
         for (enum row_kind h = 0; h < ROW_KINDS && !asked->bm25; h++)
             if (search_model_gives(model, h))

@@ -404,6 +404,12 @@ def unigram_folders(strings):
             "normalized": False, "single_word": False, "special": True}}})
     yield "no class unigram", folder("new", {"tokenizer.model": spm(
         pieces, smallmap)}, {"tokenizer_class": "OwnTokenizer"})
+    yield "albert old bare", folder("albert", {
+        "spiece.model": spm(spm_unigram(strings, albert), unk_id=1)}, {
+        "tokenizer_class": "AlbertTokenizer", "add_bos_token": False})
+    yield "albert old eos", folder("albert", {
+        "spiece.model": spm(spm_unigram(strings, albert), unk_id=1)}, {
+        "tokenizer_class": "AlbertTokenizer", "add_eos_token": True})
 
 
 def folders():

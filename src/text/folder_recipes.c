@@ -182,6 +182,13 @@ static json_t *bos_and_eos(const struct making *m, struct error *err) {
                        first, last);
 }
 
+/* AlbertTokenizer has its template before TokenizersBackend looks whether one
+ * of the two is asked for, or asked not to be; the other classes behind it. */
+static bool asks_for_bos(const struct making *m) {
+    return !m->source && (json_object_get(m->settings, "add_bos_token") ||
+                          json_object_get(m->settings, "add_eos_token"));
+}
+
 static json_t *processor(const struct making *m, struct error *err) {
     json_t *given = json_object_get(m->source, "post_processor");
     switch (m->class->kind) {
@@ -199,7 +206,9 @@ static json_t *processor(const struct making *m, struct error *err) {
     case CLASS_ALBERT:
         if (given && !json_is_null(given))
             return json_incref(given);
-        return around(m, "cls_token", "sep_token", "cAs|Bs", err);
+        return asks_for_bos(m)
+                   ? bos_and_eos(m, err)
+                   : around(m, "cls_token", "sep_token", "cAs|Bs", err);
     default:
         return given && !json_is_null(given) ? json_incref(given)
                                              : bos_and_eos(m, err);

@@ -259,10 +259,10 @@ def renamed(r, model, tensors):
     if kind < 0.2 and prefix and not any(
             n.startswith(prefix + ".") for n in tensors):
         return {f"{prefix}.{n}": t for n, t in tensors.items()}, " prefix"
-    if kind < 0.25 and older:
+    if 0.2 <= kind < 0.25 and older:
         return {**tensors, "embeddings.position_ids": torch.arange(9)[None]
                 }, " position_ids"
-    if kind < 0.26:
+    if 0.25 <= kind < 0.26:
         return {n: t.double() for n, t in tensors.items()}, " double"
     return tensors, ""
 

@@ -42,6 +42,7 @@ from sentence_transformers.sparse_encoder.modules import (
     SparseStaticEmbedding, SpladePooling)
 
 import random_configs
+import random_folders
 import random_tokenizers
 from make_models import BASE, DENSE, MODELS, OLD, st_config, write_json
 from models_ranks import CHAT
@@ -103,6 +104,7 @@ def limits(folder, r, length, **more):
             **said, "do_lower_case": r.random() < 0.2, **more})
     else:
         random_tokenizers.change_settings(folder, model_max_length=limit)
+    random_folders.sentence_keys(r, folder, length)
     return limit
 
 
@@ -649,7 +651,7 @@ def sound(model, encode, texts):
 
 
 def some_texts(seed, tokenizer, limit):
-    limit = min(limit or 600, 600)
+    limit = int(min(limit or 600, 600))
     got = random_tokenizers.texts(
         random.Random(seed), lambda t: tokenizer(t)["input_ids"], limit,
         list(tokenizer.all_special_tokens))
@@ -745,7 +747,7 @@ def main():
     options = rm.parse(__doc__.splitlines()[0],
                        head={"choices": HEADS, "required": True})
     rm.REFUSALS += ("|only equal ones are supported|ranked by one only|"
-                    "not one that can be run here")
+                    "not one that can be run here|no MultiVectorMask counts")
     draw, head = HEADS[options.head]
     isa_list = options.isa.split(",")
 

@@ -8,10 +8,11 @@
 A seed gives a folder: a family that transformers has code for, a legal
 config.json, random weights of small and large scales, a tokenizer, and the
 modules behind the encoder (random_configs.py, random_tokenizers.py); some are
-made rarer than that (random_folders.py). The library encodes some texts one by one (eager attention); PROGRAM gives its
-vectors on every instruction set of --isa, all texts in one call, some of them
-alone and with a small batch, and its token ids. Some seeds go through a whole
-run as well, in f32, bf16 or int8.
+made rarer than that (random_folders.py). The library encodes some texts one by
+one (eager attention); PROGRAM gives its vectors on every instruction set of
+--isa, all texts in one call, some of them alone and with a small batch, and its
+token ids. Some seeds go through a whole run as well, in f32, bf16 or int8.
+Where a tokenizer is trained, its pieces may differ from call to call.
 
 One line a seed. A finding is: other ids; a lowest cosine below 0.999999 or an
 element farther than 1e-4 of the largest, unless the library's own vectors move
@@ -58,7 +59,8 @@ LOWEST, FARTHEST = 0.999999, 1e-4
 MODES = ["cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean",
          "lasttoken"]
 REFUSALS = ("not supported|cannot be run|is missing or 0|BF16 are supported|"
-            "leaves no room|a reranker goes to --rerank")
+            "leaves no room|a reranker goes to --rerank|has no unk_token|"
+            "the files say that there is none")
 
 
 # ---- a model ----------------------------------------------------------------
@@ -238,6 +240,8 @@ def draw_encoder(folder, r, seed, family, build_it):
         random_tokenizers.change_settings(folder, pad_token=sorted(
             judge.get_vocab())[0])
         judge = transformers.AutoTokenizer.from_pretrained(str(folder))
+    if config.get("pad_token_id") == judge.unk_token_id and r.random() < 0.8:
+        config["pad_token_id"] = judge.pad_token_id
     config["vocab_size"] = max(judge.get_vocab().values()) + 1 + r.choice(
         [0, 0, 7])
     write_json(folder / "config.json", config)
@@ -401,7 +405,7 @@ def library_vectors(folder, seed, prompt):
     try:
         model = load(folder)
         judge = model.tokenizer
-        limit = min(model.max_seq_length or 1200, 1200)
+        limit = int(min(model.max_seq_length or 1200, 1200))
         texts = random_tokenizers.texts(
             random.Random(seed), lambda t: judge(t)["input_ids"], limit,
             list(judge.all_special_tokens))

@@ -1,4 +1,8 @@
-"""Tokenizer files and texts of a random model, for random_models.py.
+"""Tokenizer files and texts of a random model, for random_models.py; or alone.
+
+    tools/random_tokenizers.py PROGRAM --seeds 0-99
+
+Alone they are files beside a small BERT, and only ids are compared.
 
 A tokenizer is one of the folders of tests/fixtures/text (every class that there
 is), one of its parts (every part of tokenizer.json), or trained here with parts
@@ -8,8 +12,11 @@ lengths around the limit.
 
 import json
 import pathlib
+import random
 import shutil
+import sys
 
+import numpy
 import tokenizers
 from tokenizers import normalizers, pre_tokenizers, processors, trainers
 
@@ -258,3 +265,54 @@ def texts(r, judge, limit, specials):
     got.append(first[:r.randrange(len(first))] + r.choice(["", " ", "\u200d"]) +
                second[r.randrange(len(second)):].upper())
     return got
+
+
+# ---- alone ------------------------------------------------------------------
+
+def draw(folder, seed):
+    """(kind, in words, None)."""
+    import random_folders
+    r = random.Random(f"tokenizer {seed}")
+    small = ROOT / "tests" / "fixtures" / "models" / "mean"
+    for name in ("config.json", "model.safetensors", "modules.json",
+                 "1_Pooling"):
+        copy = shutil.copytree if (small / name).is_dir() else shutil.copy
+        copy(small / name, folder / name)
+    words = write(r, folder, r.choice(["bert", "t5", "llama", "roberta"]))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({
+        "max_seq_length": r.choice([4, 8, 20, 64]),
+        "do_lower_case": r.random() < 0.2}))
+    words += "".join(random_folders.tokenizer_keys(r, folder)
+                     for _ in range(3))
+    return words.split(";")[0], words, None
+
+
+def judge(program, folder, seed):
+    import random_models as rm
+    from sentence_transformers import SentenceTransformer
+    try:
+        model = SentenceTransformer(str(folder), device="cpu")
+        by = model.tokenizer
+        some = texts(random.Random(seed), lambda t: by(t)["input_ids"],
+                     model.max_seq_length, list(by.all_special_tokens))
+        good, ids, bad = rm.sound(lambda t: numpy.array(by(
+            t, truncation=True, max_length=model.max_seq_length)["input_ids"]),
+            some, zero=True)
+    except Exception as problem:
+        raise rm.Library(f"{type(problem).__name__}: {problem}") from problem
+    wrong = [f"ids of {text[:60]!r}: {a[:12]} and not {list(b[:12])}"
+             for text, a, b in zip(good, program.ids(good), ids)
+             if a != list(b)]
+    return wrong, len(good), len(bad)
+
+
+def main():
+    import random_models as rm
+    options = rm.parse("Random tokenizers, held against transformers.")
+    return 1 if rm.seeds(options, draw, lambda folder, seed, _: judge(
+        rm.Program(options.program, folder, None), folder, seed)
+        ).findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -410,6 +410,13 @@ def unigram_folders(strings):
     yield "albert old eos", folder("albert", {
         "spiece.model": spm(spm_unigram(strings, albert), unk_id=1)}, {
         "tokenizer_class": "AlbertTokenizer", "add_eos_token": True})
+    yield "albert old nulls", folder("albert", {
+        "spiece.model": spm(spm_unigram(strings, albert), unk_id=1)}, {
+        "tokenizer_class": "AlbertTokenizer", "do_lower_case": None,
+        "keep_accents": None, "add_prefix_space": None})
+    yield "deberta old nulls", folder("deberta-v2", {
+        "spm.model": spm(spm_unigram(strings, deberta), unk_id=3)}, {
+        "tokenizer_class": "DebertaV2Tokenizer", "add_prefix_space": None})
 
 
 def folders():

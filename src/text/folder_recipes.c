@@ -248,8 +248,13 @@ static json_t *sequence(const char *members, json_t *list) {
     return json_pack("{s:s,s:o}", "type", "Sequence", members, list);
 }
 
+static bool is_null(const struct making *m, const char *key) {
+    return json_is_null(json_object_get(m->settings, key));
+}
+
+/* A null is as good as false where Python only asks whether it is so. */
 static json_t *albert_normalizer(const struct making *m, struct error *err) {
-    bool keep = false, lower = true;
+    bool keep = false, lower = !is_null(m, "do_lower_case");
     if (!making_bool(m, "keep_accents", &keep, err) ||
         !making_bool(m, "do_lower_case", &lower, err))
         return NULL;
@@ -353,6 +358,9 @@ static json_t *pretokenizer(const struct making *m, struct error *err) {
     enum class_kind kind = m->class->kind;
     bool prefix =
         kind != CLASS_ROBERTA && kind != CLASS_GPT2 && kind != CLASS_QWEN2;
+    if (kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT ||
+        kind == CLASS_ALBERT || kind == CLASS_DEBERTA_V2)
+        prefix = !is_null(m, "add_prefix_space"); /* others: as if not said */
     if (!making_bool(m, "add_prefix_space", &prefix, err))
         return NULL;
     switch (kind) {

@@ -268,10 +268,15 @@ static bool read_adapters(const struct config_source *from,
 
 bool read_jina3(const struct config_source *from, struct model_spec *spec,
                 struct error *err) {
+    size_t dims = spec->hidden / spec->heads;
     drop_positions(spec);
-    return config_types(from, 1, spec, err) &&
-           config_rotary(from, NULL, spec->hidden / spec->heads, 20000,
-                         &spec->rotary[0], err);
+    if (!config_types(from, 1, spec, err) ||
+        !config_rotary(from, NULL, dims, 20000, &spec->rotary[0], err))
+        return false;
+    return spec->rotary[0].dims == dims || /* upstream turns all of them */
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: partial_rotary_factor is not supported here",
+                     from->path);
 }
 
 /* What the hub's implementation has besides, and no published model uses. */

@@ -53,6 +53,8 @@ static void options_are_refused_by_name(void **state) {
         {"jina3",
          "{\"rope_parameters\": {\"rope_type\": \"dynamic\", \"factor\": 2}}",
          "dynamic", ERROR_UNSUPPORTED},
+        {"jina3", "{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor",
+         ERROR_UNSUPPORTED},
         {"jina3_lora", "{\"position_embedding_type\": \"alibi\"}", "alibi",
          ERROR_UNSUPPORTED},
         {"jina3_lora", "{\"rotary_emb_interleaved\": true}",

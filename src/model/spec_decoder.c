@@ -39,7 +39,9 @@ static bool read_reach(const struct config_source *from, size_t window,
 
 static bool check_whole(const struct config_source *from,
                         const struct model_spec *spec, struct error *err) {
-    return spec->rotary[0].dims == spec->head_dim ||
+    size_t local = spec->rotary[1].dims; /* 0: not there yet, or none */
+    return (spec->rotary[0].dims == spec->head_dim &&
+            (!local || local == spec->head_dim)) ||
            error_set(err, ERROR_UNSUPPORTED,
                      "%s: partial_rotary_factor below 1 is not supported in "
                      "such a model",

@@ -122,6 +122,10 @@ static void options_are_refused_by_name(void **state) {
         {"camembert", "{\"layer_norm_eps\": 2}", "layer_norm_eps", ERROR_INPUT},
         {"qwen2", "{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor",
          ERROR_UNSUPPORTED},
+        {"gemma3",
+         "{\"rope_parameters\": {\"full_attention\": {},"
+         "\"sliding_attention\": {\"partial_rotary_factor\": 0.7}}}",
+         "partial_rotary_factor", ERROR_UNSUPPORTED},
         {"qwen3", "{\"use_bidirectional_attention\": true}",
          "use_bidirectional_attention", ERROR_UNSUPPORTED},
         {"qwen2_sliding", "{\"use_sliding_window\": false}",

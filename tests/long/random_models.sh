@@ -1,5 +1,5 @@
 #!/bin/bash
-# Random models, heads and texts against sentence-transformers in float32, where
+# Random models, tokenizers, heads and texts against sentence-transformers in float32, where
 # torch and sentence-transformers can be imported: by build/venv, or by the
 # interpreter that ENS_TORCH_PYTHON names. ENS_SEEDS says which (0-199).
 set -euo pipefail
@@ -12,6 +12,7 @@ python=${ENS_TORCH_PYTHON:-$root/build/venv/bin/python}
 }
 status=0
 "$python" "$root/tools/random_models.py" "$program" --seeds "${ENS_SEEDS:-0-199}" || status=1
+"$python" "$root/tools/random_tokenizers.py" "$program" --seeds "${ENS_SEEDS:-0-199}" || status=1
 for head in modules sparse multi rerank; do
     "$python" "$root/tools/random_heads.py" "$program" --head "$head" \
         --seeds "${ENS_SEEDS:-0-199}" || status=1

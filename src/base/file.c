@@ -142,7 +142,7 @@ static int own_file(const char *path) {
 }
 
 /* A device, a pipe or a socket, or the process's own open file. */
-static bool is_stream(const char *path) {
+bool file_is_stream(const char *path) {
     struct stat status;
     return own_file(path) >= 0 ||
            (stat(path, &status) == 0 && !S_ISDIR(status.st_mode) &&
@@ -161,7 +161,7 @@ static bool writer_open(struct file_writer *writer, const char *path,
                         struct error *err) {
     *writer = (struct file_writer){.memory = memory,
                                    .fd = -1,
-                                   .stream = is_stream(path),
+                                   .stream = file_is_stream(path),
                                    .buffer_bytes = buffer_bytes};
     writer->path = join(memory, path, "", err);
     writer->part = join(memory, path, writer->stream ? "" : ".part", err);

@@ -96,6 +96,8 @@ bool file_pwrite(int fd, const void *data, size_t size, uint64_t offset,
 bool path_join(char path[PATH_MAX], const char *folder, const char *name,
                struct error *err);
 
+/* A device, a pipe, or one of the process's own open files (/dev/stdout). */
+bool file_is_stream(const char *path);
 bool file_exists(const char *path); /* a regular file, links followed */
 bool folder_exists(const char *path);
 bool file_size(const char *path, uint64_t *bytes, struct error *err);

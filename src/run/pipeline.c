@@ -181,35 +181,59 @@ static void leave_devices(struct run *run) {
     stations_release(&run->session, run->leases);
 }
 
+/* STATUS: how it ended, in a word; for report.html too. */
+static json_t *describe(struct run *run, const char *status) {
+    const struct run_result *result = run->result;
+    json_t *summary =
+        summary_make(&run->session, &run->roster, run->collections,
+                     result->duration_ms, run->telemetry.dropped);
+    json_object_set_new(summary, "status", json_string(status));
+    if (result->worst.code)
+        json_object_set_new(summary, "message",
+                            json_any_text(result->worst.message));
+    if (run->session.options->restart) /* not for the next run: see report */
+        json_object_set_new(summary, "restart", json_true());
+    json_object_set_new(summary, "phases",
+                        phases_describe(&run->session.phases));
+    if (json_array_size(run->leases))
+        json_object_set(summary, "leases", run->leases);
+    json_object_set_new(summary, "events_dropped_types",
+                        telemetry_dropped(&run->telemetry));
+    return summary;
+}
+
+static bool put_summary(struct run *run, const json_t *summary,
+                        struct error *err) {
+    const char *path = run->result->summary_path;
+    char *text = json_dumps(summary, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+    bool fine =
+        text ? file_write(path, str_from(text), &run->session.memory, err)
+             : error_set(err, ERROR_MEMORY, "%s: the summary could not be made",
+                         path);
+    free(text);
+    return fine;
+}
+
+/* What the run before said of itself goes, so that nobody takes it for the word
+ * of this one, should it be killed. */
+static bool announce(struct run *run, struct error *err) {
+    char report[PATH_MAX];
+    json_t *summary = describe(run, "running");
+    bool fine =
+        (file_is_stream(run->result->summary_path) ||
+         put_summary(run, summary, err)) &&
+        path_join(report, run->session.options->out, "report.html", err) &&
+        file_remove(report, err);
+    json_decref(summary);
+    return fine;
+}
+
 static bool write_summary(struct run *run, int64_t begin_ns,
                           struct error *err) {
     struct run_result *result = run->result;
     result->duration_ms = (double)(clock_now_ns() - begin_ns) / 1e6;
-    result->summary =
-        summary_make(&run->session, &run->roster, run->collections,
-                     result->duration_ms, run->telemetry.dropped);
-    /* For report.html: how it ended, in a word and a sentence. */
-    json_object_set_new(result->summary, "status",
-                        json_string(error_name(result->worst.code)));
-    if (result->worst.code)
-        json_object_set_new(result->summary, "message",
-                            json_any_text(result->worst.message));
-    if (run->session.options->restart) /* not for the next run: see report */
-        json_object_set_new(result->summary, "restart", json_true());
-    json_object_set_new(result->summary, "phases",
-                        phases_describe(&run->session.phases));
-    if (json_array_size(run->leases))
-        json_object_set(result->summary, "leases", run->leases);
-    json_object_set_new(result->summary, "events_dropped_types",
-                        telemetry_dropped(&run->telemetry));
-    char *text =
-        json_dumps(result->summary, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-    bool fine =
-        text ? file_write(result->summary_path, str_from(text),
-                          &run->session.memory, err)
-             : error_set(err, ERROR_MEMORY, "%s: the summary could not be made",
-                         result->summary_path);
-    free(text);
+    result->summary = describe(run, error_name(result->worst.code));
+    bool fine = put_summary(run, result->summary, err);
     if (!fine)
         result->summary_path[0] = '\0';
     /* The report has its place in OUT, wherever the summary could not go. */
@@ -239,7 +263,7 @@ bool pipeline_run(const struct run_options *options, const struct sink *sink,
         .result = result, .collections = json_array(), .leases = json_array()};
     run.telemetry.fd = -1;
     int64_t begin_ns = clock_now_ns();
-    bool fine = begin(&run, options, sink, err);
+    bool fine = begin(&run, options, sink, err) && announce(&run, err);
     if (fine) {
         event_emit(&run.telemetry.sink, "run_started",
                    summary_environment(&run.session));

@@ -4,6 +4,9 @@
 # (clang, with ENS_SANITIZE=address), which look for new ones by what they reach:
 # tests/long/fuzz.sh. The first line of the file may name its layer:
 # /* layer: data */
+if(ENS_FUZZ AND NOT (CMAKE_C_COMPILER_ID MATCHES "Clang" AND ENS_SANITIZE STREQUAL "address"))
+  message(FATAL_ERROR "ENS_FUZZ needs clang and ENS_SANITIZE=address")
+endif()
 set(runs 20000)
 if(ENS_SANITIZE)
   set(runs 4000)

@@ -7,7 +7,10 @@
 #include "base/clock.h"
 #include "run/crew_parts.h"
 
-enum { SHARE_LEAST = 512 }; /* tokens: a smaller piece is not worth it */
+enum {
+    SHARE_LEAST = 512, /* tokens: a smaller piece is not worth it */
+    PACED_GROUPS = 2,  /* a lane has at least so many of a batch */
+};
 
 /* ---- what a worker takes ------------------------------------------------ */
 
@@ -53,7 +56,8 @@ static size_t paced(const struct resident *resident) {
     const struct device *device = resident->station->device;
     if (!device->shared || weights_stream(resident->weights))
         return SIZE_MAX;
-    return pace_tokens(&resident->pace, device->lanes * device->group_tokens);
+    return pace_tokens(&resident->pace,
+                       device->lanes * device->group_tokens * PACED_GROUPS);
 }
 
 /* A device whose results are in doubt waits for the verdict. */
@@ -353,8 +357,7 @@ static void do_piece(struct worker *worker, struct slot *slot,
     bool read = device_bytes_free(station->device, &bytes_free, &why);
     batch->live = memory_live(station->device->account);
     batch->free_after = bytes_free;
-    pace_add(&resident->pace,
-             window_piece_tokens(batch->job->window, batch->piece), batch->ms);
+    pace_add(&resident->pace, batch->tokens, batch->ms);
     hand_over(worker, slot, sound);
     if (station_resident(station, job->member) != resident)
         return;

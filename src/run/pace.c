@@ -2,15 +2,15 @@
 
 #include "run/pace.h"
 
-void pace_add(struct pace *pace, uint64_t tokens, double ms) {
-    pace->tokens += tokens;
-    pace->ms += ms;
+void pace_add(struct pace *pace, size_t tokens, double ms) {
+    pace->tokens = pace->tokens / 2 + (double)tokens;
+    pace->ms = pace->ms / 2 + ms;
 }
 
 size_t pace_tokens(const struct pace *pace, size_t least) {
     if (!(pace->ms > 0))
-        return pace->tokens ? SIZE_MAX : least;
-    double tokens = (double)pace->tokens / pace->ms * PACE_BATCH_MS;
+        return pace->tokens > 0 ? SIZE_MAX : least;
+    double tokens = pace->tokens / pace->ms * PACE_BATCH_MS;
     if (tokens >= (double)(SIZE_MAX / 2))
         return SIZE_MAX;
     return tokens > (double)least ? (size_t)tokens : least;

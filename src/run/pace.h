@@ -1,5 +1,5 @@
-/* pace.h - how many tokens a model does in the few seconds that a batch may
- * take on a device, by what it did so far.
+/* pace.h - how many tokens a model does in the seconds that a batch may take
+ * on a device, by what it did so far.
  *
  * Whoever interrupts a run waits for the batch in flight, a kill loses it, and
  * nothing is seen to move until it is done: with a large model on a CPU a batch
@@ -18,17 +18,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PACE_BATCH_MS = 5000 };
+enum { PACE_BATCH_MS = 10000 };
 
-struct pace {
-    uint64_t tokens;
-    double ms;
+struct pace { /* a batch weighs twice as much as the one before it */
+    double tokens, ms;
 };
 
-void pace_add(struct pace *pace, uint64_t tokens, double ms);
+void pace_add(struct pace *pace, size_t tokens, double ms);
 
-/* LEAST: below it a batch would be slower by the token, so it has that many
- * however long they take; nothing is known before the first. */
+/* LEAST: below it a batch would be much slower by the token, for lanes wait for
+ * each other at its end; so it has that many however long they take. Nothing is
+ * known before the first. */
 size_t pace_tokens(const struct pace *pace, size_t least);
 
 #endif

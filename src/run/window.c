@@ -175,7 +175,7 @@ size_t window_cost(const struct window *window, size_t place) {
     return long_is(&window->frame, tokens) ? window->frame.limit : tokens;
 }
 
-uint64_t window_piece_tokens(const struct window *window, struct piece piece) {
+static uint64_t piece_tokens(const struct window *window, struct piece piece) {
     uint64_t tokens = 0;
     for (size_t i = 0; i < piece.count; i++)
         tokens += tokens_at(window, piece.first + i);
@@ -220,7 +220,7 @@ static size_t fitting(const struct window *window, size_t first,
 static void take(struct window *window, struct piece piece) {
     window->waiting -= piece.count;
     window->held += piece.count;
-    window->waiting_tokens -= window_piece_tokens(window, piece);
+    window->waiting_tokens -= piece_tokens(window, piece);
 }
 
 /* From a piece that was given back; what is left of it stays there. */
@@ -272,7 +272,7 @@ static bool join(struct piece *piece, const struct piece *other) {
 void window_return(struct window *window, struct piece piece) {
     window->held -= piece.count;
     window->waiting += piece.count;
-    window->waiting_tokens += window_piece_tokens(window, piece);
+    window->waiting_tokens += piece_tokens(window, piece);
     for (size_t i = 0; i < window->returned_count;) {
         if (!join(&piece, &window->returned[i++]))
             continue;

@@ -134,8 +134,6 @@ size_t window_longest(const struct window *window, bool suspect);
  * as suspect may be taken too. */
 bool window_cut(struct window *window, size_t tokens, size_t texts,
                 bool suspect, struct piece *piece);
-/* All of its tokens, where window_cost has what one window of a text costs. */
-uint64_t window_piece_tokens(const struct window *window, struct piece piece);
 /* Nothing of the piece was done. */
 void window_return(struct window *window, struct piece piece);
 /* Suspect pieces are suspect no more: there is nobody else to ask. */

@@ -269,6 +269,9 @@ SPECIALS = [added("<s>", special=True), added("</s>", special=True),
             added("[MASK]", rstrip=True)]
 # A text each, for what chance seldom finds: \w that is none in [..], a mark
 # that keeps another from joining, merges of one rank in a row.
+BEGINNINGS = ["a b", "\u0301a b", "\u0301\u0302a \u0301b", "\x07a b", "\u00e9 b",
+              "\ufffda", " \u0301a", "\u0301 a", "\u4e00\u0301a", "\x07", "\u0344a",
+              "\u0903a", "<mask>\u0301a", "\u0301<mask>a", "\u200ba", "\x00a"]
 EXTRA = ["a\u00b2\u00bd.\u00be-x", "q\u0301\u0302e\u035b\u0301", "aaaaaaa aaaa",
          "\u0600\u0600\U0001d178"]
 BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext",
@@ -406,6 +409,9 @@ def more_variants():
         scripts, metaspace("first")), None
     yield "scripts as bytes", "bytes", part("NFC"), pre(
         scripts, byte_level(prefix=True)), byte_level()
+    for strips in (True, False):
+        yield f"begins otherwise, {strips}", "unigram", bert(
+            lowercase=False, strip_accents=strips), metaspace("first"), None
 
 
 def make_all(strings):
@@ -452,6 +458,8 @@ def write(path_or_none):
         count = 4 if name[:5] in ("split", "repla") else 12
         texts = texts_of(strings, count, sorted(judge.get_vocab()))
         texts = [text[:200] for text in texts] + EXTRA + [""]
+        if name.startswith("begins otherwise"):
+            texts = BEGINNINGS
         ids = [e.ids for e in judge.encode_batch(texts)]
         small = {k: v for k, v in tokenizer.items() if v is not None}
         del small["added_tokens"], small["version"]

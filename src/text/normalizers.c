@@ -267,6 +267,21 @@ static void put_replaced(void *context, size_t begin, size_t end, bool match) {
     r->first = one == part.size && r->content.size;
 }
 
+/* Does the first character leave anything behind? */
+static bool keeps_first(const struct normalizer *bert, struct str text,
+                        struct normalize_marks *marks, struct strbuf *out) {
+    size_t size = 0;
+    if (text.size)
+        utf8_next(text, &size);
+    normalize_add(bert, marks, (struct str){text.data, size}, out);
+    normalize_end(marks, out);
+    if (out->failed)
+        return false; /* which is said when all of the text has failed */
+    bool kept = out->size > 0;
+    strbuf_clear(out);
+    return kept;
+}
+
 static bool run_step(const struct normalizer_step *step,
                      struct normalizers_scratch *scratch,
                      struct normalized *now, struct strbuf *out,
@@ -277,6 +292,7 @@ static bool run_step(const struct normalizer_step *step,
     switch (step->kind) {
     case NORMALIZER_BERT:
         scratch->marks.count = 0;
+        now->first &= keeps_first(&step->bert, now->text, &scratch->marks, out);
         normalize_add(&step->bert, &scratch->marks, now->text, out);
         normalize_end(&scratch->marks, out);
         break;

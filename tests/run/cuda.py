@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import traceback
 
 import judge
 
@@ -270,21 +271,25 @@ def activations_leave_f16(bench):
 # ---- fp8 ---------------------------------------------------------------------
 
 
+# The widths of "mean" are multiples of 16, without which nothing is e4m3.
+
+
 def fp8_is_near_and_says_how_near(bench):
-    want = bench.oracle(MODELS / "cls")
+    want = bench.oracle(MODELS / "mean")
+    _, summary, _ = bench.run(L4, MODELS / "mean", dtype="bf16")
+    nearer = one_pass(summary)["drift"]["heads"]["dense"]["lowest_cosine"]
     for card in L4, H200:
-        got, summary, events = bench.run(card, MODELS / "cls", dtype="fp8")
+        got, summary, events = bench.run(card, MODELS / "mean", dtype="fp8")
         same_directions(got, want, LEAST["fp8"])
         device, = one_pass(summary)["devices"]
         assert device["dtype"] == summary["models"][0]["dtype"] == "fp8"
         assert device["plan"]["peak_bytes"] == device["measured_peak_bytes"]
         drift = one_pass(summary)["drift"]
         assert drift["dtype"] == "fp8" and drift["bound"] == 0.98, drift
-        assert 0.98 < drift["heads"]["dense"]["lowest_cosine"] < 1, drift
+        lowest = drift["heads"]["dense"]["lowest_cosine"]
+        assert 0.98 < lowest < nearer < 1, (drift, nearer)
         assert "drift_measured" in types(events)
         given_back(summary)
-    near, _, _ = bench.run(L4, MODELS / "cls", dtype="bf16")
-    assert (near != got).any()
 
 
 def fp8_does_not_depend_on_batches(bench):
@@ -324,9 +329,9 @@ def fp8_is_refused_where_no_device_has_it(bench):
 
 
 def beside_fp8_other_cards_compute_in_f32(bench):
-    got, summary, _ = bench.run(H200 + A10, f"{MODELS / 'cls'}:budget=64",
+    got, summary, _ = bench.run(H200 + A10, f"{MODELS / 'mean'}:budget=64",
                                 device="cuda:0,cuda:1", dtype="fp8")
-    same_directions(got, bench.oracle(MODELS / "cls"), LEAST["fp8"])
+    same_directions(got, bench.oracle(MODELS / "mean"), LEAST["fp8"])
     types_there = {d["device"]: d["dtype"]
                    for d in one_pass(summary)["devices"]}
     assert types_there["cuda:0"] == "fp8", types_there
@@ -354,8 +359,9 @@ def main(program, fakes):
             except (AssertionError, KeyError, ValueError,
                     StopIteration) as problem:
                 failed += 1
-                print("FAILED", scene.__name__, repr(problem)[:2000],
-                      flush=True)
+                at = traceback.extract_tb(problem.__traceback__)[-1]
+                print("FAILED", scene.__name__, f"line {at.lineno}: {at.line}",
+                      repr(problem)[:2000], flush=True)
     return failed != 0
 
 

@@ -149,8 +149,8 @@ def printed(rows):
         return "no round yet"
     table = Table(rows)
     lines = heading(rows)
-    lines += [line for line in (roof_line(table.roofs, numbers) for numbers in TYPES) if line]
-    lines += [line for line in [attention_line(rows)] if line]
+    more = [*(roof_line(table.roofs, numbers) for numbers in TYPES), attention_line(rows)]
+    lines += [line for line in more if line]
     lines += ["", markdown(HEAD), "|" + "---|" * len(HEAD)]
     lines += [markdown(table.line(peer)) for peer in table.order()]
     return "\n".join(lines)

@@ -15,6 +15,7 @@ import torch
 import transformers
 
 import random_configs
+from make_models import write_json
 
 SAVED = ["max_position_embeddings", "vocab_size", "model_type"]
 OLDER = {"is_decoder": [True, False], "add_cross_attention": [True, False],
@@ -200,7 +201,7 @@ def sentence_keys(r, folder, length):
     if r.random() < 0.25:
         made = arguments(r, length)
         saved = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**saved, **made}))
+        write_json(path, {**saved, **made})
         words = f"; {made}"
     if path.exists() and r.random() < 0.1:
         name = r.choice(NAMES)
@@ -219,7 +220,7 @@ def into_subfolder(folder, place):
         if path.is_file() and path.name not in own:
             shutil.move(str(path), str(folder / place / path.name))
     rows[0]["path"] = place
-    (folder / "modules.json").write_text(json.dumps(rows))
+    write_json(folder / "modules.json", rows)
 
 
 def layout(r, folder):
@@ -237,7 +238,7 @@ def layout(r, folder):
             row["idx"] = r.randrange(9)
             row["kwargs"] = ["task"]
         rows[-1]["name"] = r.choice(["2", "x", "1"])
-        (folder / "modules.json").write_text(json.dumps(rows))
+        write_json(folder / "modules.json", rows)
         return f"; last name {rows[-1]['name']}", False
     return "", False
 
@@ -278,5 +279,5 @@ def write_torch(r, folder, tensors):
     for name in set(places.values()):
         torch.save({n: t for n, t in tensors.items() if places[n] == name},
                    folder / name)
-    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(
-        {"metadata": {}, "weight_map": places}))
+    write_json(folder / "pytorch_model.bin.index.json",
+               {"metadata": {}, "weight_map": places})

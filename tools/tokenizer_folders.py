@@ -404,16 +404,13 @@ def unigram_folders(strings):
             "normalized": False, "single_word": False, "special": True}}})
     yield "no class unigram", folder("new", {"tokenizer.model": spm(
         pieces, smallmap)}, {"tokenizer_class": "OwnTokenizer"})
-    yield "albert old bare", folder("albert", {
-        "spiece.model": spm(spm_unigram(strings, albert), unk_id=1)}, {
-        "tokenizer_class": "AlbertTokenizer", "add_bos_token": False})
-    yield "albert old eos", folder("albert", {
-        "spiece.model": spm(spm_unigram(strings, albert), unk_id=1)}, {
-        "tokenizer_class": "AlbertTokenizer", "add_eos_token": True})
-    yield "albert old nulls", folder("albert", {
-        "spiece.model": spm(spm_unigram(strings, albert), unk_id=1)}, {
-        "tokenizer_class": "AlbertTokenizer", "do_lower_case": None,
-        "keep_accents": None, "add_prefix_space": None})
+    for name, settings in [
+            ("bare", {"add_bos_token": False}), ("eos", {"add_eos_token": True}),
+            ("nulls", {"do_lower_case": None, "keep_accents": None,
+                       "add_prefix_space": None})]:
+        yield f"albert old {name}", folder("albert", {
+            "spiece.model": spm(spm_unigram(strings, albert), unk_id=1)}, {
+            "tokenizer_class": "AlbertTokenizer", **settings})
     yield "deberta old nulls", folder("deberta-v2", {
         "spm.model": spm(spm_unigram(strings, deberta), unk_id=3)}, {
         "tokenizer_class": "DebertaV2Tokenizer", "add_prefix_space": None})

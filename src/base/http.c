@@ -291,22 +291,22 @@ bool http_header_size(const struct http_answer *answer, const char *name,
     return at && digits(&at, number) && !*at;
 }
 
-static int64_t in_ms(int64_t seconds) {
-    return seconds < INT64_MAX / 1000 ? seconds * 1000 : INT64_MAX;
+static int64_t in_ms(uint64_t seconds) {
+    return seconds < INT64_MAX / 1000 ? (int64_t)seconds * 1000 : INT64_MAX;
 }
 
 bool http_retry_after(const char *text, int64_t now, int64_t *wait_ms) {
     const char *at = text;
     uint64_t seconds;
     if (digits(&at, &seconds) && !*at) {
-        *wait_ms = seconds < INT64_MAX ? in_ms((int64_t)seconds) : INT64_MAX;
+        *wait_ms = in_ms(seconds);
         return true;
     }
     /* curl_getdate would take "5 2" for a date of some kind. */
     time_t date = isalpha((unsigned char)*text) ? curl_getdate(text, NULL) : -1;
     if (date < 0)
         return false;
-    *wait_ms = date > now ? in_ms((int64_t)date - now) : 0;
+    *wait_ms = date > now ? in_ms((uint64_t)(date - now)) : 0;
     return true;
 }
 

@@ -6,8 +6,6 @@
 
 #include "model/spec_parts.h"
 
-/* Tokens of a text where the files set no limit and there is no table. */
-
 /* WORD is the family's own; BERT's does for it where only that is there. */
 static const char *word_used(const struct config_source *from, const char *word,
                              const char *common) {

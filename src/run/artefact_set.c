@@ -140,10 +140,20 @@ static json_t *read_complete(const char *folder) {
     return json_read_file(path, COMPLETE_MAX_BYTES, NULL);
 }
 
-/* Do the files that COMPLETE names have the sizes that it says? */
-static bool files_stand(const char *folder, const json_t *complete) {
+static bool has_time(const char *path, const json_t *when) {
+    int64_t ns;
+    return file_modified(path, &ns, NULL) && ns == json_integer_value(when);
+}
+
+/* Do the files that COMPLETE names have the sizes that it says? UNTOUCHED: and
+ * the times, so that nobody wrote to them since. A copy of the folder has other
+ * times too, and has its files made again from the rows, whose checksums are
+ * known. */
+static bool files_stand(const char *folder, const json_t *complete,
+                        bool untouched) {
     const char *name;
     json_t *size, *files = json_object_get(complete, "files");
+    const json_t *times = json_object_get(complete, "modified_ns");
     if (!json_is_object(files))
         return false;
     json_object_foreach(files, name, size) {
@@ -151,30 +161,16 @@ static bool files_stand(const char *folder, const json_t *complete) {
         uint64_t bytes;
         snprintf(path, sizeof path, "%s/%s", folder, name);
         if (!file_size(path, &bytes, NULL) ||
-            bytes != (uint64_t)json_integer_value(size))
+            bytes != (uint64_t)json_integer_value(size) ||
+            (untouched && !has_time(path, json_object_get(times, name))))
             return false;
     }
     return true;
 }
 
-/* Did nobody write to them since? A copy of the folder has other times too, and
- * has its files made again from the rows, whose checksums are known. */
-static bool files_untouched(const char *folder, const json_t *complete) {
-    const char *name;
-    json_t *when, *times = json_object_get(complete, "modified_ns");
-    json_object_foreach(times, name, when) {
-        char path[PATH_MAX];
-        int64_t ns;
-        snprintf(path, sizeof path, "%s/%s", folder, name);
-        if (!file_modified(path, &ns, NULL) || ns != json_integer_value(when))
-            return false;
-    }
-    return json_is_object(times);
-}
-
 bool artefacts_exist(const char *folder) {
     json_t *complete = read_complete(folder);
-    bool exist = complete && files_stand(folder, complete);
+    bool exist = complete && files_stand(folder, complete, false);
     json_decref(complete);
     return exist;
 }
@@ -185,9 +181,9 @@ bool artefacts_complete(struct artefacts *a) {
     made_from(a, want);
     const char *have =
         json_string_value(json_object_get(complete, "made_from"));
-    bool same =
-        have && !strcmp(have, want) && files_stand(a->folder, complete) &&
-        files_untouched(a->folder, complete) && artefact_set_list(a, NULL);
+    bool same = have && !strcmp(have, want) &&
+                files_stand(a->folder, complete, true) &&
+                artefact_set_list(a, NULL);
     if (same)
         a->points =
             (uint64_t)json_integer_value(json_object_get(complete, "points"));

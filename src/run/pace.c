@@ -2,6 +2,8 @@
 
 #include "run/pace.h"
 
+#include <stdint.h>
+
 void pace_add(struct pace *pace, size_t tokens, double ms) {
     pace->tokens = pace->tokens / 2 + (double)tokens;
     pace->ms = pace->ms / 2 + ms;

@@ -16,7 +16,6 @@
 #define RUN_PACE_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 enum { PACE_BATCH_MS = 10000 };
 

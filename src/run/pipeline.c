@@ -181,7 +181,7 @@ static void leave_devices(struct run *run) {
     stations_release(&run->session, run->leases);
 }
 
-/* STATUS: how it ended, in a word; for report.html too. */
+/* STATUS: how it ended, in a word, or that it runs; for report.html too. */
 static json_t *describe(struct run *run, const char *status) {
     const struct run_result *result = run->result;
     json_t *summary =

@@ -267,12 +267,11 @@ static void put_replaced(void *context, size_t begin, size_t end, bool match) {
     r->first = one == part.size && r->content.size;
 }
 
-/* Does the first character leave anything behind? */
+/* Does the first character of TEXT, which has one, leave anything behind? */
 static bool keeps_first(const struct normalizer *bert, struct str text,
                         struct normalize_marks *marks, struct strbuf *out) {
     size_t size = 0;
-    if (text.size)
-        utf8_next(text, &size);
+    utf8_next(text, &size);
     normalize_add(bert, marks, (struct str){text.data, size}, out);
     normalize_end(marks, out);
     if (out->failed)

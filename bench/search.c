@@ -113,9 +113,9 @@ static size_t scan(struct bench *b, const struct npy_map *rows, int question,
                    enum topk_score score, size_t top, struct hit *hits) {
     struct error err;
     size_t width = rows->width, found;
-    if (!topk_scan(&b->memory, b->pool, score, rows->data, rows->rows, width,
-                   b->questions.data + (size_t)question * width, top, hits,
-                   &found, &err))
+    if (!topk_scan(&b->memory, b->pool, score, b->path, rows->data, rows->rows,
+                   width, b->questions.data + (size_t)question * width, top,
+                   hits, &found, &err))
         stop(err.message);
     return found;
 }

@@ -145,13 +145,16 @@ static float dot(const float *a, const float *b, size_t dim) {
 double multi_max_sim(const float *query, size_t query_count, const float *rows,
                      size_t count, size_t dim) {
     double sum = 0;
+    float odd = 0; /* NaN when a score was not finite, which max may miss */
     for (size_t q = 0; count && q < query_count; q++) {
         float best = dot(query + q * dim, rows, dim);
+        odd += best - best;
         for (size_t r = 1; r < count; r++) {
             float score = dot(query + q * dim, rows + r * dim, dim);
             best = score > best ? score : best;
+            odd += score - score;
         }
         sum += (double)best;
     }
-    return sum;
+    return sum + (double)odd;
 }

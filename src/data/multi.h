@@ -60,7 +60,7 @@ bool multi_map_row(const struct multi_map *multi, uint64_t point,
 
 /* MaxSim: for each vector of QUERY [query_count, dim] the largest dot product
  * with any vector of ROWS [count, dim]; the sum of those, in double. 0 where
- * either has none. */
+ * either has none, NaN where a product is not finite. */
 double multi_max_sim(const float *query, size_t query_count, const float *rows,
                      size_t count, size_t dim);
 

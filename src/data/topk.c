@@ -1,5 +1,6 @@
 #include "data/topk.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -32,12 +33,9 @@ static float cosine(const float *row, const float *query, size_t width,
 }
 
 /* A total order, so that the best K are the same however rows were dealt out:
- * higher score, then lower row; what is not a number comes last. */
+ * higher score, then lower row. */
 static bool better(const struct hit *a, const struct hit *b) {
-    bool a_nan = isnan(a->score), b_nan = isnan(b->score);
-    if (a_nan != b_nan)
-        return b_nan;
-    if (!a_nan && (a->score > b->score || a->score < b->score))
+    if (a->score > b->score || a->score < b->score)
         return a->score > b->score;
     return a->row < b->row;
 }
@@ -50,7 +48,10 @@ static int by_rank(const void *a, const void *b) {
 struct heap {
     struct hit *hits; /* [k] */
     size_t count;
+    uint64_t damaged; /* the first row without a finite score; NONE */
 };
+
+static const uint64_t NONE = UINT64_MAX;
 
 static void sift_up(struct heap *heap, size_t at) {
     while (at > 0) {
@@ -81,6 +82,11 @@ static void sift_down(struct heap *heap) {
 }
 
 static void heap_offer(struct heap *heap, size_t k, struct hit hit) {
+    if (!isfinite(hit.score)) {
+        if (hit.row < heap->damaged)
+            heap->damaged = hit.row;
+        return;
+    }
     if (heap->count == k && hit.score < heap->hits[0].score)
         return; /* as nearly all do */
     if (heap->count < k) {
@@ -146,10 +152,23 @@ static size_t merge(const struct heap *heaps, unsigned threads, struct hit *all,
     return found;
 }
 
+static bool all_finite(const char *name, const struct heap *heaps,
+                       unsigned threads, struct error *err) {
+    uint64_t damaged = NONE;
+    for (unsigned t = 0; t < threads; t++)
+        if (heaps[t].damaged < damaged)
+            damaged = heaps[t].damaged;
+    return damaged == NONE ||
+           error_set(err, ERROR_INPUT,
+                     "%s: row %" PRIu64 " (from 0) has numbers that are not "
+                     "finite; delete the file and run again",
+                     name, damaged);
+}
+
 bool topk_scan(struct memory *memory, struct pool *pool, enum topk_score score,
-               const float *rows, uint64_t count, size_t width,
-               const float *query, size_t k, struct hit *hits, size_t *found,
-               struct error *err) {
+               const char *name, const float *rows, uint64_t count,
+               size_t width, const float *query, size_t k, struct hit *hits,
+               size_t *found, struct error *err) {
     *found = 0;
     if (k > count)
         k = (size_t)count;
@@ -162,15 +181,17 @@ bool topk_scan(struct memory *memory, struct pool *pool, enum topk_score score,
         all_count = SIZE_MAX;
     struct hit *all =
         heaps ? memory_alloc(memory, all_count, sizeof *all, err) : NULL;
-    if (all) {
+    bool fine = all;
+    if (fine) {
         for (unsigned t = 0; t < threads; t++)
-            heaps[t].hits = all + t * k;
+            heaps[t] = (struct heap){.hits = all + t * k, .damaged = NONE};
         struct scan scan = {
             row_sums_usable(0), score, rows, query, width, k, heaps};
         pool_each(pool, (size_t)count, GRAIN_ROWS, scan_rows, &scan);
-        *found = merge(heaps, threads, all, k, hits);
+        fine = all_finite(name, heaps, threads, err);
+        *found = fine ? merge(heaps, threads, all, k, hits) : 0;
     }
     memory_free(memory, all);
     memory_free(memory, heaps);
-    return all != NULL;
+    return fine;
 }

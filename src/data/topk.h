@@ -22,12 +22,14 @@ struct hit {
 enum topk_score { TOPK_DOT, TOPK_COSINE };
 
 /* The K rows of ROWS [count, width] with the highest score against QUERY
- * [width], best first, equal scores by lower row, scores that are not
- * numbers last. Scans with all threads of POOL; the result does not depend on
- * their number. *FOUND is min(k, count); HITS has room for that many. */
+ * [width], best first, equal scores by lower row. Scans with all threads of
+ * POOL; the result does not depend on their number. *FOUND is min(k, count);
+ * HITS has room for that many. No run writes a row whose score is not finite:
+ * if one is met, the scan fails with ERROR_INPUT for the first of them. NAME is
+ * the array's in that message. */
 bool topk_scan(struct memory *memory, struct pool *pool, enum topk_score score,
-               const float *rows, uint64_t count, size_t width,
-               const float *query, size_t k, struct hit *hits, size_t *found,
-               struct error *err);
+               const char *name, const float *rows, uint64_t count,
+               size_t width, const float *query, size_t k, struct hit *hits,
+               size_t *found, struct error *err);
 
 #endif

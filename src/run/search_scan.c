@@ -3,6 +3,7 @@
 
 #include "run/search_parts.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -90,9 +91,10 @@ static bool scan_dense(struct searching *s, const struct shelf *shelf,
         make_unit(s->query, npy.width);
     if (fine)
         file_map_read_through(&npy.map);
-    fine = fine && topk_scan(&s->result->memory, s->session.pool,
-                             dot ? TOPK_DOT : TOPK_COSINE, npy.data, npy.rows,
-                             npy.width, s->query, s->depth, hits, found, err);
+    fine = fine &&
+           topk_scan(&s->result->memory, s->session.pool,
+                     dot ? TOPK_DOT : TOPK_COSINE, path, npy.data, npy.rows,
+                     npy.width, s->query, s->depth, hits, found, err);
     s->result->rows += npy.rows;
     npy_map_close(&npy);
     return fine;
@@ -102,6 +104,7 @@ static bool scan_dense(struct searching *s, const struct shelf *shelf,
 
 /* Rows that are scored one by one, by all threads. */
 struct scorer {
+    const char *path; /* of the rows' numbers */
     const struct question *question;
     const float *weights; /* [pairs] of the question, IDF in them */
     const struct csr_map *csr;
@@ -120,15 +123,19 @@ static bool score_row(const struct scorer *c, uint64_t row, float *score,
         if (!csr_map_row(c->csr, row, &pairs, err))
             return false;
         *score = (float)csr_row_dot(&pairs, q->indices, c->weights, q->pairs);
-        return true;
+    } else {
+        const float *vectors;
+        size_t count;
+        if (!multi_map_row(c->multi, row, &vectors, &count, err))
+            return false;
+        *score = (float)multi_max_sim(q->vectors, q->vectors_count, vectors,
+                                      count, q->width);
     }
-    const float *vectors;
-    size_t count;
-    if (!multi_map_row(c->multi, row, &vectors, &count, err))
-        return false;
-    *score = (float)multi_max_sim(q->vectors, q->vectors_count, vectors, count,
-                                  q->width);
-    return true;
+    return isfinite(*score) ||
+           error_set(err, ERROR_INPUT,
+                     "%s: row %" PRIu64 " (from 0) has numbers that are not "
+                     "finite; delete the file and run again",
+                     c->path, row);
 }
 
 static void score_rows(void *context, size_t begin, size_t end,
@@ -219,7 +226,8 @@ static bool scan_sparse(struct searching *s, const struct asked_model *asked,
     float *weights = memory_alloc(memory, q->pairs + 1, sizeof *weights, err);
     if (weights && q->pairs)
         memcpy(weights, q->values, q->pairs * sizeof *weights);
-    struct scorer scorer = {.question = q, .weights = weights, .csr = &csr};
+    struct scorer scorer = {
+        .path = path, .question = q, .weights = weights, .csr = &csr};
     bool fine = weights &&
                 (!asked->bm25 || add_idf(&csr, q, weights, memory, err)) &&
                 scan_scored(s, &scorer, csr.rows, hits, found, err);
@@ -235,7 +243,7 @@ static bool scan_multi(struct searching *s, const struct asked_model *asked,
     struct multi_map multi;
     if (!multi_map_open(&multi, path, offsets, err))
         return false;
-    struct scorer scorer = {.question = q, .multi = &multi};
+    struct scorer scorer = {.path = path, .question = q, .multi = &multi};
     bool fine = multi.vectors.width == q->width ||
                 error_set(err, ERROR_INPUT,
                           "%s has vectors of %zu numbers, the model gives %zu",

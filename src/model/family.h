@@ -2,7 +2,7 @@
  * tensors it has under which names and in what shapes.
  *
  * Adding a family is adding a row here (and, where its layer computes something
- * new, a line in encoder.c and a verb in device/). CONTRIBUTING.md walks
+ * new, a line in transformer.c and a verb in device/). CONTRIBUTING.md walks
  * through it.
  */
 

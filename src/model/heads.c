@@ -1,7 +1,7 @@
 /* heads.c - what is made of the last layer's rows: a vector a text, weights of
  * words, a vector a token, scores. */
 
-#include "model/encoder_parts.h"
+#include "model/heads.h"
 
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;

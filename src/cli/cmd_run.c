@@ -44,7 +44,7 @@ static void print_collection(const json_t *entry) {
         json_string_value(json_object_get(arrays, "embeddings.npy"));
     if (code && !strcmp(code, "interrupted"))
         status = code;
-    command_print_name(str_from(name));
+    command_print_clean(str_from(name));
     printf(": %s%s%s%s", status, reason ? " (" : "", reason ? reason : "",
            reason ? ")" : "");
     if (chunks)
@@ -53,7 +53,7 @@ static void print_collection(const json_t *entry) {
                json_integer_value(json_object_get(chunks, "found")));
     if (vectors) {
         printf(", ");
-        command_print_name(str_from(vectors));
+        command_print_clean(str_from(vectors));
     }
     putchar('\n');
     const json_t *pass;

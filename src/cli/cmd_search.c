@@ -7,8 +7,7 @@
 
 enum { TEXT_SHOWN = 600, INDENT = 4 };
 
-/* The beginning of a text, its lines indented, cut between characters, its
- * control characters kept from the terminal. */
+/* The beginning of a text, its lines indented, cut between characters. */
 static void print_text(struct str text) {
     size_t shown = text.size;
     bool cut = shown > TEXT_SHOWN;
@@ -16,15 +15,13 @@ static void print_text(struct str text) {
         for (shown = TEXT_SHOWN;
              ((unsigned char)text.data[shown] & 0xC0) == 0x80;)
             shown--;
-    printf("%*s", INDENT, "");
-    for (size_t i = 0; i < shown; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c == '\n')
-            printf("\n%*s", INDENT, "");
-        else if (c >= 0x20 && c != 0x7F)
-            putchar(c);
-        else
-            putchar(' ');
+    for (size_t begin = 0, end; begin <= shown; begin = end + 1) {
+        for (end = begin; end < shown && text.data[end] != '\n';)
+            end++;
+        printf("%*s", INDENT, "");
+        command_print_clean((struct str){text.data + begin, end - begin});
+        if (end < shown)
+            putchar('\n');
     }
     printf("%s\n", cut ? " ..." : "");
 }
@@ -38,7 +35,7 @@ static void print_hits(const struct search_result *result) {
         for (size_t k = 0; k < sizeof names / sizeof *names; k++)
             if (names[k].size) {
                 printf("  ");
-                command_print_name(names[k]);
+                command_print_clean(names[k]);
             }
         putchar('\n');
         print_text(hit->text);

@@ -188,10 +188,14 @@ enum text_step text_source_next(struct text_source *source, struct str *text,
     return TEXT_OK;
 }
 
-void command_print_name(struct str name) {
-    for (size_t i = 0; i < name.size; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        putchar(c < 0x20 || c == 0x7F ? ' ' : c);
+void command_print_clean(struct str text) {
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        unsigned char next =
+            i + 1 < text.size ? (unsigned char)text.data[i + 1] : 0;
+        bool high = c == 0xC2 && next >= 0x80 && next < 0xA0;
+        putchar(high || c < 0x20 || c == 0x7F ? ' ' : c);
+        i += high;
     }
 }
 

@@ -71,9 +71,9 @@ enum text_step text_source_next(struct text_source *source, struct str *text,
 /* OBJECT as JSON on standard output, with a newline; takes it over. */
 void command_print_json(json_t *object);
 
-/* A name, an id or a path on standard output, its control characters kept from
- * the terminal. */
-void command_print_name(struct str name);
+/* TEXT, such as a name, an id or a path, on standard output, its control
+ * characters (also those of two bytes, C2 80 to C2 9F) as blanks. */
+void command_print_clean(struct str text);
 
 /* "1.5 GiB" into TEXT. */
 void command_bytes(uint64_t bytes, char text[32]);

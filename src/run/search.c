@@ -181,7 +181,8 @@ static bool search_all(struct searching *s, const struct sink *sink,
         return false;
     for (size_t i = 0; i < result->count; i++) {
         struct search_hit *hit = &result->hits[i];
-        search_describe(s, shelf_of(s, hit->collection), hit);
+        if (!search_describe(s, shelf_of(s, hit->collection), hit, err))
+            return false;
     }
     return search_rerank(s, err) && keep_names(s, err);
 }

@@ -3,6 +3,7 @@
 #include "run/search_parts.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,16 +13,10 @@
 #include "base/json.h"
 #include "data/json_scan.h"
 
-/* Line ROW of PATH into OUT, by the offsets that the run wrote beside it. */
-static bool read_point(const struct shelf *shelf, uint64_t row,
-                       struct strbuf *out) {
-    char path[PATH_MAX], index[PATH_MAX];
+/* Line ROW of PATH, by the offsets that the run wrote beside it. */
+static bool read_at_offset(const char *path, const char *index, uint64_t row,
+                           struct strbuf *out) {
     uint64_t begin, end, size = 0;
-    if (snprintf(path, sizeof path, "%s/points.jsonl", shelf->folder) >=
-            PATH_MAX ||
-        snprintf(index, sizeof index, "%s/.ensembed/points.offsets",
-                 shelf->folder) >= PATH_MAX)
-        return false;
     int lines = open(path, O_RDONLY | O_CLOEXEC);
     int offsets = open(index, O_RDONLY | O_CLOEXEC);
     bool fine = lines >= 0 && offsets >= 0 && file_size(path, &size, NULL) &&
@@ -41,14 +36,10 @@ static bool read_point(const struct shelf *shelf, uint64_t row,
     return fine;
 }
 
-/* Line ROW of texts.jsonl, found by counting lines. */
-static bool read_text_line(const struct shelf *shelf, uint64_t row,
-                           struct strbuf *out) {
-    char path[PATH_MAX];
+/* Line ROW of PATH, found by counting lines. */
+static bool read_counted(const char *path, uint64_t row, struct strbuf *out) {
     struct file_map map;
-    if (snprintf(path, sizeof path, "%s/texts.jsonl", shelf->folder) >=
-            PATH_MAX ||
-        !file_map_open(&map, path, NULL))
+    if (!file_map_open(&map, path, NULL))
         return false;
     const char *at = map.data, *end = map.data + map.size;
     for (; at && row > 0; row--) {
@@ -82,23 +73,50 @@ static struct str copy_member(struct searching *s, struct str object,
                : STR("");
 }
 
-void search_describe(struct searching *s, const struct shelf *shelf,
-                     struct search_hit *hit) {
-    struct strbuf line = strbuf_make(&s->result->memory);
+static bool take_point(struct searching *s, const struct shelf *shelf,
+                       struct str line, struct search_hit *hit) {
     struct json_item payload;
-    struct json_scan scan;
-    hit->text = hit->chunk_id = hit->source = STR("");
+    if (!json_find(line, "payload", &payload) || payload.kind != SCAN_OBJECT)
+        return false;
     const char *field =
         json_string_value(json_object_get(shelf->stats, "text_field"));
-    if (read_point(shelf, hit->row, &line) &&
-        json_find(strbuf_str(&line), "payload", &payload)) {
-        hit->text = copy_member(s, payload.value, field ? field : "text");
-        hit->chunk_id = copy_member(s, payload.value, "chunk_id");
-        hit->source = copy_member(s, payload.value, "source_file");
-    } else if (read_text_line(shelf, hit->row, &line)) {
-        json_scan_memory(&scan, strbuf_str(&line));
-        if (json_scan_next(&scan) == SCAN_STRING)
-            hit->text = copy_string(s, strbuf_str(&line));
-    }
+    hit->text = copy_member(s, payload.value, field ? field : "text");
+    hit->chunk_id = copy_member(s, payload.value, "chunk_id");
+    hit->source = copy_member(s, payload.value, "source_file");
+    return true;
+}
+
+static bool take_text(struct searching *s, struct str line,
+                      struct search_hit *hit) {
+    struct json_scan scan;
+    json_scan_memory(&scan, line);
+    if (json_scan_next(&scan) != SCAN_STRING)
+        return false;
+    hit->text = copy_string(s, line);
+    return true;
+}
+
+bool search_describe(struct searching *s, const struct shelf *shelf,
+                     struct search_hit *hit, struct error *err) {
+    char points[PATH_MAX], texts[PATH_MAX], offsets[PATH_MAX];
+    snprintf(points, sizeof points, "%s/points.jsonl", shelf->folder);
+    snprintf(texts, sizeof texts, "%s/texts.jsonl", shelf->folder);
+    snprintf(offsets, sizeof offsets, "%s/.ensembed/points.offsets",
+             shelf->folder);
+    bool have_points = file_exists(points);
+    const char *path = have_points ? points : texts;
+    hit->text = hit->chunk_id = hit->source = STR("");
+    if (!file_exists(path))
+        return true; /* not exported */
+    struct strbuf line = strbuf_make(&s->result->memory);
+    bool fine = (have_points && file_exists(offsets)
+                     ? read_at_offset(points, offsets, hit->row, &line)
+                     : read_counted(path, hit->row, &line)) &&
+                (have_points ? take_point(s, shelf, strbuf_str(&line), hit)
+                             : take_text(s, strbuf_str(&line), hit));
     strbuf_free(&line);
+    return fine || error_set(err, ERROR_INPUT,
+                             "%s: line %" PRIu64 " is not what a run writes; "
+                             "delete the file and run again",
+                             path, hit->row + 1);
 }

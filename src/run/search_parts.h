@@ -110,8 +110,9 @@ bool search_rerank(struct searching *s, struct error *err);
 
 /* ---- search_chunks.c ---------------------------------------------------- */
 
-/* Text, id and source of a hit. */
-void search_describe(struct searching *s, const struct shelf *shelf,
-                     struct search_hit *hit);
+/* Text, id and source of a hit; empty where the run exported neither points nor
+ * texts. */
+bool search_describe(struct searching *s, const struct shelf *shelf,
+                     struct search_hit *hit, struct error *err);
 
 #endif

@@ -168,9 +168,15 @@ static bool files_stand(const char *folder, const json_t *complete,
     return true;
 }
 
+/* A set that lacks a model or rows is recorded, so that the next one knows its
+ * files; but the same command has something to do there. */
+static bool says_whole(const json_t *complete) {
+    return json_is_true(json_object_get(complete, "whole"));
+}
+
 bool artefacts_exist(const char *folder) {
     json_t *complete = read_complete(folder);
-    bool exist = complete && files_stand(folder, complete, false);
+    bool exist = says_whole(complete) && files_stand(folder, complete, false);
     json_decref(complete);
     return exist;
 }
@@ -181,7 +187,7 @@ bool artefacts_complete(struct artefacts *a) {
     made_from(a, want);
     const char *have =
         json_string_value(json_object_get(complete, "made_from"));
-    bool same = have && !strcmp(have, want) &&
+    bool same = says_whole(complete) && have && !strcmp(have, want) &&
                 files_stand(a->folder, complete, true) &&
                 artefact_set_list(a, NULL);
     if (same)
@@ -203,6 +209,18 @@ static json_t *model_folders(const struct artefacts *a) {
     return folders;
 }
 
+/* Every model's vectors of every point, of all that was asked for? */
+static bool is_whole(const struct artefacts *a) {
+    for (size_t i = 0; i < a->roster->count; i++) {
+        const struct member *member = &a->roster->members[i];
+        for (enum row_kind h = 0; h < ROW_KINDS; h++)
+            if (member->error.code ||
+                (member_has(member, h) && !a->stores[i].of[h]))
+                return false;
+    }
+    return a->left_out == 0;
+}
+
 bool artefact_set_complete(struct artefacts *a, struct error *err) {
     char path[PATH_MAX], hex[65], intake[65];
     made_from(a, hex);
@@ -220,11 +238,11 @@ bool artefact_set_complete(struct artefacts *a, struct error *err) {
         json_object_set_new(sizes, name, json_integer((json_int_t)bytes));
         json_object_set_new(times, name, json_integer(ns));
     }
-    json_t *complete =
-        json_pack("{s:i, s:s, s:s, s:I, s:o, s:o, s:o}", "version",
-                  COMPLETE_VERSION, "made_from", hex, "intake", intake,
-                  "points", (json_int_t)a->points, "files", sizes,
-                  "modified_ns", times, "model_folders", model_folders(a));
+    json_t *complete = json_pack(
+        "{s:i, s:b, s:s, s:s, s:I, s:o, s:o, s:o}", "version", COMPLETE_VERSION,
+        "whole", is_whole(a), "made_from", hex, "intake", intake, "points",
+        (json_int_t)a->points, "files", sizes, "modified_ns", times,
+        "model_folders", model_folders(a));
     char *text = json_dumps(complete, JSON_INDENT(1));
     json_decref(complete);
     fine = fine && text &&

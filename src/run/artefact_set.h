@@ -33,7 +33,8 @@ bool artefact_set_keep_others(struct artefacts *a, struct error *err);
  * complete.json with them. Rows of other models are taken back first. */
 bool artefact_set_drop_stale(struct artefacts *a, struct error *err);
 
-/* All files are there: write complete.json, which says so. */
+/* All files are there: write complete.json, which says so, and whether a model
+ * that failed, or a row, is missing from them. */
 bool artefact_set_complete(struct artefacts *a, struct error *err);
 
 #endif

@@ -453,7 +453,7 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
                 artefact_set_drop_stale(a, err) && count_rows(&w, err) &&
                 open_writing(&w, err) && write_points(&w, err) &&
                 commit_files(&w, err) && retire_stores(&w, err) &&
-                (a->left_out || artefact_set_complete(a, err));
+                artefact_set_complete(a, err);
     if (fine)
         tell_progress(&w, a->points);
     if (fine && (w.exports & EXPORT_POINTS))

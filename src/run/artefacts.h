@@ -4,7 +4,7 @@
  *
  * What the files were made from is written down last, in
  * .ensembed/complete.json; a run that would make the same files from the same
- * things leaves them alone.
+ * things leaves them alone, unless a model or a row was missing then.
  */
 
 #ifndef RUN_ARTEFACTS_H
@@ -41,7 +41,8 @@ struct artefacts {
  * were written? Then `files` and `points` are filled. Any doubt is a no. */
 bool artefacts_complete(struct artefacts *artefacts);
 
-/* Is there a complete set at all, whatever it was made from? */
+/* Is there a complete set at all, whatever it was made from? One that lacks a
+ * model that failed, or rows, is none. */
 bool artefacts_exist(const char *folder);
 
 /* Write them. Afterwards stores whose rows stand in an array at their own

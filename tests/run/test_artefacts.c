@@ -316,7 +316,38 @@ static void a_text_without_all_heads_is_left_out(void **state) {
         npy_map_close(&npy);
         csr_map_close(&csr);
         multi_map_close(&multi);
-        assert_false(is_there(&s, ".ensembed/complete.json"));
+        assert_false(artefacts_complete(&s.artefacts));
+        assert_false(artefacts_exist(s.at.folder));
+        stage_close(&s);
+        scanned_remove(&s.at);
+    }
+}
+
+/* A set without what a model that failed would have given is no whole one; and
+ * the next set knows which files it had. */
+static void a_set_without_a_model_is_not_whole(void **state) {
+    (void)state;
+    static const unsigned fewer[MEMBERS] = {1, 0, 0};
+    for (size_t failed = 0; failed < MEMBERS; failed++) {
+        struct stage s;
+        stage_open(&s, own_folder("failed"), ALL_HEADS);
+        fill_stores(&s, MEMBERS, ROW_DENSE, 0);
+        head_stores_close(&s.stores[failed]);
+        write_files(&s);
+        assert_int_equal(is_there(&s, "beta.sparse.npz"), failed != 1);
+        assert_false(artefacts_complete(&s.artefacts));
+        assert_false(artefacts_exist(s.at.folder));
+        stage_close(&s);
+        stage_open(&s, s.at.folder, ALL_HEADS); /* the same command again */
+        assert_false(artefacts_complete(&s.artefacts));
+        stage_close(&s);
+        stage_open(&s, s.at.folder, fewer);
+        write_files(&s);
+        for (size_t f = 0; f < FILES_COUNT; f++)
+            if (strstr(FILES[f], "beta") || strstr(FILES[f], "gamma"))
+                assert_false(is_there(&s, FILES[f]));
+        assert_true(artefacts_complete(&s.artefacts));
+        assert_true(artefacts_exist(s.at.folder));
         stage_close(&s);
         scanned_remove(&s.at);
     }
@@ -407,6 +438,7 @@ int main(void) {
         cmocka_unit_test(all_heads_are_written),
         cmocka_unit_test(the_same_bytes_again),
         cmocka_unit_test(a_text_without_all_heads_is_left_out),
+        cmocka_unit_test(a_set_without_a_model_is_not_whole),
         cmocka_unit_test(files_of_former_heads_go),
         cmocka_unit_test(sparse_alone),
         cmocka_unit_test(all_threads_write_the_same_lines),

@@ -40,3 +40,14 @@ for f in fresh3/c/*.*; do cmp "$f" "sequential-broken/c/${f##*/}"; done
 cp "$MODELS/mean/tokenizer.json" sick/
 ensembed run c --model ./sick --out sequential-sick --quiet 2>err || echo "exit status $?"
 grep -c tokenizer err
+# A model beside others of which nothing is fused: the same command has still
+# something to do, and says so every time, whatever --skip-existing leaves alone.
+echo '{' >broken/tokenizer.json
+for more in "" "" --skip-existing; do
+    # shellcheck disable=SC2086
+    ensembed run c --model ./broken --sparse qdrant-bm25 $more --out beside --no-progress 2>err >said ||
+        echo "$(head -n 1 said), exit status $?: $(cd beside/c && echo *.np?)"
+done
+cp "$MODELS/mean/tokenizer.json" broken/
+ensembed run c --model ./broken --sparse qdrant-bm25 --out beside --no-progress | sed -n 's/ in .*:/:/p'
+(cd beside/c && echo *.np?)

@@ -1,166 +1,54 @@
 /* pickle.c - see pickle.h. One small function an instruction, in a table by
- * its byte; the comment behind it is its name in pickletools. */
+ * its byte; the comment behind it is its name in pickletools. They reach the
+ * stack, the memo and the pickle's bytes through pickle_machine.c alone. */
 
 #include "hub/pickle.h"
 
 #include <string.h>
 
 #include "base/utf8.h"
+#include "hub/pickle_machine.h"
 
 enum { PROTOCOL_MAX = 5 };
-
-struct machine {
-    struct arena *arena;
-    const char *path;
-    struct str bytes;
-    size_t at;
-    const struct pickle_global *globals;
-    struct pickle_value stack, marks, memo, outside; /* used for their items */
-    bool stopped;
-};
-
-/* Helpers. */
-
-static bool broken(const struct machine *m, const char *what,
-                   struct error *err) {
-    error_set(err, ERROR_INPUT,
-              "%s: a broken pickle (byte %zu: %s): fetch the file again",
-              m->path, m->at, what);
-    return false; /* said here, for the compiler to know */
-}
-
-static struct pickle_value *make(struct machine *m, enum pickle_type type,
-                                 struct error *err) {
-    struct pickle_value *value = arena_alloc(m->arena, 1, sizeof *value, err);
-    if (value)
-        value->type = type;
-    return value;
-}
-
-/* ITEM behind the others; the old array stays in the arena. */
-static bool add(struct machine *m, struct pickle_value *list,
-                const struct pickle_value *item, struct error *err) {
-    if (!item)
-        return false;
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? 2 * list->capacity : 4;
-        const struct pickle_value **items =
-            arena_alloc(m->arena, capacity, sizeof *items, err);
-        if (!items)
-            return false;
-        if (list->count)
-            memcpy(items, list->items, list->count * sizeof *items);
-        list->items = items;
-        list->capacity = capacity;
-    }
-    list->items[list->count++] = item;
-    return true;
-}
-
-static bool push(struct machine *m, const struct pickle_value *value,
-                 struct error *err) {
-    return add(m, &m->stack, value, err);
-}
-
-/* How many values the instructions may take: those above the last mark. */
-static size_t above_mark(const struct machine *m) {
-    size_t marks = m->marks.count;
-    size_t floor = marks ? (size_t)m->marks.items[marks - 1]->integer : 0;
-    return m->stack.count - floor;
-}
-
-static const struct pickle_value *pop(struct machine *m, struct error *err) {
-    if (above_mark(m) == 0) {
-        broken(m, "an empty stack", err);
-        return NULL;
-    }
-    return m->stack.items[--m->stack.count];
-}
-
-/* The value on top, which instructions add to: ours to change. */
-static struct pickle_value *top(struct machine *m, enum pickle_type type,
-                                struct error *err) {
-    struct pickle_value *value = NULL;
-    if (above_mark(m) > 0)
-        value = (struct pickle_value *)(uintptr_t)
-                    m->stack.items[m->stack.count - 1];
-    if (value && value->type == type)
-        return value;
-    broken(m, "nothing to add to", err);
-    return NULL;
-}
-
-/* The values above the last mark, which goes; they stay valid until the next
- * push. */
-static bool pop_mark(struct machine *m, const struct pickle_value ***items,
-                     size_t *count, struct error *err) {
-    if (!m->marks.count)
-        return broken(m, "no mark", err);
-    *count = above_mark(m);
-    m->stack.count -= *count;
-    *items = *count ? m->stack.items + m->stack.count : NULL;
-    m->marks.count--;
-    return true;
-}
-
-static bool take(struct machine *m, uint64_t size, struct str *bytes,
-                 struct error *err) {
-    if (size > m->bytes.size - m->at)
-        return broken(m, "it ends too early", err);
-    *bytes = (struct str){m->bytes.data + m->at, (size_t)size};
-    m->at += (size_t)size;
-    return true;
-}
-
-static bool take_number(struct machine *m, unsigned width, uint64_t *value,
-                        struct error *err) {
-    struct str bytes;
-    if (!take(m, width, &bytes, err))
-        return false;
-    *value = 0;
-    for (unsigned i = 0; i < width; i++)
-        *value |= (uint64_t)(unsigned char)bytes.data[i] << (8 * i);
-    return true;
-}
 
 /* Numbers. */
 
 static bool push_int(struct machine *m, enum pickle_type type, int64_t integer,
                      struct error *err) {
-    struct pickle_value *value = make(m, type, err);
+    struct pickle_value *value = machine_make(m, type, err);
     if (value)
         value->integer = integer;
-    return push(m, value, err);
+    return machine_push(m, value, err);
 }
 
 static bool do_binint(struct machine *m, struct error *err) {
     uint64_t n;
-    return take_number(m, 4, &n, err) &&
+    return machine_take_number(m, 4, &n, err) &&
            push_int(m, PICKLE_INT, (int64_t)(int32_t)(uint32_t)n, err);
 }
 
 static bool do_binint1(struct machine *m, struct error *err) {
     uint64_t n;
-    return take_number(m, 1, &n, err) &&
+    return machine_take_number(m, 1, &n, err) &&
            push_int(m, PICKLE_INT, (int64_t)n, err);
 }
 
 static bool do_binint2(struct machine *m, struct error *err) {
     uint64_t n;
-    return take_number(m, 2, &n, err) &&
+    return machine_take_number(m, 2, &n, err) &&
            push_int(m, PICKLE_INT, (int64_t)n, err);
 }
 
 /* Little-endian two's complement of any length. */
 static bool push_long(struct machine *m, uint64_t size, struct error *err) {
     struct str bytes;
-    if (!take(m, size, &bytes, err))
+    if (!machine_take(m, size, &bytes, err))
         return false;
     if (bytes.size > 8) {
-        struct pickle_value *value = make(m, PICKLE_LONG, err);
+        struct pickle_value *value = machine_make(m, PICKLE_LONG, err);
         if (value)
             value->text = bytes;
-        return push(m, value, err);
+        return machine_push(m, value, err);
     }
     bool negative = bytes.size && (unsigned char)bytes.data[size - 1] >= 0x80;
     uint64_t n = negative ? UINT64_MAX : 0;
@@ -171,29 +59,29 @@ static bool push_long(struct machine *m, uint64_t size, struct error *err) {
 
 static bool do_long1(struct machine *m, struct error *err) {
     uint64_t size;
-    return take_number(m, 1, &size, err) && push_long(m, size, err);
+    return machine_take_number(m, 1, &size, err) && push_long(m, size, err);
 }
 
 static bool do_long4(struct machine *m, struct error *err) {
     uint64_t size;
-    return take_number(m, 4, &size, err) && push_long(m, size, err);
+    return machine_take_number(m, 4, &size, err) && push_long(m, size, err);
 }
 
 static bool do_binfloat(struct machine *m, struct error *err) {
     struct str bytes;
-    if (!take(m, 8, &bytes, err))
+    if (!machine_take(m, 8, &bytes, err))
         return false;
     uint64_t bits = 0; /* big-endian, alone among all of them */
     for (size_t i = 0; i < 8; i++)
         bits = bits << 8 | (unsigned char)bytes.data[i];
-    struct pickle_value *value = make(m, PICKLE_REAL, err);
+    struct pickle_value *value = machine_make(m, PICKLE_REAL, err);
     if (value)
         memcpy(&value->real, &bits, sizeof value->real);
-    return push(m, value, err);
+    return machine_push(m, value, err);
 }
 
 static bool do_none(struct machine *m, struct error *err) {
-    return push(m, make(m, PICKLE_NONE, err), err);
+    return machine_push(m, machine_make(m, PICKLE_NONE, err), err);
 }
 
 static bool do_true(struct machine *m, struct error *err) {
@@ -209,15 +97,16 @@ static bool do_false(struct machine *m, struct error *err) {
 static bool push_text(struct machine *m, unsigned width, struct error *err) {
     uint64_t size;
     struct str text;
-    if (!take_number(m, width, &size, err) || !take(m, size, &text, err))
+    if (!machine_take_number(m, width, &size, err) ||
+        !machine_take(m, size, &text, err))
         return false;
     if (utf8_valid_prefix(text) != text.size ||
         (text.size && memchr(text.data, '\0', text.size)))
-        return broken(m, "a text that is not UTF-8", err);
-    struct pickle_value *value = make(m, PICKLE_TEXT, err);
+        return machine_broken(m, "a text that is not UTF-8", err);
+    struct pickle_value *value = machine_make(m, PICKLE_TEXT, err);
     if (value)
         value->text = text;
-    return push(m, value, err);
+    return machine_push(m, value, err);
 }
 
 static bool do_text1(struct machine *m, struct error *err) {
@@ -236,11 +125,11 @@ static bool do_text8(struct machine *m, struct error *err) {
 
 static bool push_tuple(struct machine *m, const struct pickle_value **items,
                        size_t count, struct error *err) {
-    struct pickle_value *tuple = make(m, PICKLE_TUPLE, err);
+    struct pickle_value *tuple = machine_make(m, PICKLE_TUPLE, err);
     bool fine = tuple != NULL;
     for (size_t i = 0; fine && i < count; i++)
-        fine = add(m, tuple, items[i], err);
-    return fine && push(m, tuple, err);
+        fine = machine_add(m, tuple, items[i], err);
+    return fine && machine_push(m, tuple, err);
 }
 
 static bool do_empty_tuple(struct machine *m, struct error *err) {
@@ -250,14 +139,14 @@ static bool do_empty_tuple(struct machine *m, struct error *err) {
 static bool do_tuple(struct machine *m, struct error *err) {
     const struct pickle_value **items;
     size_t count;
-    return pop_mark(m, &items, &count, err) && push_tuple(m, items, count, err);
+    return machine_pop_mark(m, &items, &count, err) &&
+           push_tuple(m, items, count, err);
 }
 
 static bool tuple_of(struct machine *m, size_t count, struct error *err) {
-    if (above_mark(m) < count)
-        return broken(m, "an empty stack", err);
-    m->stack.count -= count;
-    return push_tuple(m, m->stack.items + m->stack.count, count, err);
+    const struct pickle_value **items;
+    return machine_pop_many(m, count, &items, err) &&
+           push_tuple(m, items, count, err);
 }
 
 static bool do_tuple1(struct machine *m, struct error *err) {
@@ -273,17 +162,17 @@ static bool do_tuple3(struct machine *m, struct error *err) {
 }
 
 static bool do_empty_list(struct machine *m, struct error *err) {
-    return push(m, make(m, PICKLE_LIST, err), err);
+    return machine_push(m, machine_make(m, PICKLE_LIST, err), err);
 }
 
 static bool do_empty_dict(struct machine *m, struct error *err) {
-    return push(m, make(m, PICKLE_DICT, err), err);
+    return machine_push(m, machine_make(m, PICKLE_DICT, err), err);
 }
 
 static bool do_append(struct machine *m, struct error *err) {
-    const struct pickle_value *item = pop(m, err);
-    struct pickle_value *list = item ? top(m, PICKLE_LIST, err) : NULL;
-    return list && add(m, list, item, err);
+    const struct pickle_value *item = machine_pop(m, err);
+    struct pickle_value *list = item ? machine_top(m, PICKLE_LIST, err) : NULL;
+    return list && machine_add(m, list, item, err);
 }
 
 /* What lies above the mark goes into the TYPE below it. */
@@ -291,14 +180,14 @@ static bool add_marked(struct machine *m, enum pickle_type type,
                        struct error *err) {
     const struct pickle_value **items;
     size_t count;
-    if (!pop_mark(m, &items, &count, err))
+    if (!machine_pop_mark(m, &items, &count, err))
         return false;
-    struct pickle_value *into = top(m, type, err);
+    struct pickle_value *into = machine_top(m, type, err);
     if (into && type == PICKLE_DICT && count % 2)
-        return broken(m, "a key without a value", err);
+        return machine_broken(m, "a key without a value", err);
     bool fine = into != NULL;
     for (size_t i = 0; fine && i < count; i++)
-        fine = add(m, into, items[i], err);
+        fine = machine_add(m, into, items[i], err);
     return fine;
 }
 
@@ -311,10 +200,11 @@ static bool do_setitems(struct machine *m, struct error *err) {
 }
 
 static bool do_setitem(struct machine *m, struct error *err) {
-    const struct pickle_value *value = pop(m, err);
-    const struct pickle_value *key = value ? pop(m, err) : NULL;
-    struct pickle_value *dict = key ? top(m, PICKLE_DICT, err) : NULL;
-    return dict && add(m, dict, key, err) && add(m, dict, value, err);
+    const struct pickle_value *value = machine_pop(m, err);
+    const struct pickle_value *key = value ? machine_pop(m, err) : NULL;
+    struct pickle_value *dict = key ? machine_top(m, PICKLE_DICT, err) : NULL;
+    return dict && machine_add(m, dict, key, err) &&
+           machine_add(m, dict, value, err);
 }
 
 /* Names and calls. */
@@ -342,30 +232,20 @@ static bool push_global(struct machine *m, struct str module, struct str name,
                      m->path, STR_ARG(module), STR_ARG(name));
 }
 
-static bool take_line(struct machine *m, struct str *line, struct error *err) {
-    const char *begin = m->bytes.data + m->at;
-    const char *end = memchr(begin, '\n', m->bytes.size - m->at);
-    if (!end)
-        return broken(m, "it ends too early", err);
-    *line = (struct str){begin, (size_t)(end - begin)};
-    m->at += line->size + 1;
-    return utf8_valid_prefix(*line) == line->size ||
-           broken(m, "a text that is not UTF-8", err);
-}
-
 static bool do_global(struct machine *m, struct error *err) {
     struct str module, name;
-    return take_line(m, &module, err) && take_line(m, &name, err) &&
+    return machine_take_line(m, &module, err) &&
+           machine_take_line(m, &name, err) &&
            push_global(m, module, name, err);
 }
 
 static bool do_stack_global(struct machine *m, struct error *err) {
-    const struct pickle_value *name = pop(m, err);
-    const struct pickle_value *module = name ? pop(m, err) : NULL;
+    const struct pickle_value *name = machine_pop(m, err);
+    const struct pickle_value *module = name ? machine_pop(m, err) : NULL;
     if (!module)
         return false;
     if (module->type != PICKLE_TEXT || name->type != PICKLE_TEXT)
-        return broken(m, "a name that is not a text", err);
+        return machine_broken(m, "a name that is not a text", err);
     return push_global(m, module->text, name->text, err);
 }
 
@@ -373,51 +253,52 @@ static bool do_stack_global(struct machine *m, struct error *err) {
 static bool push_ordered_dict(struct machine *m,
                               const struct pickle_value *argument,
                               struct error *err) {
-    struct pickle_value *dict = make(m, PICKLE_DICT, err);
+    struct pickle_value *dict = machine_make(m, PICKLE_DICT, err);
     const struct pickle_value *pairs =
         argument->count == 1 ? argument->items[0] : NULL;
     bool fine = dict != NULL;
     if (argument->count > 1 || (pairs && pairs->type != PICKLE_LIST))
-        return broken(m, "an OrderedDict of something else than pairs", err);
+        return machine_broken(m, "an OrderedDict of something else than pairs",
+                              err);
     for (size_t i = 0; fine && pairs && i < pairs->count; i++) {
         const struct pickle_value *pair = pairs->items[i];
         bool is_pair =
             (pair->type == PICKLE_LIST || pair->type == PICKLE_TUPLE) &&
             pair->count == 2;
         if (!is_pair)
-            return broken(m, "an OrderedDict of something else than pairs",
-                          err);
-        fine = add(m, dict, pair->items[0], err) &&
-               add(m, dict, pair->items[1], err);
+            return machine_broken(
+                m, "an OrderedDict of something else than pairs", err);
+        fine = machine_add(m, dict, pair->items[0], err) &&
+               machine_add(m, dict, pair->items[1], err);
     }
-    return fine && push(m, dict, err);
+    return fine && machine_push(m, dict, err);
 }
 
 static bool do_reduce(struct machine *m, struct error *err) {
-    const struct pickle_value *argument = pop(m, err);
-    const struct pickle_value *callable = argument ? pop(m, err) : NULL;
+    const struct pickle_value *argument = machine_pop(m, err);
+    const struct pickle_value *callable = argument ? machine_pop(m, err) : NULL;
     if (!callable)
         return false;
     if (callable->type != PICKLE_GLOBAL || argument->type != PICKLE_TUPLE)
-        return broken(m, "a call of what is no name", err);
+        return machine_broken(m, "a call of what is no name", err);
     if (callable->integer == ORDERED_DICT_INTEGER)
         return push_ordered_dict(m, argument, err);
-    struct pickle_value *call = make(m, PICKLE_CALL, err);
+    struct pickle_value *call = machine_make(m, PICKLE_CALL, err);
     if (call) {
         call->callable = callable;
         call->argument = argument;
     }
-    return push(m, call, err);
+    return machine_push(m, call, err);
 }
 
 /* Attributes of an OrderedDict (torch's _metadata, the versions of modules)
  * are no part of its content. Other objects' would be. */
 static bool do_build(struct machine *m, struct error *err) {
-    const struct pickle_value *state = pop(m, err);
+    const struct pickle_value *state = machine_pop(m, err);
     if (!state)
         return false;
-    if (above_mark(m) &&
-        m->stack.items[m->stack.count - 1]->type == PICKLE_DICT)
+    const struct pickle_value *object = machine_peek(m);
+    if (object && object->type == PICKLE_DICT)
         return true;
     return error_set(err, ERROR_UNSUPPORTED,
                      "%s: the pickle in it sets up an object (byte %zu), and "
@@ -426,51 +307,38 @@ static bool do_build(struct machine *m, struct error *err) {
 }
 
 static bool do_outside(struct machine *m, struct error *err) {
-    const struct pickle_value *id = pop(m, err);
-    struct pickle_value *value = id ? make(m, PICKLE_OUTSIDE, err) : NULL;
+    const struct pickle_value *id = machine_pop(m, err);
+    struct pickle_value *value =
+        id ? machine_make(m, PICKLE_OUTSIDE, err) : NULL;
     if (!value)
         return false;
     value->argument = id;
-    return add(m, &m->outside, value, err) && push(m, value, err);
+    return machine_add(m, &m->outside, value, err) &&
+           machine_push(m, value, err);
 }
 
-/* The memo. Python gives its places out in order, from 0 on; Python 2 from 1
- * on. */
-
-static bool remember(struct machine *m, uint64_t place, struct error *err) {
-    if (!above_mark(m))
-        return broken(m, "an empty stack", err);
-    const struct pickle_value *value = m->stack.items[m->stack.count - 1];
-    if (place == 1 && m->memo.count == 0 && !add(m, &m->memo, value, err))
-        return false;
-    if (place > m->memo.count)
-        return broken(m, "a place in the memo that is not the next", err);
-    if (place == m->memo.count)
-        return add(m, &m->memo, value, err);
-    m->memo.items[place] = value;
-    return true;
-}
+/* The memo. */
 
 static bool do_binput(struct machine *m, struct error *err) {
     uint64_t place;
-    return take_number(m, 1, &place, err) && remember(m, place, err);
+    return machine_take_number(m, 1, &place, err) &&
+           machine_remember(m, place, err);
 }
 
 static bool do_long_binput(struct machine *m, struct error *err) {
     uint64_t place;
-    return take_number(m, 4, &place, err) && remember(m, place, err);
+    return machine_take_number(m, 4, &place, err) &&
+           machine_remember(m, place, err);
 }
 
 static bool do_memoize(struct machine *m, struct error *err) {
-    return remember(m, m->memo.count, err);
+    return machine_remember(m, m->memo.count, err);
 }
 
 static bool recall(struct machine *m, unsigned width, struct error *err) {
     uint64_t place;
-    if (!take_number(m, width, &place, err))
-        return false;
-    return place < m->memo.count ? push(m, m->memo.items[place], err)
-                                 : broken(m, "an empty place in the memo", err);
+    return machine_take_number(m, width, &place, err) &&
+           machine_recall(m, place, err);
 }
 
 static bool do_binget(struct machine *m, struct error *err) {
@@ -483,20 +351,13 @@ static bool do_long_binget(struct machine *m, struct error *err) {
 
 /* Bookkeeping. */
 
-static bool do_mark(struct machine *m, struct error *err) {
-    struct pickle_value *mark = make(m, PICKLE_INT, err);
-    if (mark)
-        mark->integer = (int64_t)m->stack.count;
-    return add(m, &m->marks, mark, err);
-}
-
 static bool do_pop(struct machine *m, struct error *err) {
-    return pop(m, err) != NULL;
+    return machine_pop(m, err) != NULL;
 }
 
 static bool do_proto(struct machine *m, struct error *err) {
     uint64_t protocol;
-    if (!take_number(m, 1, &protocol, err))
+    if (!machine_take_number(m, 1, &protocol, err))
         return false;
     return (protocol >= 2 && protocol <= PROTOCOL_MAX) ||
            error_set(err, ERROR_UNSUPPORTED,
@@ -506,7 +367,7 @@ static bool do_proto(struct machine *m, struct error *err) {
 
 static bool do_frame(struct machine *m, struct error *err) {
     struct str size;
-    return take(m, 8, &size, err);
+    return machine_take(m, 8, &size, err);
 }
 
 static bool do_stop(struct machine *m, struct error *err) {
@@ -516,7 +377,7 @@ static bool do_stop(struct machine *m, struct error *err) {
 }
 
 static bool (*const INSTRUCTIONS[256])(struct machine *, struct error *) = {
-    ['('] = do_mark,          /* MARK */
+    ['('] = machine_mark,     /* MARK */
     [')'] = do_empty_tuple,   /* EMPTY_TUPLE */
     ['.'] = do_stop,          /* STOP */
     ['0'] = do_pop,           /* POP */
@@ -560,7 +421,7 @@ static bool (*const INSTRUCTIONS[256])(struct machine *, struct error *) = {
 
 static bool step(struct machine *m, struct error *err) {
     uint64_t code;
-    if (!take_number(m, 1, &code, err))
+    if (!machine_take_number(m, 1, &code, err))
         return false;
     if (INSTRUCTIONS[code])
         return INSTRUCTIONS[code](m, err);
@@ -582,7 +443,8 @@ bool pickle_read(struct pickle *pickle, struct arena *arena, const char *path,
         if (!step(&m, err))
             return false;
     if (m.stack.count != 1 || m.marks.count)
-        return broken(&m, "it ends with more or less than one value", err);
+        return machine_broken(&m, "it ends with more or less than one value",
+                              err);
     *pickle = (struct pickle){.root = m.stack.items[0],
                               .outside = m.outside.items,
                               .outside_count = m.outside.count,

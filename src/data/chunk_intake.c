@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "data/chunk_decode.h"
 #include "data/chunk_pieces.h"
+#include "data/chunk_place.h"
 #include "data/chunk_points.h"
 #include "data/chunk_problems.h"
 #include "data/chunk_record.h"
@@ -205,18 +206,6 @@ static bool take_chunk(struct scanning *s, const struct chunk_place *place,
                                         : add_point(s, place, err);
 }
 
-/* The value that EVENT begins, walked to its end. */
-static bool find_place(struct json_scan *scan, enum json_event event,
-                       struct chunk_place *place) {
-    *place = (struct chunk_place){.begin = scan->begin,
-                                  .line = scan->line,
-                                  .line_begin = scan->line_begin};
-    if (!json_scan_skip(scan, event))
-        return false;
-    place->end = scan->end;
-    return true;
-}
-
 static bool take_element(struct scanning *s, enum json_event kind,
                          const struct chunk_place *place, struct error *err) {
     if (kind == SCAN_OBJECT || kind == SCAN_STRING) {
@@ -302,72 +291,6 @@ static const struct chunk_piece *piece_at(struct scanning *s, uint64_t begin,
 
 /* ---- JSON documents ---- */
 
-/* What a document is, and where its chunks are. */
-struct shape {
-    enum { SHAPE_NONE, SHAPE_ONE, SHAPE_LIST } kind;
-    enum json_event event;    /* of the one */
-    struct chunk_place place; /* of the one or the list */
-};
-
-static const char *const wrappers[] = {"chunks", "data", "records", "items"};
-enum { WRAPPERS = sizeof wrappers / sizeof *wrappers };
-
-/* The number in WRAPPERS of the key that the scan gave last, or WRAPPERS. */
-static size_t wrapper_of(struct scanning *s) {
-    char raw[64];
-    uint64_t size = s->scan.end - s->scan.begin - 2;
-    if (size > sizeof raw || pread(s->fd, raw, (size_t)size,
-                                   (off_t)s->scan.begin + 1) != (ssize_t)size)
-        return WRAPPERS;
-    for (size_t i = 0; i < WRAPPERS; i++)
-        if (json_key_is((struct str){raw, (size_t)size}, wrappers[i]))
-            return i;
-    return WRAPPERS;
-}
-
-/* An object: the list under the first of the wrappers' names that has one, or
- * else a chunk itself. */
-static bool find_wrapped(struct scanning *s, struct shape *shape) {
-    struct chunk_place lists[WRAPPERS + 1] = {0};
-    bool is_list[WRAPPERS + 1] = {false};
-    enum json_event event;
-    while ((event = json_scan_next(&s->scan)) == SCAN_KEY) {
-        size_t wrapper = wrapper_of(s);
-        event = json_scan_next(&s->scan);
-        is_list[wrapper] = event == SCAN_ARRAY;
-        if (!find_place(&s->scan, event, &lists[wrapper]))
-            return false;
-    }
-    shape->place.end = s->scan.end;
-    for (size_t i = WRAPPERS; i-- > 0;)
-        if (is_list[i]) {
-            shape->kind = SHAPE_LIST;
-            shape->place = lists[i];
-        }
-    return event != SCAN_ERROR;
-}
-
-/* Check the whole document. False when it is broken. */
-static bool check_document(struct scanning *s, struct shape *shape) {
-    begin_walk(s, 0, s->size);
-    enum json_event event = json_scan_next(&s->scan);
-    *shape = (struct shape){.kind = SHAPE_NONE, .event = event};
-    shape->place = (struct chunk_place){.begin = s->scan.begin,
-                                        .line = s->scan.line,
-                                        .line_begin = s->scan.line_begin};
-    bool fine;
-    if (event == SCAN_OBJECT) {
-        shape->kind = SHAPE_ONE;
-        fine = find_wrapped(s, shape);
-    } else {
-        fine = find_place(&s->scan, event, &shape->place);
-        shape->kind = event == SCAN_ARRAY    ? SHAPE_LIST
-                      : event == SCAN_STRING ? SHAPE_ONE
-                                             : SHAPE_NONE;
-    }
-    return fine && json_scan_next(&s->scan) == SCAN_END;
-}
-
 static bool read_list(struct scanning *s, const struct chunk_place *list,
                       struct error *err) {
     begin_walk(s, list->begin, list->end);
@@ -379,7 +302,7 @@ static bool read_list(struct scanning *s, const struct chunk_place *list,
         event = json_scan_next(&s->scan);
         if (event == SCAN_ARRAY_END)
             return true;
-        if (find_place(&s->scan, event, &place) &&
+        if (chunk_place_find(&s->scan, event, &place) &&
             !take_element(s, event, &place, err))
             return false;
         if (s->scan.fault != SCAN_FINE)
@@ -396,7 +319,7 @@ static bool read_list(struct scanning *s, const struct chunk_place *list,
 }
 
 static bool read_document(struct scanning *s, struct error *err) {
-    struct shape shape;
+    struct chunk_shape shape;
     if (s->size == 0)
         return problem_of_file(s, "broken_file", true,
                                "the file is empty; get it again whole", err);
@@ -405,7 +328,8 @@ static bool read_document(struct scanning *s, struct error *err) {
         return take_piece(s, piece, 1, err);
     s->walks = 2;
     s->walk = 0;
-    if (!check_document(s, &shape))
+    begin_walk(s, 0, s->size);
+    if (!chunk_shape_find(&s->scan, s->fd, &shape))
         return problem_of_scan(s, err);
     s->walk = 1;
     if (shape.kind == SHAPE_LIST)
@@ -423,7 +347,7 @@ static bool read_document(struct scanning *s, struct error *err) {
 static bool read_line(struct scanning *s, struct error *err) {
     struct chunk_place place;
     enum json_event event = json_scan_next(&s->scan);
-    if (!find_place(&s->scan, event, &place) ||
+    if (!chunk_place_find(&s->scan, event, &place) ||
         json_scan_next(&s->scan) != SCAN_END)
         return problem_of_scan(s, err);
     if (event == SCAN_OBJECT || event == SCAN_STRING)

@@ -25,13 +25,8 @@
 #include <stdint.h>
 
 #include "data/chunk_decode.h"
+#include "data/chunk_place.h"
 #include "data/chunks.h"
-
-/* Where in the file a value lies. */
-struct chunk_place {
-    uint64_t begin, end;
-    uint64_t line, line_begin; /* of its first byte */
-};
 
 struct piece_chunk {
     struct chunk_place

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/embedder.h"
+#include "base/utf8.h"
 
 static const char *const role_names[] = {
     [ENS_DOCUMENT] = "document", [ENS_QUERY] = "query", [ENS_PLAIN] = ""};
@@ -55,7 +56,8 @@ bool ens_embed(ens_embedder *e, const char *const *texts, size_t count,
             engine_load(&e->session, member, member->request->budget, &err);
     fine = fine && e->engine;
     for (size_t i = 0; fine && i < count; i++)
-        fine = engine_embed_text(e->engine, str_from(texts[i]),
+        fine = utf8_check(str_from(texts[i]), "text", &err) &&
+               engine_embed_text(e->engine, str_from(texts[i]),
                                  vectors + i * member->width, &err);
     return fine || embedder_fail(error, &err);
 }
@@ -73,6 +75,8 @@ bool ens_search(ens_embedder *e, const char *question, size_t top,
                   "search needs config.out, a question and top >= 1");
         return embedder_fail(error, &err);
     }
+    if (!utf8_check(str_from(question), "question", &err))
+        return embedder_fail(error, &err);
     struct search_request request = {
         .folder = e->options.out,
         .question = question,

@@ -84,3 +84,13 @@ size_t utf8_valid_prefix(struct str text) {
     }
     return at;
 }
+
+bool utf8_check(struct str text, const char *what, struct error *err) {
+    size_t valid = utf8_valid_prefix(text);
+    return valid == text.size ||
+           error_set(err, ERROR_USAGE,
+                     "byte %zu of the %s, 0x%02X, is not UTF-8; convert it, or "
+                     "say it where the locale is UTF-8",
+                     valid + 1, what,
+                     (unsigned)(unsigned char)text.data[valid]);
+}

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/str.h"
 
 enum { UTF8_REPLACEMENT = 0xFFFD, UTF8_MAX_BYTES = 4 };
@@ -21,5 +22,10 @@ size_t utf8_put(uint32_t code, char out[UTF8_MAX_BYTES]);
 
 /* Bytes of the longest valid prefix: text.size when all of it is valid. */
 size_t utf8_valid_prefix(struct str text);
+
+/* Is TEXT, which somebody said, UTF-8? If not, ERR is ERROR_USAGE and names it
+ * as WHAT. Tokenizers pass over bytes that are no text, and the vector would be
+ * another text's. */
+bool utf8_check(struct str text, const char *what, struct error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "cli/command_line.h"
 #include "cli/hub_environment.h"
 #include "cli/option_table.h"
@@ -335,6 +336,19 @@ static bool check_words(const struct options *options, struct error *err) {
     return true;
 }
 
+/* Texts are held to what they must be in files. */
+static bool check_texts(const struct options *options, struct error *err) {
+    bool asks = options->command == COMMAND_SEARCH;
+    bool fine = true;
+    if (!asks && options->command != COMMAND_EMBED &&
+        options->command != COMMAND_TOKENIZE)
+        return true;
+    for (size_t i = asks; fine && i < options->words.count; i++)
+        fine = utf8_check(str_from(options->words.items[i]),
+                          asks ? "question" : "text", err);
+    return fine;
+}
+
 /* A run may have sparse or ColBERT vectors only. */
 static bool stands_for_model(const struct options *options,
                              const struct option_row *row) {
@@ -390,8 +404,9 @@ bool options_parse(int argc, char *const *argv, char *const *environment,
            command_line_read(options, argc, argv, &first, err) &&
            merge(&parser, environment, first) &&
            find_libraries(&parser, environment) && go_offline(&parser) &&
-           check_words(options, err) && check_required(&parser) &&
-           check_exclusive(&parser) && help_topic(options, err);
+           check_words(options, err) && check_texts(options, err) &&
+           check_required(&parser) && check_exclusive(&parser) &&
+           help_topic(options, err);
 }
 
 void options_free(struct options *options) {

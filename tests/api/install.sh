@@ -47,6 +47,9 @@ done 3<want 4<printed
 [ -s out/chunks/embeddings.npy ]
 "$@" ./embed nothere "$models/mean" out "q" 2>error && exit 1
 grep -q nothere error
+# Bytes that are no text are not passed over.
+"$@" ./embed chunks "$models/mean" out "$(printf 'caf\351')" 2>error >printed && exit 1
+grep -q "byte 4 of the question, 0xE9" error
 
 # C++ with the shared library.
 # shellcheck disable=SC2046,SC2086
@@ -55,6 +58,8 @@ LD_LIBRARY_PATH=$lib "$@" ./similarity "$models/mean" "a red fox" "a red fox" 12
 head -n 1 printed | grep -qx '1.0000 a red fox'
 LD_LIBRARY_PATH=$lib "$@" ./similarity "$models/broken_shape" a b 2>error && exit 1
 grep -q shape error
+LD_LIBRARY_PATH=$lib "$@" ./similarity "$models/mean" a "$(printf 'caf\351')" 2>error && exit 1
+grep -q "byte 4 of the text, 0xE9" error
 
 # The program, its manual and completions came too.
 "$@" "$work/usr/bin/ensembed" --version

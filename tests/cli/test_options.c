@@ -306,6 +306,19 @@ static void what_is_required_is_asked_for(void **state) {
     refused("ensembed|tokenize|--model|a|--model|b", "takes one --model");
 }
 
+/* A tokenizer would pass over the bytes, and the vector be another text's. */
+static void texts_are_utf_8(void **state) {
+    (void)state;
+    refused("ensembed|embed|--model|m|one|caf\xe9 au lait",
+            "byte 4 of the text, 0xE9, is not UTF-8");
+    refused("ensembed|tokenize|--model|m|\xc3\xa9\xed\xa0\x80",
+            "byte 3 of the text, 0xED, is not UTF-8");
+    refused("ensembed|search|d|caf\xe9",
+            "byte 4 of the question, 0xE9, is not UTF-8");
+    assert_true(parse("ensembed|search|d\xe9|caf\xc3\xa9"));
+    assert_true(parse("ensembed|run|c\xe9|--model|m|--out|o\xe9"));
+}
+
 static void help_beats_mistakes(void **state) {
     (void)state;
     assert_true(parse("ensembed|run|--frobnicate|--help"));
@@ -576,6 +589,7 @@ int main(void) {
         cmocka_unit_test(models_are_taken_apart),
         cmocka_unit_test(heads_and_long_texts),
         cmocka_unit_test(what_is_required_is_asked_for),
+        cmocka_unit_test(texts_are_utf_8),
         cmocka_unit_test(help_beats_mistakes),
         cmocka_unit_test(line_beats_environment_beats_file),
         cmocka_unit_test(lists_of_the_environment),

@@ -45,7 +45,7 @@ static bool make_room(struct memory *memory, void **array, size_t count,
 
 static bool has_end(const char *name, const char *end) {
     size_t size = strlen(name), end_size = strlen(end);
-    return size > end_size && !strcasecmp(name + size - end_size, end);
+    return size >= end_size && !strcasecmp(name + size - end_size, end);
 }
 
 bool walk_is_lines(const char *name) {

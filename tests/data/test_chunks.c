@@ -288,6 +288,7 @@ static void folders_and_names(void **state) {
     put(place, "a b/deep/er/..._x_chunks.json", chunk);
     put(place, "a b/.hidden/y.jsonl", "");
     put(place, "a b/z.NDJSON", "");
+    put(place, "a b/.json", chunk); /* all of its name is the end */
     put(place, "a b/q_processing_summary.json", "{}");
     put(place, "a b/__pycache__/c.json", chunk);
     put(place, "a b/.git/c.json", chunk);
@@ -307,13 +308,15 @@ static void folders_and_names(void **state) {
     assert_string_equal(c[1].folder, "a_b_c8687a08");
     assert_string_equal(c[2].name, "a_b");
     assert_string_equal(c[2].folder, "a_b");
-    assert_int_equal(c[1].files_count, 3);
+    assert_int_equal(c[1].files_count, 4);
     assert_string_equal(c[1].files[0].relative, ".hidden/y.jsonl");
     assert_true(c[1].files[0].lines);
-    assert_string_equal(c[1].files[1].relative, "deep/er/..._x_chunks.json");
+    assert_string_equal(c[1].files[1].relative, ".json");
     assert_false(c[1].files[1].lines);
-    assert_string_equal(c[1].files[2].relative, "z.NDJSON");
-    assert_true(c[1].files[2].lines);
+    assert_string_equal(c[1].files[2].relative, "deep/er/..._x_chunks.json");
+    assert_false(c[1].files[2].lines);
+    assert_string_equal(c[1].files[3].relative, "z.NDJSON");
+    assert_true(c[1].files[3].lines);
     chunks_free(list);
 }
 

@@ -62,23 +62,28 @@ static void return_large_blocks(void) {
 #endif
 }
 
+/* A signal that the caller has ignored stays ignored: nohup(1) does so with the
+ * hang-up, and a shell without job control with the SIGINT of what it starts in
+ * the background. */
+static void catch_signal(int number, const struct sigaction *action) {
+    struct sigaction before;
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, action, NULL);
+}
+
 /* Only what asks whether it should stop: any other command would hear the
  * first signal and go on. */
 static void catch_signals(enum command command) {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     if (command != COMMAND_RUN && command != COMMAND_PLAN &&
         command != COMMAND_PULL)
         return;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
-    sigaddset(&action.sa_mask, SIGINT);
-    sigaddset(&action.sa_mask, SIGTERM);
-    sigaddset(&action.sa_mask, SIGHUP);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    /* nohup(1) has it ignored, and that stays. */
-    struct sigaction hang_up;
-    if (sigaction(SIGHUP, NULL, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN)
-        sigaction(SIGHUP, &action, NULL);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaddset(&action.sa_mask, numbers[i]);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        catch_signal(numbers[i], &action);
 }
 
 static int (*const commands[COMMAND_COUNT])(const struct program *program,

@@ -730,6 +730,8 @@ def judge(case):
 def main():
     chosen = [c for c in CASES if not sys.argv[2:] or c.__name__ in sys.argv[2:]]
     lines = []
+    # A script's `&` has SIGINT ignored, and what is started here would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # They wait more than they work.
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for line in pool.map(judge, chosen):

@@ -1,4 +1,5 @@
 # heavy: a signal while a run waits for a lease, reads, and writes what it made.
+# (env: sh starts what is in the background with SIGINT ignored.)
 awk 'BEGIN { for (i = 0; i < 200000; i++) printf "{\"text\": \"number %d of many\", \"metadata\": {\"n\": %d}}\n", i % 50, i }' >many.jsonl
 printf '{"text": "one"}\n' >one.jsonl
 
@@ -16,7 +17,7 @@ mkdir -m 1777 locks
 flock locks/sim:a.lock sleep 600 &
 holder=$!
 while flock -n locks/sim:a.lock true; do sleep 0.02; done
-ensembed run one.jsonl --model "$MODELS/mean" --device sim:a=64MiB --margin sim:a=8MiB \
+env --default-signal=INT ensembed run one.jsonl --model "$MODELS/mean" --device sim:a=64MiB --margin sim:a=8MiB \
     --lock-dir locks --out waits --quiet 2>err &
 pid=$!
 until grep -q lease_waiting waits/events.jsonl 2>/dev/null; do sleep 0.02; done
@@ -34,7 +35,7 @@ tell reads $pid o
 [ ! -e o/many/.ensembed/mean ]
 
 # It writes points.jsonl.
-ensembed run many.jsonl --model "$MODELS/mean" --out o --no-progress 2>err >out &
+env --default-signal=INT ensembed run many.jsonl --model "$MODELS/mean" --out o --no-progress 2>err >out &
 pid=$!
 until [ -s o/many/points.jsonl.part ]; do sleep 0.01; done
 kill -INT $pid

@@ -1,6 +1,7 @@
 # heavy: a signal in each mode and on several devices. The batches in flight are
 # stored, the summary and the report say that the run was interrupted, and the
 # same command goes on and ends as if nothing had happened.
+# (env: sh starts what is in the background with SIGINT ignored.)
 awk 'BEGIN { for (i = 0; i < 3000; i++) printf "{\"text\": \"number %d of many\"}\n", i }' >many.jsonl
 # Slow cards, so that the signal comes in the middle.
 for card in a b; do
@@ -10,7 +11,7 @@ done >slow.jsonl
 ensembed run many.jsonl --model "$MODELS/mean" --model "$MODELS/cls" --dim 16 --out fresh --quiet 2>/dev/null
 
 go() { # MODE SCRIPT; takes the place of the shell that it runs in
-    exec ensembed run many.jsonl --model "$MODELS/mean:budget=128" --model "$MODELS/cls:budget=128" --dim 16 \
+    exec env --default-signal=INT ensembed run many.jsonl --model "$MODELS/mean:budget=128" --model "$MODELS/cls:budget=128" --dim 16 \
         --mode "$1" --device sim:a=64MiB,sim:b=64MiB --margin sim:a=8MiB --margin sim:b=8MiB \
         --lock-dir locks --sim-script "$2" --out "$1" --no-progress
 }

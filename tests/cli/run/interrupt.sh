@@ -1,6 +1,7 @@
 # heavy: a signal ends the run between batches and the same command goes on.
+# (env: sh starts what is in the background with SIGINT ignored.)
 awk "BEGIN { for (i = 0; i < 12000; i++) print \"{\\\"text\\\": \\\"number \" i \" of many\\\"}\" }" >big.jsonl
-ensembed run big.jsonl --model "$MODELS/mean:budget=64" --out o --no-progress --export npy >out 2>err &
+env --default-signal=INT ensembed run big.jsonl --model "$MODELS/mean:budget=64" --out o --no-progress --export npy >out 2>err &
 pid=$!
 while [ ! -s o/big/.ensembed/mean/dense/rows.f32 ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
 kill -INT $pid

@@ -5,26 +5,69 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
 
-/* For people who look for the holder; the lock does not depend on it. */
+/* A host's name has 64 characters at most on Linux. */
+enum { HOST_BYTES = 65, NOTE_BYTES = 24 + HOST_BYTES };
+
+/* Who has the lock, for people who look for them: the lock does not depend on
+ * it. On a file system of many machines a process id alone would mislead. */
+struct holder {
+    long process;
+    char host[HOST_BYTES]; /* "": not known */
+};
+
+static struct holder this_holder(void) {
+    struct holder holder = {.process = (long)getpid()};
+    if (gethostname(holder.host, sizeof holder.host - 1) != 0)
+        holder.host[0] = '\0';
+    return holder;
+}
+
 static void note_holder(int fd) {
-    char text[24];
-    int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    struct holder holder = this_holder();
+    char text[NOTE_BYTES];
+    int size = snprintf(text, sizeof text, "%ld%s%s\n", holder.process,
+                        *holder.host ? " " : "", holder.host);
     if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)size, 0) < 0)
         errno = 0; /* a full disk: then the note is missing */
 }
 
-static bool busy(int fd, const char *name, struct error *err) {
-    char text[24] = "";
+/* Anybody who may write to the folder may have written the note, and it goes to
+ * a terminal: what is not a number and a host's name is nothing. */
+static bool read_holder(int fd, struct holder *holder) {
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz0123456789.-_";
+    char text[NOTE_BYTES];
     ssize_t got = pread(fd, text, sizeof text - 1, 0);
-    long holder = got > 0 ? strtol(text, NULL, 10) : 0;
-    char process[48] = "";
-    if (holder > 0)
-        snprintf(process, sizeof process, " (process %ld)", holder);
+    text[got > 0 ? got : 0] = '\0';
+    char *end = text;
+    errno = 0;
+    *holder = (struct holder){.process = strtol(text, &end, 10)};
+    if (text[0] < '1' || text[0] > '9' || errno)
+        return false;
+    if (*end == ' ') {
+        size_t size = strspn(++end, allowed);
+        if (size == 0 || size >= sizeof holder->host)
+            return false;
+        memcpy(holder->host, end, size);
+        end += size;
+    }
+    return *end == '\n' && end[1] == '\0';
+}
+
+static bool busy(int fd, const char *name, struct error *err) {
+    struct holder holder, here = this_holder();
+    char process[48 + HOST_BYTES] = "";
+    if (read_holder(fd, &holder)) {
+        bool away = *holder.host && strcmp(holder.host, here.host) != 0;
+        snprintf(process, sizeof process, " (process %ld%s%s)", holder.process,
+                 away ? " on " : "", away ? holder.host : "");
+    }
     return error_set(err, ERROR_BUSY,
                      "%s is in use by another run%s; wait for it, or give this "
                      "one another --out",

@@ -5,8 +5,8 @@
  *     lock_drop(fd);
  *
  * flock(2) on FOLDER/lock: the kernel drops it when its holder dies. The file
- * stays, with its holder's process id in it: if it were removed, one process
- * could wait on the old inode while another locks the new one. */
+ * stays, with "PROCESS HOST" of its holder in it: if it were removed, one
+ * process could wait on the old inode while another locks the new one. */
 
 #ifndef RUN_LOCK_H
 #define RUN_LOCK_H

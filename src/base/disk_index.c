@@ -123,6 +123,10 @@ uint64_t disk_index_bytes(uint64_t count) {
            (young ? memory_block_bytes(young) : 0);
 }
 
+uint64_t disk_index_file_bytes(uint64_t count) {
+    return buckets_for(count) * BUCKET_BYTES;
+}
+
 bool disk_index_has_room(const struct disk_index *index, uint64_t count) {
     return room_of(index->buckets) >= count;
 }

@@ -57,6 +57,8 @@ bool disk_index_open_for(struct disk_index *index, const char *path,
                          struct error *err);
 /* What that takes, as memory counts it, but for its path. */
 uint64_t disk_index_bytes(uint64_t count);
+/* The size of its file. */
+uint64_t disk_index_file_bytes(uint64_t count);
 /* Whether COUNT keys have room without growing. */
 bool disk_index_has_room(const struct disk_index *index, uint64_t count);
 /* *VALUE stays as it was where KEY is not in the table. */

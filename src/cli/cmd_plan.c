@@ -109,6 +109,7 @@ static void print_pass(const json_t *pass) {
 
 static void print_disk(const json_t *disk) {
     print_bytes("rows while computing", number(disk, "store_bytes"));
+    print_bytes("to find them again", number(disk, "lookup_bytes"));
     print_bytes("arrays", number(disk, "arrays_bytes"));
     print_bytes("points.jsonl (estimate)", number(disk, "points_bytes"));
     print_bytes("texts.jsonl (estimate)", number(disk, "texts_bytes"));

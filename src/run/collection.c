@@ -126,7 +126,8 @@ static uint64_t bytes_of_rows(const struct work *work, size_t i,
     const struct store *store = work->stores[i].of[head];
     if (!store)
         return 0;
-    uint64_t row = estimate_row_bytes(&work->roster.members[i], head, counts);
+    uint64_t row = estimate_row_bytes(&work->roster.members[i], head, counts) +
+                   estimate_key_bytes(head);
     uint64_t rows = store_rows(store);
     if (store_is_retired(store))
         return counts->unique * row;

@@ -1,164 +1,12 @@
+/* estimate.c - time: tokens, and how fast they go. */
+
 #include "run/estimate.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "data/points.h"
 #include "model/shape.h"
-
-/* ---- disk --------------------------------------------------------------- */
-
-struct sample {
-    struct session *session;
-    const struct intake *intake;
-    struct named_vector *vectors;
-    size_t vectors_count;
-    struct strbuf line;
-    uint64_t points, texts, metadata; /* bytes of the lines so far */
-};
-
-/* Numbers as a unit vector has them: their digits are what counts. */
-static void fill_randomly(float *values, size_t width) {
-    uint64_t state = 1;
-    for (size_t i = 0; i < width; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        values[i] = ((float)(state >> 40) / 8388608.0f - 1.0f) /
-                    sqrtf((float)width / 3.0f);
-    }
-}
-
-static size_t widest(const struct roster *roster) {
-    size_t width = roster->fused_width;
-    for (size_t i = 0; i < roster->count; i++)
-        if (!roster->members[i].error.code && roster->members[i].width > width)
-            width = roster->members[i].width;
-    return width ? width : 1;
-}
-
-static void name_vectors(struct sample *s, const struct roster *roster,
-                         const float *values) {
-    for (size_t i = 0; i < roster->count; i++)
-        if (!roster->members[i].error.code &&
-            member_has(&roster->members[i], ROW_DENSE))
-            s->vectors[s->vectors_count++] =
-                (struct named_vector){.name = roster->members[i].key,
-                                      .values = values,
-                                      .width = roster->members[i].width};
-    if (roster->fused_width)
-        s->vectors[s->vectors_count++] = (struct named_vector){
-            .name = "fused", .values = values, .width = roster->fused_width};
-}
-
-static bool add_chunk(struct sample *s, const struct chunk *chunk,
-                      struct error *err) {
-    const struct run_options *options = s->session->options;
-    strbuf_clear(&s->line);
-    point_line(&s->line, chunk, s->intake->collection,
-               options->text_field ? options->text_field : "text", s->vectors,
-               s->vectors_count);
-    s->points += s->line.size;
-    /* A few characters of a text are escaped. */
-    s->texts += chunk->original.size + chunk->original.size / 32 + 3;
-    s->metadata += chunk->metadata.size + 1;
-    return strbuf_ok(&s->line, err);
-}
-
-static bool look_at_chunks(struct sample *s, uint64_t *seen,
-                           struct error *err) {
-    struct chunk_reader *reader = chunk_reader_open(s->intake, err);
-    struct chunk chunk;
-    enum chunk_step step = reader ? CHUNK_OK : CHUNK_ERROR;
-    for (*seen = 0; *seen < ESTIMATE_CHUNKS && step == CHUNK_OK;) {
-        step = chunk_reader_next(reader, false, &chunk, err);
-        if (step == CHUNK_OK && !add_chunk(s, &chunk, err))
-            step = CHUNK_ERROR;
-        *seen += step == CHUNK_OK;
-    }
-    chunk_reader_close(reader);
-    return step != CHUNK_ERROR;
-}
-
-static uint64_t scaled(uint64_t bytes, uint64_t seen, uint64_t all) {
-    return seen ? (uint64_t)((double)bytes / (double)seen * (double)all) : 0;
-}
-
-static void scale(const struct sample *s, unsigned exports,
-                  struct disk_estimate *disk) {
-    uint64_t points = s->intake->counts.points, floats = 0;
-    for (size_t i = 0; i < s->vectors_count; i++)
-        floats += s->vectors[i].width;
-    if (exports & EXPORT_NPY)
-        disk->arrays_bytes = points * floats * sizeof(float);
-    if (exports & EXPORT_POINTS)
-        disk->points_bytes = scaled(s->points, disk->sampled, points);
-    if (exports & EXPORT_TEXTS)
-        disk->texts_bytes = scaled(s->texts, disk->sampled, points);
-    if (exports & EXPORT_METADATA)
-        disk->metadata_bytes = scaled(s->metadata, disk->sampled, points);
-}
-
-/* Sparse vectors and multivectors, by their rows in the stores: as arrays they
- * take about as much (and half of that besides, while a sparse one is written),
- * as text in points.jsonl three times as much. */
-static void add_ragged(const struct roster *roster,
-                       const struct intake_counts *counts, unsigned exports,
-                       struct disk_estimate *disk) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < roster->count; i++)
-        for (enum row_kind h = ROW_SPARSE; h < ROW_KINDS; h++)
-            if (!roster->members[i].error.code &&
-                member_has(&roster->members[i], h))
-                bytes += estimate_row_bytes(&roster->members[i], h, counts);
-    bytes *= counts->points;
-    disk->arrays_bytes += exports & EXPORT_NPY ? bytes + bytes / 2 : 0;
-    disk->points_bytes += exports & EXPORT_POINTS ? 3 * bytes : 0;
-}
-
-bool estimate_disk(struct session *session, const struct roster *roster,
-                   const struct intake *intake, unsigned exports,
-                   struct disk_estimate *disk, struct error *err) {
-    struct memory *memory = &session->memory;
-    struct sample s = {
-        .session = session, .intake = intake, .line = strbuf_make(memory)};
-    size_t width = widest(roster);
-    float *values = memory_alloc(memory, width, sizeof *values, err);
-    s.vectors = memory_alloc(memory, roster->count + 1, sizeof *s.vectors, err);
-    bool fine = values && s.vectors;
-    *disk = (struct disk_estimate){0};
-    if (fine) {
-        fill_randomly(values, width);
-        name_vectors(&s, roster, values);
-        fine = look_at_chunks(&s, &disk->sampled, err);
-        scale(&s, exports, disk);
-        add_ragged(roster, &intake->counts, exports, disk);
-    }
-    memory_free(memory, values);
-    memory_free(memory, s.vectors);
-    strbuf_free(&s.line);
-    return fine;
-}
-
-/* A token is some four bytes of text; half of the tokens are different. SPLADE
- * adds terms that the text does not have. */
-uint64_t estimate_row_bytes(const struct member *member, enum row_kind head,
-                            const struct intake_counts *counts) {
-    enum { TOKEN_BYTES = 4, SPLADE_PAIRS = 256, PAIR_BYTES = 8 };
-    uint64_t width = member_head_width(member, head);
-    if (head == ROW_DENSE)
-        return width * sizeof(float);
-    uint64_t tokens =
-        counts->unique ? counts->text_bytes / counts->unique / TOKEN_BYTES + 1
-                       : 1;
-    if (!member->bm25 && tokens > member->spec.max_length)
-        tokens = member->spec.max_length;
-    if (head == ROW_MULTI)
-        return tokens * width * sizeof(float);
-    uint64_t added = !member->bm25 && member->spec.sparse != SPARSE_LEXICAL
-                         ? SPLADE_PAIRS
-                         : 0;
-    return (tokens / 2 + added) * PAIR_BYTES;
-}
 
 /* ---- time --------------------------------------------------------------- */
 
@@ -182,7 +30,7 @@ bool estimate_tokens(struct engine *engine, const struct intake *intake,
     }
     tokens_free(&out);
     chunk_reader_close(reader);
-    *tokens = scaled(sum, seen, intake->counts.unique);
+    *tokens = estimate_scaled(sum, seen, intake->counts.unique);
     return step != CHUNK_ERROR;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "data/chunk_record.h"
 #include "run/crew.h"
 #include "run/dtype.h"
 #include "run/estimate.h"
@@ -334,13 +335,15 @@ static bool describe_disk(struct planning *p, json_t *entry,
                 rows += p->intake->counts.unique *
                         (estimate_row_bytes(member_at(p, i), h,
                                             &p->intake->counts) +
-                         SHA256_BYTES);
+                         estimate_key_bytes(h));
     if (!estimate_disk(p->session, p->roster, p->intake, exports, &disk, err))
         return false;
+    disk.lookup_bytes += p->intake->counts.points * sizeof(struct chunk_record);
     json_object_set_new(
         entry, "disk",
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "store_bytes",
-                  (json_int_t)rows, "arrays_bytes",
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "store_bytes",
+                  (json_int_t)rows, "lookup_bytes",
+                  (json_int_t)disk.lookup_bytes, "arrays_bytes",
                   (json_int_t)disk.arrays_bytes, "points_bytes",
                   (json_int_t)disk.points_bytes, "texts_bytes",
                   (json_int_t)disk.texts_bytes, "metadata_bytes",

@@ -38,6 +38,38 @@ for key, names in (("points_bytes", ["points.jsonl"]), ("texts_bytes", ["texts.j
 END
     done
 done
+# The lines of sparse vectors and of terms, and what lies below .ensembed.
+weighs() { # OPTIONS
+    # shellcheck disable=SC2086
+    ensembed plan c $1 --json >plan.json
+    # shellcheck disable=SC2086
+    ensembed run c $1 --out s --restart --quiet
+    python3 - "$1" <<'END'
+import json, os, sys
+disk = json.load(open("plan.json"))["collections"][0]["disk"]
+size = os.path.getsize("s/x/points.jsonl")
+assert abs(disk["points_bytes"] / size - 1) < 0.1, (sys.argv[1], disk, size)
+kept = os.path.getsize("s/x/.ensembed/points.offsets")
+arrays = [name for name in os.listdir("s/x") if name.endswith((".npy", ".npz"))]
+size = sum(os.path.getsize("s/x/" + name) for name in arrays)
+assert size < disk["arrays_bytes"] < 2 * size, (sys.argv[1], disk, size)
+# A record of 64 bytes a chunk, its digest, and 40 bytes to find its row.
+assert kept + 3000 * (64 + 32 + 40) < disk["lookup_bytes"], (sys.argv[1], disk, kept)
+END
+}
+python3 - <<'END'
+import json
+json.dump([{"text": f"dogs {i + 10000} foxes {i + 20000}", "metadata": {"n": i}} for i in range(3000)],
+          open("c/x/a_chunks.json", "w"))
+END
+weighs "--sparse qdrant-bm25"
+python3 - <<'END'
+import json
+terms = [{"term": f"term{t}", "tf": 1, "weight": 0.3 + t / 100} for t in range(7)]
+json.dump([{"text": f"some words: {i + 10000}", "metadata": {"sparse_features": {"term_weights": terms}}}
+           for i in range(3000)], open("c/x/a_chunks.json", "w"))
+END
+weighs "--model $MODELS/mean --export npy,points,terms"
 # The data of the weights is never looked at: it may be a hole in the file.
 cp -rL "$MODELS/mean" hole
 chmod -R u+w hole

@@ -101,11 +101,17 @@ static void hex_of(const uint8_t digest[SHA256_BYTES], char hex[65]) {
     hash_hex(digest, SHA256_BYTES, hex);
 }
 
-/* Everything that the bytes of the files depend on, as one digest. */
-static void made_from(const struct artefacts *a, char hex[65]) {
+static void digest_json(const json_t *json, char hex[65]) {
+    char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+    uint8_t digest[SHA256_BYTES];
+    hash_sha256(str_from(text ? text : ""), digest);
+    hex_of(digest, hex);
+    free(text);
+}
+
+/* What is known of the files before a chunk is read: models and options. */
+static json_t *describe_making(const struct artefacts *a) {
     const struct run_options *options = a->session->options;
-    char intake[65];
-    hex_of(a->intake->digest, intake);
     json_t *models = json_array();
     for (size_t i = 0; i < a->roster->count; i++) {
         const struct member *member = &a->roster->members[i];
@@ -116,21 +122,43 @@ static void made_from(const struct artefacts *a, char hex[65]) {
                                 member->fingerprints[h]);
         json_array_append_new(models, model);
     }
-    json_t *all = json_pack(
-        "{s:s, s:s, s:I, s:I, s:o, s:i, s:i, s:s, s:I, s:s}", "program",
-        ENS_VERSION, "intake", intake, "found",
-        (json_int_t)a->intake->counts.found, "blank",
-        (json_int_t)a->intake->counts.blank, "models", models, "exports",
-        (int)artefact_exports(a), "fuse", (int)options->fuse, "text_field",
-        options->text_field ? options->text_field : "text", "fused_width",
-        (json_int_t)a->roster->fused_width, "collection",
-        a->intake->collection->name);
-    char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
-    uint8_t digest[SHA256_BYTES];
-    hash_sha256(str_from(text ? text : ""), digest);
-    hex_of(digest, hex);
-    free(text);
+    return json_pack("{s:o, s:i, s:i, s:s, s:I}", "models", models, "exports",
+                     (int)artefact_exports(a), "fuse", (int)options->fuse,
+                     "text_field",
+                     options->text_field ? options->text_field : "text",
+                     "fused_width", (json_int_t)a->roster->fused_width);
+}
+
+static void made_with(const struct artefacts *a, char hex[65]) {
+    json_t *making = describe_making(a);
+    digest_json(making, hex);
+    json_decref(making);
+}
+
+/* Everything that the bytes of the files depend on, as one digest. */
+static void made_from(const struct artefacts *a, char hex[65]) {
+    char intake[65];
+    hex_of(a->intake->digest, intake);
+    json_t *all =
+        json_pack("{s:s, s:s, s:I, s:I, s:s}", "program", ENS_VERSION, "intake",
+                  intake, "found", (json_int_t)a->intake->counts.found, "blank",
+                  (json_int_t)a->intake->counts.blank, "collection",
+                  a->intake->collection->name);
+    json_object_update_new(all, describe_making(a));
+    digest_json(all, hex);
     json_decref(all);
+}
+
+/* Every model's vectors of every point, of all that was asked for? */
+static bool is_whole(const struct artefacts *a) {
+    for (size_t i = 0; i < a->roster->count; i++) {
+        const struct member *member = &a->roster->members[i];
+        for (enum row_kind h = 0; h < ROW_KINDS; h++)
+            if (member->error.code ||
+                (member_has(member, h) && !a->stores[i].of[h]))
+                return false;
+    }
+    return a->left_out == 0;
 }
 
 static json_t *read_complete(const char *folder) {
@@ -145,15 +173,14 @@ static bool has_time(const char *path, const json_t *when) {
     return file_modified(path, &ns, NULL) && ns == json_integer_value(when);
 }
 
-/* Do the files that COMPLETE names have the sizes that it says? UNTOUCHED: and
- * the times, so that nobody wrote to them since. A copy of the folder has other
- * times too, and has its files made again from the rows, whose checksums are
- * known. */
+/* Do the files that COMPLETE names have the sizes that it says? Into *TOUCHED
+ * how many have not the times that it says, into *COUNT how many there are. */
 static bool files_stand(const char *folder, const json_t *complete,
-                        bool untouched) {
+                        size_t *touched, size_t *count) {
     const char *name;
     json_t *size, *files = json_object_get(complete, "files");
     const json_t *times = json_object_get(complete, "modified_ns");
+    *touched = *count = 0;
     if (!json_is_object(files))
         return false;
     json_object_foreach(files, name, size) {
@@ -161,9 +188,10 @@ static bool files_stand(const char *folder, const json_t *complete,
         uint64_t bytes;
         snprintf(path, sizeof path, "%s/%s", folder, name);
         if (!file_size(path, &bytes, NULL) ||
-            bytes != (uint64_t)json_integer_value(size) ||
-            (untouched && !has_time(path, json_object_get(times, name))))
+            bytes != (uint64_t)json_integer_value(size))
             return false;
+        *touched += !has_time(path, json_object_get(times, name));
+        ++*count;
     }
     return true;
 }
@@ -174,11 +202,44 @@ static bool says_whole(const json_t *complete) {
     return json_is_true(json_object_get(complete, "whole"));
 }
 
+/* Nobody wrote to them since. A copy of the folder has other times too, and has
+ * its files made again from the rows, whose checksums are known. */
+static bool are_untouched(const char *folder, const json_t *complete) {
+    size_t touched, count;
+    return files_stand(folder, complete, &touched, &count) && !touched;
+}
+
+/* A copy of the folder may have other times, but then all files have: where
+ * some have, somebody wrote to these. */
+static bool are_as_written(const char *folder, const json_t *complete) {
+    size_t touched, count;
+    return files_stand(folder, complete, &touched, &count) &&
+           (!touched || touched == count);
+}
+
 bool artefacts_exist(const char *folder) {
     json_t *complete = read_complete(folder);
-    bool exist = says_whole(complete) && files_stand(folder, complete, false);
+    bool exist = says_whole(complete) && are_as_written(folder, complete);
     json_decref(complete);
     return exist;
+}
+
+bool artefacts_made_otherwise(const struct artefacts *a) {
+    json_t *complete = read_complete(a->folder);
+    char want[65];
+    made_with(a, want);
+    const char *have =
+        json_string_value(json_object_get(complete, "made_with"));
+    bool otherwise = have && strcmp(have, want) != 0;
+    json_decref(complete);
+    return otherwise;
+}
+
+bool artefacts_better_stay(const struct artefacts *a) {
+    json_t *complete = is_whole(a) ? NULL : read_complete(a->folder);
+    bool better = says_whole(complete) && are_as_written(a->folder, complete);
+    json_decref(complete);
+    return better;
 }
 
 bool artefacts_complete(struct artefacts *a) {
@@ -188,7 +249,7 @@ bool artefacts_complete(struct artefacts *a) {
     const char *have =
         json_string_value(json_object_get(complete, "made_from"));
     bool same = says_whole(complete) && have && !strcmp(have, want) &&
-                files_stand(a->folder, complete, true) &&
+                are_untouched(a->folder, complete) &&
                 artefact_set_list(a, NULL);
     if (same)
         a->points =
@@ -209,21 +270,10 @@ static json_t *model_folders(const struct artefacts *a) {
     return folders;
 }
 
-/* Every model's vectors of every point, of all that was asked for? */
-static bool is_whole(const struct artefacts *a) {
-    for (size_t i = 0; i < a->roster->count; i++) {
-        const struct member *member = &a->roster->members[i];
-        for (enum row_kind h = 0; h < ROW_KINDS; h++)
-            if (member->error.code ||
-                (member_has(member, h) && !a->stores[i].of[h]))
-                return false;
-    }
-    return a->left_out == 0;
-}
-
 bool artefact_set_complete(struct artefacts *a, struct error *err) {
-    char path[PATH_MAX], hex[65], intake[65];
+    char path[PATH_MAX], hex[65], with[65], intake[65];
     made_from(a, hex);
+    made_with(a, with);
     hex_of(a->intake->digest, intake);
     json_t *sizes = json_object(), *times = json_object();
     const char *name;
@@ -239,10 +289,10 @@ bool artefact_set_complete(struct artefacts *a, struct error *err) {
         json_object_set_new(times, name, json_integer(ns));
     }
     json_t *complete = json_pack(
-        "{s:i, s:b, s:s, s:s, s:I, s:o, s:o, s:o}", "version", COMPLETE_VERSION,
-        "whole", is_whole(a), "made_from", hex, "intake", intake, "points",
-        (json_int_t)a->points, "files", sizes, "modified_ns", times,
-        "model_folders", model_folders(a));
+        "{s:i, s:s, s:s, s:b, s:s, s:I, s:o, s:o, s:o}", "version",
+        COMPLETE_VERSION, "made_from", hex, "made_with", with, "whole",
+        is_whole(a), "intake", intake, "points", (json_int_t)a->points, "files",
+        sizes, "modified_ns", times, "model_folders", model_folders(a));
     char *text = json_dumps(complete, JSON_INDENT(1));
     json_decref(complete);
     fine = fine && text &&

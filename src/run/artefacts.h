@@ -45,6 +45,14 @@ bool artefacts_complete(struct artefacts *artefacts);
  * model that failed, or rows, is none. */
 bool artefacts_exist(const char *folder);
 
+/* Was it made with other models or options, whatever the chunks? Neither
+ * `intake` nor `stores` is looked at. */
+bool artefacts_made_otherwise(const struct artefacts *artefacts);
+
+/* A model is missing in this run, or failed, and a complete set of a run that
+ * had all of its own stands: it is worth more than what would replace it. */
+bool artefacts_better_stay(const struct artefacts *artefacts);
+
 /* Write them. Afterwards stores whose rows stand in an array at their own
  * width have let go of their copy. */
 bool artefacts_write(struct artefacts *artefacts, struct error *err);

@@ -281,6 +281,22 @@ static void prepare_artefacts(struct work *work) {
                                          .failed_texts = work->failed_texts};
 }
 
+/* A complete set is there: who says --skip-existing wants it left alone, and to
+ * know where it is not what this run would make. */
+static bool is_there(struct work *work) {
+    const struct run *run = work->run;
+    if (!artefacts_exist(work->folder))
+        return false;
+    prepare_artefacts(work);
+    if (run->roster.usable == run->roster.count &&
+        artefacts_made_otherwise(&work->artefacts))
+        event_log(&run->telemetry.sink, LOG_WARNING,
+                  "%s: left alone (--skip-existing), but the files in %s were "
+                  "made with other models or options than this run's",
+                  work->collection->name, work->folder);
+    return true;
+}
+
 /* Nothing changed since a complete set was made: leave it alone. */
 static bool is_unchanged(struct work *work) {
     const struct run *run = work->run;
@@ -313,8 +329,18 @@ static bool embed_collection(struct work *work, struct error *err) {
     if (!count_truncated(work, err))
         return false;
     enter(work, PHASE_EXPORT);
-    return work->run->session.options->exports == EXPORT_NONE ||
-           artefacts_write(&work->artefacts, err);
+    if (work->run->session.options->exports == EXPORT_NONE)
+        return true;
+    if (artefacts_better_stay(&work->artefacts)) {
+        event_log(&work->run->telemetry.sink, LOG_WARNING,
+                  "%s: the files in %s are those of an earlier run and stay "
+                  "as they are, for a model is missing in this one; what it "
+                  "computed is kept for a run with all models, or without "
+                  "that one",
+                  work->collection->name, work->folder);
+        return true;
+    }
+    return artefacts_write(&work->artefacts, err);
 }
 
 /* Every row is where it was: the passes have nothing to do. */
@@ -350,10 +376,9 @@ static struct ending run_collection(struct work *work) {
         return ended("skipped_missing", "not_found");
     if (!open_folders(work, &failed.failure))
         return failed;
-    if (options->skip_existing && !options->restart &&
-        artefacts_exist(work->folder))
-        return ended("skipped_existing", "exports_exist");
     take_types(work);
+    if (options->skip_existing && !options->restart && is_there(work))
+        return ended("skipped_existing", "exports_exist");
     enter(work, PHASE_INTAKE);
     if (!spool_input(work, &failed.failure) ||
         !read_chunks(work, &failed.failure))

@@ -72,7 +72,8 @@ static void warn_of_members(const struct run *run) {
         if (member->error.code)
             event_log(sink, LOG_WARNING,
                       "model %s cannot be used: %s; the others are exported "
-                      "under their own names%s",
+                      "under their own names%s, where no complete files of an "
+                      "earlier run stand",
                       member->key, member->error.message,
                       member_has(member, ROW_DENSE) ? ", without fused vectors"
                                                     : "");

@@ -22,3 +22,21 @@ go --skip-existing
 go --restart
 ensembed run c --model "$MODELS/mean" --out fresh --quiet
 for n in x y; do for f in fresh/$n/*.*; do cmp "$f" "o/$n/${f##*/}"; done; done
+# A file that was written to since is made again; a copy of the folder, whose
+# times are all others, is as complete as it is.
+printf 'oops' | dd of=o/x/embeddings.npy bs=1 seek=200 conv=notrunc status=none
+touch -d 2001-01-01 o/x/embeddings.npy # however coarse the times are here
+go --skip-existing
+cmp fresh/x/embeddings.npy o/x/embeddings.npy
+touch -d 2001-01-01 o/x/*.*
+go --skip-existing
+# Files of other models or options are left alone, with a word.
+ensembed run c --model "$MODELS/mean" --export npy --out o --quiet --skip-existing 2>err
+cat err
+# Files of a run that lacked a model are not complete.
+status=0
+ensembed run c --model "$MODELS/mean" --model ./cls --dim 16 --out lacks --quiet 2>err || status=$?
+echo "exit status $status"
+cp -r "$MODELS/cls" cls
+ensembed run c --model "$MODELS/mean" --model ./cls --dim 16 --out lacks --quiet --skip-existing 2>err
+cd lacks/x && echo *.npy

@@ -491,13 +491,19 @@ def pooler(folder):
     add_position_ids(folder, "embeddings.position_ids", config)
 
 
+def tensorflow_norms(w):
+    """W with TensorFlow's words for what a norm has."""
+    w.tensors = {n.replace("LayerNorm.weight", "LayerNorm.gamma")
+                  .replace("LayerNorm.bias", "LayerNorm.beta"): t
+                 for n, t in w.tensors.items()}
+    return w
+
+
 def gamma(folder):
     # As models from TensorFlow still are, bert-base-uncased among them.
     config = bert(folder, 24)
-    old = {n.replace("LayerNorm.weight", "LayerNorm.gamma")
-            .replace("LayerNorm.bias", "LayerNorm.beta"): t
-           for n, t in bert_weights(config, 24, "bert.").tensors.items()}
-    write_weights(folder, old)
+    write_weights(folder, tensorflow_norms(
+        bert_weights(config, 24, "bert.")).tensors)
 
 
 def f16(folder):

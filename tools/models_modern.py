@@ -25,7 +25,7 @@ from transformers import AutoTokenizer
 import make_models
 from make_models import (FAIRSEQ, LENGTHS, LENGTHS_NAME, LONG, LONG_NAME, OLD,
                          SPECIAL, TEXTS, WORDS, Weights, family_tokenizer,
-                         old_pooling, vocabulary,
+                         old_pooling, tensorflow_norms, vocabulary,
                          write_json, write_modules, write_weights)
 
 LONG_LIMIT = 600
@@ -228,7 +228,8 @@ def join(tensors, first, whole, parts):
 
 
 def gte(folder):
-    # As transformers 5 saves GteForMaskedLM; no token types.
+    # As transformers 5 saves GteForMaskedLM, but for TensorFlow's words in its
+    # one norm of BERT's name; no token types.
     config = modern_config("gte", layers=2, type_vocab_size=0,
                            hidden_act="gelu", layer_norm_eps=0.02,
                            rope_parameters={"rope_type": "default",
@@ -238,7 +239,7 @@ def gte(folder):
     matrix(w, "lm_head.dense", hidden, hidden, True)
     scale(w, "lm_head.layer_norm", hidden, True)
     w.add("lm_head.decoder.bias", config["vocab_size"], scale=0.2)
-    modern(folder, config, w)
+    modern(folder, config, tensorflow_norms(w))
 
 
 NEW = {"layer_norm_type": "layer_norm", "logn_attention_clip1": False,

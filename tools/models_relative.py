@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 import make_models
 from make_models import (BASE, DENSE, FAIRSEQ, LENGTHS, LENGTHS_NAME, LONG,
                          LONG_NAME, SPECIAL, WORDS, Weights, dense_layer,
-                         family, old_pooling, write_json, write_modules,
-                         write_weights)
+                         family, old_pooling, tensorflow_norms, write_json,
+                         write_modules, write_weights)
 
 
 def few_words(special):
@@ -218,11 +218,13 @@ def deberta(folder):
 
 
 def deberta_plain(folder):
-    # A row for each distance up to 37, both tables of BERT, no norm.
+    # A row for each distance up to 37, both tables of BERT, no norm of rows,
+    # TensorFlow's words in the others.
     config = deberta_config(
         hidden=20, heads=2, max_position_embeddings=160, type_vocab_size=2,
         max_relative_positions=37, pos_att_type=["c2p", "p2c"])
-    small(folder, config, deberta_weights(config, 77), SPECIAL)
+    small(folder, config, tensorflow_norms(deberta_weights(config, 77)),
+          SPECIAL)
 
 
 # ---- JinaBERT v2 ------------------------------------------------------------

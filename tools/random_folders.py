@@ -253,7 +253,7 @@ def renamed(r, model, tensors):
     """Names as other programs save them; (tensors, in words)."""
     prefix, kind = model.base_model_prefix, r.random()
     older = model.config.model_type in OLD_FAMILIES
-    if kind < 0.1 and older:  # as BERT's first files have them
+    if kind < 0.1:  # as BERT's first files have them
         return {n.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
             "LayerNorm.bias", "LayerNorm.beta"): t
             for n, t in tensors.items()}, " gamma"

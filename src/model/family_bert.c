@@ -12,7 +12,7 @@
     TABLE("embeddings.token_type_embeddings.weight", USE_TYPES, DIM_TYPES,     \
           DIM_EMBEDDING, MODEL(embedding.type), 0)
 #define EMBEDDING_NORM                                                         \
-    OLD_NORM("embeddings.LayerNorm", DIM_EMBEDDING, MODEL(embedding_norm))
+    NORM("embeddings.LayerNorm", DIM_EMBEDDING, MODEL(embedding_norm))
 
 #define WORDS_NAME "embeddings.word_embeddings.weight"
 
@@ -58,14 +58,14 @@
             "encoder.layer.%zu.attention.self.value"),                         \
         MATRIX("encoder.layer.%zu.attention.output.dense", DIM_HIDDEN,         \
                DIM_HIDDEN, LAYER(attention_out)),                              \
-        OLD_NORM("encoder.layer.%zu.attention.output.LayerNorm", DIM_HIDDEN,   \
-                 LAYER(behind_attention)),                                     \
+        NORM("encoder.layer.%zu.attention.output.LayerNorm", DIM_HIDDEN,       \
+             LAYER(behind_attention)),                                         \
         MATRIX("encoder.layer.%zu.intermediate.dense", DIM_INTER, DIM_HIDDEN,  \
                LAYER(up)),                                                     \
         MATRIX("encoder.layer.%zu.output.dense", DIM_HIDDEN, DIM_INTER,        \
                LAYER(down)),                                                   \
-        OLD_NORM("encoder.layer.%zu.output.LayerNorm", DIM_HIDDEN,             \
-                 LAYER(behind_feed))
+        NORM("encoder.layer.%zu.output.LayerNorm", DIM_HIDDEN,                 \
+             LAYER(behind_feed))
 
 static const struct tensor_rule bert_rules[] = {BERT_BODY, BERT_HEADS};
 static const struct tensor_rule roberta_rules[] = {BERT_BODY, ROBERTA_HEADS};
@@ -102,14 +102,13 @@ static const struct tensor_rule mpnet_rules[] = {
         "encoder.layer.%zu.attention.attn.v"),
     MATRIX("encoder.layer.%zu.attention.attn.o", DIM_HIDDEN, DIM_HIDDEN,
            LAYER(attention_out)),
-    OLD_NORM("encoder.layer.%zu.attention.LayerNorm", DIM_HIDDEN,
-             LAYER(behind_attention)),
+    NORM("encoder.layer.%zu.attention.LayerNorm", DIM_HIDDEN,
+         LAYER(behind_attention)),
     MATRIX("encoder.layer.%zu.intermediate.dense", DIM_INTER, DIM_HIDDEN,
            LAYER(up)),
     MATRIX("encoder.layer.%zu.output.dense", DIM_HIDDEN, DIM_INTER,
            LAYER(down)),
-    OLD_NORM("encoder.layer.%zu.output.LayerNorm", DIM_HIDDEN,
-             LAYER(behind_feed)),
+    NORM("encoder.layer.%zu.output.LayerNorm", DIM_HIDDEN, LAYER(behind_feed)),
     ROBERTA_HEADS,
 };
 
@@ -125,8 +124,8 @@ static const struct tensor_rule albert_rules[] = {
         ALBERT_LAYER "attention.value"),
     MATRIX(ALBERT_LAYER "attention.dense", DIM_HIDDEN, DIM_HIDDEN,
            LAYER(attention_out)),
-    OLD_NORM(ALBERT_LAYER "attention.LayerNorm", DIM_HIDDEN,
-             LAYER(behind_attention)),
+    NORM(ALBERT_LAYER "attention.LayerNorm", DIM_HIDDEN,
+         LAYER(behind_attention)),
     MATRIX(ALBERT_LAYER "ffn", DIM_INTER, DIM_HIDDEN, LAYER(up)),
     MATRIX(ALBERT_LAYER "ffn_output", DIM_HIDDEN, DIM_INTER, LAYER(down)),
     NORM(ALBERT_LAYER "full_layer_layer_norm", DIM_HIDDEN, LAYER(behind_feed)),

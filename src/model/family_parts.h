@@ -14,9 +14,8 @@
 #define LAYER(field) offsetof(struct layer_weights, field)
 #define MODEL(field) offsetof(struct weights, field)
 
-/* A rule and its place. MATRIX and NORM are two tensors each; OLD_NORM's had
- * the words gamma and beta once, and bert-base-uncased still has them. TRAITS:
- * enum trait, 0 for what every model of the family has. */
+/* A rule and its place. MATRIX and NORM are two tensors each. TRAITS: enum
+ * trait, 0 for what every model of the family has. */
 #define RULE(file_name, kind, row_dim, column_dim, place, which, ...)          \
     {                                                                          \
         .name = (file_name), .use = (kind), .rows = (row_dim),                 \
@@ -45,8 +44,6 @@
         RULE(name ".bias", USE_NORM_SHIFT, width, DIM_NONE, target, traits,    \
              .old_name = (old_shift))
 #define NORM(name, width, target) NORM_NAMED(name, NULL, NULL, width, target, 0)
-#define OLD_NORM(name, width, target)                                          \
-    NORM_NAMED(name, name ".gamma", name ".beta", width, target, 0)
 /* BERT's: as wide as the rest, with biases. */
 #define QKV(query, key, value)                                                 \
     PART(query, DIM_QUERY, DIM_HIDDEN, LAYER(qkv), 0, 0, 0),                   \
@@ -80,9 +77,9 @@
              .bare = true)
 #define HEAD_NORM(name, width, target, trait)                                  \
     RULE(name ".weight", USE_NORM_SCALE, width, DIM_NONE, target, trait,       \
-         .bare = true, .old_name = name ".gamma"),                             \
+         .bare = true),                                                        \
         RULE(name ".bias", USE_NORM_SHIFT, width, DIM_NONE, target, trait,     \
-             .bare = true, .old_name = name ".beta")
+             .bare = true)
 /* A classifier behind the first row, of two matrices (RoBERTa's). */
 #define CLASSIFIER_OF_TWO                                                      \
     HEAD_MATRIX("classifier.dense", DIM_HIDDEN, DIM_HIDDEN,                    \

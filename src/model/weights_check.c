@@ -32,6 +32,24 @@ static const struct tensor *find_parametrized(const struct tensors *st,
     return tensors_find(st, name);
 }
 
+/* As TensorFlow's models, and those made of them, call the two parts of a norm.
+ * Upstream reads these words in the name of any tensor whose norm is a
+ * "LayerNorm", whatever the family, and in no other. */
+static const struct tensor *find_gamma(const struct tensors *st,
+                                       const char *prefix, const char *bare) {
+    static const char *const words[][2] = {{"LayerNorm.weight", "gamma"},
+                                           {"LayerNorm.bias", "beta"}};
+    char name[2 * NAME_MAX_BYTES];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (str_ends(str_from(bare), str_from(words[i][0]))) {
+            size_t stem = (size_t)(strrchr(bare, '.') - bare) + 1;
+            snprintf(name, sizeof name, "%s%.*s%s", prefix, (int)stem, bare,
+                     words[i][1]);
+            return tensors_find(st, name);
+        }
+    return NULL;
+}
+
 static const struct tensor *find_named(const struct tensors *st,
                                        const char *prefix, const char *pattern,
                                        size_t layer) {
@@ -41,6 +59,8 @@ static const struct tensor *find_named(const struct tensors *st,
     rule_name(pattern, layer, bare);
     snprintf(name, sizeof name, "%s%s", prefix, bare);
     const struct tensor *tensor = tensors_find(st, name);
+    if (!tensor)
+        tensor = find_gamma(st, prefix, bare);
     return tensor ? tensor : find_parametrized(st, prefix, bare);
 }
 

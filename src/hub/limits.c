@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-enum { TOKENIZER_CONFIG_BYTES_MAX = 64 << 20, BERT_POSITIONS = 512 };
+enum { TOKENIZER_CONFIG_BYTES_MAX = 64 << 20 };
 
 /* From here on transformers takes a limit for "none". */
 static const double NO_LIMIT = 1e20;
@@ -282,7 +282,7 @@ bool limits_of_tokenizer(struct reading *r, const char *dir, size_t *tokens,
 }
 
 /* Positions that the model has a row for, or NO_LIMIT. */
-static bool read_positions(const struct reading *r, double *positions,
+static bool read_positions(struct reading *r, double *positions,
                            struct error *err) {
     const char *key = "max_position_embeddings";
     const char *type =
@@ -292,8 +292,7 @@ static bool read_positions(const struct reading *r, double *positions,
         !(type && strcmp(type, "t5") == 0)) /* the library does not read T5's */
         key = "n_positions";                /* GPT-2's word, and nomic-ai's */
     const json_t *value = json_object_get(r->config, key);
-    if (!value && type && strcmp(type, "bert") == 0)
-        *positions = BERT_POSITIONS;
+    r->files.positions_unsaid = !value || json_is_null(value);
     if (json_is_integer(value) && json_integer_value(value) == -1)
         return true; /* XLNet's word for none */
     return read_limit(r->config, key, r->files.config_path, positions, err);
@@ -338,6 +337,7 @@ bool limits_read(struct reading *r, struct error *err) {
         !tokenizer_limit(r, modules_transformer(r), &own, err) ||
         !read_positions(r, &positions, err))
         return false;
+    r->files.positions_unsaid &= isnan(limit);
     if (isnan(limit))
         limit = fmin(own, positions);
     else if (positions_are_rows(r))

@@ -201,7 +201,10 @@ struct model_files {
     const char *const *weights; /* for tensors_open; shards in order */
     size_t weights_count;
 
-    size_t max_length;  /* tokens, special ones included; 0: not said */
+    size_t max_length;     /* tokens, special ones included; 0: not said */
+    bool positions_unsaid; /* it is the tokenizer's own, or 0, and config.json
+                              says no number of positions: what a model of its
+                              kind has then is a limit too */
     bool do_lower_case; /* of sentence_bert_config.json: a Lowercase goes before
                            tokenizer.json's own normalizer (so special tokens
                            in a text are still found as they are spelt) */

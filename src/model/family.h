@@ -155,6 +155,8 @@ struct family {
     const char *activation; /* what a config that says none means; NULL: `read`
                                sets the spec's */
     enum position_start positions;
+    size_t length; /* what a config without "max_position_embeddings" means; 0:
+                      such a model has no such limit */
     size_t embedding_size; /* what a config without "embedding_size" means; 0:
                               tables are as wide as the rest */
     bool always_projects;  /* through a matrix even if the widths are equal */

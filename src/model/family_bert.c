@@ -187,10 +187,11 @@ static const struct config_words distilbert_words = {
                           .ignored = lm_head_ignored, .words = &bert_words,    \
                           .read = read_bert, .word_inside = "gelu",            \
                           .label_inside = "tanh", .activation = "gelu",        \
-                          .positions = POSITIONS_PAST_PAD
+                          .positions = POSITIONS_PAST_PAD, .length = 512
 
 const struct family families_bert[] = {
     {.model_type = "bert",
+     .length = 512,
      .title = "BERT",
      .examples = "sentence-transformers/all-MiniLM-L6-v2, "
                  "BAAI/bge-base-en-v1.5",
@@ -202,6 +203,7 @@ const struct family families_bert[] = {
      .label_inside = "tanh",
      .activation = "gelu"},
     {.model_type = "distilbert",
+     .length = 512,
      .title = "DistilBERT",
      .examples = "sentence-transformers/msmarco-distilbert-base-tas-b",
      RULES(distilbert_rules),
@@ -213,6 +215,7 @@ const struct family families_bert[] = {
      .activation = "gelu",
      .fixed_epsilon = true},
     {.model_type = "mpnet",
+     .length = 512,
      .title = "MPNet",
      .examples = "sentence-transformers/all-mpnet-base-v2",
      RULES(mpnet_rules),
@@ -225,6 +228,7 @@ const struct family families_bert[] = {
      .activation = "gelu",
      .positions = POSITIONS_PAST_1},
     {.model_type = "electra",
+     .length = 512,
      .title = "ELECTRA",
      .examples = "google/electra-small-discriminator",
      RULES(electra_rules),
@@ -249,6 +253,7 @@ const struct family families_bert[] = {
      .examples = "dangvantuan/sentence-camembert-base",
      LIKE_ROBERTA},
     {.model_type = "albert",
+     .length = 512,
      .title = "ALBERT",
      .examples = "sentence-transformers/paraphrase-albert-small-v2",
      RULES(albert_rules),

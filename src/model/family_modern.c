@@ -197,6 +197,7 @@ static const struct config_words nomic_words = {
 
 const struct family families_modern[] = {
     {.model_type = "modernbert",
+     .length = 8192,
      .title = "ModernBERT",
      .examples = "Alibaba-NLP/gte-modernbert-base, "
                  "nomic-ai/modernbert-embed-base",
@@ -209,6 +210,7 @@ const struct family families_modern[] = {
      .norms = NORM_BEFORE,
      .read = read_modernbert},
     {.model_type = "nomic_bert",
+     .length = 2048,
      .title = "NomicBERT",
      .examples = "nomic-ai/nomic-embed-text-v1.5, nomic-ai/CodeRankEmbed, "
                  "nomic-ai/nomic-embed-text-v2-moe",
@@ -218,17 +220,20 @@ const struct family families_modern[] = {
      .words = &nomic_words,
      .read = read_nomic},
     {.model_type = "gte",
+     .length = 8192,
      .title = "GTE",
      .examples = "Snowflake/snowflake-arctic-embed-m-v2.0",
      .read = read_gte,
      LIKE_GTE},
     {.model_type = "new",
+     .length = 2048,
      .title = "GTE",
      .examples = "Alibaba-NLP/gte-base-en-v1.5, "
                  "Alibaba-NLP/gte-multilingual-base",
      .read = read_gte_new,
      LIKE_GTE},
     {.model_type = "eurobert",
+     .length = 8192,
      .title = "EuroBERT",
      .examples = "EuroBERT/EuroBERT-210m",
      RULES(eurobert_rules),

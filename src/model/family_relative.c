@@ -177,7 +177,7 @@ static const char *const jina3_ignored[] = {"embeddings.position_ids",
                                             NULL};
 
 #define LIKE_JINA2                                                             \
-    .prefixes = jina2_prefixes, .ignored = jina2_ignored,                      \
+    .length = 512, .prefixes = jina2_prefixes, .ignored = jina2_ignored,       \
     .words = &bert_words, .read = read_jina2, .label_inside = "tanh"
 #define LIKE_JINA3                                                             \
     RULES(jina3_rules), .prefixes = jina3_prefixes, .ignored = jina3_ignored,  \
@@ -198,6 +198,7 @@ const struct family families_relative[] = {
      .norms = NORM_BEFORE,
      .rms = true},
     {.model_type = "deberta-v2",
+     .length = 512,
      .title = "DeBERTa-v3",
      .examples = "microsoft/deberta-v3-base, "
                  "mixedbread-ai/mxbai-rerank-base-v1",
@@ -223,6 +224,7 @@ const struct family families_relative[] = {
      .norms = NORM_TWICE,
      LIKE_JINA2},
     {.model_type = "xlm-roberta",
+     .length = 514,
      .is = is_jina3_hub,
      .title = "jina-embeddings-v3, as on the hub",
      .examples = "jinaai/jina-embeddings-v3, "
@@ -231,6 +233,7 @@ const struct family families_relative[] = {
      .positions = POSITIONS_PAST_PAD,
      LIKE_JINA3},
     {.model_type = "jina_embeddings_v3",
+     .length = 8194,
      .title = "jina-embeddings-v3, as in transformers",
      .examples = "jinaai/jina-embeddings-v3-hf",
      .read = read_jina3,

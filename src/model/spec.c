@@ -92,6 +92,7 @@ static bool read_positions(const struct config_source *from,
     size_t pad = 1;
     if (!family_has(spec->family, DIM_POSITIONS))
         return true;
+    spec->positions = from->length;
     if (!config_size(from, "max_position_embeddings", &spec->positions, err))
         return false;
     if (spec->family->positions == POSITIONS_FROM_0)
@@ -275,19 +276,23 @@ static void go_inside(struct config_source *from, const struct family *family) {
 
 bool model_spec_read_sizes(const json_t *config, const char *path,
                            struct model_spec *spec, struct error *err) {
-    struct config_source from = {config, path};
+    struct config_source from = {.config = config, .path = path};
     *spec = (struct model_spec){0};
     if (!read_family(&from, spec, err))
         return false;
+    from.length = spec->family->length;
     go_inside(&from, spec->family);
     return read_sizes(&from, spec, err);
 }
 
-/* Tables of positions have an end; otherwise the files say how far. */
+/* Tables of positions have an end; otherwise the files say how far, or the
+ * family does. */
 static bool read_limit(const struct config_source *from,
                        const struct model_files *files, struct model_spec *spec,
                        struct error *err) {
-    spec->max_length = MODEL_LENGTH_MAX;
+    size_t length = spec->family->length;
+    bool said = files->max_length && !files->positions_unsaid;
+    spec->max_length = length && !said ? length : MODEL_LENGTH_MAX;
     if (spec->positions)
         spec->max_length = spec->positions - spec->position_first;
     else if (!files->max_length && !config_size(from, "max_position_embeddings",
@@ -307,7 +312,8 @@ static void take_default_task(const struct model_files *files,
 
 bool model_spec_read(const struct model_files *files, struct model_spec *spec,
                      struct error *err) {
-    struct config_source from = {files->config, files->config_path};
+    struct config_source from = {.config = files->config,
+                                 .path = files->config_path};
     if (!model_spec_read_sizes(from.config, from.path, spec, err))
         return false;
     take_default_task(files, spec);

@@ -59,7 +59,8 @@ bool read_adapter_file(const struct model_files *files, struct model_spec *spec,
                          files->config_path, files->folder);
     json_t *config =
         json_read_file(files->adapter_config_path, CONFIG_BYTES_MAX, err);
-    struct config_source from = {config, files->adapter_config_path};
+    struct config_source from = {.config = config,
+                                 .path = files->adapter_config_path};
     bool fine = config && (json_is_object(config) ||
                            error_set(err, ERROR_INPUT, "%s: is not an object",
                                      from.path));

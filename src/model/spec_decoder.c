@@ -30,6 +30,11 @@ static struct reach reach_of(bool causal, size_t window) {
 static bool read_reach(const struct config_source *from, size_t window,
                        struct model_spec *spec, struct error *err) {
     bool causal = true;
+    if (json_is_null(json_object_get(from->config, "is_causal")))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: is_causal null is not supported: upstream takes "
+                         "it for either, batch by batch; say true or false",
+                         from->path);
     if (!config_flag(from, "is_causal", &causal, err))
         return false;
     spec->reach[0] = reach_of(causal, 0);
@@ -135,7 +140,8 @@ static bool read_text_rotary(const struct config_source *from,
     if (!config_object(from, "rope_scaling", &old, err) ||
         !config_object(from, "rope_parameters", &all, err))
         return false;
-    struct config_source parameters = {old ? old : all, from->path};
+    struct config_source parameters = {.config = old ? old : all,
+                                       .path = from->path};
     const char *type = "default";
     if (!config_real(from, "rope_theta", &theta, err) ||
         !config_word(&parameters, "type", &type, err) ||

@@ -110,7 +110,8 @@ static bool need_rules(const struct model_files *files,
 /* A head from rows back to words, whose table may be the words' own. */
 static bool read_tie(const struct model_files *files, enum trait head,
                      struct model_spec *spec, struct error *err) {
-    struct config_source from = {files->config, files->config_path};
+    struct config_source from = {.config = files->config,
+                                 .path = files->config_path};
     bool tied = !spec->family->untied;
     if (!config_flag(&from, "tie_word_embeddings", &tied, err))
         return false;
@@ -192,7 +193,8 @@ static bool read_multi(const struct model_files *files, struct model_spec *spec,
  * not padding's. */
 static bool read_label_pad(const struct model_files *files,
                            struct model_spec *spec, struct error *err) {
-    struct config_source from = {files->config, files->config_path};
+    struct config_source from = {.config = files->config,
+                                 .path = files->config_path};
     double pad = -1;
     spec->label_pad = SIZE_MAX;
     if (spec->label_pooling != POOLING_LAST)

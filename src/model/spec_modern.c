@@ -167,7 +167,8 @@ static bool read_ntk(const struct config_source *from,
 static bool read_gte_rotary(const struct config_source *from, double theta,
                             struct model_spec *spec, struct error *err) {
     struct config_source scaling = {
-        json_object_get(from->config, "rope_scaling"), from->path};
+        .config = json_object_get(from->config, "rope_scaling"),
+        .path = from->path};
     const char *type = "";
     if (json_is_object(scaling.config) &&
         !config_word(&scaling, "type", &type, err))

@@ -16,6 +16,7 @@ enum { SIZE_LIMIT = 1 << 24 };
 struct config_source {
     const json_t *config;
     const char *path;
+    size_t length; /* what a missing "max_position_embeddings" means */
 };
 
 /* A size of 1 ... SIZE_LIMIT; *OUT is what a missing (or null) member means,

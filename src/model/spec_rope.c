@@ -180,9 +180,10 @@ static void compute(const struct scaling *s, size_t dims,
 bool config_rotary_object(const struct config_source *from,
                           const json_t *parameters, size_t dims, double theta,
                           struct rotary_spec *rotary, struct error *err) {
-    struct scaling s = {.from = {parameters, from->path},
+    struct scaling s = {.from = {.config = parameters, .path = from->path},
                         .type = "default",
                         .theta = theta,
+                        .original = (double)from->length,
                         .attention = (double)NAN,
                         .truncate = true};
     const char *original = "original_max_position_embeddings";
@@ -219,7 +220,7 @@ static bool find_parameters(const struct config_source *from, const char *kind,
     if (!config_object(from, "rope_scaling", &old, err) ||
         !config_object(from, "rope_parameters", &all, err))
         return false;
-    struct config_source kinds = {all, from->path};
+    struct config_source kinds = {.config = all, .path = from->path};
     if (kind && !config_object(&kinds, kind, &own, err))
         return false;
     *found = old ? old : kind ? own : all;

@@ -127,7 +127,8 @@ static void a_whole_model(void **state) {
     assert_int_equal(m->folder[0], '/');
     assert_non_null(strstr(m->folder, REPO "/snapshots/" COMMIT));
     assert_int_equal(m->pooling[0], POOL_MEAN);
-    assert_int_equal(m->max_length, 512);
+    assert_int_equal(m->max_length, 0);
+    assert_true(m->positions_unsaid);
     model_files_free(m);
 }
 

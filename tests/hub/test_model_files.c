@@ -326,7 +326,7 @@ static void length_limits(void **state) {
     assert_int_equal(
         limit_with("{\"tokenizer_args\":{\"model_max_length\":24}}", NULL), 24);
     put("config.json", "{\"model_type\":\"bert\"}");
-    assert_int_equal(limit_with(NULL, NULL), 512);
+    assert_int_equal(limit_with(NULL, NULL), 0);
     put("config.json", "{\"model_type\":\"other\"}");
     assert_int_equal(limit_with(NULL, HUGE_LIMIT), 0);
     assert_int_equal(limit_with("{\"max_seq_length\":100}", NULL), 100);
@@ -347,6 +347,32 @@ static void length_limits(void **state) {
     struct model_files *m = open_it();
     assert_int_equal(m->max_length, 30);
     model_files_free(m);
+}
+
+/* Then the family's own number counts, but not beside a limit for texts. */
+static void positions_that_are_not_said(void **state) {
+    (void)state;
+    static const struct {
+        const char *config, *sentence;
+        bool unsaid;
+    } cases[] = {
+        {"{\"model_type\":\"llama\"}", NULL, true},
+        {"{\"max_position_embeddings\":null}", NULL, true},
+        {"{\"max_position_embeddings\":9}", NULL, false},
+        {"{\"max_position_embeddings\":-1}", NULL, false},
+        {"{\"n_positions\":9}", NULL, false},
+        {"{\"model_type\":\"llama\"}", "{\"max_seq_length\":40}", false},
+        {"{\"model_type\":\"llama\"}",
+         "{\"tokenizer_args\":{\"model_max_length\":24}}", false},
+    };
+    put_model();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put("config.json", cases[i].config);
+        put("sentence_bert_config.json", cases[i].sentence);
+        struct model_files *m = open_it();
+        assert_int_equal(m->positions_unsaid, cases[i].unsaid);
+        model_files_free(m);
+    }
 }
 
 static void settings_of_version_6(void **state) {
@@ -706,6 +732,7 @@ int main(void) {
         TEST(all_that_is_missing_is_named),
         TEST(older_weights),
         TEST(length_limits),
+        TEST(positions_that_are_not_said),
         TEST(settings_of_version_6),
         TEST(prompts_as_the_library_picks_them),
         TEST(similarity_and_widths),

@@ -31,7 +31,8 @@ static int32_t steps(float a, float b) {
 }
 
 static void check_case(size_t number, const json_t *from) {
-    struct config_source source = {json_object_get(from, "config"), CASES};
+    struct config_source source = {.config = json_object_get(from, "config"),
+                                   .path = CASES};
     struct rotary_spec rotary = {0};
     struct error err = {0};
     const json_t *inverse = json_object_get(from, "inverse");
@@ -68,7 +69,7 @@ static bool read_text(const char *text, const char *kind, size_t dims,
                       struct rotary_spec *rotary, struct error *err) {
     json_t *config = json_loads(text, 0, NULL);
     assert_non_null(config);
-    struct config_source source = {config, "config.json"};
+    struct config_source source = {.config = config, .path = "config.json"};
     bool fine = config_rotary(&source, kind, dims, 1e4, rotary, err);
     json_decref(config);
     return fine;

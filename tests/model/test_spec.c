@@ -6,6 +6,10 @@
 
 #include "model/fixture.h"
 
+static bool is_word(const json_t *value, const char *word) {
+    return json_is_string(value) && strcmp(json_string_value(value), word) == 0;
+}
+
 /* FOLDER's config with the members of CHANGES (JSON) in it; null takes one
  * away. */
 static bool read_changed(struct rig *r, const char *folder, const char *changes,
@@ -20,8 +24,9 @@ static bool read_changed(struct rig *r, const char *folder, const char *changes,
     json_object_foreach(other, key, value) {
         if (json_is_null(value))
             json_object_del(config, key);
-        else
-            json_object_set(config, key, value);
+        else /* "null" is a null */
+            json_object_set(config, key,
+                            is_word(value, "null") ? json_null() : value);
     }
     json_decref(other);
     r->deep.config = config;
@@ -138,6 +143,8 @@ static void options_are_refused_by_name(void **state) {
          "{\"layer_types\": [\"chunked_attention\", \"full_attention\", "
          "\"full_attention\"]}",
          "chunked_attention", ERROR_UNSUPPORTED},
+        {"llama_both_ways", "{\"is_causal\": \"null\"}", "is_causal null",
+         ERROR_UNSUPPORTED},
         {"qwen2_both_ways", "{\"is_causal\": \"no\"}", "is_causal",
          ERROR_INPUT},
         {"qwen3", "{\"num_key_value_heads\": 4}", "key heads", ERROR_INPUT},
@@ -618,8 +625,58 @@ static void adapters_of_all_tasks_are_there(void **state) {
     rig_close(&r);
 }
 
+/* FOLDER's limit where its config says no number of positions and its
+ * tokenizer TOKENS. */
+static size_t limit_without_positions(const char *folder, size_t tokens) {
+    struct rig r;
+    struct error err = {0};
+    rig_open_device(&r, "cpu", 1, NULL);
+    rig_read(&r, folder);
+    r.deep.config = json_deep_copy(r.files->config);
+    json_object_del((json_t *)r.deep.config, "max_position_embeddings");
+    r.deep.max_length = tokens;
+    r.deep.positions_unsaid = true;
+    if (!model_spec_read(&r.deep, &r.spec, &err))
+        fail_msg("%s: %s", folder, err.message);
+    size_t limit = r.spec.max_length;
+    json_decref((json_t *)r.deep.config);
+    rig_close(&r);
+    return limit;
+}
+
+/* The configuration classes' own numbers, of transformers 5 and, for "new" and
+ * JinaBERT, of the authors' code; less what comes before the first position. */
+static void positions_that_a_config_leaves_out(void **state) {
+    (void)state;
+    static const struct {
+        const char *folder;
+        size_t limit;
+    } cases[] = {
+        {"mean", 512},          {"distilbert", 512},
+        {"mpnet", 510},         {"electra", 512},
+        {"roberta", 510},       {"xlm_roberta", 510},
+        {"camembert", 510},     {"albert", 512},
+        {"deberta_plain", 512}, {"jina2", 512},
+        {"jina3", 8194},        {"modernbert", 8192},
+        {"gte", 8192},          {"gte_new", 2048},
+        {"nomic_bert", 2048},   {"qwen2", 32768},
+        {"qwen3", 32768},       {"llama", 2048},
+        {"mistral", 131072},    {"embeddinggemma", 131072},
+        {"eurobert", 8192},     {"t5", MODEL_LENGTH_MAX},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *folder = cases[i].folder;
+        size_t limit = limit_without_positions(folder, 1 << 30);
+        if (limit != cases[i].limit)
+            fail_msg("%s: %zu tokens", folder, limit);
+        assert_int_equal(limit_without_positions(folder, 0), cases[i].limit);
+        assert_int_equal(limit_without_positions(folder, 100), 100);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(positions_that_a_config_leaves_out),
         cmocka_unit_test(adapters_must_fit_the_config),
         cmocka_unit_test(adapters_in_a_file_are_read_or_refused),
         cmocka_unit_test(adapters_of_all_tasks_are_there),

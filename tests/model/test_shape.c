@@ -214,8 +214,9 @@ static void configs_are_refused_by_name(void **state) {
         const char *text, *word;
         enum error_code code;
     } cases[] = {
-        {"{\"model_type\": \"bert\", " SIZES "}", "max_position_embeddings",
-         ERROR_INPUT},
+        {"{\"model_type\": \"bert\", " SIZES
+         ", \"max_position_embeddings\": 0}",
+         "max_position_embeddings", ERROR_INPUT},
         {"{" SIZES ", " REST "}", "model_type", ERROR_INPUT},
         {"{\"model_type\": \"mamba\", " SIZES ", " REST "}", "mamba",
          ERROR_UNSUPPORTED},

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Reads chunk files the plain way and compares with ensembed's own reading.
 
-    tools/intake_oracle.py --compare build/test_data_chunks FOLDER [OPTION ...]
+    tools/intake_oracle.py --compare build/test_data_chunk_oracle FOLDER
+                           [OPTION ...]
     tools/intake_oracle.py --generate FOLDER [SEED]   odd chunk files
     tools/intake_oracle.py --make                     tests/fixtures/chunks
 
 Everything is worked out from the definitions with Python's own json, hashlib
 and uuid, whole files in memory: which files and collections there are, ids,
 point ids, digests, duplicates, blanks, the bytes of the metadata, the derived
-fields. The output has the form of `test_data_chunks --dump`. OPTION is one of
-as=NAME, only=NAME, collapse, trim=N and (for the program alone) read=N.
+fields. The output has the form of `test_data_chunk_oracle --dump`. OPTION is
+one of as=NAME, only=NAME, collapse, trim=N and (for the program alone) read=N.
 """
 
 import hashlib

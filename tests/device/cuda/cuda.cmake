@@ -27,6 +27,7 @@ target_compile_options(ens_no_vptr INTERFACE
 set(ENS_CUDA_TESTS ${CMAKE_SOURCE_DIR}/tests/device/cuda)
 file(GLOB kernels CONFIGURE_DEPENDS ${ENS_CUDA_TESTS}/kernels_*.cpp)
 add_library(ens_kernels OBJECT ${ENS_CUDA_TESTS}/emulate.cpp
+            ${ENS_CUDA_TESTS}/emulate_collectives.cpp
             ${ENS_CUDA_TESTS}/emulate_fiber.cpp
             ${ENS_CUDA_TESTS}/emulate_kernels.cpp ${kernels})
 target_include_directories(ens_kernels PRIVATE tests)
@@ -91,7 +92,8 @@ foreach(major 12 13)
   fake_library(fake_blas_${major} libcublasLt.so.${major} ${folder} ${major}
                ${here}/fake_blas.cpp ${here}/fake_gemm.cpp)
 endforeach()
-set_source_files_properties(${here}/fake_gemm.cpp ${here}/emulate.cpp PROPERTIES
+set_source_files_properties(${here}/fake_gemm.cpp ${here}/emulate.cpp
+                            ${here}/emulate_collectives.cpp PROPERTIES
                             COMPILE_OPTIONS -O3)
 
 file(GLOB tests CONFIGURE_DEPENDS tests/*/test_cuda*.c ${here}/test_fake*.c)

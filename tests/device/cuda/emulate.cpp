@@ -1,69 +1,41 @@
-/* emulate.cpp - fibers, barriers and collectives; see emulate.h. */
+/* emulate.cpp - fibers, shared memory, barriers and the order; see emulate.h.
+ */
 
-#include "device/cuda/emulate.h"
+#include "device/cuda/emulate_block.h"
 
 #include <cstdarg>
 #include <memory>
 #include <sys/mman.h>
-
-#include "device/cuda/emulate_fiber.h"
 
 EMULATE_TLS unsigned emulate_order = 2;
 EMULATE_TLS unsigned emulate_features;
 EMULATE_TLS struct emulate_thread *emulate_now;
 EMULATE_TLS struct emulate_grid emulate_grid_now;
 
-namespace {
+void wrong(emulate_block *block, const char *format, ...) {
+    if (block->failed)
+        return;
+    block->failed = true;
+    int length = snprintf(block->message, sizeof block->message,
+                          "%s, block (%u, %u): ", block->launch->name,
+                          emulate_grid_now.block.x, emulate_grid_now.block.y);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(block->message + length, sizeof block->message - (size_t)length,
+              format, arguments);
+    va_end(arguments);
+}
 
-enum {
-    SHARED_BYTES = 256 << 10, /* more than any card has, with what guards it */
-    SHARED_STATIC_MAX = 48 << 10,
-    SHARED_GUARD = 128,
-    SHARED_ARRAYS = 32,
-    WARP = 32,
-    WARPS_MAX = EMULATE_THREADS_MAX / WARP,
-};
-
-enum state { READY, AT_BARRIER, AT_COLLECTIVE, DONE };
-
-struct copy {
-    void *to;
-    const void *from;
-};
-
-struct shared_array {
-    const char *key, *name;
-    size_t begin, bytes;
-};
-
-} // namespace
-
-struct fiber_thread : emulate_thread {
-    enum state state;
-    struct fiber fiber;
-    std::vector<copy> copies;    /* not yet there, oldest first */
-    std::vector<size_t> commits; /* how many of them each group ends with */
-};
-
-/* One an OS thread, kept between launches: the fibers and shared memory. */
-struct emulate_block {
-    fiber_thread threads[EMULATE_THREADS_MAX];
-    unsigned count, made;
-    const struct emulate_launch *launch;
-    struct fiber scheduler;
-    unsigned char *shared;
-    struct shared_array arrays[SHARED_ARRAYS];
-    unsigned arrays_count;
-    size_t shared_end, shared_used;
-    uint64_t random;
-    bool failed;
-    char message[512];
-
-    emulate_block();
-    ~emulate_block();
-    emulate_block(const emulate_block &) = delete;
-    emulate_block &operator=(const emulate_block &) = delete;
-};
+bool in_shared(const emulate_block *block, const void *address, size_t bytes) {
+    uintptr_t at = (uintptr_t)address, begin = (uintptr_t)block->shared;
+    for (unsigned i = 0; i < block->arrays_count; i++) {
+        const struct shared_array *array = &block->arrays[i];
+        uintptr_t first = begin + array->begin;
+        if (at >= first && at + bytes <= first + array->bytes)
+            return true;
+    }
+    return false;
+}
 
 namespace {
 
@@ -79,21 +51,6 @@ emulate_block *the_block() {
 
 fiber_thread *now() {
     return static_cast<fiber_thread *>(emulate_now);
-}
-
-__attribute__((format(printf, 2, 3))) void wrong(emulate_block *block,
-                                                 const char *format, ...) {
-    if (block->failed)
-        return;
-    block->failed = true;
-    int length = snprintf(block->message, sizeof block->message,
-                          "%s, block (%u, %u): ", block->launch->name,
-                          emulate_grid_now.block.x, emulate_grid_now.block.y);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(block->message + length, sizeof block->message - (size_t)length,
-              format, arguments);
-    va_end(arguments);
 }
 
 /* ---- fibers ---- */
@@ -185,137 +142,7 @@ void shared_check(emulate_block *block) {
               used);
 }
 
-bool in_shared(const emulate_block *block, const void *address, size_t bytes) {
-    uintptr_t at = (uintptr_t)address, begin = (uintptr_t)block->shared;
-    for (unsigned i = 0; i < block->arrays_count; i++) {
-        const struct shared_array *array = &block->arrays[i];
-        uintptr_t first = begin + array->begin;
-        if (at >= first && at + bytes <= first + array->bytes)
-            return true;
-    }
-    return false;
-}
-
-/* ---- collectives ---- */
-
-void resolve_shuffle(fiber_thread *lanes, unsigned mask) {
-    uint64_t values[WARP];
-    for (unsigned i = 0; i < WARP; i++)
-        values[i] = mask >> i & 1 ? lanes[i].offer.value : 0;
-    for (unsigned i = 0; i < WARP; i++) {
-        if (!(mask >> i & 1))
-            continue;
-        unsigned from = lanes[i].offer.from;
-        if (!(mask >> from & 1))
-            wrong(lanes->block,
-                  "%s:%d: lane %u asks for the value of lane %u, which the "
-                  "mask %08x leaves out",
-                  lanes[i].offer.place.file, lanes[i].offer.place.line, i, from,
-                  mask);
-        lanes[i].offer.value = values[from];
-    }
-}
-
-void resolve_ballot(fiber_thread *lanes, unsigned mask) {
-    unsigned votes = 0;
-    for (unsigned i = 0; i < WARP; i++)
-        if (mask >> i & 1 && lanes[i].offer.value)
-            votes |= 1u << i;
-    for (unsigned i = 0; i < WARP; i++)
-        if (mask >> i & 1)
-            lanes[i].offer.value = votes;
-}
-
-/* Lane 8 m + r brings the address of row r of matrix m. Lane l takes of each
- * matrix the two numbers in row l / 4 from column l % 4 * 2 on, or with
- * TRANSPOSED those in rows l % 4 * 2 and the next of column l / 4. */
-void resolve_ldmatrix(fiber_thread *lanes, bool transposed) {
-    unsigned short rows[WARP][8];
-    for (unsigned i = 0; i < WARP; i++) {
-        const struct emulate_offer *offer = &lanes[i].offer;
-        if ((uintptr_t)offer->source % 16 ||
-            !in_shared(lanes->block, offer->source, sizeof rows[i])) {
-            wrong(lanes->block,
-                  "%s:%d: lane %u's address for ldmatrix is not a multiple of "
-                  "16 in shared memory",
-                  offer->place.file, offer->place.line, i);
-            return;
-        }
-        memcpy(rows[i], offer->source, sizeof rows[i]);
-    }
-    for (unsigned l = 0; l < WARP; l++)
-        for (unsigned m = 0; m < 4; m++) {
-            unsigned a = l / 4, b = l % 4 * 2;
-            unsigned low = transposed ? rows[8 * m + b][a] : rows[8 * m + a][b];
-            unsigned high =
-                transposed ? rows[8 * m + b + 1][a] : rows[8 * m + a][b + 1];
-            lanes[l].offer.registers[m] = low | high << 16;
-        }
-}
-
-struct mma {
-    float a[16][16], b[16][8], c[16][8];
-};
-
-void pair(unsigned bits, bool bfloat, float *low, float *high) {
-    unsigned short l = (unsigned short)bits, h = (unsigned short)(bits >> 16);
-    *low = bfloat ? emulate_widen_bfloat(l) : emulate_widen_half(l);
-    *high = bfloat ? emulate_widen_bfloat(h) : emulate_widen_half(h);
-}
-
-/* PTX ISA, "Matrix Fragments for mma.m16n8k16": with g = lane / 4 and
- * t = lane % 4 * 2, registers of A hold rows g, g + 8 and columns t, t + 8 in
- * the order (g, t) (g + 8, t) (g, t + 8) (g + 8, t + 8), those of B rows t and
- * t + 8 of column g, those of C rows g and g + 8. Two m16n8k8 of sm_75 take
- * the same registers one after the other. */
-void mma_gather(struct mma *m, fiber_thread *lanes) {
-    for (unsigned l = 0; l < WARP; l++) {
-        const struct emulate_offer *offer = &lanes[l].offer;
-        unsigned g = l / 4, t = l % 4 * 2;
-        for (unsigned i = 0; i < 4; i++) {
-            float *a = &m->a[g + i % 2 * 8][t + i / 2 * 8];
-            pair(offer->a[i], offer->bfloat, a, a + 1);
-            m->c[g + i / 2 * 8][t + i % 2] = offer->c[i];
-        }
-        for (unsigned i = 0; i < 2; i++)
-            pair(offer->b[i], offer->bfloat, &m->b[t + i * 8][g],
-                 &m->b[t + i * 8 + 1][g]);
-    }
-}
-
-void resolve_mma(fiber_thread *lanes) {
-    struct mma m;
-    mma_gather(&m, lanes);
-    for (unsigned k = 0; k < 16; k++)
-        for (unsigned i = 0; i < 16; i++)
-            for (unsigned j = 0; j < 8; j++)
-                m.c[i][j] += m.a[i][k] * m.b[k][j];
-    for (unsigned l = 0; l < WARP; l++)
-        for (unsigned i = 0; i < 4; i++)
-            lanes[l].offer.c[i] = m.c[l / 4 + i / 2 * 8][l % 4 * 2 + i % 2];
-}
-
-void resolve(fiber_thread *lanes, const struct emulate_offer *offer) {
-    switch (offer->kind) {
-    case EMULATE_SHUFFLE:
-        resolve_shuffle(lanes, offer->mask);
-        break;
-    case EMULATE_BALLOT:
-        resolve_ballot(lanes, offer->mask);
-        break;
-    case EMULATE_LDMATRIX:
-        resolve_ldmatrix(lanes, false);
-        break;
-    case EMULATE_LDMATRIX_TRANSPOSED:
-        resolve_ldmatrix(lanes, true);
-        break;
-    case EMULATE_MMA:
-        resolve_mma(lanes);
-        break;
-    default:
-        break;
-    }
-}
+/* ---- a warp ---- */
 
 bool place_same(const struct emulate_place *a, const struct emulate_place *b) {
     return a->line == b->line &&
@@ -347,7 +174,7 @@ bool warp_resolve(emulate_block *block, unsigned warp) {
         if (lanes[i].state != AT_COLLECTIVE ||
             missing(lanes, count, &lanes[i].offer) != WARP)
             continue;
-        resolve(lanes, &lanes[i].offer);
+        collective_resolve(lanes, &lanes[i].offer);
         for (unsigned mask = lanes[i].offer.mask, j = 0; j < WARP; j++)
             if (mask >> j & 1)
                 lanes[j].state = READY;

@@ -430,7 +430,7 @@ prompts_excluded.references = prompts.references
 
 def prompts_behind(folder, template="$A [SEP]"):
     bert(folder, 25, ["cls_token", "mean_tokens"],
-         pooling={"include_prompt": False},
+         pooling={"include_prompt": None},  # as good as False
          bert_options={"hidden": 8, "heads": 2, "inter": 8})
     family_tokenizer(folder, SPECIAL, template, limit=64)
     st_config(folder, prompts=PROMPTS)

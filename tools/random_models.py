@@ -149,7 +149,7 @@ def write_weights(folder, model, r):
 def write_pooling(folder, width, r):
     """The modes; the width behind them."""
     modes = r.sample(MODES, r.choice([1, 1, 1, 2, 3]))
-    prompt = r.random() < 0.75
+    prompt = r.choice([True] * 6 + [False, None])
     if r.random() < 0.5:
         write_json(folder / "1_Pooling" / "config.json", {
             "embedding_dimension": width, "include_prompt": prompt,

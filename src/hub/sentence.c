@@ -68,6 +68,16 @@ static bool read_old_modes(struct model_files *files, const json_t *config,
     return files->pooling_count > 0 || add_mode(files, POOL_MEAN, name, err);
 }
 
+/* Null is false to the library, and a missing one true. */
+static bool read_include_prompt(struct model_files *files, const json_t *config,
+                                const char *name, struct error *err) {
+    const char *key = "include_prompt";
+    bool *include = &files->pooling_include_prompt;
+    if (json_is_null(json_object_get(config, key)))
+        *include = false;
+    return json_member_bool(config, key, name, include, err);
+}
+
 static bool read_pooling(struct reading *r, const struct module *module,
                          struct error *err) {
     const char *name;
@@ -78,8 +88,7 @@ static bool read_pooling(struct reading *r, const struct module *module,
     const json_t *modes = json_object_get(config, "pooling_mode");
     bool fine = modes ? read_new_modes(files, modes, name, err)
                       : read_old_modes(files, config, name, err);
-    fine = fine && json_member_bool(config, "include_prompt", name,
-                                    &files->pooling_include_prompt, err);
+    fine = fine && read_include_prompt(files, config, name, err);
     json_decref(config);
     return fine;
 }

@@ -356,11 +356,30 @@ bool file_size(const char *path, uint64_t *bytes, struct error *err) {
     return true;
 }
 
-bool file_modified(const char *path, int64_t *ns, struct error *err) {
+bool file_version_of(const char *path, struct file_version *version,
+                     struct error *err) {
     struct stat status;
     if (stat(path, &status) != 0)
         return error_errno(err, "stat %s", path);
-    *ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+    *version = (struct file_version){
+        .device = status.st_dev,
+        .inode = status.st_ino,
+        .modified_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 +
+                       status.st_mtim.tv_nsec};
+    return true;
+}
+
+bool file_version_same(const struct file_version *a,
+                       const struct file_version *b) {
+    return a->device == b->device && a->inode == b->inode &&
+           a->modified_ns == b->modified_ns;
+}
+
+bool file_modified(const char *path, int64_t *ns, struct error *err) {
+    struct file_version version;
+    if (!file_version_of(path, &version, err))
+        return false;
+    *ns = version.modified_ns;
     return true;
 }
 

@@ -101,6 +101,16 @@ bool file_is_stream(const char *path);
 bool file_exists(const char *path); /* a regular file, links followed */
 bool folder_exists(const char *path);
 bool file_size(const char *path, uint64_t *bytes, struct error *err);
+/* Which file PATH is now, and when its bytes were written. Between two that are
+ * equal nobody has written to it, and no other file came in its place. */
+struct file_version {
+    uint64_t device, inode;
+    int64_t modified_ns;
+};
+bool file_version_of(const char *path, struct file_version *version,
+                     struct error *err);
+bool file_version_same(const struct file_version *a,
+                       const struct file_version *b);
 /* When its bytes were last written, in nanoseconds since 1970, as exactly as
  * the file system keeps it. */
 bool file_modified(const char *path, int64_t *ns, struct error *err);

@@ -36,11 +36,16 @@ static bool is_wanted(const struct search_request *request, const char *name) {
     return request->collections_count == 0;
 }
 
+static bool stats_path(char path[PATH_MAX], const char *folder) {
+    return snprintf(path, PATH_MAX, "%s/stats.json", folder) < PATH_MAX;
+}
+
 static bool add_shelf(struct searching *s, const char *folder,
                       struct error *err) {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/stats.json", folder) >= PATH_MAX ||
-        !file_exists(path))
+    struct file_version version;
+    if (!stats_path(path, folder) || !file_exists(path) ||
+        !file_version_of(path, &version, NULL))
         return true;
     json_t *stats = json_read_file(path, SEARCH_JSON_MAX, err);
     const char *name = NULL;
@@ -62,9 +67,45 @@ static bool add_shelf(struct searching *s, const char *folder,
     s->shelves = more;
     struct shelf *shelf = &s->shelves[s->shelves_count++];
     shelf->stats = stats;
+    shelf->version = version;
     shelf->name = name;
     shelf->folder = arena_copy(&s->result->arena, str_from(folder), err);
     return shelf->folder != NULL;
+}
+
+/* A run takes stats.json away before the first of its files gets its name, and
+ * writes it behind the last: while it is the one that was read, what is read is
+ * of one run. Else rows may have met other rows' texts, and whatever was said
+ * of the files, an error too, may be wrong. */
+static bool still_there(const struct searching *s, struct error *err) {
+    for (size_t i = 0; i < s->shelves_count; i++) {
+        const struct shelf *shelf = &s->shelves[i];
+        char path[PATH_MAX];
+        struct file_version now;
+        if (!stats_path(path, shelf->folder) ||
+            !file_version_of(path, &now, NULL) ||
+            !file_version_same(&now, &shelf->version))
+            return error_set(err, ERROR_BUSY,
+                             "a run wrote the files of %s anew while they were "
+                             "searched; ask again when it is done",
+                             shelf->folder);
+    }
+    return true;
+}
+
+/* What helps where files are missing, if a run was begun and has not ended. */
+static const char *while_running(const char *folder) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/summary.json", folder) >= PATH_MAX ||
+        !file_exists(path))
+        return "";
+    json_t *summary = json_read_file(path, SEARCH_JSON_MAX, NULL);
+    const char *status = json_string_value(json_object_get(summary, "status"));
+    bool runs = status && !strcmp(status, "running");
+    json_decref(summary);
+    return runs ? "; a run is at work there: let it end, or, if it was killed, "
+                  "give its command again"
+                : "";
 }
 
 /* Every collection that was asked for, or the answer would leave it out
@@ -77,8 +118,9 @@ static bool all_there(const struct searching *s, struct error *err) {
             there |= !strcmp(s->shelves[j].name, request->collections[i]);
         if (!there)
             return error_set(err, ERROR_MISSING,
-                             "%s holds no finished collection called %s",
-                             request->folder, request->collections[i]);
+                             "%s holds no finished collection called %s%s",
+                             request->folder, request->collections[i],
+                             while_running(request->folder));
     }
     return true;
 }
@@ -102,14 +144,18 @@ static bool find_shelves(struct searching *s, struct error *err) {
         free(entries[i]);
     }
     free(entries);
-    if (fine && !s->shelves_count)
+    if (!fine || s->shelves_count)
+        return fine && all_there(s, err);
+    const char *named = s->request->collections_count ? " of that name" : "";
+    const char *runs = while_running(folder);
+    if (*runs)
         return error_set(err, ERROR_MISSING,
-                         "%s holds no finished collection%s (no stats.json); "
-                         "make one with `ensembed run --out %s`",
-                         folder,
-                         s->request->collections_count ? " of that name" : "",
-                         folder);
-    return fine && all_there(s, err);
+                         "%s holds no finished collection%s%s", folder, named,
+                         runs);
+    return error_set(err, ERROR_MISSING,
+                     "%s holds no finished collection%s (no stats.json); make "
+                     "one with `ensembed run --out %s`",
+                     folder, named, folder);
 }
 
 /* ---- all of it ---------------------------------------------------------- */
@@ -197,6 +243,7 @@ bool search_run(const struct search_request *request, const struct sink *sink,
     s->request = request;
     s->result = result;
     bool fine = search_all(s, sink, err);
+    fine = still_there(s, err) && fine;
     search_forget(s);
     for (size_t i = 0; i < s->shelves_count; i++)
         json_decref(s->shelves[i].stats);

@@ -76,6 +76,7 @@ struct search_result {
     double load_ms, encode_ms, scan_ms, rerank_ms;
 };
 
+/* ERROR_BUSY: a run wrote the files meanwhile. */
 bool search_run(const struct search_request *request, const struct sink *sink,
                 struct search_result *result, struct error *err);
 void search_result_free(struct search_result *result);

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/file.h"
 #include "data/topk.h"
 #include "run/question.h"
 #include "run/roster.h"
@@ -21,6 +22,7 @@ struct shelf {
     const char *folder;
     const char *name;
     json_t *stats;
+    struct file_version version; /* of stats.json, before it was read */
 };
 
 /* A row that a source ranked. */

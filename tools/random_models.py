@@ -61,7 +61,7 @@ MODES = ["cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean",
 REFUSALS = ("not supported|cannot be run|is missing or 0|BF16 are supported|"
             "leaves no room|a reranker goes to --rerank|has no unk_token|"
             "the files say that there is none|is not in the vocabulary|"
-            "is not of that class's kind")
+            "is not of that class's kind|other token types than 0")
 
 
 # ---- a model ----------------------------------------------------------------

@@ -70,12 +70,15 @@ static json_t *describe(const struct search_result *result) {
                       json_text(hit->text), "row", (json_int_t)hit->row, "by",
                       describe_ranks(hit)));
     }
-    return json_pack("{s:o, s:I, s:I, s:s?, s:f, s:f, s:f, s:f}", "hits", hits,
-                     "collections", (json_int_t)result->collections, "rows",
-                     (json_int_t)result->rows, "reranked_by",
-                     result->reranked_by, "load_ms", result->load_ms,
-                     "encode_ms", result->encode_ms, "scan_ms", result->scan_ms,
-                     "rerank_ms", result->rerank_ms);
+    json_t *earlier = json_array();
+    for (size_t i = 0; i < result->earlier_count; i++)
+        json_array_append_new(earlier, json_string(result->earlier[i]));
+    return json_pack("{s:o, s:I, s:o, s:I, s:s?, s:f, s:f, s:f, s:f}", "hits",
+                     hits, "collections", (json_int_t)result->collections,
+                     "earlier", earlier, "rows", (json_int_t)result->rows,
+                     "reranked_by", result->reranked_by, "load_ms",
+                     result->load_ms, "encode_ms", result->encode_ms, "scan_ms",
+                     result->scan_ms, "rerank_ms", result->rerank_ms);
 }
 
 int command_search(const struct program *program, struct error *err) {

@@ -218,7 +218,7 @@ static bool is_selected(const struct chunk_options *options, const char *name) {
     for (size_t i = 0; i < options->collections_count; i++)
         if (!strcmp(options->collections[i], name))
             return true;
-    return options->collections == NULL;
+    return false;
 }
 
 static bool is_listed(const struct listing *list, const char *name) {
@@ -228,17 +228,25 @@ static bool is_listed(const struct listing *list, const char *name) {
     return false;
 }
 
-/* Keep what was asked for, and name what is not there. */
+/* Keep what was asked for, lay the others aside, and name what is not there. */
 static bool select_collections(struct listing *list,
                                const struct chunk_options *options,
                                struct error *err) {
-    size_t kept = 0, count = list->public.count;
+    size_t kept = 0, left = 0, count = list->public.count;
+    if (!options->collections)
+        return true;
+    struct collection *others =
+        arena_alloc(&list->arena, count + 1, sizeof *others, err);
+    if (!others)
+        return false;
     for (size_t i = 0; i < count; i++)
         if (is_selected(options, list->collections[i].name))
             list->collections[kept++] = list->collections[i];
+        else
+            others[left++] = list->collections[i];
     list->public.count = kept;
-    if (!options->collections)
-        return true;
+    list->public.others = others;
+    list->public.others_count = left;
     for (size_t i = 0; i < options->collections_count; i++) {
         if (is_listed(list, options->collections[i]))
             continue;

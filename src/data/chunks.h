@@ -60,6 +60,8 @@ struct collection {
 struct chunk_listing {
     const struct collection *collections; /* sorted by name */
     size_t count;
+    const struct collection *others; /* that were not asked for */
+    size_t others_count;
 };
 
 /* PATH is a folder, a file or "-" (standard input: one collection whose only

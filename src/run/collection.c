@@ -14,6 +14,7 @@
 #include "run/dtype.h"
 #include "run/estimate.h"
 #include "run/lock.h"
+#include "run/origin.h"
 #include "run/pass.h"
 #include "run/plan.h"
 #include "run/schedule.h"
@@ -51,7 +52,10 @@ static bool open_folders(struct work *work, struct error *err) {
            path_join(work->scratch, work->private, "scratch", err) &&
            folder_make(work->private, err) &&
            lock_take(work->private, work->folder, &work->lock_fd, err) &&
-           folder_remove(work->scratch, err) && folder_make(work->scratch, err);
+           folder_remove(work->scratch, err) &&
+           folder_make(work->scratch, err) &&
+           origin_note(work->private, work->run->session.options,
+                       work->collection, &work->run->session.memory, err);
 }
 
 static bool spool_input(struct work *work, struct error *err) {

@@ -12,9 +12,12 @@
 #include "data/payload.h"
 #include "run/dtype.h"
 #include "run/lock.h"
+#include "run/origin.h"
 #include "run/schedule.h"
 #include "run/stations.h"
 #include "run/summary.h"
+
+enum { EARLIER_TOLD = 20 };
 
 /* ---- the type of the run's cards ---------------------------------------- */
 
@@ -84,6 +87,29 @@ static void warn_of_members(const struct run *run) {
                       "similarity may suffer",
                       member->key, member->spec.width, member->width);
     }
+}
+
+/* Folders of collections that were renamed or removed since. */
+static void warn_of_earlier(struct run *run) {
+    run->earlier =
+        origin_find_gone(run->session.options, run->list, &run->session.memory);
+    size_t i, count = json_array_size(run->earlier);
+    const json_t *entry;
+    json_array_foreach(run->earlier, i, entry) {
+        if (i == EARLIER_TOLD)
+            break;
+        event_log(&run->telemetry.sink, LOG_WARNING,
+                  "%s is of an earlier run: its chunks are not in %s any more, "
+                  "or are another collection's; search asks it too, so remove "
+                  "the folder if nobody needs it",
+                  json_string_value(json_object_get(entry, "folder")),
+                  json_string_value(json_object_get(entry, "chunks")));
+    }
+    if (count > EARLIER_TOLD)
+        event_log(&run->telemetry.sink, LOG_WARNING,
+                  "and %zu more folders of earlier runs: see \"earlier\" in "
+                  "the summary",
+                  count - EARLIER_TOLD);
 }
 
 /* ---- beginning and end -------------------------------------------------- */
@@ -198,6 +224,8 @@ static json_t *describe(struct run *run, const char *status) {
                         phases_describe(&run->session.phases));
     if (json_array_size(run->leases))
         json_object_set(summary, "leases", run->leases);
+    if (json_array_size(run->earlier))
+        json_object_set(summary, "earlier", run->earlier);
     json_object_set_new(summary, "events_dropped_types",
                         telemetry_dropped(&run->telemetry));
     return summary;
@@ -251,6 +279,7 @@ static void end(struct run *run) {
     roster_free(&run->roster);
     json_decref(run->collections);
     json_decref(run->leases);
+    json_decref(run->earlier);
     watch_end(&run->watch);
     telemetry_close(&run->telemetry);
     session_close(&run->session);
@@ -272,6 +301,8 @@ bool pipeline_run(const struct run_options *options, const struct sink *sink,
         bool go_on = true;
         for (size_t i = 0; go_on && i < run.list->count; i++)
             go_on = collection_run(&run, i);
+        if (go_on)
+            warn_of_earlier(&run);
         const struct member *reranker = run.roster.reranker;
         if (reranker && reranker->error.code)
             pipeline_note_worst(result, reranker->error.code,

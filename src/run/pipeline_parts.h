@@ -24,6 +24,8 @@ struct run {
     json_t *collections; /* the summary's list */
     int lock_fd;         /* of OUT: summary, events and report are one run's */
     json_t *leases;      /* that were held until the end (--warm) */
+    json_t *earlier;     /* collections in OUT that are of an earlier run, and
+                            not of this one's chunks (run/origin.h); or NULL */
 };
 
 /* Who resumes without --dtype goes on in the type that is there. */

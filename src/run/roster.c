@@ -14,8 +14,9 @@ enum { KEY_MAX = 200 }; /* bytes: KEY.npy.part is a file's name */
 /* KEY names files and folders beside others of ours, and vectors. */
 static bool check_key(const struct member *member, struct error *err) {
     static const char *const taken[] = {
-        "embeddings",    "fused",          "scratch",        "lock",
-        "complete.json", "points.offsets", "points.digests", "chunk-terms"};
+        "embeddings",     "fused",         "scratch",
+        "lock",           "complete.json", "points.offsets",
+        "points.digests", "chunk-terms",   "origin.json"};
     const char *key = member->key;
     bool fine = key[0] != '.' && strlen(key) <= KEY_MAX;
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "run/origin.h"
 
 /* Rows that each source gives where several are joined, or a reranker looks. */
 enum { DEPTH = 100 };
@@ -70,6 +71,11 @@ static bool add_shelf(struct searching *s, const char *folder,
     shelf->version = version;
     shelf->name = name;
     shelf->folder = arena_copy(&s->result->arena, str_from(folder), err);
+    shelf->gone = NULL;
+    if (shelf->folder && origin_is_gone(folder, path)) {
+        shelf->gone = arena_copy(&s->result->arena, str_from(path), err);
+        return shelf->gone != NULL;
+    }
     return shelf->folder != NULL;
 }
 
@@ -158,6 +164,34 @@ static bool find_shelves(struct searching *s, struct error *err) {
                      folder, named, folder);
 }
 
+/* Collections of an earlier run, whose chunks are gone, answer as well: who did
+ * not ask for them by name hears of it. */
+static bool tell_earlier(struct searching *s, const struct sink *sink,
+                         struct error *err) {
+    struct search_result *result = s->result;
+    result->earlier = arena_alloc(&result->arena, s->shelves_count + 1,
+                                  sizeof *result->earlier, err);
+    for (size_t i = 0; result->earlier && i < s->shelves_count; i++) {
+        const struct shelf *shelf = &s->shelves[i];
+        if (!shelf->gone)
+            continue;
+        const char *name =
+            arena_copy(&result->arena, str_from(shelf->name), err);
+        if (!name)
+            return false;
+        result->earlier[result->earlier_count++] = name;
+        if (!s->request->collections_count &&
+            strcmp(shelf->folder, s->request->folder) != 0)
+            event_log(sink, LOG_WARNING,
+                      "%s is of an earlier run and answers too: its chunks are "
+                      "not in %s any more, or are another collection's; name "
+                      "the collections that are meant (--collection), or "
+                      "remove that folder",
+                      shelf->folder, shelf->gone);
+    }
+    return result->earlier != NULL;
+}
+
 /* ---- all of it ---------------------------------------------------------- */
 
 /* Each source that was named gave something to look at. */
@@ -210,7 +244,7 @@ static bool keep_names(struct searching *s, struct error *err) {
 static bool search_all(struct searching *s, const struct sink *sink,
                        struct error *err) {
     struct search_result *result = s->result;
-    if (!find_shelves(s, err))
+    if (!find_shelves(s, err) || !tell_earlier(s, sink, err))
         return false;
     if (!search_reranker(s, err))
         return false;

@@ -70,7 +70,10 @@ struct search_result {
     struct arena arena;      /* owner of the strings and hits */
     struct search_hit *hits; /* best first */
     size_t count;
-    size_t collections;      /* searched */
+    size_t collections;   /* searched */
+    const char **earlier; /* [earlier_count] names of those that are of a run
+                             before the last: their chunks are gone */
+    size_t earlier_count;
     uint64_t rows;           /* compared */
     const char *reranked_by; /* KEY, or NULL */
     double load_ms, encode_ms, scan_ms, rerank_ms;

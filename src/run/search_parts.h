@@ -23,6 +23,7 @@ struct shelf {
     const char *name;
     json_t *stats;
     struct file_version version; /* of stats.json, before it was read */
+    const char *gone; /* where its chunks were, if they are gone; or NULL */
 };
 
 /* A row that a source ranked. */

@@ -104,12 +104,14 @@ static void *work(void *argument) {
 }
 
 /* Signals belong to the program's own thread: workers block all of them but
- * what a thread's own reading of memory raises. */
+ * what a thread's own instruction raises, which no other can answer for. */
 static bool start(struct pool *pool, struct error *err) {
     sigset_t all, before;
     sigfillset(&all);
     sigdelset(&all, SIGBUS);
     sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGFPE);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failure = 0;
     for (unsigned i = 1; i < pool->threads && !failure; i++) {

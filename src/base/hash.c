@@ -60,7 +60,7 @@ void sha256_end(struct sha256 *sha, uint8_t digest[SHA256_BYTES]) {
 /* CONTEXT over what is left of FD. */
 static bool add_file(EVP_MD_CTX *context, int fd, const char *path,
                      struct error *err) {
-    static _Thread_local char piece[256 * 1024];
+    char piece[16 * 1024];
     ssize_t got;
     while ((got = read(fd, piece, sizeof piece)) > 0)
         EVP_DigestUpdate(context, piece, (size_t)got);

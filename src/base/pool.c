@@ -1,10 +1,11 @@
 #include "base/pool.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "base/thread.h"
 
 struct worker {
     struct pool *pool;
@@ -117,7 +118,7 @@ static bool start(struct pool *pool, struct error *err) {
     for (unsigned i = 1; i < pool->threads && !failure; i++) {
         struct worker *worker = &pool->workers[i];
         *worker = (struct worker){.pool = pool, .number = i};
-        failure = pthread_create(&worker->thread, NULL, work, worker);
+        failure = thread_start(&worker->thread, work, worker);
         if (!failure)
             pool->started++;
     }

@@ -4,9 +4,11 @@
 #include "run/crew.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/layout.h"
+#include "base/thread.h"
 #include "run/crew_parts.h"
 #include "run/decision.h"
 #include "run/pass.h"
@@ -386,9 +388,12 @@ static bool start(struct crew *crew, struct error *err) {
         struct worker *worker = &crew->workers[i];
         worker->crew = crew;
         worker->station = &crew->session->stations[i];
-        if (pthread_create(&worker->thread, NULL, crew_worker, worker) != 0)
-            return error_set(err, ERROR_IO, "no thread could be started for %s",
-                             station_name(worker->station));
+        int failure = thread_start(&worker->thread, crew_worker, worker);
+        if (failure)
+            return error_set(err, ERROR_IO,
+                             "cannot start the thread of %s: %s; allow more "
+                             "(ulimit -u)",
+                             station_name(worker->station), strerror(failure));
         worker->started = true;
     }
     return true;

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 static int64_t cpu_now_ns(void) {
     struct rusage usage;
@@ -99,7 +100,7 @@ static int start_thread(struct sampler *sampler) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&sampler->thread, NULL, work, sampler);
+    int failed = thread_start(&sampler->thread, work, sampler);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
 }
@@ -121,7 +122,8 @@ bool sampler_start(struct sampler *sampler, const struct sampler_setup *setup,
         return true;
     sampler_close(sampler);
     return error_set(err, ERROR_IO,
-                     "the thread that samples memory did not start: %s",
+                     "cannot start the thread that samples memory: %s; allow "
+                     "more (ulimit -u)",
                      strerror(failed));
 }
 

@@ -52,6 +52,7 @@ static void place(struct layout *l, struct window *w) {
     w->text_ends = layout_take(l, BLOCK_TEXTS, sizeof *w->text_ends);
     w->texts = layout_take(l, BLOCK_TEXTS, sizeof *w->texts);
     w->cut = layout_take(l, BLOCK_TEXTS, sizeof *w->cut);
+    w->returned = layout_take(l, WINDOW_RETURNED, sizeof *w->returned);
 }
 
 uint64_t window_bytes(const struct window_size *size) {

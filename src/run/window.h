@@ -78,8 +78,8 @@ struct window {
     size_t ids_size;
     size_t block_count;
     /* the queue */
-    size_t next; /* of order: not yet cut */
-    struct piece returned[WINDOW_RETURNED];
+    size_t next;            /* of order: not yet cut */
+    struct piece *returned; /* [WINDOW_RETURNED] */
     size_t returned_count;
     size_t held;    /* texts in pieces that somebody holds */
     size_t waiting; /* texts that nobody holds and that are not done */

@@ -149,34 +149,28 @@ static bool bert_processing(struct building *building, bool roberta,
 
 /* `tokenizers` takes the parts that one processor made for two texts in the
  * next, so there is no right answer for two. */
-static bool take(struct building *all, const struct building *one,
-                 struct error *err) {
+static bool add_processor(void *context, const struct part *part,
+                          struct error *err) {
+    struct building *all = context;
+    if (strcmp(part->type, "ByteLevel") == 0)
+        return true; /* it moves offsets, and we have none */
+    bool roberta = strcmp(part->type, "RobertaProcessing") == 0;
+    bool bert = roberta || strcmp(part->type, "BertProcessing") == 0;
+    if (!bert && strcmp(part->type, "TemplateProcessing") != 0)
+        return part_unsupported(part,
+                                "TemplateProcessing, BertProcessing, "
+                                "RobertaProcessing and ByteLevel are",
+                                err);
     if (all->given)
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: two parts of the post_processor put special "
                          "tokens around a text, and only one can: use another "
                          "model",
                          all->part.name);
-    *all = *one;
     all->given = true;
-    return true;
-}
-
-static bool add_processor(void *context, const struct part *part,
-                          struct error *err) {
-    struct building *all = context;
-    struct building one = {.part = *part, .terms = all->terms};
-    if (strcmp(part->type, "ByteLevel") == 0)
-        return true; /* it moves offsets, and we have none */
-    if (strcmp(part->type, "TemplateProcessing") == 0)
-        return template_processing(&one, err) && take(all, &one, err);
-    bool roberta = strcmp(part->type, "RobertaProcessing") == 0;
-    if (roberta || strcmp(part->type, "BertProcessing") == 0)
-        return bert_processing(&one, roberta, err) && take(all, &one, err);
-    return part_unsupported(part,
-                            "TemplateProcessing, BertProcessing, "
-                            "RobertaProcessing and ByteLevel are",
-                            err);
+    all->part = *part;
+    return bert ? bert_processing(all, roberta, err)
+                : template_processing(all, err);
 }
 
 /* The special tokens of ROW from BEGIN up to END. */

@@ -7,45 +7,54 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A small file of the kernel's, read without taking memory: free memory is
- * asked for before and after each batch. What is longer is cut at a line. */
+/* A file of the kernel's, a line at a time and without taking memory: free
+ * memory is asked for before and after each batch. A line that BYTES cannot
+ * hold is told in pieces. */
 struct text {
-    char bytes[32 * 1024];
-    char *next; /* the line that comes, or NULL */
+    int fd;
+    size_t begin, end; /* of what is read and not yet told */
+    char bytes[PATH_MAX + 256];
 };
 
-static bool text_read(struct text *text, const char *root, const char *path) {
-    char whole[PATH_MAX];
-    size_t size = 0;
-    text->next = NULL;
-    int length = snprintf(whole, sizeof whole, "%s%s", root, path);
-    if (length < 0 || (size_t)length >= sizeof whole)
+static bool text_open(struct text *text, const char *root, const char *path) {
+    /* The path lies where the lines will. */
+    int length = snprintf(text->bytes, sizeof text->bytes, "%s%s", root, path);
+    if (length < 0 || (size_t)length >= sizeof text->bytes)
         return false;
-    int fd = open(whole, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t got = 1;
-    while (got > 0 && size < sizeof text->bytes - 1) {
-        got = read(fd, text->bytes + size, sizeof text->bytes - 1 - size);
-        size += got > 0 ? (size_t)got : 0;
-    }
-    close(fd);
-    if (got > 0)
-        while (size && text->bytes[size - 1] != '\n')
-            size--;
-    text->bytes[size] = '\0';
-    text->next = text->bytes;
-    return got >= 0;
+    text->begin = text->end = 0;
+    text->fd = open(text->bytes, O_RDONLY | O_CLOEXEC);
+    return text->fd >= 0;
 }
 
-/* NULL at the end. The line has no newline. */
+static void text_close(struct text *text) {
+    close(text->fd);
+}
+
+/* More of the file behind what is left of BYTES; false: there is none, or no
+ * room for it. */
+static bool text_more(struct text *text) {
+    text->end -= text->begin;
+    memmove(text->bytes, text->bytes + text->begin, text->end);
+    text->begin = 0;
+    ssize_t got = read(text->fd, text->bytes + text->end,
+                       sizeof text->bytes - 1 - text->end);
+    text->end += got > 0 ? (size_t)got : 0;
+    return got > 0;
+}
+
+/* Valid until the next; NULL at the end. The line has no newline. */
 static char *text_line(struct text *text) {
-    char *line = text->next;
-    if (!line || !*line)
+    char *newline = NULL;
+    bool more = true;
+    while (more && !(newline = memchr(text->bytes + text->begin, '\n',
+                                      text->end - text->begin)))
+        more = text_more(text);
+    if (!newline && text->begin == text->end)
         return NULL;
-    size_t size = strcspn(line, "\n");
-    text->next = line[size] ? line + size + 1 : NULL;
+    char *line = text->bytes + text->begin;
+    size_t size = newline ? (size_t)(newline - line) : text->end - text->begin;
     line[size] = '\0';
+    text->begin += newline ? size + 1 : size;
     return line;
 }
 
@@ -60,22 +69,24 @@ static const char *named(const char *line, const char *name) {
 
 void cpu_model(const char *root, char *name, size_t size) {
     struct text info;
-    const char *value, *maker = NULL, *part = NULL;
+    const char *value;
+    char maker[32] = "", part[32] = "";
     snprintf(name, size, "unknown");
-    if (!text_read(&info, root, "/proc/cpuinfo"))
+    if (!text_open(&info, root, "/proc/cpuinfo"))
         return;
-    for (char *line; !part && (line = text_line(&info));) {
+    for (char *line; !*part && (line = text_line(&info));) {
         if ((value = named(line, "model name"))) {
             snprintf(name, size, "%s", value);
-            return;
+            break;
         }
         if ((value = named(line, "CPU implementer")))
-            maker = value;
+            snprintf(maker, sizeof maker, "%s", value);
         if ((value = named(line, "CPU part")))
-            part = value;
+            snprintf(part, sizeof part, "%s", value);
     }
-    if (maker && part)
+    if (*maker && *part)
         snprintf(name, size, "ARM, implementer %s, part %s", maker, part);
+    text_close(&info);
 }
 
 /* The number after KEY at the beginning of a line; false if none stands. */
@@ -83,18 +94,19 @@ static bool number_after(const char *root, const char *path, const char *key,
                          uint64_t *number) {
     struct text text;
     size_t length = strlen(key);
-    if (!text_read(&text, root, path))
+    bool found = false;
+    if (!text_open(&text, root, path))
         return false;
-    for (char *line; (line = text_line(&text));) {
+    for (char *line; !found && (line = text_line(&text));) {
         if (strncmp(line, key, length) != 0)
             continue;
         const char *digits = line + length + strspn(line + length, " \t");
-        if (*digits < '0' || *digits > '9')
-            continue;
-        *number = strtoull(digits, NULL, 10);
-        return true;
+        found = *digits >= '0' && *digits <= '9';
+        if (found)
+            *number = strtoull(digits, NULL, 10);
     }
-    return false;
+    text_close(&text);
+    return found;
 }
 
 /* The files of one version of control groups. */
@@ -182,7 +194,7 @@ bool cpu_memory(const char *root, uint64_t *bytes_total, uint64_t *bytes_free,
     *bytes_total = total * 1024;
     *bytes_free = available * 1024;
     struct text groups;
-    if (!text_read(&groups, root, "/proc/self/cgroup"))
+    if (!text_open(&groups, root, "/proc/self/cgroup"))
         return true;
     for (char *line; (line = text_line(&groups));) {
         char *controllers = strchr(line, ':');
@@ -195,5 +207,6 @@ bool cpu_memory(const char *root, uint64_t *bytes_total, uint64_t *bytes_free,
         else if (strstr(controllers, "memory"))
             lower_to_groups(root, &VERSION_1, group, bytes_total, bytes_free);
     }
+    text_close(&groups);
     return true;
 }

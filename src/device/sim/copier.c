@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/thread.h"
+
 void copier_open(struct copier *copier) {
     *copier = (struct copier){0};
     pthread_mutex_init(&copier->mutex, NULL);
@@ -39,7 +41,7 @@ void copier_copy(struct copier *copier, void *to, const void *from,
     wait_idle(copier);
     if (!copier->started)
         copier->started =
-            pthread_create(&copier->thread, NULL, copier_main, copier) == 0;
+            thread_start(&copier->thread, copier_main, copier) == 0;
     if (copier->started) {
         copier->to = to;
         copier->from = from;

@@ -64,6 +64,10 @@ def cases():
          "skiplist_tasks": ["query", "document"]}))
     yield ("many words, left out of nothing", "multi", "mean", multi(
         {"skiplist_words": base.words(90).split(), "skiplist_tasks": []}))
+    vocab = json.loads((base.MODELS / "mean" / "tokenizer.json").read_text())
+    yield ("half of a vocabulary", "multi", "mean", multi(
+        {"skiplist_words": list(vocab["model"]["vocab"])[:4:-2],
+         "skiplist_tasks": ["query", "document"]}))
     yield ("a length where no table of positions ends", "multi", "modernbert",
            multi(document_length=1 << 40))
     yield ("lengths past the model's limit", "multi", "mean", multi(

@@ -13,7 +13,7 @@
 
 static const char BGE[] = "colbert_linear.pt", METADATA[] = "artifact.metadata";
 
-enum { EXPAND_LENGTH = 32, SKIPLIST_MAX = 4096 };
+enum { EXPAND_LENGTH = 32 };
 
 /* Python's string.punctuation. */
 static const char *const PUNCTUATION[] = {
@@ -66,7 +66,13 @@ static bool read_words(struct reading *r, const json_t *list, const char *name,
     const char **words = arena_alloc(&r->arena, count + 1, sizeof *words, err);
     if (!words)
         return false;
-    bool fine = json_is_array(list) && count <= SKIPLIST_MAX;
+    if (count > MULTI_SKIPLIST_MAX)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: skiplist_words has %zu words, and the most that "
+                         "are left out are %d: use another model, or shorten "
+                         "the list",
+                         name, count, MULTI_SKIPLIST_MAX);
+    bool fine = json_is_array(list);
     for (size_t i = 0; fine && i < count; i++) {
         const char *word = json_string_value(json_array_get(list, i));
         fine = word != NULL;

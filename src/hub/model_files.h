@@ -73,7 +73,7 @@ struct sentence_module {
                                     are [out], epsilon 1e-5 as torch has it.
                                     Normalize: unused */
 };
-enum { SENTENCE_MAX = 8, DENSE_MAX = 8 };
+enum { SENTENCE_MAX = 8, DENSE_MAX = 8, MULTI_SKIPLIST_MAX = 4096 };
 
 /* Sparse vectors over the vocabulary. */
 enum sparse_kind {
@@ -133,7 +133,7 @@ struct multi_files {
     /* Words (whole vocabulary entries) whose rows are left out; those that the
      * vocabulary does not have count for nothing. */
     const char *const *skiplist;
-    size_t skiplist_count;
+    size_t skiplist_count; /* MULTI_SKIPLIST_MAX at most */
     bool skip_in_documents, skip_in_queries;
 };
 

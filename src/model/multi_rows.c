@@ -2,14 +2,26 @@
 
 #include <string.h>
 
+/* Halving: a list may have thousands of words, and every token asks. */
+static bool skips(const struct multi_rule *rule, uint32_t id) {
+    size_t begin = 0, end = rule->skip_count;
+    while (begin < end) {
+        size_t middle = (begin + end) / 2;
+        if (rule->skip[middle] == id)
+            return true;
+        if (rule->skip[middle] < id)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return false;
+}
+
 static bool stays(const struct multi_rule *rule, const uint32_t *ids,
                   size_t token) {
     if (token == 0 && rule->drop_first)
         return false;
-    for (size_t i = 0; i < rule->skip_count; i++)
-        if (rule->skip[i] == ids[token])
-            return false;
-    return true;
+    return !skips(rule, ids[token]);
 }
 
 size_t multi_keep(const struct multi_rule *rule, const uint32_t *ids,

@@ -19,7 +19,8 @@
 
 struct multi_rule {
     bool drop_first;
-    const uint32_t *skip; /* [skip_count], borrowed: ids without a row */
+    const uint32_t *skip; /* [skip_count], borrowed: ids without a row,
+                             ascending */
     size_t skip_count;
 };
 

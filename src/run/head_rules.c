@@ -1,6 +1,7 @@
 #include "run/head_rules.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -55,29 +56,28 @@ static bool read_config(const struct model_files *files, json_t **config,
     return *config != NULL;
 }
 
+static int by_id(const void *a, const void *b) {
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return (left > right) - (left < right);
+}
+
 /* Words of the skiplist that the vocabulary does not have count for nothing. */
-static bool find_skipped(const struct model_files *files,
+static void find_skipped(const struct model_files *files,
                          const struct tokenizer *tokenizer,
-                         struct head_rules *rules, struct error *err) {
+                         struct head_rules *rules) {
     const struct multi_files *multi = &files->multi;
     size_t count = 0;
     bool used = multi->skip_in_documents || multi->skip_in_queries;
     for (size_t i = 0; used && i < multi->skiplist_count; i++) {
-        uint32_t id;
-        if (!tokenizer_id(tokenizer, str_from(multi->skiplist[i]), &id))
-            continue;
-        if (count == RULE_IDS_MAX)
-            return error_set(err, ERROR_UNSUPPORTED,
-                             "%s: more than %d words are left out of its "
-                             "multivectors",
-                             files->folder, RULE_IDS_MAX);
-        rules->skipped[count++] = id;
+        if (tokenizer_id(tokenizer, str_from(multi->skiplist[i]),
+                         &rules->skipped[count]))
+            count++;
     }
+    qsort(rules->skipped, count, sizeof *rules->skipped, by_id);
     rules->rule = rules->query_rule = (struct multi_rule){
         .drop_first = multi->drop_first, .skip = rules->skipped};
     rules->rule.skip_count = multi->skip_in_documents ? count : 0;
     rules->query_rule.skip_count = multi->skip_in_queries ? count : 0;
-    return true;
 }
 
 bool head_rules_find(const struct model_files *files,
@@ -91,5 +91,6 @@ bool head_rules_find(const struct model_files *files,
         find_dropped(config, tokenizer, rules);
         json_decref(config);
     }
-    return find_skipped(files, tokenizer, rules, err);
+    find_skipped(files, tokenizer, rules);
+    return true;
 }

@@ -25,17 +25,15 @@
 #include "model/multi_rows.h"
 #include "text/tokenizer.h"
 
-enum { RULE_IDS_MAX = 64 };
 struct head_rules {
     uint32_t dropped[4]; /* special tokens, in lexical weights */
     size_t dropped_count;
-    uint32_t skipped[RULE_IDS_MAX]; /* of the rules' skip */
-    struct multi_rule rule;         /* for documents */
-    struct multi_rule query_rule;   /* for queries */
+    uint32_t skipped[MULTI_SKIPLIST_MAX]; /* of the rules' skip */
+    struct multi_rule rule;               /* for documents */
+    struct multi_rule query_rule;         /* for queries */
 };
 
-/* ERROR_INPUT: tokenizer_config.json is broken; ERROR_UNSUPPORTED: more words
- * to skip than there is room for. */
+/* ERROR_INPUT: tokenizer_config.json is broken. */
 bool head_rules_find(const struct model_files *files,
                      const struct tokenizer *tokenizer,
                      struct head_rules *rules, struct error *err);

@@ -345,6 +345,45 @@ static void tasks(void **state) {
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* As many words as are read at most, and one more. */
+static void many_skipped_words(void **state) {
+    (void)state;
+    static const char module[] = "sentence_transformers.multi_vector_encoder."
+                                 "modules.multi_vector_mask.MultiVectorMask";
+    struct strbuf text = strbuf_make(&memory);
+    strbuf_printf(&text,
+                  "[{\"path\":\"\",\"type\":\"sentence_transformers.base."
+                  "modules.transformer.Transformer\"},"
+                  "{\"path\":\"1_Mask\",\"type\":\"%s\"}]",
+                  module);
+    put("modules.json", text.data);
+    put("config_sentence_transformers.json",
+        "{\"model_type\":\"MultiVectorEncoder\"}");
+    strbuf_clear(&text);
+    strbuf_printf(&text, "%s/1_Mask", folder);
+    assert_true(folder_make(text.data, NULL));
+    for (size_t more = 0; more < 2; more++) {
+        struct error err = {0};
+        strbuf_clear(&text);
+        strbuf_printf(&text, "{\"skiplist_words\":[\"w\"");
+        for (size_t i = 1; i < MULTI_SKIPLIST_MAX + more; i++)
+            strbuf_printf(&text, ",\"w%zu\"", i);
+        strbuf_printf(&text, "]}");
+        put("1_Mask/config.json", text.data);
+        struct model_files *files =
+            model_files_open(&memory, folder, NULL, MODEL_MULTI, NULL, &err);
+        if (more == 0 && !files)
+            fail_msg("%s", err.message);
+        if (more == 0)
+            assert_int_equal(files->multi.skiplist_count, MULTI_SKIPLIST_MAX);
+        else
+            assert_non_null(strstr(err.message, "has 4097 words, and the most "
+                                                "that are left out are 4096"));
+        model_files_free(files);
+    }
+    strbuf_free(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_the_library),
@@ -352,6 +391,7 @@ int main(void) {
         IN_FOLDER(bge_m3),
         IN_FOLDER(many_documents),
         IN_FOLDER(tasks),
+        IN_FOLDER(many_skipped_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE  /* attributes of a thread that runs, and of all by default \
                       */
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,23 +12,10 @@
 
 #include <cmocka.h>
 
+#include "base/few_threads.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "base/thread.h"
-
-static int allowed = 1000; /* threads that may still be started */
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*work)(void *), void *context);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*work)(void *), void *context);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*work)(void *), void *context) {
-    if (allowed-- <= 0)
-        return EAGAIN; /* as under ulimit -u */
-    return __real_pthread_create(thread, attributes, work, context);
-}
 
 static void *own_stack(void *context) {
     size_t *bytes = context;
@@ -43,6 +29,7 @@ static void *own_stack(void *context) {
 /* What `ulimit -s 128` does to threads whose stack nobody states. */
 static void a_small_stack_is_the_programs_own(void **state) {
     (void)state;
+    allowed = 1;
     pthread_attr_t small;
     pthread_t thread;
     size_t bytes = 0;

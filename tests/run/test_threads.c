@@ -2,8 +2,6 @@
  * which one, why and what helps; with more threads the same command ends well.
  */
 
-#include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,21 +9,8 @@
 
 #include <cmocka.h>
 
+#include "base/few_threads.h"
 #include "run/trial.h"
-
-static int allowed; /* threads that may still be started */
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*work)(void *), void *context);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*work)(void *), void *context);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*work)(void *), void *context) {
-    if (allowed-- <= 0)
-        return EAGAIN; /* as under ulimit -u */
-    return __real_pthread_create(thread, attributes, work, context);
-}
 
 /* The pool's second thread, the sampler, a worker for each device: in which
  * order is not said here. */

@@ -29,9 +29,9 @@ ARCHS = [75, 80, 86, 89, 90, 100, 120]
 SAMPLE = [75, 80, 90, 120]
 NARROWS = {0: "f32", 1: "f16", 2: "bf16"}
 HEAD_DIMS = [32, 64, 96, 128, 192, 256]
-WINDOW, DISTANCES, SLOPES, RELATIVE, KEYS, UNEVEN = 1, 2, 4, 8, 16, 32
+WINDOW, DISTANCES, SLOPES, RELATIVE, KEYS, UNEVEN, ROTARY = 1, 2, 4, 8, 16, 32, 64
 FEATURES = {WINDOW: "window", DISTANCES: "distances", SLOPES: "slopes",
-            RELATIVE: "relative", KEYS: "keys", UNEVEN: "uneven"}
+            RELATIVE: "relative", KEYS: "keys", UNEVEN: "uneven", ROTARY: "rotary"}
 # What is compiled of attention where not all is: head widths without features,
 # and for f16 one width with each feature.
 USUAL_HEAD_DIM = 64
@@ -69,9 +69,9 @@ def fits(arch, head_dim, features):
 
 def attend_variants(depth, narrow):
     if depth == "all":
-        sets = feature_sets([DISTANCES, SLOPES])
+        sets = feature_sets([DISTANCES, SLOPES, ROTARY])
         return ([(d, f) for d in HEAD_DIMS for f in sets] +
-                [(USUAL_HEAD_DIM, f | UNEVEN) for f in sets] +
+                [(USUAL_HEAD_DIM, f | UNEVEN) for f in sets if not f & ROTARY] +
                 [(d, UNEVEN) for d in HEAD_DIMS if d != USUAL_HEAD_DIM])
     if depth == "sample":
         return [(USUAL_HEAD_DIM, 0), (256, DISTANCES | WINDOW)]

@@ -168,10 +168,9 @@ void device_norm_heads(struct lane *lane, const struct norm *norm,
     lane->device->verbs->norm_heads(lane, norm, x, rows, stride, times);
 }
 
-void device_rotate(struct lane *lane, const struct rotary *rotary,
-                   const struct attention *attention,
+void device_rotate(struct lane *lane, const struct attention *attention,
                    const struct sequences *sequences, struct narrow *qkv) {
-    lane->device->verbs->rotate(lane, rotary, attention, sequences, qkv);
+    lane->device->verbs->rotate(lane, attention, sequences, qkv);
 }
 
 void device_gate(struct lane *lane, enum activation activation,

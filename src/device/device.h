@@ -225,6 +225,7 @@ struct attention {
                             score of query i and key j (ALiBi, both ways);
                             NULL: none */
     struct relative relative; /* rows 0: none */
+    struct rotary rotary;     /* dims 0: none */
 };
 
 /* A packed batch, or a piece of one. Host memory. */
@@ -316,8 +317,7 @@ struct device_verbs {
     void (*norm_heads)(struct lane *lane, const struct norm *norm,
                        struct narrow *x, size_t rows, size_t stride,
                        size_t times);
-    void (*rotate)(struct lane *lane, const struct rotary *rotary,
-                   const struct attention *attention,
+    void (*rotate)(struct lane *lane, const struct attention *attention,
                    const struct sequences *sequences, struct narrow *qkv);
     void (*gate)(struct lane *lane, enum activation activation,
                  const struct narrow *x, size_t rows, size_t width,
@@ -579,9 +579,10 @@ void device_norm_heads(struct lane *lane, const struct norm *norm,
                        struct narrow *x, size_t rows, size_t stride,
                        size_t times);
 
-/* Turn the query and key heads of QKV in place. */
-void device_rotate(struct lane *lane, const struct rotary *rotary,
-                   const struct attention *attention,
+/* Turn the query and key heads of QKV by attention->rotary, in place; but those
+ * that device_attention, which comes next with the same arguments, turns while
+ * it reads them (a card's does) are left as they are. */
+void device_rotate(struct lane *lane, const struct attention *attention,
                    const struct sequences *sequences, struct narrow *qkv);
 
 /* y[row] = activation(x[row][0 .. width)) * x[row][width .. 2 * width). x is

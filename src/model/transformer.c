@@ -59,7 +59,6 @@ static void prepare_heads(const struct transformer *t,
                           const struct sequences *texts, size_t local,
                           struct narrow *qkv) {
     const struct model_spec *spec = t->spec;
-    const struct rotary *rotary = &t->weights->rotary[local];
     size_t rows = sequences_rows(texts), stride = model_spec_qkv(spec);
     size_t queries = spec->heads * spec->head_dim;
     if (w->query_norm.width)
@@ -69,8 +68,8 @@ static void prepare_heads(const struct transformer *t,
         device_norm_heads(lane, &w->key_norm,
                           narrow_row(t->device, qkv, 1, queries), rows, stride,
                           spec->kv_heads * spec->head_dim / w->key_norm.width);
-    if (rotary->dims)
-        device_rotate(lane, rotary, &t->attention[local], texts, qkv);
+    if (t->attention[local].rotary.dims)
+        device_rotate(lane, &t->attention[local], texts, qkv);
 }
 
 static void attend(const struct transformer *t, const struct layer_weights *w,
@@ -206,11 +205,14 @@ struct attention transformer_attention(const struct model_spec *spec,
         .reach = spec->distance_reach,
         .relative = {.rows = spec->relative_rows,
                      .reach = spec->relative_reach},
+        .rotary = {.dims = spec->rotary[local].dims,
+                   .interleaved = spec->rotary[local].interleaved},
     };
     if (weights) {
         attention.distances = weights->distances;
         attention.slopes = weights->slopes;
         attention.relative.row = weights->relative_row;
+        attention.rotary = weights->rotary[local];
     }
     return attention;
 }

@@ -90,9 +90,9 @@ static void all_verbs(struct fixture *f, bool wide) {
                                   .head_dim = 32,
                                   .scale = 0.1f,
                                   .behind = SIZE_MAX,
-                                  .ahead = SIZE_MAX};
+                                  .ahead = SIZE_MAX,
+                                  .rotary = {32, 150, weights, weights, false}};
     void *scratch = malloc(device_attention_bytes(f->device, &attention, 150));
-    struct rotary rotary = {32, 150, weights, weights, false};
     struct embedding embedding = {
         .width = WIDTH, .vocab = 1, .words = weights, .scale = 1};
     struct norm norm = {WIDTH, weights, NULL, 1e-12f, false};
@@ -118,7 +118,7 @@ static void all_verbs(struct fixture *f, bool wide) {
     device_norm(lane, &norm, x, ROWS, NULL, x, NULL);
     device_linear(lane, &linear, narrow_of(x), ROWS, ACTIVATION_GELU, NULL, y);
     device_norm_heads(lane, &norm, narrow_of(y), ROWS, 3 * WIDTH, 1);
-    device_rotate(lane, &rotary, &attention, &sequences, narrow_of(y));
+    device_rotate(lane, &attention, &sequences, narrow_of(y));
     device_attention(lane, &attention, &sequences, narrow_of(y), scratch,
                      narrow_of(x));
     device_experts(lane, &experts, narrow_of(x), ROWS, NULL, work, y);
@@ -309,14 +309,15 @@ static void texts_may_lie_within_a_batch(void **state) {
                                   .position = table,
                                   .positions = ROWS,
                                   .scale = 1};
-    struct attention attention = {.heads = 1,
-                                  .kv_heads = 1,
-                                  .head_dim = WIDTH,
-                                  .scale = 1,
-                                  .behind = SIZE_MAX,
-                                  .ahead = SIZE_MAX};
-    struct rotary rotary = {
-        .dims = WIDTH, .positions = ROWS, .cosine = table, .sine = x};
+    struct attention attention = {
+        .heads = 1,
+        .kv_heads = 1,
+        .head_dim = WIDTH,
+        .scale = 1,
+        .behind = SIZE_MAX,
+        .ahead = SIZE_MAX,
+        .rotary = {
+            .dims = WIDTH, .positions = ROWS, .cosine = table, .sine = x}};
     void *scratch =
         aligned_alloc(64, device_attention_bytes(f.device, &attention, ROWS));
     for (int wide = 0; wide < 2; wide++)
@@ -329,7 +330,7 @@ static void texts_may_lie_within_a_batch(void **state) {
             device_group(lane, &texts, ids);
             device_embed(lane, &embedding, ids, &texts, rows + at * ALL);
             memcpy(to, x, ALL * sizeof *x);
-            device_rotate(lane, &rotary, &attention, &texts, narrow_of(to));
+            device_rotate(lane, &attention, &texts, narrow_of(to));
             device_attention(lane, &attention, &texts, narrow_of(to), scratch,
                              narrow_of(context + at * ALL));
             device_pool(lane, POOLING_MEAN, &texts, x, WIDTH, pooled + at * ALL,

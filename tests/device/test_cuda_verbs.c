@@ -97,25 +97,26 @@ static void heads_are_normed(struct rig *r) {
 
 static const size_t LENGTHS[] = {3, 70, 1, 9, 0};
 
+/* Pairs that no kernel of attention turns, so that all are turned in place. */
 static void try_rotary(struct rig *r, bool interleaved) {
-    enum { POSITIONS = 80, HEAD = 24, DIMS = 16, HALF = DIMS / 2 };
-    struct attention a = {.heads = 4, .kv_heads = 2, .head_dim = HEAD};
+    enum { POSITIONS = 80, HEAD = 24, DIMS = 12, HALF = DIMS / 2 };
+    struct attention a = {.heads = 4, .kv_heads = 2, .head_dim = HEAD}, there;
     struct texts texts;
     begin_group(r, &texts, LENGTHS, 10);
     size_t count = sequences_rows(&texts.sequences) * 8 * HEAD;
     float *x = floats(count), *cosine = floats(POSITIONS * HALF),
           *sine = floats(POSITIONS * HALF);
-    struct rotary rotary = {.dims = DIMS,
-                            .positions = POSITIONS,
-                            .cosine = cosine,
-                            .sine = sine,
-                            .interleaved = interleaved};
-    struct rotary there = rotary;
-    there.cosine = card_floats(r, cosine, POSITIONS * HALF);
-    there.sine = card_floats(r, sine, POSITIONS * HALF);
+    a.rotary = (struct rotary){.dims = DIMS,
+                               .positions = POSITIONS,
+                               .cosine = cosine,
+                               .sine = sine,
+                               .interleaved = interleaved};
+    there = a;
+    there.rotary.cosine = card_floats(r, cosine, POSITIONS * HALF);
+    there.rotary.sine = card_floats(r, sine, POSITIONS * HALF);
     struct narrow *card = card_narrow(r, x, count);
-    device_rotate(r->on_card, &there, &a, &texts.sequences, card);
-    device_rotate(r->on_cpu, &rotary, &a, &texts.sequences, (struct narrow *)x);
+    device_rotate(r->on_card, &there, &texts.sequences, card);
+    device_rotate(r->on_cpu, &a, &texts.sequences, (struct narrow *)x);
     assert_narrow(r, card, x, count, 0x1p-21, 0, "rotated");
     free(x), free(cosine), free(sine), free(texts.ids);
 }
@@ -360,6 +361,10 @@ enum { DISTANCE_REACH = 5, RELATIVE_ROWS = 11, RELATIVE_REACH = 8 };
 struct attention_case {
     size_t heads, kv_heads, head_dim, behind, ahead;
     bool distances, slopes, relative, keys;
+    size_t rotary_dims;
+    bool interleaved;
+    bool brief; /* no text has a second tile of queries */
+    int turns;  /* kernels of f16 and bf16 that turn heads before attention */
 };
 
 static struct attention attention_of(const struct attention_case *c) {
@@ -372,16 +377,39 @@ static struct attention attention_of(const struct attention_case *c) {
                               .reach = c->distances ? DISTANCE_REACH : 0};
 }
 
+/* Turn QKV and what stands on the card, which is rounded, as QKV is then. */
+static void try_turning(struct rig *r, const struct attention_case *c,
+                        const struct attention *here,
+                        const struct attention *there,
+                        const struct texts *texts, float *qkv,
+                        struct narrow *card) {
+    size_t wide = (c->heads + 2 * c->kv_heads) * c->head_dim;
+    uint64_t before = counted(0).launches;
+    if (!c->rotary_dims)
+        return;
+    device_rotate(r->on_card, there, &texts->sequences, card);
+    finish(r);
+    if (!is_real())
+        assert_int_equal(counted(0).launches - before,
+                         r->type == NUMBER_F32 ? 1 : c->turns);
+    device_rotate(r->on_cpu, here, &texts->sequences, (struct narrow *)qkv);
+    card_narrow(r, qkv, sequences_rows(&texts->sequences) * wide);
+}
+
 static void try_attention(struct rig *r, const struct attention_case *c) {
+    static const size_t BRIEF[] = {3, 64, 1, 9, 0};
+    enum { POSITIONS = 70 };
+    size_t pairs = POSITIONS * c->rotary_dims / 2;
     struct texts texts;
-    begin_group(r, &texts, LENGTHS, 10);
+    begin_group(r, &texts, c->brief ? BRIEF : LENGTHS, 10);
     size_t rows = sequences_rows(&texts.sequences);
     size_t wide = (c->heads + 2 * c->kv_heads) * c->head_dim;
     size_t out = c->heads * c->head_dim, bias = c->heads * (2 * 5 + 1);
     uint32_t keys[] = {2, 65, 1, 9}, row[2 * RELATIVE_REACH + 1];
     float *qkv = floats(rows * wide), *want = floats(rows * out),
           *distances = floats(bias), *slopes = floats(c->heads),
-          *table = floats(RELATIVE_ROWS * wide);
+          *table = floats(RELATIVE_ROWS * wide), *cosine = floats(pairs),
+          *sine = floats(pairs);
     struct attention here = attention_of(c), there = here;
     if (c->distances) {
         here.distances = distances;
@@ -403,6 +431,11 @@ static void try_attention(struct rig *r, const struct attention_case *c) {
         there.relative.row =
             (uint32_t *)card_floats(r, (float *)row, sizeof row / 4);
     }
+    here.rotary = (struct rotary){c->rotary_dims, POSITIONS, cosine, sine,
+                                  c->interleaved};
+    there.rotary = here.rotary;
+    there.rotary.cosine = card_floats(r, cosine, pairs);
+    there.rotary.sine = card_floats(r, sine, pairs);
     if (c->keys) {
         texts.sequences.keys = keys;
         device_group(r->on_card, &texts.sequences, NULL);
@@ -415,27 +448,89 @@ static void try_attention(struct rig *r, const struct attention_case *c) {
     struct narrow *card = card_narrow(r, qkv, rows * wide);
     struct narrow *context = card_room(r, rows * out * sizeof *qkv);
     assert_int_equal(device_attention_bytes(r->card, &there, rows), 0);
+    try_turning(r, c, &here, &there, &texts, qkv, card);
     device_attention(r->on_cpu, &here, &texts.sequences, (struct narrow *)qkv,
                      work, (struct narrow *)want);
     device_attention(r->on_card, &there, &texts.sequences, card, NULL, context);
     assert_narrow(r, context, want, rows * out, 4 * r->unit + 2e-5, 0,
                   "attention");
     free(work), free(qkv), free(want), free(distances), free(slopes);
-    free(table), free(texts.ids);
+    free(table), free(cosine), free(sine), free(texts.ids);
 }
 
+#define WHOLE .behind = SIZE_MAX, .ahead = SIZE_MAX
+
 static void attention_is_the_cpus(struct rig *r) {
-    static const size_t ALL = SIZE_MAX;
-    const struct attention_case CASES[] = {
-        {2, 2, 32, ALL, ALL, false, false, false, false},
-        {4, 2, 64, ALL, 0, false, false, false, false},
-        {4, 1, 16, 6, 6, false, false, false, false},
-        {2, 2, 24, ALL, ALL, true, false, false, false},
-        {2, 2, 32, ALL, ALL, false, true, false, true},
-        {2, 2, 20, ALL, ALL, false, false, true, false},
-        {2, 1, 128, ALL, ALL, false, false, false, true},
-        {1, 1, 256, 20, 0, false, false, false, false},
-        {1, 1, 256, ALL, ALL, true, false, false, false},
+    static const struct attention_case CASES[] = {
+        {.heads = 2, .kv_heads = 2, .head_dim = 32, WHOLE},
+        {.heads = 4,
+         .kv_heads = 2,
+         .head_dim = 64,
+         .behind = SIZE_MAX,
+         .ahead = 0},
+        {.heads = 4, .kv_heads = 1, .head_dim = 16, .behind = 6, .ahead = 6},
+        {.heads = 2, .kv_heads = 2, .head_dim = 24, WHOLE, .distances = true},
+        {.heads = 2,
+         .kv_heads = 2,
+         .head_dim = 32,
+         WHOLE,
+         .slopes = true,
+         .keys = true},
+        {.heads = 2, .kv_heads = 2, .head_dim = 20, WHOLE, .relative = true},
+        {.heads = 2, .kv_heads = 1, .head_dim = 128, WHOLE, .keys = true},
+        {.heads = 1, .kv_heads = 1, .head_dim = 256, .behind = 20, .ahead = 0},
+        {.heads = 1, .kv_heads = 1, .head_dim = 256, WHOLE, .distances = true},
+        {.heads = 2,
+         .kv_heads = 2,
+         .head_dim = 64,
+         WHOLE,
+         .rotary_dims = 64,
+         .turns = 1},
+        {.heads = 4,
+         .kv_heads = 2,
+         .head_dim = 64,
+         .behind = 5,
+         .ahead = 5,
+         .rotary_dims = 64,
+         .brief = true},
+        {.heads = 2,
+         .kv_heads = 1,
+         .head_dim = 80,
+         WHOLE,
+         .keys = true,
+         .rotary_dims = 24,
+         .interleaved = true,
+         .turns = 1},
+        {.heads = 2,
+         .kv_heads = 2,
+         .head_dim = 80,
+         .behind = SIZE_MAX,
+         .ahead = 0,
+         .rotary_dims = 24,
+         .interleaved = true,
+         .brief = true},
+        {.heads = 2,
+         .kv_heads = 1,
+         .head_dim = 256,
+         .behind = SIZE_MAX,
+         .ahead = 0,
+         .rotary_dims = 256,
+         .brief = true,
+         .turns = 1},
+        {.heads = 2,
+         .kv_heads = 2,
+         .head_dim = 64,
+         WHOLE,
+         .rotary_dims = 24,
+         .brief = true,
+         .turns = 1},
+        {.heads = 2,
+         .kv_heads = 2,
+         .head_dim = 20,
+         WHOLE,
+         .rotary_dims = 16,
+         .brief = true,
+         .turns = 1},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         try_attention(r, &CASES[i]);

@@ -8,7 +8,6 @@ static const uint32_t STARTS[] = {0, 1, 1, 1, 2, 3, 3, 20, 220};
 enum { TEXTS = 8, ROWS = 220, POSITIONS = 200 };
 
 struct turned {
-    struct rotary rotary;
     struct attention attention;
     float *cosine, *sine, *qkv, *y;
     size_t stride;
@@ -21,13 +20,14 @@ static struct turned turned_of(size_t heads, size_t kv_heads, size_t dim,
     t.sine = floats(POSITIONS * dims / 2);
     t.qkv = floats(ROWS * t.stride);
     t.y = floats(ROWS * t.stride);
-    t.attention = (struct attention){
-        .heads = heads, .kv_heads = kv_heads, .head_dim = dim};
-    t.rotary = (struct rotary){.dims = dims,
-                               .positions = POSITIONS,
-                               .cosine = t.cosine,
-                               .sine = t.sine,
-                               .interleaved = interleaved};
+    t.attention = (struct attention){.heads = heads,
+                                     .kv_heads = kv_heads,
+                                     .head_dim = dim,
+                                     .rotary = {.dims = dims,
+                                                .positions = POSITIONS,
+                                                .cosine = t.cosine,
+                                                .sine = t.sine,
+                                                .interleaved = interleaved}};
     return t;
 }
 
@@ -41,17 +41,17 @@ static void turned_free(struct turned *t) {
 static void turn(struct fixture *f, struct turned *t,
                  const struct sequences *texts) {
     memcpy(t->y, t->qkv, sequences_rows(texts) * t->stride * sizeof *t->y);
-    device_rotate(device_lane(f->device, 0), &t->rotary, &t->attention, texts,
+    device_rotate(device_lane(f->device, 0), &t->attention, texts,
                   narrow_of(t->y));
 }
 
 /* Number I of a head: what it becomes. */
 static double expected_of(const struct turned *t, const float *head, size_t i,
                           size_t position) {
-    size_t half = t->rotary.dims / 2;
-    if (i >= t->rotary.dims)
+    size_t half = t->attention.rotary.dims / 2;
+    if (i >= t->attention.rotary.dims)
         return (double)head[i];
-    bool inter = t->rotary.interleaved;
+    bool inter = t->attention.rotary.interleaved;
     size_t p = inter ? i / 2 : i % half;
     size_t at_a = inter ? 2 * p : p, at_b = inter ? 2 * p + 1 : p + half;
     double a = (double)head[at_a], b = (double)head[at_b];
@@ -71,7 +71,8 @@ static void check_rows(const struct turned *t) {
                     c / dim < turns
                         ? expected_of(t, head, c % dim, row - STARTS[text])
                         : (double)head[c % dim];
-                bool moved = c / dim < turns && c % dim < t->rotary.dims;
+                bool moved =
+                    c / dim < turns && c % dim < t->attention.rotary.dims;
                 assert_near((double)t->y[row * t->stride + c], expected,
                             moved ? 4 * ROUNDING : 0, "rotate",
                             row * t->stride + c);

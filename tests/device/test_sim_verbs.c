@@ -129,7 +129,8 @@ static void compute(struct device *d, unsigned number, bool wide,
         .in = WIDTH, .out = 3 * WIDTH, .weights = on.packed, .bias = on.bias};
     struct linear linears[2];
     struct experts experts = experts_of(linears, on.packed);
-    struct rotary rotary = {8, VOCAB * WIDTH / 4, on.words, on.words, false};
+    attention.rotary =
+        (struct rotary){8, VOCAB * WIDTH / 4, on.words, on.words, false};
     struct norm heads = {WIDTH / HEADS, on.scale, NULL, 1e-5f, true};
     struct error err = {0};
     memset(out, 0, sizeof *out * PARTS * PART);
@@ -146,7 +147,7 @@ static void compute(struct device *d, unsigned number, bool wide,
     device_download(lane, on.y, PART, out + 2 * PART);
     device_norm_heads(lane, &heads, narrow_of(on.y), ROWS, 3 * WIDTH, HEADS);
     device_download(lane, on.y, PART, out + 5 * PART);
-    device_rotate(lane, &rotary, &attention, &sequences, narrow_of(on.y));
+    device_rotate(lane, &attention, &sequences, narrow_of(on.y));
     device_download(lane, on.y, PART, out + 6 * PART);
     device_attention(lane, &attention, &sequences, narrow_of(on.y), on.scratch,
                      narrow_of(on.z));

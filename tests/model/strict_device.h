@@ -109,20 +109,26 @@ static inline size_t strict_row(const struct attention *a) {
     return (a->heads + 2 * a->kv_heads) * a->head_dim;
 }
 
-static inline void strict_rotate(struct lane *lane, const struct rotary *rotary,
-                                 const struct attention *attention,
-                                 const struct sequences *sequences,
-                                 struct narrow *qkv) {
-    struct strict *s = strict_of(lane->device);
+static inline struct rotary strict_rotary_of(const struct strict *s,
+                                             const struct rotary *rotary) {
     struct rotary real = *rotary;
     size_t numbers = rotary->positions * rotary->dims / 2;
     real.cosine = strict_floats(s, rotary->cosine, numbers);
     real.sine = strict_floats(s, rotary->sine, numbers);
+    return real;
+}
+
+static inline void strict_rotate(struct lane *lane,
+                                 const struct attention *attention,
+                                 const struct sequences *sequences,
+                                 struct narrow *qkv) {
+    struct strict *s = strict_of(lane->device);
+    struct attention real = *attention;
+    real.rotary = strict_rotary_of(s, &attention->rotary);
     strict_check_group(s, sequences);
     size_t count = s->rows * strict_row(attention);
     float *wide = strict_widen(s, qkv, count, 1);
-    device_rotate(strict_cpu(s), &real, attention, sequences,
-                  strict_as_narrow(wide));
+    device_rotate(strict_cpu(s), &real, sequences, strict_as_narrow(wide));
     strict_narrow_to(s, wide, count, qkv);
 }
 
@@ -212,7 +218,9 @@ static inline bool strict_same_kind(const struct attention *a,
            a->ahead == b->ahead && a->reach == b->reach &&
            !a->distances == !b->distances && !a->slopes == !b->slopes &&
            a->relative.rows == b->relative.rows &&
-           a->relative.reach == b->relative.reach;
+           a->relative.reach == b->relative.reach &&
+           a->rotary.dims == b->rotary.dims &&
+           a->rotary.interleaved == b->rotary.interleaved;
 }
 
 static inline bool strict_prepare(struct device *device,
@@ -260,6 +268,7 @@ static inline void strict_attention(struct lane *lane,
     r->row = strict_at(s, r->row, (2 * r->reach + 1) * sizeof *r->row);
     float *table = strict_widen(s, r->table, r->rows * strict_row(&a), 1);
     r->table = strict_as_narrow(table);
+    a.rotary = strict_rotary_of(s, &a.rotary);
     float *in = strict_widen(s, qkv, s->rows * strict_row(&a), 1);
     float *to = malloc(out * sizeof *to);
     size_t bytes =

@@ -56,8 +56,7 @@ void cpu_norm(struct lane *lane, const struct norm *norm, const float *x,
               size_t rows, const float *residual, float *y, struct narrow *z);
 void cpu_norm_heads(struct lane *lane, const struct norm *norm,
                     struct narrow *x, size_t rows, size_t stride, size_t times);
-void cpu_rotate(struct lane *lane, const struct rotary *rotary,
-                const struct attention *attention,
+void cpu_rotate(struct lane *lane, const struct attention *attention,
                 const struct sequences *sequences, struct narrow *qkv);
 void cpu_gate(struct lane *lane, enum activation activation,
               const struct narrow *x, size_t rows, size_t width,

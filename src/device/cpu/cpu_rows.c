@@ -135,21 +135,20 @@ static void rotate_task(void *context, size_t begin, size_t end,
     }
 }
 
-void cpu_rotate(struct lane *lane, const struct rotary *rotary,
-                const struct attention *attention,
+void cpu_rotate(struct lane *lane, const struct attention *attention,
                 const struct sequences *sequences, struct narrow *qkv) {
     size_t turned = attention->heads + attention->kv_heads;
     struct shared_rows s = {.kernels = cpu_of(lane)->kernels,
                             .sequences = sequences,
-                            .rotary = rotary,
+                            .rotary = &attention->rotary,
                             .y = cpu_floats_out(qkv),
                             .times = turned,
                             .width = attention->head_dim,
                             .stride = (turned + attention->kv_heads) *
                                       attention->head_dim};
     size_t rows = sequences_rows(sequences);
-    cpu_share_rows(lane, 4 * rows * turned * rotary->dims, rows, rotate_task,
-                   &s);
+    cpu_share_rows(lane, 4 * rows * turned * attention->rotary.dims, rows,
+                   rotate_task, &s);
 }
 
 static void gate_task(void *context, size_t begin, size_t end,

@@ -123,11 +123,16 @@ static size_t text_rows(const struct sequences *texts, size_t t) {
     return texts->starts[t + 1] - texts->starts[t];
 }
 
-static size_t count_tiles(const struct sequences *texts) {
-    size_t tiles = 0;
-    for (size_t t = 0; t < texts->texts; t++)
-        tiles += cuda_blocks(text_rows(texts, t), TILE_QUERIES);
-    return tiles;
+static void measure_texts(struct cuda_lane *lane,
+                          const struct sequences *texts) {
+    lane->rows = sequences_rows(texts);
+    lane->texts = texts->texts;
+    lane->tiles = lane->longest = 0;
+    for (size_t t = 0; t < texts->texts; t++) {
+        size_t rows = text_rows(texts, t);
+        lane->tiles += cuda_blocks(rows, TILE_QUERIES);
+        lane->longest = rows > lane->longest ? rows : lane->longest;
+    }
 }
 
 static void write_group(const struct cuda_group *to,
@@ -156,9 +161,7 @@ void cuda_group(struct lane *base, const struct sequences *texts,
     if (!lane->host || !cuda_enter(cuda) ||
         !CU(cuda, cuEventSynchronize, lane->staged))
         return;
-    lane->rows = sequences_rows(texts);
-    lane->texts = texts->texts;
-    lane->tiles = count_tiles(texts);
+    measure_texts(lane, texts);
     lane->has_keys = texts->keys;
     lane->has_places = false;
     if (lane->rows > lane->rows_most || lane->texts > lane->rows_most) {

@@ -106,6 +106,12 @@ enum {
     SHARED_BYTES_FREELY = 48 << 10,
 };
 
+/* Are the pairs that are turned numbers of two pieces of 16 bytes, or of one?
+ */
+static bool turns_pieces(const struct rotary *rotary) {
+    return rotary->dims && rotary->dims % (rotary->interleaved ? 8 : 16) == 0;
+}
+
 /* Which module ATTENTION needs. */
 static struct cuda_attend wanted(const struct cuda_device *cuda,
                                  const struct attention *a, bool keys) {
@@ -123,12 +129,15 @@ static struct cuda_attend wanted(const struct cuda_device *cuda,
     attend.plain = cuda->device.type == NUMBER_F32 || a->relative.rows;
     if (!attend.plain && a->head_dim % 8)
         attend.features |= FEATURE_UNEVEN;
+    else if (!attend.plain && turns_pieces(&a->rotary))
+        attend.features |= FEATURE_ROTARY;
     for (size_t i = HEAD_DIMS_COUNT; i-- > 0;)
         if (a->head_dim <= HEAD_DIMS[i])
             attend.head_dim = HEAD_DIMS[i];
     attend.shared_bytes = ATTEND_SHARED_BYTES(attend.head_dim, attend.features);
     if (attend.plain || attend.shared_bytes > cuda->shared_most) {
         attend.plain = true;
+        attend.features &= ~(unsigned)FEATURE_ROTARY;
         attend.head_dim = 0;
         attend.shared_bytes = 0;
     }

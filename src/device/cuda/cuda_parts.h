@@ -148,6 +148,7 @@ struct cuda_lane {
     bool pinned;
     cu_event staged; /* what was written to the stage is over */
     size_t rows, texts, tiles;
+    size_t longest; /* rows of a text */
     bool has_keys, has_places;
     struct cuda_group on_host, on_card;
 };
@@ -341,8 +342,7 @@ void cuda_norm(struct lane *lane, const struct norm *norm, const float *x,
 void cuda_norm_heads(struct lane *lane, const struct norm *norm,
                      struct narrow *x, size_t rows, size_t stride,
                      size_t times);
-void cuda_rotate(struct lane *lane, const struct rotary *rotary,
-                 const struct attention *attention,
+void cuda_rotate(struct lane *lane, const struct attention *attention,
                  const struct sequences *sequences, struct narrow *qkv);
 void cuda_gate(struct lane *lane, enum activation activation,
                const struct narrow *x, size_t rows, size_t width,

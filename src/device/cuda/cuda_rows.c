@@ -40,22 +40,6 @@ void cuda_norm_heads(struct lane *base, const struct norm *norm,
            .rms = norm->rms);
 }
 
-void cuda_rotate(struct lane *base, const struct rotary *rotary,
-                 const struct attention *attention,
-                 const struct sequences *sequences, struct narrow *qkv) {
-    struct cuda_lane *lane = cuda_lane_of(base);
-    size_t turned = attention->heads + attention->kv_heads;
-    size_t stride = (turned + attention->kv_heads) * attention->head_dim;
-    if (!rotary->dims)
-        return;
-    LAUNCH(lane, rotate_heads, sequences_rows(sequences), 1, .x = qkv,
-           .text_rows = lane->on_card.text_rows, .cosine = rotary->cosine,
-           .sine = rotary->sine, .rows = (unsigned)sequences_rows(sequences),
-           .stride = (unsigned)stride, .heads = (unsigned)turned,
-           .head_dim = (unsigned)attention->head_dim,
-           .dims = (unsigned)rotary->dims, .interleaved = rotary->interleaved);
-}
-
 void cuda_gate(struct lane *base, enum activation activation,
                const struct narrow *x, size_t rows, size_t width,
                struct narrow *y) {

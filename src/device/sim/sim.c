@@ -260,10 +260,9 @@ static void sim_norm_heads(struct lane *lane, const struct norm *norm,
     device_norm_heads(inner(lane), norm, x, rows, stride, times);
 }
 
-static void sim_rotate(struct lane *lane, const struct rotary *rotary,
-                       const struct attention *attention,
+static void sim_rotate(struct lane *lane, const struct attention *attention,
                        const struct sequences *sequences, struct narrow *qkv) {
-    device_rotate(inner(lane), rotary, attention, sequences, qkv);
+    device_rotate(inner(lane), attention, sequences, qkv);
 }
 
 static void sim_gate(struct lane *lane, enum activation activation,

@@ -30,6 +30,7 @@ struct form {
     unsigned features, behind, ahead, reach;
     unsigned table, far; /* rows of the relative table, its reach */
     bool odd_address;    /* rows are not aligned to 16 bytes */
+    unsigned rotary_dims, interleaved, turns_keys; /* with FEATURE_ROTARY */
 };
 
 /* CANARY bytes stand on both sides of the context. */
@@ -42,6 +43,7 @@ struct batch {
     unsigned *starts, *keys, *table_row;
     float *qkv, *table; /* as the kernel's numbers are, exactly */
     float *distances, *slopes, *context;
+    float *cosine, *sine; /* [rows, rotary_dims / 2] */
     void *narrow_qkv, *narrow_table;
     unsigned char *narrow_context; /* with canaries */
     struct attention_tile *tiles;
@@ -111,6 +113,9 @@ static inline void make_features(struct batch *b) {
     b->slopes = floats(form->heads);
     for (size_t i = 0; i < form->heads; i++)
         b->slopes[i] *= 0.3f;
+    size_t pairs = b->rows * form->rotary_dims / 2;
+    b->cosine = floats(pairs);
+    b->sine = floats(pairs);
     b->keys = memory(b->texts * sizeof *b->keys);
     for (unsigned t = 0; t < b->texts; t++) /* from one to nearly all */
         b->keys[t] = 1 + (b->starts[t + 1] - b->starts[t]) * t /
@@ -165,6 +170,8 @@ static inline void batch_free(struct batch *b) {
     free(b->table);
     free(b->distances);
     free(b->slopes);
+    free(b->cosine);
+    free(b->sine);
     free(b->context);
     free(b->narrow_qkv);
     free(b->narrow_table);
@@ -191,7 +198,7 @@ static inline void put_qkv(struct batch *b) {
 static inline struct attend_params params_of(const struct batch *b) {
     const struct form *form = &b->form;
     size_t one = emulate_narrow_bytes(b->kind->narrow);
-    return (struct attend_params){
+    struct attend_params p = {
         .qkv = (char *)b->narrow_qkv + form->odd_address * one,
         .context = b->narrow_context + CANARY,
         .starts = b->starts,
@@ -205,12 +212,21 @@ static inline struct attend_params params_of(const struct batch *b) {
         .ahead = form->ahead,
         .distances = form->features & FEATURE_DISTANCES ? b->distances : NULL,
         .reach = form->reach,
-        .relative_reach = form->far,
-        .relative_rows = form->table,
         .slopes = form->features & FEATURE_SLOPES ? b->slopes : NULL,
-        .relative = b->narrow_table,
-        .relative_row = b->table_row,
+        .turns_keys = form->turns_keys,
     };
+    if (form->features & FEATURE_ROTARY) {
+        p.cosine = b->cosine;
+        p.sine = b->sine;
+        p.rotary_dims = form->rotary_dims;
+        p.interleaved = form->interleaved;
+    } else {
+        p.relative_reach = form->far;
+        p.relative_rows = form->table;
+        p.relative = b->narrow_table;
+        p.relative_row = b->table_row;
+    }
+    return p;
 }
 
 static inline void launch(struct batch *b) {

@@ -75,6 +75,7 @@ INLINE void copy_wait(unsigned newest) {
 #include "device/cuda/kernels/params.h"
 
 #include "device/cuda/kernels/activate.h"
+#include "device/cuda/kernels/turn.h"
 
 #include KERNEL_FILE
 

@@ -13,6 +13,10 @@
  * wider than 128, which leave no room there, it has a place of its own and is
  * read again for each tile.
  *
+ * With FEATURE_ROTARY a warp turns its 16 queries where they lie, before it
+ * takes them, and where it is told to the only tile of keys; cuda_attention.c
+ * says why not every one.
+ *
  * Rows in shared memory are HEAD_DIM numbers in pieces of 16 bytes, which lie
  * in another order in each row, so that the same piece of 8 rows (what ldmatrix
  * reads) lies in 32 different banks. Columns from head_dim on are zeros.
@@ -28,8 +32,7 @@
 
 enum {
     /* Fewer where the compiler would run out of registers. */
-    KEYS = KERNEL_ARCH < 80 && HEAD_DIM > 192 ? 16
-                                              : (int)ATTEND_KEYS(HEAD_DIM),
+    KEYS = KERNEL_ARCH < 80 && HEAD_DIM > 192 ? 16 : (int)ATTEND_KEYS(HEAD_DIM),
     PIECES = HEAD_DIM / 8,     /* of a row */
     SIDE = PIECES % 8 ? 4 : 8, /* threads that copy a row, side by side */
     STEPS = HEAD_DIM / 16,     /* of mma over the columns of Q and K */
@@ -38,7 +41,8 @@ enum {
 
 /* Blocks that a multiprocessor is to have room for, which bounds a thread's
  * registers: as many as cost no spills. */
-#define CRAMPED (FEATURES > FEATURE_KEYS ? 2 : FEATURES ? 3 : 4)
+#define CRAMPED                                                                \
+    (FEATURES % FEATURE_ROTARY > FEATURE_KEYS ? 2 : FEATURES ? 3 : 4)
 #define BLOCKS                                                                 \
     (HEAD_DIM <= 32     ? 4                                                    \
      : HEAD_DIM > 96    ? 2                                                    \
@@ -138,6 +142,72 @@ INLINE void load_distances(const struct attend_params *p, const struct work *w,
     d = d > reach ? reach : d < -reach ? -reach : d;
     /* Finite, as what comes in is. */
     to[at] = fmaxf(head[reach + d] * LOG2_E, -1e38f);
+}
+
+/* ---- rotary positions --------------------------------------------------- */
+
+/* The 8 pairs of two pieces of a row, one number in each. */
+INLINE void turn_halves(narrow *a, narrow *b, const float *cosine,
+                        const float *sine) {
+    UNROLL
+    for (unsigned i = 0; i < 8; i += 4) {
+        unsigned first[2], second[2], c[4], s[4];
+        load_words2(first, a + i);
+        load_words2(second, b + i);
+        load_words4(c, cosine + i);
+        load_words4(s, sine + i);
+        UNROLL
+        for (unsigned j = 0; j < 2; j++) {
+            float x[2], y[2];
+            unpack2(first[j], x, x + 1);
+            unpack2(second[j], y, y + 1);
+            turn(x, y, as_float(c[2 * j]), as_float(s[2 * j]));
+            turn(x + 1, y + 1, as_float(c[2 * j + 1]), as_float(s[2 * j + 1]));
+            first[j] = pack2(x[0], x[1]);
+            second[j] = pack2(y[0], y[1]);
+        }
+        store_words2(a + i, first);
+        store_words2(b + i, second);
+    }
+}
+
+/* The 4 pairs of neighbours of a piece. */
+INLINE void turn_neighbours(narrow *piece, const float *cosine,
+                            const float *sine) {
+    unsigned words[4], c[4], s[4];
+    load_words4(words, piece);
+    load_words4(c, cosine);
+    load_words4(s, sine);
+    UNROLL
+    for (unsigned i = 0; i < 4; i++) {
+        float x, y;
+        unpack2(words[i], &x, &y);
+        turn(&x, &y, as_float(c[i]), as_float(s[i]));
+        words[i] = pack2(x, y);
+    }
+    store_words4(piece, words);
+}
+
+/* The warp's 16 rows of a tile, the first of which is row FIRST of the text.
+ * Two lanes have a row, so that 8 that follow each other have 8 rows and meet
+ * in no bank. */
+INLINE void turn_rows(const struct attend_params *p, const struct work *w,
+                      unsigned first, narrow *tile) {
+    unsigned row = w->warp_row + threadIdx.x % 16, half = p->rotary_dims / 2;
+    unsigned pieces = p->interleaved ? half / 4 : half / 8;
+    unsigned long long at = (unsigned long long)(first + row) * half;
+    if (first + row >= w->place.length)
+        return;
+    for (unsigned piece = threadIdx.x / 16 % 2; piece < pieces; piece += 2) {
+        if (p->interleaved)
+            turn_neighbours(piece_of(tile, row, piece),
+                            p->cosine + at + piece * 4,
+                            p->sine + at + piece * 4);
+        else
+            turn_halves(piece_of(tile, row, piece),
+                        piece_of(tile, row, piece + pieces),
+                        p->cosine + at + piece * 8, p->sine + at + piece * 8);
+    }
 }
 
 /* ---- scores ------------------------------------------------------------- */
@@ -324,16 +394,24 @@ INLINE void begin_work(const struct attend_params *p, struct work *w) {
     }
 }
 
-/* Q, and the first K. */
+/* Q, and the first K. Where a warp turns its Q no other one reads it. */
 INLINE void load_first(const struct attend_params *p, struct work *w,
                        const struct tiles *t, unsigned key) {
     load_rows(p, w, w->place.head, w->place.row, TILE_QUERIES, t->q);
     load_rows(p, w, p->heads + w->place.kv_head, key, KEYS, t->k);
     copy_commit();
-    if (!Q_STAYS)
+    if (!Q_STAYS && !(FEATURES & FEATURE_ROTARY))
         return;
     copy_wait(0);
     __syncthreads();
+    if (FEATURES & FEATURE_ROTARY) {
+        turn_rows(p, w, w->place.row, t->q);
+        if ((int)KEYS == TILE_KEYS && p->turns_keys)
+            turn_rows(p, w, key, t->k);
+        __syncwarp(); /* take_keys has a barrier for K */
+    }
+    if (!Q_STAYS)
+        return;
     UNROLL
     for (unsigned step = 0; step < STEPS; step++)
         read_q(w, t->q, step, w->q[step]);

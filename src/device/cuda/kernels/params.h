@@ -227,8 +227,10 @@ enum {
     FEATURE_SLOPES = 4,    /* ALiBi */
     FEATURE_RELATIVE = 8,  /* DeBERTa's; attend_plain only */
     FEATURE_KEYS = 16,     /* only the first keys[t] rows of a text are seen */
-    FEATURE_UNEVEN = 32    /* head_dim is no multiple of 8, or qkv and context
+    FEATURE_UNEVEN = 32,   /* head_dim is no multiple of 8, or qkv and context
                               are not aligned to 16 bytes: `attend` must know */
+    FEATURE_ROTARY = 64    /* `attend` turns Q by rotary positions, and K if it
+                              is told to; without FEATURE_UNEVEN only */
 };
 
 /* Rows of queries that a block of attention computes for one head: its tile of
@@ -256,7 +258,10 @@ struct attention_tile {
  * heads; ATTEND_THREADS threads. `attend` (attention.cu: tensor cores, f16 and
  * bf16) is compiled for a HEAD_DIM of at least head_dim; `attend_plain`
  * (attention_plain.cu: any type, any head_dim up to 256, all features) is not.
- * A text's rows come out the same whatever else the batch holds. */
+ * A text's rows come out the same whatever else the batch holds.
+ *
+ * What FEATURE_RELATIVE and what FEATURE_ROTARY needs has one place, for no
+ * kernel has both: of more parameters ptxas makes spills. */
 struct attend_params {
     narrow_rows_in qkv; /* [rows, heads + 2 kv_heads, head_dim] */
     narrow_rows context;
@@ -268,11 +273,27 @@ struct attend_params {
     unsigned behind, ahead; /* 0xffffffff: all that way */
     const float *distances; /* [heads, 2 * reach + 1] */
     unsigned reach;
-    unsigned relative_reach, relative_rows, unused;
-    const float *slopes;          /* [heads] */
-    narrow_rows_in relative;      /* [relative_rows, heads + 2 kv_heads,
-                                     head_dim] */
-    const unsigned *relative_row; /* [2 * relative_reach + 1] */
+    union {
+        unsigned relative_reach;
+        unsigned rotary_dims; /* a multiple of 16, or of 8 interleaved */
+    };
+    union {
+        unsigned relative_rows;
+        unsigned interleaved;
+    };
+    unsigned turns_keys; /* FEATURE_ROTARY's, where no text has more
+                            than TILE_KEYS rows, and ATTEND_KEYS is as
+                            many */
+    const float *slopes; /* [heads] */
+    union {
+        narrow_rows_in relative; /* [relative_rows, heads + 2 kv_heads,
+                                    head_dim] */
+        const float *cosine;     /* [.., rotary_dims / 2], of 16 bytes */
+    };
+    union {
+        const unsigned *relative_row; /* [2 * relative_reach + 1] */
+        const float *sine;            /* as the cosines */
+    };
 };
 struct attend_plain_params {
     struct attend_params attend;

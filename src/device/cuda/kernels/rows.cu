@@ -394,12 +394,6 @@ extern "C" __global__ void normalize_rows(
 
 /* ---- rotary positions --------------------------------------------------- */
 
-INLINE void turn(float *a, float *b, float cosine, float sine) {
-    float x = *a, y = *b;
-    *a = x * cosine - y * sine;
-    *b = y * cosine + x * sine;
-}
-
 /* COUNT pairs (p, p + half), x being at p. */
 INLINE void turn_halves(narrow *x, unsigned half, const float cosine[4],
                         const float sine[4], unsigned count, bool at_once) {

@@ -38,6 +38,9 @@
     X(normalize_rows)                                                          \
     X(accumulate_rows)                                                         \
     X(route_rows)                                                              \
+    X(list_rows)                                                               \
+    X(gather_rows)                                                             \
+    X(begin_experts)                                                           \
     X(add_expert)
 
 struct cuda_row_kernels {
@@ -147,6 +150,8 @@ struct cuda_lane {
     size_t host_bytes;
     bool pinned;
     cu_event staged; /* what was written to the stage is over */
+    cu_event counted;
+    uint32_t counts[EXPERTS_MAX]; /* rows of each, when COUNTED is over */
     size_t rows, texts, tiles;
     size_t longest; /* rows of a text */
     bool has_keys, has_places;

@@ -111,7 +111,7 @@ endforeach()
 # real one where there is one. ENS_CUDA_FOLDERS: where its NVRTC and cuBLASLt
 # lie, besides the loader's own places.
 set(ENS_CUDA_FOLDERS "" CACHE STRING "Folders of NVIDIA's libraries for tests")
-foreach(short rows_kernels rows_numbers fp8_kernels)
+foreach(short rows_kernels rows_numbers experts_kernels fp8_kernels)
   add_dependencies(test_device_cuda_${short} fake_driver fake_nvrtc_12
                    fake_blas_12)
   add_test(NAME device/cuda_${short}_fake

@@ -9,7 +9,8 @@
         EMULATE_KERNEL(activate_wide), EMULATE_KERNEL(narrow_numbers),         \
         EMULATE_KERNEL(pool_rows), EMULATE_KERNEL(normalize_rows),             \
         EMULATE_KERNEL(accumulate_rows), EMULATE_KERNEL(route_rows),           \
-        EMULATE_KERNEL(add_expert)
+        EMULATE_KERNEL(list_rows), EMULATE_KERNEL(gather_rows),                \
+        EMULATE_KERNEL(begin_experts), EMULATE_KERNEL(add_expert)
 
 namespace rows_f32 {
 #define NARROW      0

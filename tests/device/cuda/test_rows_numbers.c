@@ -1,5 +1,5 @@
 /* rows.cu against the definitions in double: gates and activations, rounding,
- * pooling, what SPLADE and experts add up. */
+ * pooling, what SPLADE adds up. */
 
 #include "device/activations.h"
 #include "device/cuda/kernel_card.h"
@@ -361,135 +361,6 @@ static void test_accumulate_pieces(void **state) {
     }
 }
 
-/* ---- experts ------------------------------------------------------------ */
-
-/* Is it one of the CHOSEN greatest, the first of equal ones? */
-static bool is_chosen(const float *scores, unsigned count, unsigned chosen,
-                      unsigned e) {
-    unsigned before = 0;
-    for (unsigned i = 0; i < count; i++)
-        before += scores[i] > scores[e] || (scores[i] == scores[e] && i < e);
-    return before < chosen;
-}
-
-static void check_route(unsigned rows, unsigned count, unsigned chosen,
-                        float around) {
-    struct array scores = array_random(WIDE, (size_t)rows * count, 0);
-    struct array weights = array_make(WIDE, (size_t)rows * count, 0);
-    /* some of them are equal */
-    for (size_t i = 0; i < scores.count; i++)
-        scores.values[i] = around + rintf(scores.values[i] * 12);
-    array_put(&scores);
-    struct route_rows_params p = {scores.at, weights.at, rows,
-                                  count,     chosen,     0};
-    LAUNCH(0, route_rows, divided_up(rows, ROW_THREADS), 1, p, true, &weights);
-    const float *values = array_read(&weights);
-    for (size_t r = 0; r < rows; r++) {
-        const float *row = scores.values + r * count;
-        double mass = 0;
-        for (unsigned e = 0; e < count; e++)
-            mass += exp((double)(row[e] - around));
-        for (unsigned e = 0; e < count; e++) {
-            double exact = exp((double)(row[e] - around)) / mass;
-            if (!is_chosen(row, count, chosen, e))
-                exact = 0;
-            assert_near((double)values[r * count + e], exact,
-                        (count + 16 + 24) * ROUNDING * exact, "route_rows", e);
-        }
-    }
-    array_free(&scores), array_free(&weights);
-}
-
-static void test_route(void **state) {
-    (void)state;
-    static const unsigned counts[][2] = {
-        {1, 1}, {8, 2}, {8, 8}, {60, 4}, {64, 1}};
-    for (unsigned i = 0; i < 5; i++) {
-        check_route(1, counts[i][0], counts[i][1], i % 2 ? 300.0f : -300.0f);
-        check_route(130, counts[i][0], counts[i][1], 0);
-    }
-}
-
-/* With a NaN, or what only differences of infinities could tell, no weight that
- * is not 0 is a number; there are as many as ever. */
-static void test_route_unsound(void **state) {
-    (void)state;
-    static const float bad[] = {NAN, INFINITY};
-    for (unsigned i = 0; i < 2 * 8; i++) {
-        struct array scores = array_random(WIDE, 8, 0);
-        struct array weights = array_make(WIDE, 8, 0);
-        scores.values[i / 2] = bad[i % 2];
-        array_put(&scores);
-        struct route_rows_params p = {scores.at, weights.at, 1, 8, 2, 0};
-        LAUNCH(0, route_rows, 1, 1, p, true, &weights);
-        const float *values = array_read(&weights);
-        unsigned unsound = 0, zeros = 0;
-        for (unsigned e = 0; e < 8; e++) {
-            unsound += isnan(values[e]) != 0;
-            zeros += values[e] == 0;
-        }
-        assert_true(unsound > 0 && (bad[i % 2] < 1 || unsound + zeros == 8));
-        array_free(&scores), array_free(&weights);
-    }
-}
-
-static void check_add_expert(unsigned rows, unsigned width, bool first,
-                             bool residual, bool shift, bool in_place,
-                             size_t offset) {
-    enum { COUNT = 3, EXPERT = 1 };
-    size_t count = (size_t)rows * width;
-    struct array x = array_random(WIDE, count, offset);
-    struct array add = array_random(WIDE, count, 0);
-    struct array shifts = array_random(WIDE, width, 0);
-    struct array weights = array_random(WIDE, rows * COUNT, 0);
-    struct array y = array_random(WIDE, count, 0);
-    for (unsigned r = 0; r < rows; r += 2) { /* not this expert's */
-        weights.values[r * COUNT + EXPERT] = 0;
-        x.values[(size_t)r * width] = INFINITY;
-    }
-    array_put(&weights), array_put(&x);
-    struct array *out = in_place && residual ? &add : &y;
-    float *before = floats(count), *added = floats(count);
-    memcpy(before, y.values, count * sizeof *before);
-    memcpy(added, add.values, count * sizeof *added);
-    struct add_expert_params p = {x.at,
-                                  weights.at,
-                                  residual ? add.at : NULL,
-                                  shift ? shifts.at : NULL,
-                                  out->at,
-                                  rows,
-                                  width,
-                                  COUNT,
-                                  EXPERT,
-                                  first,
-                                  0};
-    if (!first)
-        memcpy(before, out->values, count * sizeof *before);
-    LAUNCH(0, add_expert, divided_up(rows, ROW_WARPS), 1, p, is_small(count),
-           out);
-    const float *values = array_read(out);
-    for (size_t i = 0; i < count; i++) {
-        double weight = (double)weights.values[i / width * COUNT + EXPERT];
-        double part = weight == 0 ? 0 : weight * (double)x.values[i];
-        double old =
-            first ? residual ? (double)added[i] : 0 : (double)before[i];
-        double plus = first && shift ? (double)shifts.values[i % width] : 0;
-        assert_near((double)values[i], part + old + plus,
-                    3 * ROUNDING * (fabs(part) + fabs(old) + fabs(plus)),
-                    "add_expert", i);
-    }
-    free(before), free(added);
-    array_free(&x), array_free(&add), array_free(&shifts);
-    array_free(&weights), array_free(&y);
-}
-
-static void test_add_expert(void **state) {
-    (void)state;
-    for (unsigned i = 0; i < 4 * WIDTHS_COUNT; i++)
-        check_add_expert(i % 4 == 3 ? 64 : 1 + i % 5, WIDTHS[i / 4] % 1500,
-                         i % 2, i % 3 != 0, i % 5 < 3, i % 7 < 3, i % 6 == 1);
-}
-
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_activate),
@@ -499,9 +370,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_pool),
         cmocka_unit_test(test_accumulate),
         cmocka_unit_test(test_accumulate_pieces),
-        cmocka_unit_test(test_route),
-        cmocka_unit_test(test_route_unsound),
-        cmocka_unit_test(test_add_expert),
     };
     if (!kernel_place_open(argc, argv))
         return 0;

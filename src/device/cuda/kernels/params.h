@@ -168,14 +168,38 @@ struct route_rows_params {
     unsigned unused;
 };
 
-/* y += weights[row, expert] * x, or where FIRST, residual + shift + that (both
- * may be 0; residual may be y). Where the weight is 0 x is not read: what an
- * expert makes of a row that is not its own may be infinite. */
-struct add_expert_params {
-    const float *x, *weights, *residual, *shift;
+/* What of these is not 0: list[e, i] is the row that is the i-th of expert e,
+ * in their order, and counts[e] how many it has. A NaN is one. A block an
+ * expert: grid.x = count. */
+struct list_rows_params {
+    const float *weights; /* [rows, count] */
+    unsigned *list;       /* [count, rows] */
+    unsigned *counts;     /* [count] */
+    unsigned rows, count;
+};
+
+/* y[i] = x[list[i]]. */
+struct gather_rows_params {
+    narrow_rows_in x;
+    narrow_rows y; /* [rows, width] */
+    const unsigned *list;
+    unsigned rows, width;
+};
+
+/* y = residual + shift; both may be 0, residual may be y. */
+struct begin_experts_params {
+    const float *residual, *shift;
     float *y;
-    unsigned rows, width, count, expert, first;
-    unsigned unused;
+    unsigned rows, width;
+};
+
+/* y[list[i]] += weights[list[i], expert] * x[i]. */
+struct add_expert_params {
+    const float *x;       /* [rows, width] */
+    const float *weights; /* [.., count] */
+    const unsigned *list;
+    float *y;
+    unsigned rows, width, count, expert;
 };
 
 /* ---- fp8.cu ------------------------------------------------------------- */

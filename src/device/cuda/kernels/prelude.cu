@@ -37,8 +37,9 @@
  *     INLINE                         before a function that is no kernel
  *
  * and of CUDA's own: threadIdx, blockIdx, blockDim, gridDim, __syncthreads,
- * __syncwarp, __shfl_sync, __shfl_xor_sync, __shfl_down_sync, __ballot_sync,
- * atomicAdd, atomicOr, __fdividef, and C's functions of float and double. */
+ * __syncwarp, __shfl_sync, __shfl_xor_sync, __shfl_up_sync, __shfl_down_sync,
+ * __ballot_sync, __popc, atomicAdd, atomicOr, __fdividef, and C's functions of
+ * float and double. */
 
 #ifndef EMULATED
 

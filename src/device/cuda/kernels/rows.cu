@@ -653,28 +653,105 @@ extern "C" __global__ void route_rows(const struct route_rows_params p) {
         weights[e] = taken >> e & 1 ? expf(scores[e] - most) / mass : 0.0f;
 }
 
-extern "C" __global__ void add_expert(const struct add_expert_params p) {
+/* Rows of 8 neighbours that are the expert's, as bits. */
+INLINE unsigned rows_of(const struct list_rows_params *p, size_t first) {
+    unsigned bits = 0;
+    UNROLL
+    for (unsigned i = 0; i < EIGHT; i++)
+        if (first + i < p->rows &&
+            p->weights[(first + i) * p->count + blockIdx.x] != 0.0f)
+            bits |= 1u << i;
+    return bits;
+}
+
+/* The block's COUNTs of threads, summed up: of all in *TOTAL, returned are
+ * those of the threads before this one. TURN as for row_sum. */
+INLINE unsigned counts_before(unsigned count, unsigned turn, unsigned *total) {
+    SHARED(unsigned, warps, 2 * ROW_WARPS);
+    unsigned *mine = warps + turn * ROW_WARPS, sum = count;
+    UNROLL
+    for (unsigned distance = 1; distance < LANES; distance *= 2) {
+        unsigned other = __shfl_up_sync(0xffffffffu, sum, distance);
+        sum += threadIdx.x % LANES >= distance ? other : 0;
+    }
+    if (threadIdx.x % LANES == LANES - 1)
+        mine[threadIdx.x / LANES] = sum;
+    __syncthreads();
+    *total = 0;
+    UNROLL
+    for (unsigned warp = 0; warp < ROW_WARPS; warp++) {
+        if (warp == threadIdx.x / LANES)
+            sum += *total;
+        *total += mine[warp];
+    }
+    return sum - count;
+}
+
+extern "C" __global__ void list_rows(const struct list_rows_params p) {
+    const size_t step = (size_t)ROW_THREADS * EIGHT;
+    unsigned *list = p.list + (size_t)blockIdx.x * p.rows;
+    unsigned known = 0, turn = 0;
+    for (size_t base = 0; base < p.rows; base += step, turn ^= 1) {
+        size_t first = base + threadIdx.x * EIGHT;
+        unsigned bits = rows_of(&p, first), total;
+        unsigned at = known + counts_before(__popc(bits), turn, &total);
+        UNROLL
+        for (unsigned i = 0; i < EIGHT; i++)
+            if (bits >> i & 1)
+                list[at++] = (unsigned)(first + i);
+        known += total;
+    }
+    if (threadIdx.x == 0)
+        p.counts[blockIdx.x] = known;
+}
+
+extern "C" __global__ void gather_rows(const struct gather_rows_params p) {
+    size_t row = warp_row(), width = p.width;
+    if (row >= p.rows)
+        return;
+    const narrow *x = p.x + p.list[row] * width;
+    narrow *y = p.y + row * width;
+    bool at_once = width % EIGHT == 0 && eights(p.x) && eights(p.y);
+    for (unsigned c = threadIdx.x % LANES * EIGHT; c < width;
+         c += EIGHT * LANES) {
+        float v[8];
+        load<8>(v, x + c, p.width - c, at_once);
+        store<8>(y + c, v, p.width - c, at_once);
+    }
+}
+
+extern "C" __global__ void begin_experts(const struct begin_experts_params p) {
     size_t row = warp_row(), first = row * p.width;
     if (row >= p.rows)
         return;
-    float weight = p.weights[row * p.count + p.expert];
-    bool adds = weight != 0.0f;
-    if (!adds && !p.first)
-        return;
-    bool at_once = p.width % FOUR == 0 && fours(p.x) && fours(p.residual) &&
-                   fours(p.shift) && fours(p.y);
-    const float *before = p.first ? p.residual : p.y;
-    const float *shift = p.first ? p.shift : 0;
+    bool at_once = p.width % FOUR == 0 && fours(p.residual) && fours(p.shift) &&
+                   fours(p.y);
     for (unsigned c = lane_column(); c < p.width; c += FOUR * LANES) {
         unsigned count = p.width - c;
-        float x[4] = {0}, y[4];
-        if (adds)
-            load<4>(x, p.x + first + c, count, at_once);
+        float y[4] = {0};
+        add_from<4>(y, p.shift ? p.shift + c : p.shift, count, at_once);
+        add_from<4>(y, p.residual ? p.residual + first + c : p.residual, count,
+                    at_once);
+        store<4>(p.y + first + c, y, count, at_once);
+    }
+}
+
+extern "C" __global__ void add_expert(const struct add_expert_params p) {
+    size_t row = warp_row();
+    if (row >= p.rows)
+        return;
+    const float *x = p.x + row * p.width;
+    size_t to = p.list[row];
+    float weight = p.weights[to * p.count + p.expert];
+    float *y = p.y + to * p.width;
+    bool at_once = p.width % FOUR == 0 && fours(p.x) && fours(p.y);
+    for (unsigned c = lane_column(); c < p.width; c += FOUR * LANES) {
+        float v[4], sum[4];
+        load<4>(v, x + c, p.width - c, at_once);
+        load<4>(sum, y + c, p.width - c, at_once);
         UNROLL
         for (unsigned i = 0; i < 4; i++)
-            y[i] = weight * x[i];
-        add_from<4>(y, shift ? shift + c : shift, count, at_once);
-        add_from<4>(y, before ? before + first + c : before, count, at_once);
-        store<4>(p.y + first + c, y, count, at_once);
+            sum[i] = fmaf(weight, v[i], sum[i]);
+        store<4>(y + c, sum, p.width - c, at_once);
     }
 }

@@ -145,6 +145,15 @@ static void print_reranker(const json_t *entry) {
                text(entry, "key"), number(entry, "weights_bytes"));
 }
 
+/* Where not all of a model can be what was asked for. */
+static void print_fp8(const json_t *model) {
+    const json_t *share = json_object_get(model, "fp8_share");
+    if (share && json_real_value(share) < 1)
+        printf("model %s: %.0f%% of its matrices' numbers are fp8, the others "
+               "compute in bf16\n",
+               text(model, "key"), json_real_value(share) * 100);
+}
+
 static void print_plan(const json_t *plan) {
     const json_t *entry, *mode = json_object_get(plan, "mode");
     size_t i;
@@ -157,6 +166,7 @@ static void print_plan(const json_t *plan) {
         if (json_object_get(entry, "error"))
             printf("model %s cannot be used: %s\n", text(entry, "key"),
                    text(json_object_get(entry, "error"), "message"));
+        print_fp8(entry);
     }
     print_reranker(json_object_get(plan, "rerank"));
     json_array_foreach(json_object_get(plan, "collections"), i, entry)

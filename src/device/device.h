@@ -492,6 +492,14 @@ bool device_prepare(struct device *device, const struct attention *attention,
 void device_table_put(struct device *device, const float *rows, size_t columns,
                       size_t row_begin, size_t row_count, void *table);
 
+/* Can an [out, in] matrix be e4m3? cuBLASLt has products of rows of a multiple
+ * of 16 numbers on both sides. */
+enum { FP8_MULTIPLE = 16, FP8_WIDTH_MOST = 1 << 18 };
+static inline bool device_fp8_takes(size_t in, size_t out) {
+    return in && out && in % FP8_MULTIPLE == 0 && out % FP8_MULTIPLE == 0 &&
+           in <= FP8_WIDTH_MOST && out <= FP8_WIDTH_MOST;
+}
+
 /* Bytes of a packed [out, in] matrix. */
 size_t device_linear_bytes(const struct device *device, size_t in, size_t out);
 
@@ -518,8 +526,7 @@ size_t device_linear_bytes(const struct device *device, size_t in, size_t out);
  *
  * NUMBER_FP8, on cards: e4m3 with one scale a row of the matrix, and each row
  * of x becomes e4m3 with a scale of its own (cuda_fp8.c); half of bf16's
- * memory. Matrices whose in or out is no multiple of 16, or is over 262,144,
- * stay bf16. */
+ * memory. Matrices that device_fp8_takes does not stay bf16. */
 void device_linear_pack(struct device *device, const float *weights, size_t in,
                         size_t out, size_t row_begin, size_t row_count,
                         void *packed);

@@ -165,3 +165,32 @@ enum number_type dtype_there(const char *private, const struct member *member,
     json_decref(record);
     return type;
 }
+
+/* ---- fp8 ---------------------------------------------------------------- */
+
+struct matrices {
+    double all, fp8; /* numbers */
+};
+
+static void add_matrix(struct matrices *m, size_t in, size_t out,
+                       size_t times) {
+    double numbers = (double)in * (double)out * (double)times;
+    m->all += numbers;
+    m->fp8 += device_fp8_takes(in, out) ? numbers : 0;
+}
+
+double dtype_fp8_share(const struct model_spec *spec) {
+    struct matrices m = {0};
+    size_t gates = spec->traits & TRAIT_GATED ? 2 : 1;
+    for (size_t i = 0; i < spec->depth; i++) {
+        bool experts =
+            layer_set_has(&spec->experts_at, model_spec_layer(spec, i));
+        size_t blocks = experts ? spec->experts_chosen : 1;
+        add_matrix(&m, spec->hidden, model_spec_qkv(spec), 1);
+        add_matrix(&m, spec->heads * spec->head_dim, spec->hidden, 1);
+        add_matrix(&m, spec->hidden,
+                   experts ? spec->inter : gates * spec->inter, blocks);
+        add_matrix(&m, spec->inter, spec->hidden, blocks);
+    }
+    return m.all > 0 ? m.fp8 / m.all : 0;
+}

@@ -54,6 +54,9 @@ enum number_type dtype_in(const struct device_list *list,
  * nothing that we know says it. */
 enum number_type dtype_there(const char *private, const struct member *member,
                              enum row_kind head);
+/* Of the numbers that a row is multiplied by in the layers, the part (0 to 1)
+ * that is e4m3 on a card of fp8; the others are bf16 there. */
+double dtype_fp8_share(const struct model_spec *spec);
 /* What it computes in. */
 static inline enum number_type dtype_of(const struct device *device) {
     return device->type ? device->type : NUMBER_F32;

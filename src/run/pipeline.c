@@ -62,6 +62,18 @@ static void warn_of_account(const struct run *run) {
                       run->roster.members[i].key);
 }
 
+/* What is asked for as fp8 may be bf16 for the most part. */
+static void warn_of_fp8(const struct run *run, const struct member *member) {
+    double share = dtype_fp8_share(&member->spec);
+    if (member->bm25 || run->session.type != NUMBER_FP8 || share == 1)
+        return;
+    event_log(&run->telemetry.sink, LOG_WARNING,
+              "model %s: %.0f%% of the numbers of its matrices are fp8; the "
+              "others are in matrices whose widths are no multiples of %d, and "
+              "compute in bf16",
+              member->key, share * 100, FP8_MULTIPLE);
+}
+
 static void warn_of_members(const struct run *run) {
     const struct sink *sink = &run->telemetry.sink;
     const struct member *reranker = run->roster.reranker;
@@ -72,6 +84,8 @@ static void warn_of_members(const struct run *run) {
                   reranker->key, reranker->error.message);
     for (size_t i = 0; i < run->roster.count; i++) {
         const struct member *member = &run->roster.members[i];
+        if (!member->error.code)
+            warn_of_fp8(run, member);
         if (member->error.code)
             event_log(sink, LOG_WARNING,
                       "model %s cannot be used: %s; the others are exported "

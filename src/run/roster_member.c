@@ -480,6 +480,9 @@ static void describe_model(const struct member *member, json_t *object) {
                   "commit", files->commit, "family", spec->family->title,
                   "dtype", dtype_name(member_type(member)), "max_length",
                   (json_int_t)spec->max_length, "prompt", member->prompt));
+    if (member_type(member) == NUMBER_FP8)
+        json_object_set_new(object, "fp8_share",
+                            json_real(dtype_fp8_share(spec)));
     if (member->task)
         json_object_set_new(object, "task", json_string(member->task));
     if (member->long_texts.windows)

@@ -52,7 +52,8 @@ class Bench:
         events = [json.loads(line) for line in open(out / "events.jsonl")]
         return vectors, summary, events
 
-    def attempt(self, cards, model, *words, device="cuda:0", dtype="fp16"):
+    def attempt(self, cards, model, *words, device="cuda:0", dtype="fp16",
+                command="run"):
         """How the program ended, and its output folder."""
         self.number += 1
         out = self.folder / f"out{self.number}"
@@ -61,11 +62,12 @@ class Bench:
         environment = dict(os.environ, HF_HUB_OFFLINE="1",
                            LD_LIBRARY_PATH=str(self.fakes),
                            FAKE_CUDA=str(script))
+        if command == "run":
+            words += "--lock-dir", self.folder / "locks", "--no-progress"
         done = subprocess.run(
-            [self.program, "run", self.texts, "--model", str(model),
+            [self.program, command, self.texts, "--model", str(model),
              "--device", device, "--dtype", dtype, "--cuda-libs", self.fakes,
-             "--lock-dir", self.folder / "locks", "--out", out,
-             "--no-progress", *words],
+             "--out", out, *words],
             capture_output=True, text=True, env=environment)
         return done, out
 
@@ -298,6 +300,29 @@ def fp8_does_not_depend_on_batches(bench):
     assert (rows[0] == rows[1]).all() and (rows[0] == rows[2]).all()
 
 
+def narrow_inside(tensors):
+    return {name: tensor[:24] if ".intermediate." in name
+            else tensor[:, :24] if name.endswith("output.dense.weight")
+            and "attention" not in name else tensor
+            for name, tensor in tensors.items()}
+
+
+def what_is_bf16_is_not_told_as_fp8(bench):
+    # of 16 numbers a token, and 24 between the matrices of the second block
+    half = copy_of(bench, "max_pooling", narrow_inside, intermediate_size=24)
+    share_of_half = 4 * 16 * 16 / (4 * 16 * 16 + 2 * 16 * 24)
+    for model, share in ((MODELS / "mean", 1), (half, share_of_half),
+                         (MODELS / "cls", 0)):
+        done, out = bench.attempt(L4, model, dtype="fp8")
+        assert done.returncode == 0, done.stderr
+        summary = json.loads((out / "summary.json").read_text())
+        told = f"{round(100 * share)}% of "
+        assert abs(summary["models"][0]["fp8_share"] - share) < 1e-9, summary
+        assert (told in done.stderr) == (share < 1), done.stderr
+        plan, _ = bench.attempt(L4, model, dtype="fp8", command="plan")
+        assert (told in plan.stdout) == (share < 1), plan.stdout + plan.stderr
+
+
 def fp8_takes_half_of_the_weights_bytes(bench):
     model = deep(bench)
     plans = {}
@@ -345,6 +370,7 @@ def main(program, fakes):
               a_refused_allocation_is_no_end, layers_stream,
               activations_leave_f16, fp8_is_near_and_says_how_near,
               fp8_does_not_depend_on_batches,
+              what_is_bf16_is_not_told_as_fp8,
               fp8_takes_half_of_the_weights_bytes,
               fp8_is_refused_where_no_device_has_it,
               beside_fp8_other_cards_compute_in_f32]

@@ -23,14 +23,14 @@
 
 enum {
     FP8_ROOM = 32 << 20,
-    FP8_WIDTH_MOST = 1 << 18, /* so that 16 rows have room, and a row a stage */
-    MULTIPLE = 16,
     ONE_BYTES = 64,
 };
+_Static_assert(FP8_ROOM / FP8_WIDTH_MOST / 8 >= FP8_MULTIPLE &&
+                   FP8_WIDTH_MOST * sizeof(float) <= CUDA_STAGE_BYTES,
+               "16 rows have room, and a row a stage");
 
 bool cuda_fp8_takes(const struct cuda_device *cuda, size_t in, size_t out) {
-    return cuda->device.type == NUMBER_FP8 && in && out && in % MULTIPLE == 0 &&
-           out % MULTIPLE == 0 && in <= FP8_WIDTH_MOST && out <= FP8_WIDTH_MOST;
+    return cuda->device.type == NUMBER_FP8 && device_fp8_takes(in, out);
 }
 
 /* ---- matrices ----------------------------------------------------------- */
@@ -94,12 +94,12 @@ struct room {
     float *results; /* where they were asked for */
 };
 
-/* Pieces of y begin at multiples of 64 bytes, as y does: MULTIPLE rows. */
+/* Pieces of y begin at multiples of 64 bytes, as y does: FP8_MULTIPLE rows. */
 static struct room room_for(const struct cuda_device *cuda,
                             const struct linear *linear, bool results) {
     size_t row = linear->in + sizeof(float) +
                  (results ? linear->out * sizeof(float) : 0);
-    size_t rows = (FP8_ROOM - ONE_BYTES) / row / MULTIPLE * MULTIPLE;
+    size_t rows = (FP8_ROOM - ONE_BYTES) / row / FP8_MULTIPLE * FP8_MULTIPLE;
     char *at = (char *)cuda_pointer(cuda->fp8_room) + ONE_BYTES;
     struct room room = {.rows = rows, .codes = (unsigned char *)at};
     at += rows * linear->in;

@@ -348,13 +348,13 @@ static bool is_model_array(const struct artefacts *a, const char *name,
 }
 
 /* A file of the former set that the new one does not have. A model's array
- * stays while its rows still fit the chunks; rows of other kinds are in their
- * stores, whatever becomes of the files. */
-static bool drop_stale(struct artefacts *a, const char *name, bool same_chunks,
+ * stays while its rows are those of the new files too; rows of other kinds are
+ * in their stores, whatever becomes of the files. */
+static bool drop_stale(struct artefacts *a, const char *name, bool same_rows,
                        struct error *err) {
     char path[PATH_MAX], key[NAME_MAX + 1];
     bool array = is_model_array(a, name, key);
-    if (array && same_chunks)
+    if (array && same_rows)
         return true;
     struct error lost = {0};
     if (!artefact_path(path, a, name, err))
@@ -419,18 +419,27 @@ bool artefact_set_keep_others(struct artefacts *a, struct error *err) {
     return fine;
 }
 
-bool artefact_set_drop_stale(struct artefacts *a, struct error *err) {
-    json_t *old = read_complete(a->folder);
+/* A row for every point, of the same chunks, there and here? */
+static bool has_same_rows(const struct artefacts *a, const json_t *old,
+                          uint64_t points) {
     const char *intake = json_string_value(json_object_get(old, "intake"));
+    uint64_t all = a->intake->counts.points;
     char hex[65];
     hex_of(a->intake->digest, hex);
-    bool same_chunks = intake && !strcmp(intake, hex), fine = true;
+    return intake && !strcmp(intake, hex) && points == all &&
+           (uint64_t)json_integer_value(json_object_get(old, "points")) == all;
+}
+
+bool artefact_set_drop_stale(struct artefacts *a, uint64_t points,
+                             struct error *err) {
+    json_t *old = read_complete(a->folder);
+    bool same_rows = has_same_rows(a, old, points), fine = true;
     const char *name;
     json_t *size;
     json_object_foreach(json_object_get(old, "files"), name, size) {
         bool plain = !strchr(name, '/');
         if (fine && plain && !json_object_get(a->files, name))
-            fine = drop_stale(a, name, same_chunks, err);
+            fine = drop_stale(a, name, same_rows, err);
     }
     json_decref(old);
     char path[PATH_MAX];

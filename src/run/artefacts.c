@@ -449,8 +449,8 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
     json_decref(a->left_out_chunks);
     a->left_out_chunks = json_array();
     bool fine = artefact_set_list(a, err) && take_rows_back(a, err) &&
-                artefact_set_keep_others(a, err) &&
-                artefact_set_drop_stale(a, err) && count_rows(&w, err) &&
+                artefact_set_keep_others(a, err) && count_rows(&w, err) &&
+                artefact_set_drop_stale(a, w.rows_total, err) &&
                 open_writing(&w, err) && write_points(&w, err) &&
                 commit_files(&w, err) && retire_stores(&w, err) &&
                 artefact_set_complete(a, err);

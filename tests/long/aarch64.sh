@@ -115,7 +115,7 @@ left_out() { # PART
     case $1 in
     */cuda*) echo "kernels for cards are C++ in an emulator of their own" ;;
     run/crew | run/ladder) echo "computes for many seconds on a real processor" ;;
-    *_judged | *_scipy | hub/pull)
+    *_judged | *_scipy | hub/pull | run/head_cases)
         echo "Python starts the program, and knows nothing of QEMU" ;;
     *_oracle | */config_keys | */head_keys | text/package | text/bm25_tables | device/kernels_compile)
         echo "asks nothing of the program" ;;

@@ -346,6 +346,21 @@ def dense(folder):
                   ("3_Normalize", BASE + "normalize.Normalize"))
 
 
+def layer_norm(folder):
+    """A LayerNorm over the pooled vector, before a Dense."""
+    bert(folder, 103, bert_options={"hidden": 16, "inter": 24, "layers": 1})
+    w = Weights(104)
+    w.norm("norm", 16)
+    write_json(folder / "2_LayerNorm" / "config.json", {"dimension": 16})
+    write_weights(folder / "2_LayerNorm", w.tensors)
+    dense_layer(folder, "3_Dense", 16, 12,
+                "torch.nn.modules.linear.Identity", 105)
+    write_modules(folder, ("", OLD + "Transformer"),
+                  ("1_Pooling", OLD + "Pooling"),
+                  ("2_LayerNorm", OLD + "LayerNorm"),
+                  ("3_Dense", OLD + "Dense"))
+
+
 def cls(folder):
     # No limit but the tokenizer's own; that inside tokenizer.json is no limit.
     bert(folder, 3, ["cls_token"], max_seq=None, model_max_length=40,
@@ -896,7 +911,7 @@ BROKEN = [unsupported, broken_no_weights, broken_truncated, broken_offset,
           broken_shape, broken_missing, broken_unexpected, broken_dtype]
 for made in BROKEN:
     made.references = []
-FOLDERS = [mean, dense, cls, max_pooling, weightedmean, lasttoken,
+FOLDERS = [mean, dense, layer_norm, cls, max_pooling, weightedmean, lasttoken,
            mean_sqrt_len, concat, concat_old, gelu_new, relu, lower_case,
            cased, prompts, prompts_excluded, prompts_behind,
            prompts_unnamed, sharded, prefixed, pooler, gamma,

@@ -30,7 +30,6 @@ static const char *const names[] = {
     "tokenizer.model",
     "chat_template.jinja",
     "router_config.json",
-    "idf.json",
     "artifact.metadata",
     "adapter_config.json",
     "adapter_model.safetensors",

@@ -123,9 +123,10 @@ static bool read_static(struct reading *r, struct error *err) {
     if (!file || !source_set_file(r, &sparse->static_weights, file, err) ||
         !reading_object(r, r->static_path, "config.json", &config, &name, err))
         return false;
-    bool path = json_is_string(json_object_get(config, "path"));
+    const char *path = json_string_value(json_object_get(config, "path"));
+    bool list = path && str_ends(str_from(path), STR(".json"));
     json_decref(config);
-    if (path)
+    if (list)
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: path names a list of words, and only weights in "
                          "model.safetensors are read: save the model with a "

@@ -72,6 +72,10 @@ static bool read_sentence_module(const struct sentence_module *from,
     spec->normalize = from->kind == SENTENCE_NORMALIZE;
     if (from->kind == SENTENCE_DENSE)
         return read_linear(&from->source, &spec->width, to, err);
+    if (from->kind == SENTENCE_LAYER_NORM && from->source.in != spec->width)
+        return error_set(err, ERROR_INPUT,
+                         "%s: takes %zu features, but %zu come in",
+                         from->source.config, from->source.in, spec->width);
     *to = (struct module_spec){
         .what = from->kind == SENTENCE_NORMALIZE ? MODULE_UNIT : MODULE_NORM,
         .in = spec->width,

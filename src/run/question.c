@@ -3,13 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "hub/tensors.h"
 #include "model/multi_rows.h"
 #include "model/sparse_rows.h"
 #include "text/bm25.h"
-
-enum { WEIGHTS_FILE_MAX = 64 << 20 };
 
 /* The question's ids, and how many of them are its own: what it is filled up
  * with comes behind. */
@@ -275,28 +272,12 @@ static bool weigh_by_tensor(const struct tensor_source *source,
     return fine;
 }
 
-/* {token: weight}; tokens that it does not have weigh nothing. */
-static bool weigh_by_table(const struct tensor_source *source,
-                           const struct engine *engine, struct question *to,
-                           struct error *err) {
-    json_t *table = json_read_file(source->paths[0], WEIGHTS_FILE_MAX, err);
-    for (size_t i = 0; table && i < to->pairs; i++) {
-        struct str token = tokenizer_token(engine->tokenizer, to->indices[i]);
-        json_t *value = json_object_getn(table, token.data, token.size);
-        to->values[i] = (float)json_number_value(value);
-    }
-    json_decref(table);
-    return table != NULL;
-}
-
 static bool by_weights(struct engine *engine, const struct asked *asked,
                        struct question *to, struct error *err) {
-    const struct tensor_source *source =
-        &engine->member->files->sparse.static_weights;
     size_t kept = 0;
     if (!list_ids(asked, engine, to, err) ||
-        !(source->weight ? weigh_by_tensor(source, to, err)
-                         : weigh_by_table(source, engine, to, err)))
+        !weigh_by_tensor(&engine->member->files->sparse.static_weights, to,
+                         err))
         return false;
     for (size_t i = 0; i < to->pairs; i++)
         if (to->values[i] != 0) {

@@ -655,16 +655,35 @@ static void agrees(const char *name, const char *reference) {
 static void fixtures_agree_with_the_library(void **state) {
     (void)state;
     static const char *const NAMES[] = {
-        "mean",         "dense",     "cls",           "max_pooling",
-        "weightedmean", "lasttoken", "mean_sqrt_len", "concat",
-        "concat_old",   "gelu_new",  "relu",          "lower_case",
-        "cased",        "sharded",   "prefixed",      "pooler",
-        "gamma",        "f16",       "bf16",          "matryoshka",
-        "plain",        "subfolder", "prompts",       "prompts_excluded",
+        "mean",
+        "dense",
+        "cls",
+        "max_pooling",
+        "weightedmean",
+        "lasttoken",
+        "mean_sqrt_len",
+        "concat",
+        "concat_old",
+        "gelu_new",
+        "relu",
+        "lower_case",
+        "cased",
+        "sharded",
+        "prefixed",
+        "pooler",
+        "gamma",
+        "f16",
+        "bf16",
+        "matryoshka",
+        "plain",
+        "subfolder",
+        "layer_norm",
+        "prompts",
+        "prompts_excluded",
     };
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         agrees(NAMES[i], "reference.json");
-    for (size_t i = 22; i < 24; i++) {
+    for (size_t i = 23; i < 25; i++) {
         agrees(NAMES[i], "reference-query.json");
         agrees(NAMES[i], "reference-plain.json");
     }

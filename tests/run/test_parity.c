@@ -34,6 +34,7 @@ struct reference {
 static const struct reference references[] = {
     {"mean", "reference.json"},
     {"dense", "reference.json"},
+    {"layer_norm", "reference.json"},
     {"cls", "reference.json"},
     {"max_pooling", "reference.json"},
     {"weightedmean", "reference.json"},

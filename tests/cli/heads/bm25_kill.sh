@@ -4,7 +4,7 @@ awk 'BEGIN { for (i = 0; i < 60000; i++) print "{\"text\": \"number " i " of man
 ensembed run big.jsonl --sparse qdrant-bm25 --out fresh --quiet --export npy
 for signal in INT KILL; do
     rm -rf o
-    ensembed run big.jsonl --sparse qdrant-bm25 --out o --no-progress --export npy >out 2>err &
+    env --default-signal=INT ensembed run big.jsonl --sparse qdrant-bm25 --out o --no-progress --export npy >out 2>err &
     pid=$!
     while [ ! -s o/big/.ensembed/qdrant-bm25/sparse/rows.sparse ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
     kill -$signal $pid

@@ -62,7 +62,7 @@ typedef enum ens_code {
     ENS_IO,          /* the system refused */
     ENS_DISK_FULL,   /* free disk space, run again */
     ENS_MEMORY,      /* raise the ceiling, ask for less */
-    ENS_BUSY,        /* try again later */
+    ENS_BUSY,        /* try again later: a card, or files that a run writes */
     ENS_INTERRUPTED, /* run again: it goes on */
     ENS_DEVICE,      /* use another device */
     ENS_BAD_VECTOR   /* the model computed nonsense */
@@ -259,8 +259,9 @@ typedef struct ens_hit {
     uint64_t row; /* of the collection's arrays */
 } ens_hit;
 
-/* The TOP chunks of the exported files nearest to QUESTION, best first. *HITS
- * is [*count] and belongs to the embedder. */
+/* The TOP chunks of the exported files nearest to QUESTION (UTF-8, or
+ * ENS_USAGE), best first. ENS_BUSY where a run wrote the files anew meanwhile.
+ * *HITS is [*count] and belongs to the embedder. */
 ENS_API bool ens_search(ens_embedder *embedder, const char *question,
                         size_t top, const ens_hit **hits, size_t *count,
                         ens_error *error);
@@ -270,9 +271,9 @@ ENS_API size_t ens_width(ens_embedder *embedder, ens_error *error);
 
 typedef enum ens_role { ENS_DOCUMENT, ENS_QUERY, ENS_PLAIN } ens_role;
 
-/* Vectors of COUNT texts (UTF-8, NUL at the end) by the primary model, with
- * the prompt that it has for ROLE, into VECTORS [count, ens_width]. The model
- * stays loaded between calls with the same role. */
+/* Vectors of COUNT texts (UTF-8, or ENS_USAGE; NUL at the end) by the primary
+ * model, with the prompt that it has for ROLE, into VECTORS [count, ens_width].
+ * The model stays loaded between calls with the same role. */
 ENS_API bool ens_embed(ens_embedder *embedder, const char *const *texts,
                        size_t count, ens_role role, float *vectors,
                        ens_error *error);

@@ -74,7 +74,8 @@ def attend_variants(depth, narrow):
                 [(USUAL_HEAD_DIM, f | UNEVEN) for f in sets if not f & ROTARY] +
                 [(d, UNEVEN) for d in HEAD_DIMS if d != USUAL_HEAD_DIM])
     if depth == "sample":
-        return [(USUAL_HEAD_DIM, 0), (256, DISTANCES | WINDOW)]
+        return [(USUAL_HEAD_DIM, 0), (USUAL_HEAD_DIM, ROTARY),
+                (256, DISTANCES | WINDOW)]
     features = [f for f in FEATURES if f != RELATIVE and narrow == 1]
     return [(d, 0) for d in HEAD_DIMS] + [(USUAL_HEAD_DIM, f) for f in features]
 

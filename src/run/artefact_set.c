@@ -116,6 +116,7 @@ static json_t *describe_making(const struct artefacts *a) {
     for (size_t i = 0; i < a->roster->count; i++) {
         const struct member *member = &a->roster->members[i];
         json_t *model = member_describe(member);
+        json_object_del(model, "cache");
         for (enum row_kind h = 0; h < ROW_KINDS; h++)
             if (member->fingerprints[h])
                 json_object_set(model, row_kind_name(h),
@@ -129,8 +130,16 @@ static json_t *describe_making(const struct artefacts *a) {
                      "fused_width", (json_int_t)a->roster->fused_width);
 }
 
+/* The same, however the models are spelled; what made them is in their
+ * fingerprints. */
 static void made_with(const struct artefacts *a, char hex[65]) {
-    json_t *making = describe_making(a);
+    json_t *making = describe_making(a), *model;
+    size_t i;
+    json_array_foreach(json_object_get(making, "models"), i, model) {
+        json_object_del(model, "reference");
+        if (!a->roster->fused_width)
+            json_object_del(model, "weight");
+    }
     digest_json(making, hex);
     json_decref(making);
 }
@@ -288,11 +297,12 @@ bool artefact_set_complete(struct artefacts *a, struct error *err) {
         json_object_set_new(sizes, name, json_integer((json_int_t)bytes));
         json_object_set_new(times, name, json_integer(ns));
     }
-    json_t *complete = json_pack(
-        "{s:i, s:s, s:s, s:b, s:s, s:I, s:o, s:o, s:o}", "version",
-        COMPLETE_VERSION, "made_from", hex, "made_with", with, "whole",
-        is_whole(a), "intake", intake, "points", (json_int_t)a->points, "files",
-        sizes, "modified_ns", times, "model_folders", model_folders(a));
+    json_t *complete =
+        json_pack("{s:i, s:s, s:s, s:b, s:s, s:I, s:o, s:o, s:O, s:o}",
+                  "version", COMPLETE_VERSION, "made_from", hex, "made_with",
+                  with, "whole", is_whole(a), "intake", intake, "points",
+                  (json_int_t)a->points, "files", sizes, "modified_ns", times,
+                  "kept", a->kept, "model_folders", model_folders(a));
     char *text = json_dumps(complete, JSON_INDENT(1));
     json_decref(complete);
     fine = fine && text &&
@@ -303,9 +313,7 @@ bool artefact_set_complete(struct artefacts *a, struct error *err) {
 
 /* ---- what an earlier roster left ---------------------------------------- */
 
-/* Take the rows of a model that is not in this run back from an array that is
- * about to go. */
-static bool keep_rows(struct artefacts *a, const char *key, struct error *err) {
+static bool take_back(struct artefacts *a, const char *key, struct error *err) {
     char folder[PATH_MAX], path[PATH_MAX];
     if (snprintf(folder, sizeof folder, "%s/.ensembed/%s/dense", a->folder,
                  key) >= PATH_MAX ||
@@ -331,6 +339,21 @@ static bool keep_rows(struct artefacts *a, const char *key, struct error *err) {
     return fine;
 }
 
+/* Take the rows of a model that is not in this run back from an array that is
+ * about to go. Only a full disk ends the run: they can be computed again. */
+static bool keep_rows(struct artefacts *a, const char *key, struct error *err) {
+    struct error lost = {0};
+    if (take_back(a, key, &lost))
+        return true;
+    if (lost.code == ERROR_FULL)
+        return error_set(err, lost.code, "%s", lost.message);
+    event_log(a->sink, LOG_WARNING,
+              "the rows of %s cannot be kept and will be computed again when "
+              "it is used again: %s",
+              key, lost.message);
+    return true;
+}
+
 /* Is NAME a model's array KEY.npy? Multivectors' files end so as well, but
  * there is no store of dense rows under such a KEY. */
 static bool is_model_array(const struct artefacts *a, const char *name,
@@ -347,6 +370,12 @@ static bool is_model_array(const struct artefacts *a, const char *name,
            file_exists(record);
 }
 
+static bool note_kept(struct artefacts *a, const char *name,
+                      struct error *err) {
+    return json_array_append_new(a->kept, json_string(name)) == 0 ||
+           error_set(err, ERROR_MEMORY, "a list of files cannot grow");
+}
+
 /* A file of the former set that the new one does not have. A model's array
  * stays while its rows are those of the new files too; rows of other kinds are
  * in their stores, whatever becomes of the files. */
@@ -355,18 +384,10 @@ static bool drop_stale(struct artefacts *a, const char *name, bool same_rows,
     char path[PATH_MAX], key[NAME_MAX + 1];
     bool array = is_model_array(a, name, key);
     if (array && same_rows)
-        return true;
-    struct error lost = {0};
-    if (!artefact_path(path, a, name, err))
+        return note_kept(a, name, err);
+    if (!artefact_path(path, a, name, err) ||
+        (array && !keep_rows(a, key, err)))
         return false;
-    if (array && !keep_rows(a, key, &lost)) {
-        if (lost.code == ERROR_FULL)
-            return error_set(err, lost.code, "%s", lost.message);
-        event_log(a->sink, LOG_WARNING,
-                  "the rows of %s cannot be kept and will be computed again "
-                  "when it is used again: %s",
-                  key, lost.message);
-    }
     if (file_exists(path))
         event_log(a->sink, LOG_WARNING,
                   "%s is not part of this run's output any more: removed",
@@ -430,16 +451,28 @@ static bool has_same_rows(const struct artefacts *a, const json_t *old,
            (uint64_t)json_integer_value(json_object_get(old, "points")) == all;
 }
 
+static bool drop_other(struct artefacts *a, const char *name, bool same_rows,
+                       struct error *err) {
+    bool other = !strchr(name, '/') && !json_object_get(a->files, name);
+    return !other || drop_stale(a, name, same_rows, err);
+}
+
 bool artefact_set_drop_stale(struct artefacts *a, uint64_t points,
                              struct error *err) {
     json_t *old = read_complete(a->folder);
+    json_decref(a->kept);
+    a->kept = json_array();
     bool same_rows = has_same_rows(a, old, points), fine = true;
     const char *name;
     json_t *size;
     json_object_foreach(json_object_get(old, "files"), name, size) {
-        bool plain = !strchr(name, '/');
-        if (fine && plain && !json_object_get(a->files, name))
-            fine = drop_stale(a, name, same_rows, err);
+        fine = fine && drop_other(a, name, same_rows, err);
+    }
+    json_t *kept;
+    size_t i;
+    json_array_foreach(json_object_get(old, "kept"), i, kept) {
+        name = json_string_value(kept);
+        fine = fine && (!name || drop_other(a, name, same_rows, err));
     }
     json_decref(old);
     char path[PATH_MAX];

@@ -342,7 +342,9 @@ static json_t *make_stats(const struct writing *w) {
     json_t *models = json_array(), *vectors = json_object();
     for (size_t i = 0; i < a->roster->count; i++) {
         const struct member *member = &a->roster->members[i];
-        json_array_append_new(models, member_describe(member));
+        json_t *model = member_describe(member);
+        json_object_del(model, "cache"); /* is of one run */
+        json_array_append_new(models, model);
         if (a->stores[i].of[ROW_DENSE])
             json_object_set_new(vectors, member->key,
                                 describe_array(&w->arrays[i], a->points));
@@ -391,7 +393,8 @@ static bool write_stats(struct writing *w, struct error *err) {
 static bool commit_whole(struct writing *w, struct error *err) {
     char stats[PATH_MAX];
     if (!artefact_path(stats, w->a, "stats.json", err) ||
-        !file_remove(stats, err))
+        !file_remove(stats, err) ||
+        !artefact_set_drop_stale(w->a, w->rows_total, err))
         return false;
     for (size_t i = 0; i < w->arrays_count; i++)
         if (w->arrays[i].open && !npy_writer_commit(&w->arrays[i].npy, err))
@@ -450,7 +453,6 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
     a->left_out_chunks = json_array();
     bool fine = artefact_set_list(a, err) && take_rows_back(a, err) &&
                 artefact_set_keep_others(a, err) && count_rows(&w, err) &&
-                artefact_set_drop_stale(a, w.rows_total, err) &&
                 open_writing(&w, err) && write_points(&w, err) &&
                 commit_files(&w, err) && retire_stores(&w, err) &&
                 artefact_set_complete(a, err);
@@ -471,5 +473,6 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
 void artefacts_free(struct artefacts *artefacts) {
     json_decref(artefacts->files);
     json_decref(artefacts->left_out_chunks);
-    artefacts->files = artefacts->left_out_chunks = NULL;
+    json_decref(artefacts->kept);
+    artefacts->files = artefacts->left_out_chunks = artefacts->kept = NULL;
 }

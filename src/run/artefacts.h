@@ -35,6 +35,7 @@ struct artefacts {
     uint64_t left_out;       /* points without a vector in some model */
     json_t *files;           /* {"embeddings.npy": path, ...} */
     json_t *left_out_chunks; /* ids of the first FAILED_LISTED */
+    json_t *kept; /* arrays of models that are not asked for, which stay */
 };
 
 /* Are all files there that would be made from this roster and intake, as they

@@ -90,6 +90,11 @@ static bool is_there(const char *path) {
     return stat(path, &status) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
+static bool is_file(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 /* ---- the note ----------------------------------------------------------- */
 
 static bool note_path(char path[PATH_MAX], const char *folder) {
@@ -182,6 +187,9 @@ static enum verdict judge(const struct judging *j, const char *origin) {
         return (enum verdict)verdict;
     parent_of(origin, parent);
     bool inside = root->folder && !strcmp(parent, root->path);
+    /* A file that was named need not be one that is looked for in a folder. */
+    if (inside && is_file(origin))
+        return THERE;
     /* A collection a folder was one of all, or the other way round; or it is
      * none of those that were found. */
     if (inside || (root->several && !strcmp(origin, root->path)))

@@ -131,7 +131,21 @@ static bool all_there(const struct searching *s, struct error *err) {
     return true;
 }
 
-static bool find_shelves(struct searching *s, struct error *err) {
+/* A collection whose files are being written, or were when a run was killed. */
+static void tell_unfinished(const struct searching *s, const char *folder,
+                            const struct sink *sink) {
+    char stats[PATH_MAX], private[PATH_MAX];
+    if (s->request->collections_count || !stats_path(stats, folder) ||
+        snprintf(private, sizeof private, "%s/.ensembed", folder) >= PATH_MAX ||
+        file_exists(stats) || !folder_exists(private))
+        return;
+    event_log(sink, LOG_WARNING,
+              "%s is not asked, for its files are not finished%s", folder,
+              while_running(s->request->folder));
+}
+
+static bool find_shelves(struct searching *s, const struct sink *sink,
+                         struct error *err) {
     const char *folder = s->request->folder;
     if (!folder_exists(folder))
         return error_set(err, ERROR_MISSING, "%s is not a folder", folder);
@@ -147,6 +161,8 @@ static bool find_shelves(struct searching *s, struct error *err) {
                       snprintf(path, sizeof path, "%s/%s", folder,
                                entries[i]->d_name) < PATH_MAX;
         fine = fine && (!inside || add_shelf(s, path, err));
+        if (fine && inside)
+            tell_unfinished(s, path, sink);
         free(entries[i]);
     }
     free(entries);
@@ -155,9 +171,8 @@ static bool find_shelves(struct searching *s, struct error *err) {
     const char *named = s->request->collections_count ? " of that name" : "";
     const char *runs = while_running(folder);
     if (*runs)
-        return error_set(err, ERROR_MISSING,
-                         "%s holds no finished collection%s%s", folder, named,
-                         runs);
+        return error_set(err, ERROR_BUSY, "%s holds no finished collection%s%s",
+                         folder, named, runs);
     return error_set(err, ERROR_MISSING,
                      "%s holds no finished collection%s (no stats.json); make "
                      "one with `ensembed run --out %s`",
@@ -183,10 +198,11 @@ static bool tell_earlier(struct searching *s, const struct sink *sink,
         if (!s->request->collections_count &&
             strcmp(shelf->folder, s->request->folder) != 0)
             event_log(sink, LOG_WARNING,
-                      "%s is of an earlier run and answers too: its chunks are "
-                      "not in %s any more, or are another collection's; name "
-                      "the collections that are meant (--collection), or "
-                      "remove that folder",
+                      "%s is of an earlier run and answers too: when the last "
+                      "run looked, its chunks were not in %s any more, or were "
+                      "another collection's; name the collections that are "
+                      "meant (--collection), or remove that folder if nobody "
+                      "needs it",
                       shelf->folder, shelf->gone);
     }
     return result->earlier != NULL;
@@ -244,7 +260,7 @@ static bool keep_names(struct searching *s, struct error *err) {
 static bool search_all(struct searching *s, const struct sink *sink,
                        struct error *err) {
     struct search_result *result = s->result;
-    if (!find_shelves(s, err) || !tell_earlier(s, sink, err))
+    if (!find_shelves(s, sink, err) || !tell_earlier(s, sink, err))
         return false;
     if (!search_reranker(s, err))
         return false;

@@ -614,7 +614,11 @@ def run_pulls(place):
     check_schemas(out)
     # From here on nothing may ask anybody.
     before = place.hub.accepted
-    for command in (["run", chunks, "--model", ID, "--out", out], ["search", out, "one"],
+    made = (out / "c/stats.json").stat()
+    place.ensembed("run", chunks, "--model", ID, "--out", out)
+    again = (out / "c/stats.json").stat()
+    assert (again.st_ino, again.st_mtime_ns) == (made.st_ino, made.st_mtime_ns), "made anew"
+    for command in (["search", out, "one"],
                     ["embed", "--model", ID, "one"], ["pull", ID], ["cache"],
                     ["run", chunks, "--model", ID, "--out", out, "--restart"]):
         place.ensembed(*command)

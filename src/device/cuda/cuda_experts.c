@@ -5,12 +5,11 @@
  *
  * How many rows an expert has decides the products' shapes, which the host
  * describes, so the counts come back to it: one small copy a block, waited for.
- * The card is not idle meanwhile, it begins the sums.
  *
  * There is room for an expert that all rows choose, so no choice can ask for
  * more memory than was planned. A row's sum is taken in the order of the
- * experts, and each of its products is one of cuda_linear's, whose algorithms
- * do not follow the number of rows: other rows change nothing of it. */
+ * experts, and each of its products is one of cuda_linear's, whose algorithm
+ * does not follow the number of rows as far as cuBLASLt accepts it. */
 
 #include "device/cuda/cuda_parts.h"
 
@@ -47,12 +46,11 @@ size_t cuda_experts_bytes(const struct device *device,
                  &work);
 }
 
-/* Whose rows are which: the counts are on their way to the lane's. */
+/* Which rows are whose. */
 static void route(struct lane *base, const struct experts *e,
                   const struct narrow *x, size_t rows,
                   const struct expert_work *w) {
     struct cuda_lane *lane = cuda_lane_of(base);
-    struct cuda_device *cuda = lane->cuda;
     cuda_linear(base, &e->router, x, rows, ACTIVATION_NONE, NULL, w->scores);
     LAUNCH(lane, route_rows, cuda_blocks(rows, ROW_THREADS), 1,
            .scores = w->scores, .weights = w->weights, .rows = (unsigned)rows,
@@ -60,10 +58,16 @@ static void route(struct lane *base, const struct experts *e,
     LAUNCH(lane, list_rows, e->count, 1, .weights = w->weights, .list = w->list,
            .counts = w->counts, .rows = (unsigned)rows,
            .count = (unsigned)e->count);
-    if (cuda_enter(cuda) &&
-        CU(cuda, cuMemcpyDtoHAsync, lane->counts, cuda_address(w->counts),
-           e->count * sizeof *w->counts, lane->stream))
-        CU(cuda, cuEventRecord, lane->counted, lane->stream);
+}
+
+/* Waits for all that the lane was given. */
+static bool read_counts(struct cuda_lane *lane, const struct experts *e,
+                        const struct expert_work *w) {
+    struct cuda_device *cuda = lane->cuda;
+    return cuda_enter(cuda) &&
+           CU(cuda, cuMemcpyDtoHAsync, lane->counts, cuda_address(w->counts),
+              e->count * sizeof *w->counts, lane->stream) &&
+           CU(cuda, cuStreamSynchronize, lane->stream);
 }
 
 /* The rows that LIST names, which may be none. */
@@ -88,18 +92,17 @@ void cuda_experts(struct lane *base, const struct experts *e,
                   const struct narrow *x, size_t rows, const float *residual,
                   void *scratch, float *y) {
     struct cuda_lane *lane = cuda_lane_of(base);
-    struct cuda_device *cuda = lane->cuda;
     struct layout layout = {.base = scratch};
     struct expert_work w;
     assert(e->count <= EXPERTS_MAX && e->chosen <= e->count);
     if (!rows)
         return;
-    place(&layout, cuda, e, rows, &w);
+    place(&layout, lane->cuda, e, rows, &w);
     route(base, e, x, rows, &w);
     LAUNCH(lane, begin_experts, cuda_blocks(rows, ROW_WARPS), 1,
            .residual = residual, .shift = e->shift, .y = y,
            .rows = (unsigned)rows, .width = (unsigned)e->down[0].out);
-    if (!cuda_enter(cuda) || !CU(cuda, cuEventSynchronize, lane->counted))
+    if (!read_counts(lane, e, &w))
         return;
     for (size_t i = 0; i < e->count; i++)
         run_expert(base, e, x, &w, w.list + i * rows, lane->counts[i], i, y);

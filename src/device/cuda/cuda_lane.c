@@ -17,8 +17,7 @@ bool cuda_lane_open(struct cuda_device *cuda, struct error *err) {
     lane->lane = (struct lane){.device = &cuda->device};
     lane->cuda = cuda;
     return (CU(cuda, cuStreamCreate, &lane->stream, CU_STREAM_NON_BLOCKING) &&
-            CU(cuda, cuEventCreate, &lane->staged, CU_EVENT_DISABLE_TIMING) &&
-            CU(cuda, cuEventCreate, &lane->counted, CU_EVENT_DISABLE_TIMING)) ||
+            CU(cuda, cuEventCreate, &lane->staged, CU_EVENT_DISABLE_TIMING)) ||
            cuda_alive(cuda, err);
 }
 
@@ -42,8 +41,6 @@ void cuda_lane_close(struct cuda_device *cuda) {
     free_stage(lane);
     if (lane->staged)
         cuda->cu->cuEventDestroy(lane->staged);
-    if (lane->counted)
-        cuda->cu->cuEventDestroy(lane->counted);
     if (lane->stream)
         cuda->cu->cuStreamDestroy(lane->stream);
 }

@@ -149,9 +149,8 @@ struct cuda_lane {
     void *host;       /* the stage, as long at least */
     size_t host_bytes;
     bool pinned;
-    cu_event staged; /* what was written to the stage is over */
-    cu_event counted;
-    uint32_t counts[EXPERTS_MAX]; /* rows of each, when COUNTED is over */
+    cu_event staged;              /* what was written to the stage is over */
+    uint32_t counts[EXPERTS_MAX]; /* rows of each of a block of experts */
     size_t rows, texts, tiles;
     size_t longest; /* rows of a text */
     bool has_keys, has_places;

@@ -33,6 +33,9 @@ go --skip-existing
 # Files of other models or options are left alone, with a word.
 ensembed run c --model "$MODELS/mean" --export npy --out o --quiet --skip-existing 2>err
 cat err
+# The same models by other names for their folders are the same models.
+ln -s "$MODELS/mean" mean
+ensembed run c --model ./mean:weight=2 --out o --quiet --skip-existing
 # Files of a run that lacked a model are not complete.
 status=0
 ensembed run c --model "$MODELS/mean" --model ./cls --dim 16 --out lacks --quiet 2>err || status=$?

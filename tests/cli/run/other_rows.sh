@@ -21,7 +21,11 @@ run() { # MODEL...
 }
 run "$MODELS/plain" "$MODELS/cls"
 run "$MODELS/plain"
-rm -r o
+cp -r c c.before
+echo '[{"text":"three"}]' >c/b_chunks.json
+run "$MODELS/plain"
+rm -r c o
+mv c.before c
 run "$MODELS/plain" ./m
 run "$MODELS/plain"
 run "$MODELS/plain" "$MODELS/cls"

@@ -48,6 +48,10 @@ echo "there again"
 mv c/z c/a
 go c/a
 go c --collection b
+echo "a file that is not looked for in a folder"
+echo '{"text": "six"}' >c/notes.txt
+go c/notes.txt
+go c --collection b
 echo "a file beside the folders: all is one collection now"
 chunk c/y_chunks.json five
 go c

@@ -694,7 +694,7 @@ extern "C" __global__ void list_rows(const struct list_rows_params p) {
     for (size_t base = 0; base < p.rows; base += step, turn ^= 1) {
         size_t first = base + threadIdx.x * EIGHT;
         unsigned bits = rows_of(&p, first), total;
-        unsigned at = known + counts_before(__popc(bits), turn, &total);
+        unsigned at = known + counts_before((unsigned)__popc(bits), turn, &total);
         UNROLL
         for (unsigned i = 0; i < EIGHT; i++)
             if (bits >> i & 1)

@@ -15,31 +15,34 @@
 
 /* Line ROW of PATH, by the offsets that the run wrote beside it. */
 static bool read_at_offset(const char *path, const char *index, uint64_t row,
-                           struct strbuf *out) {
+                           struct strbuf *out, struct error *err) {
     uint64_t begin, end, size = 0;
     int lines = open(path, O_RDONLY | O_CLOEXEC);
+    if (lines < 0)
+        return error_errno(err, "open %s", path);
     int offsets = open(index, O_RDONLY | O_CLOEXEC);
-    bool fine = lines >= 0 && offsets >= 0 && file_size(path, &size, NULL) &&
-                file_pread(offsets, &begin, sizeof begin, row * 8, index, NULL);
+    bool fine = offsets >= 0 || error_errno(err, "open %s", index);
+    fine = fine && file_size(path, &size, err) &&
+           file_pread(offsets, &begin, sizeof begin, row * 8, index, err);
     if (fine &&
         !file_pread(offsets, &end, sizeof end, row * 8 + 8, index, NULL))
         end = size;
     fine = fine && begin < end && end <= size &&
            strbuf_reserve(out, end - begin) &&
-           file_pread(lines, out->data, end - begin, begin, path, NULL);
+           file_pread(lines, out->data, end - begin, begin, path, err);
     if (fine)
         out->size = end - begin;
-    if (lines >= 0)
-        close(lines);
+    close(lines);
     if (offsets >= 0)
         close(offsets);
     return fine;
 }
 
 /* Line ROW of PATH, found by counting lines. */
-static bool read_counted(const char *path, uint64_t row, struct strbuf *out) {
+static bool read_counted(const char *path, uint64_t row, struct strbuf *out,
+                         struct error *err) {
     struct file_map map;
-    if (!file_map_open(&map, path, NULL))
+    if (!file_map_open(&map, path, err))
         return false;
     const char *at = map.data, *end = map.data + map.size;
     for (; at && row > 0; row--) {
@@ -109,12 +112,17 @@ bool search_describe(struct searching *s, const struct shelf *shelf,
     if (!file_exists(path))
         return true; /* not exported */
     struct strbuf line = strbuf_make(&s->result->memory);
-    bool fine = (have_points && file_exists(offsets)
-                     ? read_at_offset(points, offsets, hit->row, &line)
-                     : read_counted(path, hit->row, &line)) &&
-                (have_points ? take_point(s, shelf, strbuf_str(&line), hit)
-                             : take_text(s, strbuf_str(&line), hit));
+    struct error refused = {0};
+    bool fine =
+        (have_points && file_exists(offsets)
+             ? read_at_offset(points, offsets, hit->row, &line, &refused)
+             : read_counted(path, hit->row, &line, &refused)) &&
+        strbuf_ok(&line, &refused) &&
+        (have_points ? take_point(s, shelf, strbuf_str(&line), hit)
+                     : take_text(s, strbuf_str(&line), hit));
     strbuf_free(&line);
+    if (!fine && refused.code && refused.code != ERROR_INPUT)
+        return error_set(err, refused.code, "%s", refused.message);
     return fine || error_set(err, ERROR_INPUT,
                              "%s: line %" PRIu64 " is not what a run writes; "
                              "delete the file and run again",

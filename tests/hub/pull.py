@@ -614,6 +614,7 @@ def run_pulls(place):
     check_schemas(out)
     # From here on nothing may ask anybody.
     before = place.hub.accepted
+    assert "cache" not in json.loads((out / "c/stats.json").read_text())["models"][0]
     made = (out / "c/stats.json").stat()
     place.ensembed("run", chunks, "--model", ID, "--out", out)
     again = (out / "c/stats.json").stat()

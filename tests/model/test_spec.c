@@ -455,8 +455,7 @@ static size_t limit_without_positions(const char *folder, size_t tokens) {
     if (!model_spec_read(&r.deep, &r.spec, &err))
         fail_msg("%s: %s", folder, err.message);
     size_t limit = r.spec.max_length;
-    json_decref((json_t *)r.deep.config);
-    rig_close(&r);
+    rig_close(&r); /* the configuration too */
     return limit;
 }
 

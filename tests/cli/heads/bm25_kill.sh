@@ -6,7 +6,9 @@ for signal in INT KILL; do
     rm -rf o
     env --default-signal=INT ensembed run big.jsonl --sparse qdrant-bm25 --out o --no-progress --export npy >out 2>err &
     pid=$!
-    while [ ! -s o/big/.ensembed/qdrant-bm25/sparse/rows.sparse ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
+    # Far enough for rows that are whole: those written last need not be.
+    rows=o/big/.ensembed/qdrant-bm25/sparse/rows.sparse
+    while [ "$(stat -c %s $rows 2>/dev/null || echo 0)" -lt 500000 ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
     kill -$signal $pid
     status=0
     wait $pid || status=$?

@@ -52,9 +52,7 @@ bool error_errno(struct error *err, const char *format, ...) {
     if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG)
         return error_set(
             err, ERROR_FULL,
-            "cannot %s: no space left%s and run the same command again, it "
-            "goes on where it stopped",
-            what,
+            "cannot %s: no space left%s and run the same command again", what,
             cause == ENOSPC   ? "; free some"
             : cause == EDQUOT ? " of what this user or folder may have "
                                 "(its quota); free some"

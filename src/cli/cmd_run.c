@@ -113,10 +113,12 @@ int command_run(const struct program *program, struct error *err) {
         print_result(&result);
     if (ran && result.worst.code == ERROR_INTERRUPTED)
         say_interrupted(program, err);
-    else if (ran && result.worst.code == ERROR_FULL &&
-             program->options->restart)
-        error_set(err, ERROR_FULL, "%s (%s)", result.worst.message,
-                  "without --restart, or it begins anew");
+    else if (ran && result.worst.code == ERROR_FULL)
+        error_set(err, ERROR_FULL, "%s; %s%s", result.worst.message,
+                  "what was computed is kept",
+                  program->options->restart
+                      ? " (without --restart, or it begins anew)"
+                      : "");
     else if (ran && result.worst.code)
         *err = result.worst;
     memory_free(program->memory, models);

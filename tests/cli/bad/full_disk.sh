@@ -12,5 +12,10 @@ for f in fresh/many/*.*; do cmp "$f" "o/many/${f##*/}"; done
 echo same
 # With --restart the same command would begin anew.
 (ulimit -f 300; ensembed run many.jsonl --model "$MODELS/mean" --out r --restart --quiet --no-progress 2>err) || echo "exit status $?"
-grep -o "without --restart.*" err
+grep -o "run the same command.*" err
 grep -o "<p>The same command[^:]*" r/report.html
+# Of embed nothing is kept, and nothing says so.
+seq 99 | sed 's/.*/"number &"/' >texts.jsonl
+(ulimit -f 4; ensembed embed --model "$MODELS/mean" --npy v.npy <texts.jsonl 2>err) || echo "exit status $?"
+sed 's/.*greatest/greatest/' err
+ls v.npy* 2>/dev/null || echo nothing

@@ -219,17 +219,21 @@ static bool take_element(struct scanning *s, enum json_event kind,
 
 /* ---- progress ---- */
 
-static bool poll_progress(void *context, uint64_t offset) {
-    struct scanning *s = context;
-    uint64_t done = (s->size * s->walk + offset) / s->walks;
+static void tell_progress(const struct scanning *s, uint64_t done) {
     struct progress progress = {.collection = s->intake->collection->name,
                                 .stage = "read",
-                                .done = s->bytes_before + done,
+                                .done = done,
                                 .total = s->bytes_total,
                                 .seconds_left = -1,
                                 .memory_live = memory_live(s->intake->memory),
                                 .memory_ceiling = s->intake->memory->ceiling};
     event_progress(s->sink, &progress);
+}
+
+static bool poll_progress(void *context, uint64_t offset) {
+    const struct scanning *s = context;
+    uint64_t done = (s->size * s->walk + offset) / s->walks;
+    tell_progress(s, s->bytes_before + done);
     return !event_interrupted(s->sink);
 }
 
@@ -423,6 +427,13 @@ static bool end_file(struct scanning *s, struct error *err) {
     return problem_of_file(s, "bare_string", false, words, err);
 }
 
+/* 0: a folder that cannot be read, or nothing that has a size. */
+static uint64_t bytes_of_file(const struct chunk_file *file) {
+    struct stat status;
+    bool has = stat(file->path, &status) == 0 && S_ISREG(status.st_mode);
+    return has ? (uint64_t)status.st_size : 0;
+}
+
 static bool open_file(struct scanning *s, struct error *err, bool *fine) {
     struct error cause = {0};
     struct stat status;
@@ -437,6 +448,7 @@ static bool open_file(struct scanning *s, struct error *err, bool *fine) {
         error_errno(&cause, "open it");
     else
         error_set(&cause, ERROR_INPUT, "it is not a file");
+    s->size = bytes_of_file(s->file); /* passed over, for progress */
     *fine = problem_of_file(s, "unreadable_file", true, cause.message, err);
     return false;
 }
@@ -455,8 +467,8 @@ static bool read_file(struct scanning *s, uint32_t number, struct error *err) {
             s->file->lines && !(!strcmp(s->file->relative, "-") && is_array(s));
         fine = (lines ? read_lines(s, err) : read_document(s, err)) &&
                end_file(s, err);
-        s->bytes_before += s->size;
     }
+    s->bytes_before += s->size;
     if (s->fd >= 0)
         close(s->fd);
     return fine;
@@ -473,15 +485,15 @@ static bool read_files(struct scanning *s, struct error *err) {
         if (!read_file(s, (uint32_t)i, err))
             return false;
     }
+    /* The last files may have been passed over before their end. */
+    tell_progress(s, s->bytes_before);
     return chunk_points_finish(&s->points, err);
 }
 
 static uint64_t bytes_of_files(const struct collection *collection) {
     uint64_t sum = 0;
-    struct stat status;
     for (size_t i = 0; i < collection->files_count; i++)
-        if (stat(collection->files[i].path, &status) == 0)
-            sum += (uint64_t)status.st_size;
+        sum += bytes_of_file(&collection->files[i]);
     return sum;
 }
 

@@ -184,8 +184,15 @@ static void broken_input_is_named(void **state) {
     done(&r);
 }
 
+static void note_last(void *context, const struct progress *progress) {
+    *(struct progress *)context = *progress;
+}
+
 static void a_file_without_permission(void **state) {
     const struct place *place = *state;
+    struct chunk_options options = {0};
+    struct progress last = {0};
+    struct sink sink = {.context = &last, .progress = note_last};
     put(place, "a/1.json", "[{\"text\":\"a\"}]");
     put(place, "a/2.json", "[{\"text\":\"b\"}]");
     put(place, "a/locked/3.json", "[{\"text\":\"c\"}]");
@@ -196,10 +203,12 @@ static void a_file_without_permission(void **state) {
     bool root = geteuid() == 0;
     if (root)
         assert_int_equal(seteuid(65534), 0);
-    struct read r = read_all(place);
+    struct read r = read_with(place, &options, &sink);
     if (root)
         assert_int_equal(seteuid(0), 0);
     chmod(path_in(place, "a/locked"), 0777);
+    assert_int_equal(last.total, 2 * strlen("[{\"text\":\"a\"}]"));
+    assert_int_equal(last.done, last.total); /* though 1.json was not read */
     assert_int_equal(r.in->counts.files, 3);
     assert_int_equal(r.in->counts.files_failed, 2);
     assert_int_equal(r.in->counts.points, 1);

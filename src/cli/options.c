@@ -339,10 +339,11 @@ static bool check_words(const struct options *options, struct error *err) {
 /* Texts are held to what they must be in files. */
 static bool check_texts(const struct options *options, struct error *err) {
     bool asks = options->command == COMMAND_SEARCH;
-    bool fine = true;
+    bool fine = !options->prompt_text ||
+                utf8_check(str_from(options->prompt_text), "prompt", err);
     if (!asks && options->command != COMMAND_EMBED &&
         options->command != COMMAND_TOKENIZE)
-        return true;
+        return fine;
     for (size_t i = asks; fine && i < options->words.count; i++)
         fine = utf8_check(str_from(options->words.items[i]),
                           asks ? "question" : "text", err);
@@ -376,6 +377,18 @@ static bool check_required(const struct parser *parser) {
     return true;
 }
 
+/* The chunks' own terms are a vector: without a file for vectors all would be
+ * computed and nothing of them written. */
+static bool check_exports(const struct options *options, struct error *err) {
+    unsigned vectors = OPTION_EXPORT_NPY | OPTION_EXPORT_POINTS;
+    return !(options->exports & OPTION_EXPORT_TERMS) ||
+           (options->exports & vectors) ||
+           error_set(err, ERROR_USAGE,
+                     "--export terms is a vector of points.jsonl and of an "
+                     "array, and none is asked for; say points,terms or "
+                     "npy,terms");
+}
+
 static bool help_topic(struct options *options, struct error *err) {
     if (options->command != COMMAND_HELP || !options->words.count)
         return true;
@@ -405,8 +418,8 @@ bool options_parse(int argc, char *const *argv, char *const *environment,
            merge(&parser, environment, first) &&
            find_libraries(&parser, environment) && go_offline(&parser) &&
            check_words(options, err) && check_texts(options, err) &&
-           check_required(&parser) && check_exclusive(&parser) &&
-           help_topic(options, err);
+           check_exports(options, err) && check_required(&parser) &&
+           check_exclusive(&parser) && help_topic(options, err);
 }
 
 void options_free(struct options *options) {

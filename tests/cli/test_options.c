@@ -294,6 +294,9 @@ static void what_is_required_is_asked_for(void **state) {
     refused(RUN "|--json=yes", "--json takes no value");
     refused(RUN "|--export|npy,points,numpy", "'numpy' is none of: npy,");
     refused(RUN "|--export|npy,", "'' is none of");
+    refused(RUN "|--export|texts,terms", "--export terms");
+    assert_true(parse(RUN "|--export|points,terms"));
+    assert_true(parse(RUN "|--export|terms,npy"));
     refused(RUN "|--device=", "--device: LIST is empty");
     refused(RUN "|--mode|all", "'all' is none of: auto, simultaneous, ");
     refused(RUN "|--lease-wait|-1", "is not a whole number from 0 to");
@@ -315,6 +318,11 @@ static void texts_are_utf_8(void **state) {
             "byte 3 of the text, 0xED, is not UTF-8");
     refused("ensembed|search|d|caf\xe9",
             "byte 4 of the question, 0xE9, is not UTF-8");
+    refused(RUN "|--prompt-text|caf\xe9: ",
+            "byte 4 of the prompt, 0xE9, is not UTF-8");
+    refused("ensembed|embed|--model|m|one|--prompt-text|caf\xe9: ",
+            "byte 4 of the prompt, 0xE9, is not UTF-8");
+    assert_true(parse(RUN "|--prompt-text|caf\xc3\xa9: "));
     assert_true(parse("ensembed|search|d\xe9|caf\xc3\xa9"));
     assert_true(parse("ensembed|run|c\xe9|--model|m|--out|o\xe9"));
 }

@@ -239,12 +239,12 @@ bool file_writer_commit(struct file_writer *writer, struct error *err) {
         return error_errno(err, "sync %s", writer->path);
     int fd = writer->fd;
     writer->fd = -1;
-    if (close(fd) != 0)
-        return error_errno(err, "close %s", writer->path);
+    bool fine = close(fd) == 0 || error_errno(err, "close %s", writer->path);
     if (writer->stream)
-        return true;
-    if (rename(writer->part, writer->path) != 0) {
-        error_errno(err, "rename %s to %s", writer->part, writer->path);
+        return fine;
+    if (fine && rename(writer->part, writer->path) != 0)
+        fine = error_errno(err, "rename %s to %s", writer->part, writer->path);
+    if (!fine) {
         unlink(writer->part);
         return false;
     }

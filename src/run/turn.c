@@ -180,14 +180,29 @@ void turn_open_formula(struct turn *turn, const struct pass_plan *plan) {
     turn->open = turn->ran = true;
 }
 
+/* Not a row of all that the collection's files would need: that is no set that
+ * lacks some chunks, and must not take the place of an earlier one. */
+static void judge_rows(struct turn *turn) {
+    const struct pass_report *report = &turn->pass.report;
+    if (turn->job.nonsense && !turn->job.any_sound) {
+        job_is_nonsense(&turn->job);
+        turn->failure = turn->job.failure;
+    } else if (report->failed && !report->computed && !report->reused) {
+        const json_t *first = json_array_get(report->failed_chunks, 0);
+        error_set(&turn->failure, ERROR_VECTOR,
+                  "%s: no text of %s has a sound vector (of the first one: "
+                  "%s); see that the model's tokenizer is its own, and the "
+                  "texts are what was meant",
+                  turn->pass.member->key, turn->pass.intake->collection->name,
+                  json_string_value(json_object_get(first, "reason")));
+    }
+}
+
 void turn_close(struct turn *turn, const struct plan_team *team,
                 const struct error *failure) {
     struct error late = {0};
-    if (!turn->failure.code && !failure->code && turn->job.nonsense &&
-        !turn->job.any_sound) {
-        job_is_nonsense(&turn->job);
-        turn->failure = turn->job.failure;
-    }
+    if (!turn->failure.code && !failure->code)
+        judge_rows(turn);
     if (failure->code && !turn->failure.code)
         turn->failure = *failure;
     if (turn->prepared && !pass_close(&turn->pass, &late) &&

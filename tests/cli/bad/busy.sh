@@ -7,7 +7,11 @@ mkfifo pipe
 exec 3<>pipe
 ensembed run - --as x --model "$MODELS/mean" --out o --quiet <pipe >/dev/null 2>&1 &
 pid=$!
-while [ ! -s o/summary.json ]; do sleep 0.02; done
+trap 'kill -KILL $pid || true' EXIT # wherever this ends
+while [ ! -s o/summary.json ]; do
+    kill -0 $pid
+    sleep 0.02
+done
 cp o/summary.json its
 [ "$(cat o/.ensembed/lock)" = "$pid $(uname -n)" ]
 status=0
@@ -17,6 +21,7 @@ cmp o/summary.json its
 # Another output is free, and the lock goes with its holder.
 ensembed run c --model "$MODELS/mean" --out p --quiet
 kill -KILL $pid
+trap - EXIT
 wait $pid 2>/dev/null || true
 ensembed run c --model "$MODELS/mean" --out o --quiet
 # The holder may be on another machine; what is not a number and a host's name

@@ -85,6 +85,13 @@ size_t utf8_valid_prefix(struct str text) {
     return at;
 }
 
+size_t utf8_control(struct str text, size_t at) {
+    const unsigned char *c = (const unsigned char *)text.data + at;
+    if (*c == 0xC2 && at + 1 < text.size && c[1] >= 0x80 && c[1] < 0xA0)
+        return 2;
+    return *c < 0x20 || *c == 0x7F;
+}
+
 bool utf8_check(struct str text, const char *what, struct error *err) {
     size_t valid = utf8_valid_prefix(text);
     return valid == text.size ||

@@ -23,6 +23,10 @@ size_t utf8_put(uint32_t code, char out[UTF8_MAX_BYTES]);
 /* Bytes of the longest valid prefix: text.size when all of it is valid. */
 size_t utf8_valid_prefix(struct str text);
 
+/* Bytes of the control character at TEXT[at], 1 or (C2 80 to C2 9F) 2; 0 where
+ * it is none. The caller makes sure that at < text.size. */
+size_t utf8_control(struct str text, size_t at);
+
 /* Is TEXT, which somebody said, UTF-8? If not, ERR is ERROR_USAGE and names it
  * as WHAT. Tokenizers pass over bytes that are no text, and the vector would be
  * another text's. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "cli/command.h"
 #include "data/chunks.h"
 #include "run/dtype.h"
@@ -189,13 +190,10 @@ enum text_step text_source_next(struct text_source *source, struct str *text,
 }
 
 void command_print_clean(struct str text) {
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        unsigned char next =
-            i + 1 < text.size ? (unsigned char)text.data[i + 1] : 0;
-        bool high = c == 0xC2 && next >= 0x80 && next < 0xA0;
-        putchar(high || c < 0x20 || c == 0x7F ? ' ' : c);
-        i += high;
+    for (size_t i = 0; i < text.size;) {
+        size_t control = utf8_control(text, i);
+        putchar(control ? ' ' : text.data[i]);
+        i += control ? control : 1;
     }
 }
 

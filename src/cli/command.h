@@ -72,7 +72,7 @@ enum text_step text_source_next(struct text_source *source, struct str *text,
 void command_print_json(json_t *object);
 
 /* TEXT, such as a name, an id or a path, on standard output, its control
- * characters (also those of two bytes, C2 80 to C2 9F) as blanks. */
+ * characters as blanks. */
 void command_print_clean(struct str text);
 
 /* "1.5 GiB" into TEXT. */

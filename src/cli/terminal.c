@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 enum {
     REDRAW_MS = 100,
@@ -20,16 +21,14 @@ enum {
 /* ---- text that is safe on a terminal --------------------------------------
  */
 
-/* Copy TEXT with its control characters (also those of two bytes, C2 80 to
- * C2 9F) replaced by '?'. */
+/* Copy TEXT with its control characters replaced by '?'. */
 static void clean(char *out, size_t capacity, const char *text) {
+    struct str from = str_from(text);
     size_t size = 0;
-    for (const unsigned char *c = (const unsigned char *)text;
-         *c && size + 1 < capacity; c++) {
-        bool high = *c == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0;
-        bool low = *c < 0x20 || *c == 0x7F;
-        out[size++] = high || low ? '?' : (char)*c;
-        c += high;
+    for (size_t at = 0; at < from.size && size + 1 < capacity;) {
+        size_t control = utf8_control(from, at);
+        out[size++] = control ? '?' : from.data[at];
+        at += control ? control : 1;
     }
     out[size] = '\0';
 }

@@ -90,11 +90,6 @@ static bool is_there(const char *path) {
     return stat(path, &status) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
-static bool is_file(const char *path) {
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
-}
-
 /* ---- the note ----------------------------------------------------------- */
 
 static bool note_path(char path[PATH_MAX], const char *folder) {
@@ -188,7 +183,7 @@ static enum verdict judge(const struct judging *j, const char *origin) {
     parent_of(origin, parent);
     bool inside = root->folder && !strcmp(parent, root->path);
     /* A file that was named need not be one that is looked for in a folder. */
-    if (inside && is_file(origin))
+    if (inside && file_exists(origin))
         return THERE;
     /* A collection a folder was one of all, or the other way round; or it is
      * none of those that were found. */

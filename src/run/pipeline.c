@@ -64,8 +64,10 @@ static void warn_of_account(const struct run *run) {
 
 /* What is asked for as fp8 may be bf16 for the most part. */
 static void warn_of_fp8(const struct run *run, const struct member *member) {
+    if (member->bm25 || run->session.type != NUMBER_FP8)
+        return;
     double share = dtype_fp8_share(&member->spec);
-    if (member->bm25 || run->session.type != NUMBER_FP8 || share == 1)
+    if (share == 1)
         return;
     event_log(&run->telemetry.sink, LOG_WARNING,
               "model %s: %.0f%% of the numbers of its matrices are fp8; the "

@@ -41,13 +41,47 @@ static bool stats_path(char path[PATH_MAX], const char *folder) {
     return snprintf(path, PATH_MAX, "%s/stats.json", folder) < PATH_MAX;
 }
 
+/* What helps where files are missing, if a run was begun and has not ended. */
+static const char *while_running(struct searching *s) {
+    char path[PATH_MAX];
+    if (s->while_running)
+        return s->while_running;
+    s->while_running = "";
+    if (snprintf(path, sizeof path, "%s/summary.json", s->request->folder) >=
+            PATH_MAX ||
+        !file_exists(path))
+        return "";
+    json_t *summary = json_read_file(path, SEARCH_JSON_MAX, NULL);
+    const char *status = json_string_value(json_object_get(summary, "status"));
+    if (status && !strcmp(status, "running"))
+        s->while_running = "; a run is at work there: let it end, or, if it "
+                           "was killed, give its command again";
+    json_decref(summary);
+    return s->while_running;
+}
+
+/* FOLDER has no stats.json: is it a collection whose files are being written,
+ * or were when a run was killed? */
+static void tell_unfinished(struct searching *s, const char *folder) {
+    char private[PATH_MAX];
+    bool inside = strcmp(folder, s->request->folder) != 0;
+    if (inside && !s->request->collections_count &&
+        snprintf(private, sizeof private, "%s/.ensembed", folder) < PATH_MAX &&
+        folder_exists(private))
+        event_log(s->sink, LOG_WARNING,
+                  "%s is not asked, for its files are not finished%s", folder,
+                  while_running(s));
+}
+
 static bool add_shelf(struct searching *s, const char *folder,
                       struct error *err) {
     char path[PATH_MAX];
     struct file_version version;
     if (!stats_path(path, folder) || !file_exists(path) ||
-        !file_version_of(path, &version, NULL))
+        !file_version_of(path, &version, NULL)) {
+        tell_unfinished(s, folder);
         return true;
+    }
     json_t *stats = json_read_file(path, SEARCH_JSON_MAX, err);
     const char *name = NULL;
     if (!stats || !json_member_string(stats, "collection", path, &name, err)) {
@@ -99,24 +133,9 @@ static bool still_there(const struct searching *s, struct error *err) {
     return true;
 }
 
-/* What helps where files are missing, if a run was begun and has not ended. */
-static const char *while_running(const char *folder) {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/summary.json", folder) >= PATH_MAX ||
-        !file_exists(path))
-        return "";
-    json_t *summary = json_read_file(path, SEARCH_JSON_MAX, NULL);
-    const char *status = json_string_value(json_object_get(summary, "status"));
-    bool runs = status && !strcmp(status, "running");
-    json_decref(summary);
-    return runs ? "; a run is at work there: let it end, or, if it was killed, "
-                  "give its command again"
-                : "";
-}
-
 /* Every collection that was asked for, or the answer would leave it out
  * without a word. */
-static bool all_there(const struct searching *s, struct error *err) {
+static bool all_there(struct searching *s, struct error *err) {
     const struct search_request *request = s->request;
     for (size_t i = 0; i < request->collections_count; i++) {
         bool there = false;
@@ -126,26 +145,12 @@ static bool all_there(const struct searching *s, struct error *err) {
             return error_set(err, ERROR_MISSING,
                              "%s holds no finished collection called %s%s",
                              request->folder, request->collections[i],
-                             while_running(request->folder));
+                             while_running(s));
     }
     return true;
 }
 
-/* A collection whose files are being written, or were when a run was killed. */
-static void tell_unfinished(const struct searching *s, const char *folder,
-                            const struct sink *sink) {
-    char stats[PATH_MAX], private[PATH_MAX];
-    if (s->request->collections_count || !stats_path(stats, folder) ||
-        snprintf(private, sizeof private, "%s/.ensembed", folder) >= PATH_MAX ||
-        file_exists(stats) || !folder_exists(private))
-        return;
-    event_log(sink, LOG_WARNING,
-              "%s is not asked, for its files are not finished%s", folder,
-              while_running(s->request->folder));
-}
-
-static bool find_shelves(struct searching *s, const struct sink *sink,
-                         struct error *err) {
+static bool find_shelves(struct searching *s, struct error *err) {
     const char *folder = s->request->folder;
     if (!folder_exists(folder))
         return error_set(err, ERROR_MISSING, "%s is not a folder", folder);
@@ -161,15 +166,13 @@ static bool find_shelves(struct searching *s, const struct sink *sink,
                       snprintf(path, sizeof path, "%s/%s", folder,
                                entries[i]->d_name) < PATH_MAX;
         fine = fine && (!inside || add_shelf(s, path, err));
-        if (fine && inside)
-            tell_unfinished(s, path, sink);
         free(entries[i]);
     }
     free(entries);
     if (!fine || s->shelves_count)
         return fine && all_there(s, err);
     const char *named = s->request->collections_count ? " of that name" : "";
-    const char *runs = while_running(folder);
+    const char *runs = while_running(s);
     if (*runs)
         return error_set(err, ERROR_BUSY, "%s holds no finished collection%s%s",
                          folder, named, runs);
@@ -181,8 +184,7 @@ static bool find_shelves(struct searching *s, const struct sink *sink,
 
 /* Collections of an earlier run, whose chunks are gone, answer as well: who did
  * not ask for them by name hears of it. */
-static bool tell_earlier(struct searching *s, const struct sink *sink,
-                         struct error *err) {
+static bool tell_earlier(struct searching *s, struct error *err) {
     struct search_result *result = s->result;
     result->earlier = arena_alloc(&result->arena, s->shelves_count + 1,
                                   sizeof *result->earlier, err);
@@ -197,7 +199,7 @@ static bool tell_earlier(struct searching *s, const struct sink *sink,
         result->earlier[result->earlier_count++] = name;
         if (!s->request->collections_count &&
             strcmp(shelf->folder, s->request->folder) != 0)
-            event_log(sink, LOG_WARNING,
+            event_log(s->sink, LOG_WARNING,
                       "%s is of an earlier run and answers too: when the last "
                       "run looked, its chunks were not in %s any more, or were "
                       "another collection's; name the collections that are "
@@ -257,10 +259,9 @@ static bool keep_names(struct searching *s, struct error *err) {
     return true;
 }
 
-static bool search_all(struct searching *s, const struct sink *sink,
-                       struct error *err) {
+static bool search_all(struct searching *s, struct error *err) {
     struct search_result *result = s->result;
-    if (!find_shelves(s, sink, err) || !tell_earlier(s, sink, err))
+    if (!find_shelves(s, err) || !tell_earlier(s, err))
         return false;
     if (!search_reranker(s, err))
         return false;
@@ -272,7 +273,7 @@ static bool search_all(struct searching *s, const struct sink *sink,
     s->options = *s->request->machine;
     s->options.one_device = true;
     s->options.models_count = 0; /* each collection's own come later */
-    if (!session_open(&s->session, &s->options, sink, err) ||
+    if (!session_open(&s->session, &s->options, s->sink, err) ||
         !search_shelves(s, err) || !search_join(s, err))
         return false;
     for (size_t i = 0; i < result->count; i++) {
@@ -292,7 +293,8 @@ bool search_run(const struct search_request *request, const struct sink *sink,
         return false;
     s->request = request;
     s->result = result;
-    bool fine = search_all(s, sink, err);
+    s->sink = sink;
+    bool fine = search_all(s, err);
     fine = still_there(s, err) && fine;
     search_forget(s);
     for (size_t i = 0; i < s->shelves_count; i++)

@@ -182,6 +182,20 @@ static void utf8_follows_the_table_of_well_formed_sequences(void **state) {
     assert_int_equal(utf8_valid_prefix(STR("12345678\xC3\xA9\xFF")), 10);
 }
 
+/* U+0000 to U+001F, U+007F and U+0080 to U+009F, as Unicode's category Cc. */
+static void control_characters_are_known(void **state) {
+    (void)state;
+    for (uint32_t code = 0; code < 0x200; code++) {
+        char bytes[UTF8_MAX_BYTES];
+        size_t size = utf8_put(code, bytes);
+        bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
+        assert_int_equal(utf8_control((struct str){bytes, size}, 0),
+                         control ? size : 0);
+    }
+    assert_int_equal(utf8_control((struct str){"\xC2\x80", 1}, 0), 0);
+    assert_int_equal(utf8_control(STR("a\x1B"), 1), 1);
+}
+
 static void disk_index_grows_and_finds(void **state) {
     (void)state;
     struct memory memory = {0};
@@ -423,6 +437,7 @@ int main(void) {
         cmocka_unit_test(map_finds_what_was_put),
         cmocka_unit_test(digests_match_their_standards),
         cmocka_unit_test(utf8_follows_the_table_of_well_formed_sequences),
+        cmocka_unit_test(control_characters_are_known),
         cmocka_unit_test(disk_index_grows_and_finds),
         cmocka_unit_test(disk_index_keeps_what_is_young),
         cmocka_unit_test(pool_does_each_item_once),

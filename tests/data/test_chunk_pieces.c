@@ -2,21 +2,9 @@
  * that reads file after file: the same points, digests and problems, in the
  * same order, whatever is wrong in whichever file. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "base/file.h"
 #include "base/pool.h"
+#include "data/chunk_folder.h"
 #include "data/chunk_pieces.h"
-#include "data/chunks.h"
 
 enum {
     NO_PIECES = 8 << 20,  /* room for one that reads, not for pieces */
@@ -26,44 +14,12 @@ enum {
     HUGE_BYTES = 1200000, /* and one that rooms are given back for */
 };
 
-static struct memory memory;
-
 /* ---- input -------------------------------------------------------------- */
 
-struct place {
-    char root[64], scratch[80];
-};
-
-static int set_up(void **state) {
-    struct place *place = calloc(1, sizeof *place);
-    strcpy(place->root, "/tmp/ens-pieces-XXXXXX");
-    if (!mkdtemp(place->root))
-        return -1;
-    snprintf(place->scratch, sizeof place->scratch, "%s/.ensembed",
-             place->root);
-    *state = place;
-    return !folder_make(place->scratch, NULL);
-}
-
-static int tear_down(void **state) {
-    struct place *place = *state;
-    folder_remove(place->root, NULL);
-    free(place);
-    return memory_live(&memory) != 0;
-}
-
 static FILE *begin_file(const struct place *place, const char *name) {
-    char path[200];
-    snprintf(path, sizeof path, "%s/%s", place->root, name);
-    FILE *file = fopen(path, "wb");
+    FILE *file = fopen(path_in(place, name), "wb");
     assert_non_null(file);
     return file;
-}
-
-static void put(const struct place *place, const char *name, const char *text) {
-    FILE *file = begin_file(place, name);
-    fputs(text, file);
-    fclose(file);
 }
 
 static void put_chunk(FILE *file, unsigned i, size_t letters) {
@@ -221,8 +177,7 @@ static struct strbuf look(const struct place *place,
     struct error err = {0};
     struct chunk_options options = *how;
     struct strbuf out = strbuf_make(&other);
-    struct chunk_listing *list =
-        chunks_list(&memory, place->root, &options, NULL);
+    struct chunk_listing *list = list_of(place, &options);
     assert_int_equal(list->count, 1);
     options.pool = threads ? pool_create(&other, threads, NULL) : NULL;
     memory.ceiling = threads ? 0 : memory_live(&memory) + NO_PIECES;
@@ -273,12 +228,10 @@ enum { TITLES = 5000 };
 
 /* As short as lines are. */
 static void put_titles(const struct place *place, const char *name) {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", place->root, name);
-    FILE *f = fopen(path, "w");
+    FILE *file = begin_file(place, name);
     for (int i = 0; i < TITLES; i++)
-        fprintf(f, "\"the %d\"\n", i + 10000);
-    fclose(f);
+        fprintf(file, "\"the %d\"\n", i + 10000);
+    fclose(file);
 }
 
 /* That there are pieces, and sound ones, where all is well; and none without
@@ -291,8 +244,7 @@ static void sound_files_are_pieces(void **state) {
     put_document(place, "d.json", 0, 10, 0, ",7]");
     put_titles(place, "e.jsonl");
     struct chunk_options options = {0};
-    struct chunk_listing *list =
-        chunks_list(&memory, place->root, &options, NULL);
+    struct chunk_listing *list = list_of(place, &options);
     struct intake in = {.memory = &memory, .collection = list->collections};
     struct chunk_pieces pieces;
     chunk_pieces_open(&pieces, &in);
@@ -349,8 +301,7 @@ static void pieces_come_back_behind_a_large_chunk(void **state) {
     for (unsigned i = 0; i < MANY_CHUNKS; i++)
         put_chunk_line(file, i, i == MANY_CHUNKS / 2 ? HUGE_BYTES : 90);
     fclose(file);
-    struct chunk_listing *list =
-        chunks_list(&memory, place->root, &options, NULL);
+    struct chunk_listing *list = list_of(place, &options);
     struct intake *in = intake_scan(&memory, list->collections, &options,
                                     place->scratch, &sink, &err);
     assert_non_null(in);
@@ -373,8 +324,7 @@ static void an_interruption_ends_it(void **state) {
     int asked = 0;
     struct sink sink = {.context = &asked, .interrupted = stop_at_once};
     put_document(place, "a.json", 0, 100, 0, "]");
-    struct chunk_listing *list =
-        chunks_list(&memory, place->root, &options, NULL);
+    struct chunk_listing *list = list_of(place, &options);
     assert_null(intake_scan(&memory, list->collections, &options,
                             place->scratch, &sink, &err));
     assert_int_equal(err.code, ERROR_INTERRUPTED);
@@ -384,15 +334,11 @@ static void an_interruption_ends_it(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(threads_find_what_one_finds, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(with_options_too, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(sound_files_are_pieces, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(pieces_come_back_behind_a_large_chunk,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_interruption_ends_it, set_up,
-                                        tear_down),
+        IN_A_FOLDER(threads_find_what_one_finds),
+        IN_A_FOLDER(with_options_too),
+        IN_A_FOLDER(sound_files_are_pieces),
+        IN_A_FOLDER(pieces_come_back_behind_a_large_chunk),
+        IN_A_FOLDER(an_interruption_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ static int by_rank(const void *a, const void *b) {
 struct heap {
     struct hit *hits; /* [k] */
     size_t count;
-    uint64_t damaged; /* the first row without a finite score; NONE */
+    uint64_t damaged; /* the first row without a finite score, or NONE */
 };
 
 static const uint64_t NONE = UINT64_MAX;
@@ -152,17 +152,20 @@ static size_t merge(const struct heap *heaps, unsigned threads, struct hit *all,
     return found;
 }
 
+bool topk_not_finite(const char *name, uint64_t row, struct error *err) {
+    return error_set(err, ERROR_INPUT,
+                     "%s: row %" PRIu64 " (from 0) has numbers that are not "
+                     "finite; delete the file and run again",
+                     name, row);
+}
+
 static bool all_finite(const char *name, const struct heap *heaps,
                        unsigned threads, struct error *err) {
     uint64_t damaged = NONE;
     for (unsigned t = 0; t < threads; t++)
         if (heaps[t].damaged < damaged)
             damaged = heaps[t].damaged;
-    return damaged == NONE ||
-           error_set(err, ERROR_INPUT,
-                     "%s: row %" PRIu64 " (from 0) has numbers that are not "
-                     "finite; delete the file and run again",
-                     name, damaged);
+    return damaged == NONE || topk_not_finite(name, damaged, err);
 }
 
 bool topk_scan(struct memory *memory, struct pool *pool, enum topk_score score,

@@ -32,4 +32,7 @@ bool topk_scan(struct memory *memory, struct pool *pool, enum topk_score score,
                size_t width, const float *query, size_t k, struct hit *hits,
                size_t *found, struct error *err);
 
+/* What is said of such a row, by whoever compares rows; false. */
+bool topk_not_finite(const char *name, uint64_t row, struct error *err);
+
 #endif

@@ -162,9 +162,10 @@ static void made_from(const struct artefacts *a, char hex[65]) {
 static bool is_whole(const struct artefacts *a) {
     for (size_t i = 0; i < a->roster->count; i++) {
         const struct member *member = &a->roster->members[i];
+        if (member->error.code)
+            return false;
         for (enum row_kind h = 0; h < ROW_KINDS; h++)
-            if (member->error.code ||
-                (member_has(member, h) && !a->stores[i].of[h]))
+            if (member_has(member, h) && !a->stores[i].of[h])
                 return false;
     }
     return a->left_out == 0;
@@ -313,12 +314,17 @@ bool artefact_set_complete(struct artefacts *a, struct error *err) {
 
 /* ---- what an earlier roster left ---------------------------------------- */
 
+/* The store of KEY's dense rows, and its store.json. False: there is none. */
+static bool find_store(const struct artefacts *a, const char *key,
+                       char folder[PATH_MAX], char record[PATH_MAX]) {
+    return snprintf(folder, PATH_MAX, "%s/.ensembed/%s/dense", a->folder, key) <
+               PATH_MAX &&
+           path_join(record, folder, "store.json", NULL) && file_exists(record);
+}
+
 static bool take_back(struct artefacts *a, const char *key, struct error *err) {
     char folder[PATH_MAX], path[PATH_MAX];
-    if (snprintf(folder, sizeof folder, "%s/.ensembed/%s/dense", a->folder,
-                 key) >= PATH_MAX ||
-        snprintf(path, sizeof path, "%s/store.json", folder) >= PATH_MAX ||
-        !file_exists(path))
+    if (!find_store(a, key, folder, path))
         return true;
     json_t *old = json_read_file(path, COMPLETE_MAX_BYTES, err);
     size_t width = 0;
@@ -358,16 +364,14 @@ static bool keep_rows(struct artefacts *a, const char *key, struct error *err) {
  * there is no store of dense rows under such a KEY. */
 static bool is_model_array(const struct artefacts *a, const char *name,
                            char key[NAME_MAX + 1]) {
-    char record[PATH_MAX];
+    char folder[PATH_MAX], record[PATH_MAX];
     size_t length = strlen(name);
     if (length <= 4 || length > NAME_MAX ||
         strcmp(name + length - 4, ".npy") != 0 ||
         !strcmp(name, "embeddings.npy"))
         return false;
     snprintf(key, NAME_MAX + 1, "%.*s", (int)(length - 4), name);
-    return snprintf(record, sizeof record, "%s/.ensembed/%s/dense/store.json",
-                    a->folder, key) < PATH_MAX &&
-           file_exists(record);
+    return find_store(a, key, folder, record);
 }
 
 static bool note_kept(struct artefacts *a, const char *name,
@@ -406,10 +410,8 @@ static bool is_open(const struct artefacts *a, const char *key) {
 
 /* Do the rows of KEY's store stand in embeddings.npy alone? */
 static bool is_in_embeddings(const struct artefacts *a, const char *key) {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/.ensembed/%s/dense/store.json",
-                 a->folder, key) >= PATH_MAX ||
-        !file_exists(path))
+    char folder[PATH_MAX], path[PATH_MAX];
+    if (!find_store(a, key, folder, path))
         return false;
     json_t *record = json_read_file(path, COMPLETE_MAX_BYTES, NULL);
     const char *array = json_string_value(

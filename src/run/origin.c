@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +34,9 @@ static bool place_of(const char *path, char place[PATH_MAX]) {
     char folder[PATH_MAX], real[PATH_MAX];
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    size_t size = slash ? (size_t)(slash - path) : 0;
-    if (slash == path)
-        strcpy(folder, "/");
-    else if (snprintf(folder, sizeof folder, "%.*s", size ? (int)size : 1,
-                      size ? path : ".") >= PATH_MAX)
-        return false;
-    return realpath(folder, real) &&
-           snprintf(place, PATH_MAX, "%s/%s", strcmp(real, "/") ? real : "",
-                    name) < PATH_MAX;
+    return snprintf(folder, PATH_MAX, "%s", path) < PATH_MAX &&
+           realpath(dirname(folder), real) &&
+           path_join(place, strcmp(real, "/") ? real : "", name, NULL);
 }
 
 /* What this run reads, and how. */
@@ -74,15 +69,18 @@ static bool find_origin(const struct run_options *options,
         return false;
     root->folder = folder_exists(options->chunks);
     root->several = false;
-    if (!root->folder)
-        return place_of(options->chunks, root->path) &&
-               strcpy(origin, root->path);
-    if (!realpath(options->chunks, root->path) ||
-        !folder_of(collection, folder) || !realpath(folder, real))
+    if (!root->folder) {
+        if (!place_of(options->chunks, root->path))
+            return false;
+    } else if (!realpath(options->chunks, root->path) ||
+               !folder_of(collection, folder) || !realpath(folder, real)) {
         return false;
-    root->several = strcmp(real, root->path) != 0;
-    return root->several ? place_of(folder, origin)
-                         : strcpy(origin, root->path) != NULL;
+    } else if (strcmp(real, root->path) != 0) {
+        root->several = true;
+        return place_of(folder, origin);
+    }
+    strcpy(origin, root->path);
+    return true;
 }
 
 static bool is_there(const char *path) {
@@ -93,8 +91,7 @@ static bool is_there(const char *path) {
 /* ---- the note ----------------------------------------------------------- */
 
 static bool note_path(char path[PATH_MAX], const char *folder) {
-    return snprintf(path, PATH_MAX, "%s/.ensembed/origin.json", folder) <
-           PATH_MAX;
+    return path_join(path, folder, ".ensembed/origin.json", NULL);
 }
 
 static bool write_note(const char *path, const char *origin, bool gone,
@@ -205,8 +202,7 @@ static bool is_of_this_run(const struct judging *j, const char *folder) {
 /* NULL: there is no finished collection in FOLDER, and nobody asks it. */
 static json_t *describe(const char *folder, const char *origin) {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/stats.json", folder) >= PATH_MAX ||
-        !file_exists(path))
+    if (!path_join(path, folder, "stats.json", NULL) || !file_exists(path))
         return NULL;
     json_t *stats = json_read_file(path, STATS_MAX_BYTES, NULL);
     const char *name = json_string_value(json_object_get(stats, "collection"));
@@ -224,8 +220,7 @@ static void look_at(const struct judging *j, const char *name, json_t *found,
     char folder[PATH_MAX], origin[PATH_MAX], note[PATH_MAX];
     bool marked;
     if (is_of_this_run(j, name) ||
-        snprintf(folder, sizeof folder, "%s/%s", j->options->out, name) >=
-            PATH_MAX ||
+        !path_join(folder, j->options->out, name, NULL) ||
         !note_path(note, folder) || !read_note(note, origin, &marked))
         return;
     enum verdict verdict = judge(j, origin);

@@ -86,9 +86,7 @@ static void warn_of_members(const struct run *run) {
                   reranker->key, reranker->error.message);
     for (size_t i = 0; i < run->roster.count; i++) {
         const struct member *member = &run->roster.members[i];
-        if (!member->error.code)
-            warn_of_fp8(run, member);
-        if (member->error.code)
+        if (member->error.code) {
             event_log(sink, LOG_WARNING,
                       "model %s cannot be used: %s; the others are exported "
                       "under their own names%s, where no complete files of an "
@@ -96,7 +94,10 @@ static void warn_of_members(const struct run *run) {
                       member->key, member->error.message,
                       member_has(member, ROW_DENSE) ? ", without fused vectors"
                                                     : "");
-        else if (member->undeclared_cut)
+            continue;
+        }
+        warn_of_fp8(run, member);
+        if (member->undeclared_cut)
             event_log(sink, LOG_WARNING,
                       "model %s is cut from %zu to %zu numbers a vector, but "
                       "does not declare that it stands this (Matryoshka); "

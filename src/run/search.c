@@ -38,7 +38,7 @@ static bool is_wanted(const struct search_request *request, const char *name) {
 }
 
 static bool stats_path(char path[PATH_MAX], const char *folder) {
-    return snprintf(path, PATH_MAX, "%s/stats.json", folder) < PATH_MAX;
+    return path_join(path, folder, "stats.json", NULL);
 }
 
 /* What helps where files are missing, if a run was begun and has not ended. */
@@ -66,8 +66,7 @@ static void tell_unfinished(struct searching *s, const char *folder) {
     char private[PATH_MAX];
     bool inside = strcmp(folder, s->request->folder) != 0;
     if (inside && !s->request->collections_count &&
-        snprintf(private, sizeof private, "%s/.ensembed", folder) < PATH_MAX &&
-        folder_exists(private))
+        path_join(private, folder, ".ensembed", NULL) && folder_exists(private))
         event_log(s->sink, LOG_WARNING,
                   "%s is not asked, for its files are not finished%s", folder,
                   while_running(s));
@@ -100,17 +99,20 @@ static bool add_shelf(struct searching *s, const char *folder,
         return false;
     }
     s->shelves = more;
-    struct shelf *shelf = &s->shelves[s->shelves_count++];
-    shelf->stats = stats;
-    shelf->version = version;
-    shelf->name = name;
-    shelf->folder = arena_copy(&s->result->arena, str_from(folder), err);
-    shelf->gone = NULL;
-    if (shelf->folder && origin_is_gone(folder, path)) {
-        shelf->gone = arena_copy(&s->result->arena, str_from(path), err);
-        return shelf->gone != NULL;
+    struct arena *arena = &s->result->arena;
+    bool is_gone = origin_is_gone(folder, path);
+    struct shelf shelf = {
+        .folder = arena_copy(arena, str_from(folder), err),
+        .name = name,
+        .stats = stats,
+        .version = version,
+        .gone = is_gone ? arena_copy(arena, str_from(path), err) : NULL};
+    if (!shelf.folder || (is_gone && !shelf.gone)) {
+        json_decref(stats);
+        return false;
     }
-    return shelf->folder != NULL;
+    s->shelves[s->shelves_count++] = shelf;
+    return true;
 }
 
 /* A run takes stats.json away before the first of its files gets its name, and

@@ -102,10 +102,10 @@ static bool take_text(struct searching *s, struct str line,
 bool search_describe(struct searching *s, const struct shelf *shelf,
                      struct search_hit *hit, struct error *err) {
     char points[PATH_MAX], texts[PATH_MAX], offsets[PATH_MAX];
-    snprintf(points, sizeof points, "%s/points.jsonl", shelf->folder);
-    snprintf(texts, sizeof texts, "%s/texts.jsonl", shelf->folder);
-    snprintf(offsets, sizeof offsets, "%s/.ensembed/points.offsets",
-             shelf->folder);
+    if (!path_join(points, shelf->folder, "points.jsonl", err) ||
+        !path_join(texts, shelf->folder, "texts.jsonl", err) ||
+        !path_join(offsets, shelf->folder, ".ensembed/points.offsets", err))
+        return false;
     bool have_points = file_exists(points);
     const char *path = have_points ? points : texts;
     hit->text = hit->chunk_id = hit->source = STR("");

@@ -3,7 +3,6 @@
 
 #include "run/search_parts.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -131,11 +130,7 @@ static bool score_row(const struct scorer *c, uint64_t row, float *score,
         *score = (float)multi_max_sim(q->vectors, q->vectors_count, vectors,
                                       count, q->width);
     }
-    return isfinite(*score) ||
-           error_set(err, ERROR_INPUT,
-                     "%s: row %" PRIu64 " (from 0) has numbers that are not "
-                     "finite; delete the file and run again",
-                     c->path, row);
+    return isfinite(*score) || topk_not_finite(c->path, row, err);
 }
 
 static void score_rows(void *context, size_t begin, size_t end,

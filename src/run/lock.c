@@ -9,10 +9,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 
 /* A host's name has 64 characters at most on Linux. */
 enum { HOST_BYTES = 65, NOTE_BYTES = 24 + HOST_BYTES };
+enum { LOOK_MS = 50 };
 
 /* Who has the lock, for people who look for them: the lock does not depend on
  * it. On a file system of many machines a process id alone would mislead. */
@@ -74,6 +76,16 @@ static bool busy(int fd, const char *name, struct error *err) {
                      name, process);
 }
 
+/* Who looks whether it is held (lock_is_held) has it for a moment. */
+static bool take(int fd) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (errno != EWOULDBLOCK)
+        return false;
+    clock_sleep_ms(LOOK_MS);
+    return flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
 bool lock_take(const char *folder, const char *name, int *fd,
                struct error *err) {
     char path[PATH_MAX];
@@ -83,7 +95,7 @@ bool lock_take(const char *folder, const char *name, int *fd,
     int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (lock < 0)
         return error_errno(err, "open %s", path);
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    if (!take(lock)) {
         bool fine = errno == EWOULDBLOCK ? busy(lock, name, err)
                                          : error_errno(err, "lock %s", path);
         close(lock);
@@ -97,4 +109,15 @@ bool lock_take(const char *folder, const char *name, int *fd,
 void lock_drop(int fd) {
     if (fd >= 0)
         close(fd);
+}
+
+bool lock_is_held(const char *folder) {
+    char path[PATH_MAX];
+    int lock = path_join(path, folder, "lock", NULL)
+                   ? open(path, O_RDONLY | O_CLOEXEC)
+                   : -1;
+    bool held = lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0 &&
+                errno == EWOULDBLOCK;
+    lock_drop(lock); /* with what was taken of it */
+    return held;
 }

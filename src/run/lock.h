@@ -21,4 +21,8 @@ bool lock_take(const char *folder, const char *name, int *fd,
                struct error *err);
 void lock_drop(int fd); /* -1 is fine */
 
+/* Does somebody have the lock of FOLDER? No, where there is none, or where we
+ * may not look. */
+bool lock_is_held(const char *folder);
+
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "run/lock.h"
 #include "run/origin.h"
 
 /* Rows that each source gives where several are joined, or a reranker looks. */
@@ -41,35 +42,24 @@ static bool stats_path(char path[PATH_MAX], const char *folder) {
     return path_join(path, folder, "stats.json", NULL);
 }
 
-/* What helps where files are missing, if a run was begun and has not ended. */
-static const char *while_running(struct searching *s) {
-    char path[PATH_MAX];
-    if (s->while_running)
-        return s->while_running;
-    s->while_running = "";
-    if (snprintf(path, sizeof path, "%s/summary.json", s->request->folder) >=
-            PATH_MAX ||
-        !file_exists(path))
-        return "";
-    json_t *summary = json_read_file(path, SEARCH_JSON_MAX, NULL);
-    const char *status = json_string_value(json_object_get(summary, "status"));
-    if (status && !strcmp(status, "running"))
-        s->while_running = "; a run is at work there: let it end, or, if it "
-                           "was killed, give its command again";
-    json_decref(summary);
-    return s->while_running;
+/* Does a run write the files of the folder that is asked? */
+static bool run_at_work(const struct searching *s) {
+    char private[PATH_MAX];
+    return path_join(private, s->request->folder, ".ensembed", NULL) &&
+           lock_is_held(private);
 }
 
 /* FOLDER has no stats.json: is it a collection whose files are being written,
  * or were when a run was killed? */
-static void tell_unfinished(struct searching *s, const char *folder) {
+static void tell_unfinished(const struct searching *s, const char *folder) {
     char private[PATH_MAX];
     bool inside = strcmp(folder, s->request->folder) != 0;
     if (inside && !s->request->collections_count &&
         path_join(private, folder, ".ensembed", NULL) && folder_exists(private))
         event_log(s->sink, LOG_WARNING,
-                  "%s is not asked, for its files are not finished%s", folder,
-                  while_running(s));
+                  "%s is not asked, for its files are not finished; %s", folder,
+                  run_at_work(s) ? "a run is at work there: let it end"
+                                 : "give the command of its run again");
 }
 
 static bool add_shelf(struct searching *s, const char *folder,
@@ -137,17 +127,21 @@ static bool still_there(const struct searching *s, struct error *err) {
 
 /* Every collection that was asked for, or the answer would leave it out
  * without a word. */
-static bool all_there(struct searching *s, struct error *err) {
+static bool all_there(const struct searching *s, struct error *err) {
     const struct search_request *request = s->request;
     for (size_t i = 0; i < request->collections_count; i++) {
         bool there = false;
         for (size_t j = 0; j < s->shelves_count; j++)
             there |= !strcmp(s->shelves[j].name, request->collections[i]);
+        if (!there && run_at_work(s))
+            return error_set(err, ERROR_BUSY,
+                             "%s holds no finished collection called %s; a run "
+                             "is at work there: let it end",
+                             request->folder, request->collections[i]);
         if (!there)
             return error_set(err, ERROR_MISSING,
-                             "%s holds no finished collection called %s%s",
-                             request->folder, request->collections[i],
-                             while_running(s));
+                             "%s holds no finished collection called %s",
+                             request->folder, request->collections[i]);
     }
     return true;
 }
@@ -174,10 +168,11 @@ static bool find_shelves(struct searching *s, struct error *err) {
     if (!fine || s->shelves_count)
         return fine && all_there(s, err);
     const char *named = s->request->collections_count ? " of that name" : "";
-    const char *runs = while_running(s);
-    if (*runs)
-        return error_set(err, ERROR_BUSY, "%s holds no finished collection%s%s",
-                         folder, named, runs);
+    if (run_at_work(s))
+        return error_set(err, ERROR_BUSY,
+                         "%s holds no finished collection%s; a run is at work "
+                         "there: let it end",
+                         folder, named);
     return error_set(err, ERROR_MISSING,
                      "%s holds no finished collection%s (no stats.json); make "
                      "one with `ensembed run --out %s`",

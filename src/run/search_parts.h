@@ -54,8 +54,6 @@ struct searching {
     const struct search_request *request;
     const struct sink *sink; /* borrowed */
     struct search_result *result;
-    const char *while_running; /* what to add where files are missing: "" if no
-                                  run is at work; NULL: nobody looked */
     struct shelf *shelves;
     size_t shelves_count;
     size_t wanted; /* hits of all sources together: what a reranker looks at */

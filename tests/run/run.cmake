@@ -17,6 +17,8 @@ endforeach()
 
 # Which threads are workers: those that have encoded.
 target_link_options(test_run_no_malloc PRIVATE -Wl,--wrap=encoder_encode)
+# Somebody looks at a lock just when it is taken.
+target_link_options(test_run_lock PRIVATE -Wl,--wrap=flock)
 
 # `ensembed search` against NumPy and SciPy over the files of a run.
 add_test(NAME run/search_judged

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "run/lock.h"
 #include "run/search.h"
 #include "run/trial.h"
 
@@ -106,16 +107,21 @@ static void a_run_at_work_is_said(void **state) {
     assert_false(search_run(&request, NULL, &result, &err));
     assert_int_equal(err.code, ERROR_MISSING);
     assert_non_null(strstr(err.message, "make one with"));
-    char summary[160];
-    snprintf(summary, sizeof summary, "%s/summary.json", path);
-    trial_write(summary, "{\"status\": \"running\"}");
-    assert_false(search_run(&request, NULL, &result, &err));
-    assert_non_null(strstr(err.message, "a run is at work there"));
+    char private[160];
+    int lock;
+    snprintf(private, sizeof private, "%s/.ensembed", path);
+    assert_true(lock_take(private, path, &lock, &err));
     static const char *const names[] = {"c0"};
     request.collections = names;
-    request.collections_count = 1;
+    for (size_t named = 0; named <= 1; named++) {
+        request.collections_count = named;
+        assert_false(search_run(&request, NULL, &result, &err));
+        assert_int_equal(err.code, ERROR_BUSY);
+        assert_non_null(strstr(err.message, "a run is at work there"));
+    }
+    lock_drop(lock);
     assert_false(search_run(&request, NULL, &result, &err));
-    assert_non_null(strstr(err.message, "a run is at work there"));
+    assert_int_equal(err.code, ERROR_MISSING);
     trial_end(&t);
 }
 

@@ -1,13 +1,19 @@
-# A collection whose files a run was writing when it was killed is named, and
-# where there is no other the exit status says to come again.
+# A collection whose files a run writes, or wrote when it was killed, is named;
+# where there is no other, or it is asked for, and a run is at work, the exit
+# status says to come again.
 mkdir -p c/a c/b
 echo '[{"text":"one"}]' >c/a/x_chunks.json
 echo '[{"text":"two"}]' >c/b/x_chunks.json
-ensembed run c --model "$MODELS/mean" --out o --quiet
+ensembed run c --model "$MODELS/mean" --out o --quiet --summary elsewhere
 rm o/b/stats.json
+at_work() { # COMMAND..., as while a run lasts
+    flock o/.ensembed/lock "$@" 2>&1 || echo "exit status $?"
+}
 ensembed search o one 2>&1
-sed -i 's/^ "status": "none"/ "status": "running"/' o/summary.json # as while it runs
-ensembed search o one 2>&1
-ensembed search o one --collection a 2>&1
+at_work ensembed search o one
+at_work ensembed search o one --collection a
+at_work ensembed search o one --collection b --collection a
+ensembed search o one --collection b --collection a 2>&1 || echo "exit status $?"
 rm o/a/stats.json
+at_work ensembed search o one
 ensembed search o one 2>&1 || echo "exit status $?"

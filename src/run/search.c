@@ -49,13 +49,31 @@ static bool run_at_work(const struct searching *s) {
            lock_is_held(private);
 }
 
+/* Was something computed below PRIVATE, a collection's .ensembed? A run that
+ * found no chunks leaves files in it, and no folder. */
+static bool work_was_begun(const char *private) {
+    DIR *folder = opendir(private);
+    const struct dirent *entry;
+    bool begun = false;
+    while (folder && !begun && (entry = readdir(folder))) {
+        char path[PATH_MAX];
+        begun = entry->d_name[0] != '.' &&
+                path_join(path, private, entry->d_name, NULL) &&
+                folder_exists(path);
+    }
+    if (folder)
+        closedir(folder);
+    return begun;
+}
+
 /* FOLDER has no stats.json: is it a collection whose files are being written,
  * or were when a run was killed? */
 static void tell_unfinished(const struct searching *s, const char *folder) {
     char private[PATH_MAX];
     bool inside = strcmp(folder, s->request->folder) != 0;
     if (inside && !s->request->collections_count &&
-        path_join(private, folder, ".ensembed", NULL) && folder_exists(private))
+        path_join(private, folder, ".ensembed", NULL) &&
+        work_was_begun(private))
         event_log(s->sink, LOG_WARNING,
                   "%s is not asked, for its files are not finished; %s", folder,
                   run_at_work(s) ? "a run is at work there: let it end"

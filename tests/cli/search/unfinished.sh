@@ -1,10 +1,11 @@
 # A collection whose files a run writes, or wrote when it was killed, is named;
 # where there is no other, or it is asked for, and a run is at work, the exit
-# status says to come again.
-mkdir -p c/a c/b
+# status says to come again. One without chunks never has files.
+mkdir -p c/a c/b c/none
 echo '[{"text":"one"}]' >c/a/x_chunks.json
 echo '[{"text":"two"}]' >c/b/x_chunks.json
-ensembed run c --model "$MODELS/mean" --out o --quiet --summary elsewhere
+echo '[]' >c/none/x_chunks.json
+ensembed run c --model "$MODELS/mean" --out o --quiet --summary elsewhere 2>err || echo "exit status $?"
 rm o/b/stats.json
 at_work() { # COMMAND..., as while a run lasts
     flock o/.ensembed/lock "$@" 2>&1 || echo "exit status $?"

@@ -345,11 +345,21 @@ static bool take_back(struct artefacts *a, const char *key, struct error *err) {
     return fine;
 }
 
+/* Is KEY's store open, in this run? */
+static bool is_open(const struct artefacts *a, const char *key) {
+    for (size_t i = 0; i < a->roster->count; i++)
+        if (a->stores[i].of[ROW_DENSE] &&
+            !strcmp(a->roster->members[i].key, key))
+            return true;
+    return false;
+}
+
 /* Take the rows of a model that is not in this run back from an array that is
- * about to go. Only a full disk ends the run: they can be computed again. */
+ * about to go (artefacts.c has taken back those of the others). Only a full
+ * disk ends the run: they can be computed again. */
 static bool keep_rows(struct artefacts *a, const char *key, struct error *err) {
     struct error lost = {0};
-    if (take_back(a, key, &lost))
+    if (is_open(a, key) || take_back(a, key, &lost))
         return true;
     if (lost.code == ERROR_FULL)
         return error_set(err, lost.code, "%s", lost.message);
@@ -399,15 +409,6 @@ static bool drop_stale(struct artefacts *a, const char *name, bool same_rows,
     return file_remove(path, err);
 }
 
-/* Is KEY's store open, in this run? */
-static bool is_open(const struct artefacts *a, const char *key) {
-    for (size_t i = 0; i < a->roster->count; i++)
-        if (a->stores[i].of[ROW_DENSE] &&
-            !strcmp(a->roster->members[i].key, key))
-            return true;
-    return false;
-}
-
 /* Do the rows of KEY's store stand in embeddings.npy alone? */
 static bool is_in_embeddings(const struct artefacts *a, const char *key) {
     char folder[PATH_MAX], path[PATH_MAX];
@@ -433,8 +434,7 @@ bool artefact_set_keep_others(struct artefacts *a, struct error *err) {
     bool fine = count >= 0 || error_errno(err, "read folder %s", folder);
     for (int i = 0; i < count; i++) {
         const char *key = entries[i]->d_name;
-        if (fine && key[0] != '.' && !is_open(a, key) &&
-            is_in_embeddings(a, key))
+        if (fine && key[0] != '.' && is_in_embeddings(a, key))
             fine = keep_rows(a, key, err);
         free(entries[i]);
     }

@@ -13,7 +13,7 @@ run() { # MODEL...
         shift
     done
     ensembed run c "$@" --fuse concat --out o --quiet 2>err || true
-    grep -o "o/c/.* is not part of .*" err || true
+    grep -o "o/c/.* is not part of .*\|the rows of .* cannot be kept" err || true
     for array in o/c/*.npy; do
         echo "$array $(grep -a -o "'shape': ([0-9]*" "$array" | cut -d '(' -f 2) rows"
     done

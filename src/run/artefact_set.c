@@ -280,36 +280,61 @@ static json_t *model_folders(const struct artefacts *a) {
     return folders;
 }
 
-bool artefact_set_complete(struct artefacts *a, struct error *err) {
-    char path[PATH_MAX], hex[65], with[65], intake[65];
-    made_from(a, hex);
-    made_with(a, with);
+/* What every complete.json has, and FIELDS besides, which are taken over. */
+static bool write_record(const struct artefacts *a, json_t *fields,
+                         struct error *err) {
+    char path[PATH_MAX], intake[65];
     hex_of(a->intake->digest, intake);
+    json_t *record =
+        json_pack("{s:i, s:s, s:I, s:O, s:o}", "version", COMPLETE_VERSION,
+                  "intake", intake, "points", (json_int_t)a->points, "kept",
+                  a->kept, "model_folders", model_folders(a));
+    json_object_update_new(record, fields);
+    char *text = json_dumps(record, JSON_INDENT(1));
+    json_decref(record);
+    bool fine =
+        complete_path(path, a->folder, err) &&
+        (text || error_set(err, ERROR_MEMORY, "%s cannot be made", path)) &&
+        file_write(path, str_from(text), &a->session->memory, err);
+    free(text);
+    return fine;
+}
+
+/* Of which a file may be there, or an older one in its place, whatever becomes
+ * of this run: the next one knows whose they are. */
+static bool note_begun(const struct artefacts *a, struct error *err) {
+    json_t *files = json_object(), *path;
+    const char *name;
+    json_object_foreach(a->files, name, path) {
+        json_object_set_new(files, name, json_null());
+    }
+    return write_record(
+        a, json_pack("{s:b, s:o}", "whole", false, "files", files), err);
+}
+
+bool artefact_set_complete(struct artefacts *a, struct error *err) {
+    char from[65], with[65];
+    made_from(a, from);
+    made_with(a, with);
     json_t *sizes = json_object(), *times = json_object();
+    json_t *fields = json_pack("{s:s, s:s, s:b, s:o, s:o}", "made_from", from,
+                               "made_with", with, "whole", is_whole(a), "files",
+                               sizes, "modified_ns", times);
     const char *name;
     json_t *value;
-    bool fine = complete_path(path, a->folder, err);
     json_object_foreach(a->files, name, value) {
         char file[PATH_MAX];
         uint64_t bytes = 0;
         int64_t ns = 0;
-        fine = fine && artefact_path(file, a, name, err) &&
-               file_size(file, &bytes, err) && file_modified(file, &ns, err);
+        if (!artefact_path(file, a, name, err) ||
+            !file_size(file, &bytes, err) || !file_modified(file, &ns, err)) {
+            json_decref(fields);
+            return false;
+        }
         json_object_set_new(sizes, name, json_integer((json_int_t)bytes));
         json_object_set_new(times, name, json_integer(ns));
     }
-    json_t *complete =
-        json_pack("{s:i, s:s, s:s, s:b, s:s, s:I, s:o, s:o, s:O, s:o}",
-                  "version", COMPLETE_VERSION, "made_from", hex, "made_with",
-                  with, "whole", is_whole(a), "intake", intake, "points",
-                  (json_int_t)a->points, "files", sizes, "modified_ns", times,
-                  "kept", a->kept, "model_folders", model_folders(a));
-    char *text = json_dumps(complete, JSON_INDENT(1));
-    json_decref(complete);
-    fine = fine && text &&
-           file_write(path, str_from(text), &a->session->memory, err);
-    free(text);
-    return fine;
+    return write_record(a, fields, err);
 }
 
 /* ---- what an earlier roster left ---------------------------------------- */
@@ -442,14 +467,13 @@ bool artefact_set_keep_others(struct artefacts *a, struct error *err) {
     return fine;
 }
 
-/* A row for every point, of the same chunks, there and here? */
-static bool has_same_rows(const struct artefacts *a, const json_t *old,
-                          uint64_t points) {
+/* Has OLD a row for every point, of the same chunks as here? */
+static bool has_same_rows(const struct artefacts *a, const json_t *old) {
     const char *intake = json_string_value(json_object_get(old, "intake"));
     uint64_t all = a->intake->counts.points;
     char hex[65];
     hex_of(a->intake->digest, hex);
-    return intake && !strcmp(intake, hex) && points == all &&
+    return intake && !strcmp(intake, hex) && a->points == all &&
            (uint64_t)json_integer_value(json_object_get(old, "points")) == all;
 }
 
@@ -459,25 +483,22 @@ static bool drop_other(struct artefacts *a, const char *name, bool same_rows,
     return !other || drop_stale(a, name, same_rows, err);
 }
 
-bool artefact_set_drop_stale(struct artefacts *a, uint64_t points,
-                             struct error *err) {
+bool artefact_set_begin(struct artefacts *a, struct error *err) {
     json_t *old = read_complete(a->folder);
     json_decref(a->kept);
     a->kept = json_array();
-    bool same_rows = has_same_rows(a, old, points), fine = true;
+    bool same_rows = has_same_rows(a, old), fine = true;
     const char *name;
-    json_t *size;
-    json_object_foreach(json_object_get(old, "files"), name, size) {
-        fine = fine && drop_other(a, name, same_rows, err);
-    }
-    json_t *kept;
+    json_t *size, *kept;
     size_t i;
+    json_object_foreach(json_object_get(old, "files"), name, size) {
+        bool written = json_is_integer(size); /* and not only begun */
+        fine = fine && drop_other(a, name, same_rows && written, err);
+    }
     json_array_foreach(json_object_get(old, "kept"), i, kept) {
         name = json_string_value(kept);
         fine = fine && (!name || drop_other(a, name, same_rows, err));
     }
     json_decref(old);
-    char path[PATH_MAX];
-    return fine && complete_path(path, a->folder, err) &&
-           file_remove(path, err);
+    return fine && note_begun(a, err);
 }

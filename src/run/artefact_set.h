@@ -29,12 +29,11 @@ bool artefact_set_list(struct artefacts *a, struct error *err);
  * in it are taken back into their stores. */
 bool artefact_set_keep_others(struct artefacts *a, struct error *err);
 
-/* Remove the files of the former set that the new one does not have, and
- * complete.json with them; an array of another model stays if it has a row for
- * each of the POINTS that the new files have. Rows of other models are taken
- * back first. */
-bool artefact_set_drop_stale(struct artefacts *a, uint64_t points,
-                             struct error *err);
+/* The first of the files is about to get its name: remove those of the former
+ * set that the new one does not have, and write down in complete.json that this
+ * one is begun. An array of another model stays if it has a row for each of the
+ * points that the new files have; else its rows are taken back first. */
+bool artefact_set_begin(struct artefacts *a, struct error *err);
 
 /* All files are there: write complete.json, which says so, and whether a model
  * that failed, or a row, is missing from them. */

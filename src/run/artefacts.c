@@ -393,8 +393,7 @@ static bool write_stats(struct writing *w, struct error *err) {
 static bool commit_whole(struct writing *w, struct error *err) {
     char stats[PATH_MAX];
     if (!artefact_path(stats, w->a, "stats.json", err) ||
-        !file_remove(stats, err) ||
-        !artefact_set_drop_stale(w->a, w->rows_total, err))
+        !file_remove(stats, err) || !artefact_set_begin(w->a, err))
         return false;
     for (size_t i = 0; i < w->arrays_count; i++)
         if (w->arrays[i].open && !npy_writer_commit(&w->arrays[i].npy, err))

@@ -4,7 +4,8 @@
  *
  * What the files were made from is written down last, in
  * .ensembed/complete.json; a run that would make the same files from the same
- * things leaves them alone, unless a model or a row was missing then.
+ * things leaves them alone, unless a model or a row was missing then. Before
+ * the first of them gets its name it says which are begun.
  */
 
 #ifndef RUN_ARTEFACTS_H

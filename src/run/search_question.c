@@ -18,8 +18,7 @@
 const char *search_model_folder(const struct shelf *shelf, const char *key,
                                 struct arena *arena) {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/.ensembed/complete.json",
-                 shelf->folder) >= PATH_MAX ||
+    if (!path_join(path, shelf->folder, ".ensembed/complete.json", NULL) ||
         !file_exists(path))
         return NULL;
     json_t *complete = json_read_file(path, SEARCH_JSON_MAX, NULL);

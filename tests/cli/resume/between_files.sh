@@ -14,3 +14,26 @@ ensembed search o three || echo "exit status $?"
 rmdir o/c/metadata.jsonl
 ensembed run c --model "$MODELS/mean" --out o --quiet
 ensembed search o three -k 1 | tail -n 1
+
+# Whose files a run was writing when it ended is known to the next one, of other
+# models: none of them stays beside rows that are not its own.
+mkdir -p p/c/metadata.jsonl
+ensembed run c --model "$MODELS/mean" --model "$MODELS/cls" --fuse concat --sparse qdrant-bm25 --out p --quiet 2>/dev/null ||
+    echo "exit status $?"
+(cd p/c && echo *.np?)
+rmdir p/c/metadata.jsonl
+ensembed run c --model "$MODELS/mean" --out p --quiet 2>err
+grep -o "p/c/.*" err
+(cd p/c && echo *.np?)
+# Nor an array that stayed while its rows were those of the new files.
+ensembed run c --model "$MODELS/mean" --model "$MODELS/cls" --fuse concat --out p --quiet
+rm p/c/metadata.jsonl
+mkdir p/c/metadata.jsonl
+ensembed run c --model "$MODELS/mean" --out p --quiet 2>/dev/null || echo "exit status $?"
+rmdir p/c/metadata.jsonl
+ensembed run c --model "$MODELS/mean" --out p --quiet
+(cd p/c && echo *.np?)
+echo '[{"text":"four"}]' >c/x_chunks.json
+ensembed run c --model "$MODELS/mean" --out p --quiet 2>err
+grep -o "p/c/.*" err
+(cd p/c && echo *.np?)

@@ -296,6 +296,8 @@ void block_begin(emulate_block *block) {
         thread->copies.clear();
         thread->commits.clear();
     }
+    for (std::vector<unsigned char> &seen : block->seen)
+        seen.clear();
     shared_begin(block);
 }
 
@@ -328,6 +330,25 @@ emulate_block::~emulate_block() {
     munmap(shared, SHARED_BYTES);
 }
 
+const unsigned char *seen_first(const fiber_thread *thread) {
+    const emulate_block *block = thread->block;
+    std::vector<unsigned char> &seen =
+        thread->block->seen[thread->index.x / WARP];
+    if (!seen.empty())
+        return seen.data();
+    seen.resize(block->shared_end);
+    for (unsigned i = 0; i < block->arrays_count; i++) {
+        const struct shared_array *array = &block->arrays[i];
+        memcpy(seen.data() + array->begin, block->shared + array->begin,
+               array->bytes);
+    }
+    return seen.data();
+}
+
+void seen_by_all(const fiber_thread *thread) {
+    thread->block->seen[thread->index.x / WARP].clear();
+}
+
 /* ---- what kernels call ---- */
 
 void emulate_barrier(struct emulate_place place) {
@@ -341,6 +362,22 @@ void emulate_collective(int kind, unsigned mask, struct emulate_place place) {
     if (!(mask >> emulate_now->lane & 1))
         emulate_fail(place, "a lane is not in its own mask");
     wait_as(AT_COLLECTIVE, place);
+}
+
+void emulate_ldmatrix(int kind, unsigned *r, const void *shared,
+                      struct emulate_place place) {
+    struct emulate_offer *offer = &emulate_now->offer;
+    if ((uintptr_t)shared % 16 ||
+        !in_shared(emulate_now->block, shared, sizeof offer->row))
+        emulate_fail(place, "an address for ldmatrix that is not a multiple of "
+                            "16 in shared memory");
+    const void *from = shared;
+    if (emulate_order == EMULATE_ORDERS - 1)
+        from = seen_first(now()) +
+               ((const unsigned char *)shared - emulate_now->block->shared);
+    memcpy(offer->row, from, sizeof offer->row);
+    offer->registers = r;
+    emulate_collective(kind, 0xffffffffu, place);
 }
 
 void emulate_fail(struct emulate_place place, const char *what) {

@@ -27,7 +27,7 @@
  * ldmatrix or copy16_async cannot take. Shared memory begins as bytes 0xFF,
  * which is NaN in every type. What copy16_async copies is there after
  * copy_wait, and NaN from its call until then (but on sm_75, where it is a
- * plain copy).
+ * plain copy). ldmatrix orders no stores.
  *
  * Blocks run one after another on the calling OS thread; several OS threads
  * may launch at once.
@@ -152,9 +152,9 @@ struct emulate_offer {
     int kind;
     unsigned mask;
     struct emulate_place place;
-    uint64_t value;     /* in, then out */
-    unsigned from;      /* shuffles: the lane whose value is wanted */
-    const void *source; /* ldmatrix */
+    uint64_t value;        /* in, then out */
+    unsigned from;         /* shuffles: the lane whose value is wanted */
+    unsigned short row[8]; /* ldmatrix: what lay at the lane's address */
     unsigned *registers;
     const unsigned *a, *b; /* mma */
     float *c;
@@ -292,12 +292,11 @@ static inline int __all_sync(unsigned mask, int truth, EMULATE_CALLER) {
 
 /* ---- tensor cores, copies ------------------------------------------------ */
 
-static inline void emulate_ldmatrix(int kind, unsigned *r, const void *shared,
-                                    struct emulate_place place) {
-    emulate_now->offer.registers = r;
-    emulate_now->offer.source = shared;
-    emulate_collective(kind, 0xffffffffu, place);
-}
+/* Lanes wait for each other's registers, and not for each other's stores, which
+ * a card orders by __syncwarp alone: a row is what its lane sees when it comes
+ * there itself, and in the last order what the warp's first lane saw. */
+void emulate_ldmatrix(int kind, unsigned *r, const void *shared,
+                      struct emulate_place place);
 
 static inline void ldmatrix_4(unsigned r[4], const void *shared,
                               EMULATE_CALLER) {

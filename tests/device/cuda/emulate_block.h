@@ -46,6 +46,9 @@ struct emulate_block {
     struct shared_array arrays[SHARED_ARRAYS];
     unsigned arrays_count;
     size_t shared_end, shared_used;
+    /* shared memory as a warp's first lane saw it when it came to ldmatrix;
+       empty: none has come */
+    std::vector<unsigned char> seen[WARPS_MAX];
     uint64_t random;
     bool failed;
     char message[512];
@@ -62,6 +65,10 @@ __attribute__((format(printf, 2, 3))) void wrong(emulate_block *block,
 
 /* Do BYTES at ADDRESS lie in one of the block's shared arrays? */
 bool in_shared(const emulate_block *block, const void *address, size_t bytes);
+
+/* Now, of lane THREAD's warp; and when all of its lanes have come. */
+const unsigned char *seen_first(const fiber_thread *thread);
+void seen_by_all(const fiber_thread *thread);
 
 /* What OFFER, a lane's and so that of all lanes of its mask, gives each of
  * them. LANES are a warp's; those of the mask are all at this collective. */

@@ -34,29 +34,18 @@ void resolve_ballot(fiber_thread *lanes, unsigned mask) {
             lanes[i].offer.value = votes;
 }
 
-/* Lane 8 m + r brings the address of row r of matrix m. Lane l takes of each
+/* Lane 8 m + r brings row r of matrix m. Lane l takes of each
  * matrix the two numbers in row l / 4 from column l % 4 * 2 on, or with
  * TRANSPOSED those in rows l % 4 * 2 and the next of column l / 4. */
 void resolve_ldmatrix(fiber_thread *lanes, bool transposed) {
-    unsigned short rows[WARP][8];
-    for (unsigned i = 0; i < WARP; i++) {
-        const struct emulate_offer *offer = &lanes[i].offer;
-        if ((uintptr_t)offer->source % 16 ||
-            !in_shared(lanes->block, offer->source, sizeof rows[i])) {
-            wrong(lanes->block,
-                  "%s:%d: lane %u's address for ldmatrix is not a multiple of "
-                  "16 in shared memory",
-                  offer->place.file, offer->place.line, i);
-            return;
-        }
-        memcpy(rows[i], offer->source, sizeof rows[i]);
-    }
+    seen_by_all(lanes);
+    auto row = [lanes](unsigned i) { return lanes[i].offer.row; };
     for (unsigned l = 0; l < WARP; l++)
         for (unsigned m = 0; m < 4; m++) {
             unsigned a = l / 4, b = l % 4 * 2;
-            unsigned low = transposed ? rows[8 * m + b][a] : rows[8 * m + a][b];
+            unsigned low = transposed ? row(8 * m + b)[a] : row(8 * m + a)[b];
             unsigned high =
-                transposed ? rows[8 * m + b + 1][a] : rows[8 * m + a][b + 1];
+                transposed ? row(8 * m + b + 1)[a] : row(8 * m + a)[b + 1];
             lanes[l].offer.registers[m] = low | high << 16;
         }
 }

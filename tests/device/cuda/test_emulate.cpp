@@ -211,8 +211,13 @@ static void product(void (*kernel)(Params), float (*widen)(unsigned short),
                     (double)widen(b[transposed ? k * 8 + j : j * 16 + k].bits);
             assert_true(fabs(sum - (double)d[i * 8 + j]) < 1e-5);
         }
-    p.fault = 4;
+    p.fault = 1;
     said(emulate_try(kernel, "test_mma", 1, 1, 32, 0, p), "ldmatrix");
+    p.fault = 2;
+    said(emulate_in_all_orders(
+             d, sizeof d,
+             [&] { fine(emulate_try(kernel, "test_mma", 1, 1, 32, 0, p)); }),
+         "a race");
 }
 
 static void test_mma(void **state) {

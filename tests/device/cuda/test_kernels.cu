@@ -102,7 +102,8 @@ struct test_mma_params {
     const narrow *a, *b; /* [16, 16], [8, 16]: B by columns */
     const float *c;      /* [16, 8] */
     float *d;
-    unsigned transposed, fault;
+    unsigned transposed, fault; /* fault 1: an address that is not a multiple of
+                                   16; 2: no barrier before ldmatrix */
 };
 
 /* D = A B + C of one warp, fragments taken through shared memory. With
@@ -117,9 +118,10 @@ extern "C" __global__ void test_mma(const struct test_mma_params p) {
         right[i] = p.b[i];
         right[i + 128] = p.b[i];
     }
-    __syncthreads();
-    unsigned a[4], b[4];
-    ldmatrix_4(a, left + (lane % 16) * 16 + lane / 16 * 8 + p.fault);
+    if (p.fault != 2)
+        __syncthreads();
+    unsigned a[4], b[4], skip = p.fault == 1 ? 4 : 0;
+    ldmatrix_4(a, left + (lane % 16) * 16 + lane / 16 * 8 + skip);
     if (p.transposed)
         ldmatrix_4_transposed(b, right + lane % 16 * 8);
     else

@@ -126,6 +126,12 @@ struct linear {
     bool behind_gate;    /* its rows come from device_gate, which a device of
                             f16 scales down (they are products, and may leave
                             its range) and this undoes */
+    bool before_gate;    /* the narrow rows that it makes are read by
+                            device_gate alone, before its x is written over */
+    size_t feeds;        /* outputs of the one matrix that reads, once, the
+                            narrow rows that it makes, or that a gate makes of
+                            them: their form is the device's own matter then.
+                            0: they may be read by others */
 };
 
 /* Row by row: (x - mean) / sqrt(variance + epsilon) * scale + shift, or with
@@ -136,6 +142,7 @@ struct norm {
     const float *shift; /* (device) [width], NULL: none */
     float epsilon;
     bool rms;
+    size_t feeds; /* as a matrix's, of z */
 };
 
 /* words * scale, and the rows of up to two more tables. */

@@ -192,6 +192,17 @@ static void place_rule(const struct loader *loader, struct layout *layout,
     memcpy(target, &numbers, sizeof numbers);
 }
 
+/* Who reads what blocks hand on (struct linear): whatever a family has. */
+static void say_readers(const struct model_spec *spec,
+                        struct layer_weights *layer) {
+    size_t up = layer->experts.count ? 0 : layer->up.out;
+    layer->before_attention.feeds = layer->behind_feed.feeds = layer->qkv.out;
+    layer->before_feed.feeds = layer->behind_attention.feeds = up;
+    layer->twice_behind_attention.feeds = up;
+    layer->up.feeds = layer->down.out;
+    layer->up.before_gate = spec->traits & TRAIT_GATED;
+}
+
 static void place_layer(const struct loader *loader, struct layout *layout,
                         size_t number, struct layer_weights *layer) {
     const struct model_spec *spec = loader->spec;
@@ -204,6 +215,7 @@ static void place_layer(const struct loader *loader, struct layout *layout,
     for (size_t i = 0; i < family->rules_count; i++)
         if (in_layer(&family->rules[i]))
             place_rule(loader, layout, &family->rules[i], number, layer);
+    say_readers(spec, layer);
 }
 
 /* Tables that no file has. */
@@ -314,6 +326,7 @@ void place_weights(const struct loader *loader, struct layout *on_device,
     place_made(loader, on_device);
     place_modules(loader, on_device);
     place_layers(loader, on_device, on_host);
+    weights->embedding_norm.feeds = model_spec_qkv(loader->spec);
     for (unsigned i = 0; i < slots; i++)
         place_slot(loader, on_device, &weights->slots[i]);
 }

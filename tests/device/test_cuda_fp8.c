@@ -2,36 +2,9 @@
  * definition, that of cuda_fp8.c, on the very codes; what stays bf16; numbers
  * that are not sound; memory; and cards that do not have it. */
 
-#include "device/activations.h"
-#include "device/cuda/e4m3.h"
-#include "device/cuda_fixture.h"
+#include "device/cuda_fp8_fixture.h"
 
-static const char *const L4 =
-    "mode lazy\ncard name=L4 capability=8.9 memory=24G\n";
-
-static void fp8_open(struct rig *r, const char *cards) {
-    rig_open(r, cards, NUMBER_FP8);
-    assert_int_equal(r->card->type, NUMBER_FP8);
-    assert_int_equal(r->card->narrow_bytes, 2);
-    assert_false(r->card->narrow_is_float);
-    r->type = NUMBER_BF16; /* of narrow numbers */
-}
-
-static bool has_fp8(void) {
-    return !is_real() || can_do(NUMBER_FP8);
-}
-
-/* ---- the definition ------------------------------------------------------ */
-
-/* A row as numbers that e4m3 has, and what they are to be multiplied by. */
-static double quantized(const float *row, size_t count, double *values) {
-    float most = 0x1p-100f;
-    for (size_t i = 0; i < count; i++)
-        most = fabsf(row[i]) > most ? fabsf(row[i]) : most;
-    for (size_t i = 0; i < count; i++)
-        values[i] = e4m3_value(e4m3_nearest((double)(row[i] * (448 / most))));
-    return (double)(most / 448);
-}
+/* ---- products ------------------------------------------------------------ */
 
 struct product_case {
     size_t in, out, rows;

@@ -9,7 +9,8 @@
  * What device_gate gives is scaled, and a matrix that is not said to be behind
  * a gate does not undo it. Results come at device_finish, copies of layers at
  * device_upload_wait, and only from memory that is pinned. A lane's room must
- * be as device_group left it when a verb needs it.
+ * be as device_group left it when a verb needs it. Narrow rows whose one reader
+ * was told are read by it, once, and by nobody else.
  *
  *     r->device = strict_open(r->device, STRICT_APART);   // owns the CPU
  */
@@ -69,6 +70,7 @@ static inline const struct narrow *strict_narrow(struct lane *lane,
                                                  struct narrow *room) {
     struct strict *s = strict_of(lane->device);
     assert_true(s->submitted);
+    strict_tell(s, room, 0, false);
     strict_write(s, strict_floats(s, x, count), count,
                  strict_at(s, room, count * s->device.narrow_bytes));
     return room;
@@ -87,6 +89,8 @@ static inline void strict_norm(struct lane *lane, const struct norm *norm,
                 strict_floats(s, residual, count), sum, NULL);
     if (y)
         memcpy(strict_floats(s, y, count), sum, count * sizeof *sum);
+    if (z)
+        strict_tell(s, z, norm->feeds, false);
     if (z)
         strict_narrow_to(s, sum, count, z);
     else
@@ -136,13 +140,14 @@ static inline void strict_gate(struct lane *lane, enum activation activation,
                                const struct narrow *x, size_t rows,
                                size_t width, struct narrow *y) {
     struct strict *s = strict_of(lane->device);
-    size_t count = rows * width;
+    size_t count = rows * width, feeds = strict_told(s, x, width, true);
     float *in = strict_widen(s, x, 2 * count, 1);
     float *out = malloc(count * sizeof *out);
     device_gate(strict_cpu(s), activation, strict_as_narrow(in), rows, width,
                 strict_as_narrow(out));
     for (size_t i = 0; i < count; i++)
         out[i] *= STRICT_GATE;
+    strict_tell(s, y, feeds, false);
     strict_narrow_to(s, out, count, y);
     free(in);
 }
@@ -187,6 +192,7 @@ static inline void strict_linear(struct lane *lane, const struct linear *linear,
     struct strict *s = strict_of(lane->device);
     struct linear real = strict_linear_of(s, linear);
     float times = linear->behind_gate ? 1 / STRICT_GATE : 1;
+    strict_told(s, x, linear->out, false);
     float *in = strict_widen(s, x, rows * linear->in, times);
     device_linear(strict_cpu(s), &real, strict_as_narrow(in), rows, activation,
                   strict_floats(s, residual, rows * linear->out),
@@ -202,10 +208,12 @@ static inline void strict_linear_narrow(struct lane *lane,
     struct strict *s = strict_of(lane->device);
     struct linear real = strict_linear_of(s, linear);
     assert_false(linear->behind_gate);
+    strict_told(s, x, linear->out, false);
     float *in = strict_widen(s, x, rows * linear->in, 1);
     float *out = malloc(rows * linear->out * sizeof *out);
     device_linear(strict_cpu(s), &real, strict_as_narrow(in), rows, activation,
                   NULL, out);
+    strict_tell(s, y, linear->feeds, linear->before_gate);
     strict_narrow_to(s, out, rows * linear->out, y);
     free(in);
 }
@@ -275,6 +283,7 @@ static inline void strict_attention(struct lane *lane,
         device_attention_bytes(s->cpu, &a, strict_longest(sequences));
     device_attention(strict_cpu(s), &a, sequences, strict_as_narrow(in),
                      strict_at(s, scratch, bytes), strict_as_narrow(to));
+    strict_tell(s, context, 0, false);
     strict_narrow_to(s, to, out, context);
     free(in);
     free(table);

@@ -58,6 +58,11 @@ struct strict {
     uint32_t *room; /* (device) ids, then where texts begin */
     size_t room_rows, rows;
     struct strict_download *downloads;
+    /* narrow rows whose one reader was told (struct linear's `feeds`) */
+    const void *told, *spent; /* NULL: none; they have been read */
+    size_t told_out;          /* outputs of the reader */
+    bool told_gate;           /* it is a gate, and then that matrix */
+    size_t told_reads;        /* ever */
 };
 
 static inline struct strict *strict_of(const struct device *device) {
@@ -146,6 +151,36 @@ static inline float strict_from_half(uint16_t half) {
     return sign ? -x : x;
 }
 
+/* TO is written: its one reader has OUT outputs; 0: any may read it. */
+static inline void strict_tell(struct strict *s, const void *to, size_t out,
+                               bool gate) {
+    if (s->told == to)
+        s->told = NULL;
+    if (s->spent == to)
+        s->spent = NULL;
+    if (!out)
+        return;
+    s->told = to;
+    s->told_out = out;
+    s->told_gate = gate;
+}
+
+/* X is read by a matrix of OUT outputs, or a gate: what was told of it holds.
+ */
+static inline size_t strict_told(struct strict *s, const void *x, size_t out,
+                                 bool gate) {
+    assert_true(!s->spent || x != s->spent);
+    if (x != s->told)
+        return 0;
+    assert_int_equal(gate, s->told_gate);
+    if (!gate)
+        assert_int_equal(out, s->told_out);
+    s->told = NULL;
+    s->spent = x;
+    s->told_reads++;
+    return s->told_out;
+}
+
 static inline void strict_write(const struct strict *s, const float *from,
                                 size_t count, void *to) {
     for (size_t i = 0; i < count; i++)
@@ -159,6 +194,7 @@ static inline void strict_write(const struct strict *s, const float *from,
 static inline float *strict_widen(const struct strict *s, const void *p,
                                   size_t count, float times) {
     const void *from = strict_at(s, p, count * s->device.narrow_bytes);
+    assert_true(!s->told || p != s->told);
     float *x = malloc(count ? count * sizeof *x : 1);
     for (size_t i = 0; x && from && i < count; i++)
         x[i] = times *

@@ -134,6 +134,7 @@ void cuda_attention(struct lane *base, const struct attention *attention,
     }
     struct attend_params params =
         params_of(lane, attend, attention, qkv, context);
+    cuda_fp8_forget(lane, context);
     cuda_launch(lane, attend->function, lane->tiles, attention->heads,
                 ATTEND_THREADS, attend->shared_bytes, &params);
 }

@@ -69,7 +69,7 @@ bool cuda_compile_logged(const struct cuda_library *library,
                          struct strbuf *log, struct error *err);
 
 /* The text that NVRTC gets for kernel file NAME: prelude.cu, params.h,
- * activate.h and the file, NUL-terminated; NULL if there is none. Made from
+ * the headers and the file, NUL-terminated; NULL if there is none. Made from
  * src/device/cuda/kernels when the program is built. */
 const char *cuda_kernel_text(const char *name);
 

@@ -78,8 +78,11 @@ static void run_expert(struct lane *base, const struct experts *e,
     struct cuda_lane *lane = cuda_lane_of(base);
     const struct linear *up = &e->up[expert], *down = &e->down[expert];
     size_t blocks = cuda_blocks(rows, ROW_WARPS);
-    LAUNCH(lane, gather_rows, blocks, 1, .x = x, .y = w->gathered, .list = list,
-           .rows = (unsigned)rows, .width = (unsigned)up->in);
+    if (cuda_fp8_takes(lane->cuda, up->in, up->out))
+        cuda_fp8_gather(lane, x, list, rows, up->in, w->gathered);
+    else
+        LAUNCH(lane, gather_rows, blocks, 1, .x = x, .y = w->gathered,
+               .list = list, .rows = (unsigned)rows, .width = (unsigned)up->in);
     cuda_linear_narrow(base, up, w->gathered, rows, e->activation, w->inner);
     cuda_linear(base, down, w->inner, rows, ACTIVATION_NONE, NULL, w->outer);
     LAUNCH(lane, add_expert, blocks, 1, .x = w->outer, .weights = w->weights,

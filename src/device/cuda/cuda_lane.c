@@ -158,6 +158,8 @@ void cuda_group(struct lane *base, const struct sequences *texts,
     struct cuda_lane *lane = cuda_lane_of(base);
     struct cuda_device *cuda = lane->cuda;
     lane->rows = lane->texts = lane->tiles = 0;
+    lane->coded = NULL;
+    lane->products.at = NULL;
     if (!lane->host || !cuda_enter(cuda) ||
         !CU(cuda, cuEventSynchronize, lane->staged))
         return;

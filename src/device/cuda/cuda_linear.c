@@ -142,6 +142,7 @@ void cuda_linear_narrow(struct lane *base, const struct linear *linear,
         cuda_fp8_linear_narrow(lane, linear, x, rows, activation, y);
         return;
     }
+    cuda_fp8_forget(lane, y);
     struct product_job job = job_of(lane, linear, x, rows);
     int plain = job.key.epilogue;
     size_t count = rows * linear->out;

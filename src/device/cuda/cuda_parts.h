@@ -52,8 +52,11 @@ struct cuda_row_kernels {
 /* The kernels of fp8.cu. */
 #define CUDA_FP8_KERNELS(X)                                                    \
     X(quantize_rows)                                                           \
+    X(norm_e4m3)                                                               \
     X(scale_narrow)                                                            \
-    X(scale_wide)
+    X(scale_wide)                                                              \
+    X(scale_e4m3)                                                              \
+    X(gate_e4m3)
 
 struct cuda_fp8_kernels {
 #define CUDA_KERNEL_FIELD(name) cu_function name;
@@ -140,6 +143,13 @@ struct cuda_group {
 
 struct cuda_device;
 
+/* Products in e4m3 that are not yet scaled: of X by LINEAR, at AT. */
+struct cuda_products {
+    const struct narrow *at; /* NULL: there are none */
+    const struct linear *linear;
+    const struct narrow *x;
+};
+
 struct cuda_lane {
     struct lane lane;
     struct cuda_device *cuda;
@@ -155,6 +165,9 @@ struct cuda_lane {
     size_t longest; /* rows of a text */
     bool has_keys, has_places;
     struct cuda_group on_host, on_card;
+    const struct narrow *coded; /* rows that lie in e4m3 where narrow ones
+                                   would (cuda_fp8.c); NULL: none do */
+    struct cuda_products products;
 };
 
 /* ---- the device --------------------------------------------------------- */
@@ -309,10 +322,12 @@ void cuda_launch(struct cuda_lane *lane, cu_function function, size_t grid_x,
 #define LAUNCH(lane, kernel, grid_x, grid_y, ...)                              \
     LAUNCH_OF(lane, rows, kernel, grid_x, grid_y, __VA_ARGS__)
 #define LAUNCH_OF(lane, file, kernel, grid_x, grid_y, ...)                     \
+    LAUNCH_BY(lane, ROW_THREADS, file, kernel, grid_x, grid_y, __VA_ARGS__)
+#define LAUNCH_BY(lane, threads, file, kernel, grid_x, grid_y, ...)            \
     do {                                                                       \
         struct kernel##_params launch_params = {__VA_ARGS__};                  \
-        cuda_launch(lane, (lane)->cuda->file.kernel, grid_x, grid_y,           \
-                    ROW_THREADS, 0, &launch_params);                           \
+        cuda_launch(lane, (lane)->cuda->file.kernel, grid_x, grid_y, threads,  \
+                    0, &launch_params);                                        \
     } while (0)
 
 static inline size_t cuda_blocks(size_t count, size_t each) {
@@ -413,6 +428,27 @@ void cuda_fp8_linear(struct cuda_lane *lane, const struct linear *linear,
 void cuda_fp8_linear_narrow(struct cuda_lane *lane, const struct linear *linear,
                             const struct narrow *x, size_t rows,
                             enum activation activation, struct narrow *y);
+/* Rows LIST [rows] of X, of WIDTH numbers, in e4m3 at Y: for a product alone.
+ */
+void cuda_fp8_gather(struct cuda_lane *lane, const struct narrow *x,
+                     const uint32_t *list, size_t rows, size_t width,
+                     struct narrow *y);
+/* The verbs, where what they write is read by one matrix that is e4m3. False:
+ * it is not so, and nothing is done. */
+bool cuda_fp8_norm(struct cuda_lane *lane, const struct norm *norm,
+                   const float *x, size_t rows, const float *residual, float *y,
+                   struct narrow *z);
+bool cuda_fp8_gate(struct cuda_lane *lane, enum activation activation,
+                   const struct narrow *x, size_t rows, size_t width,
+                   struct narrow *y);
+/* Narrow rows are about to be written at X. */
+static inline void cuda_fp8_forget(struct cuda_lane *lane,
+                                   const struct narrow *x) {
+    if (lane->coded == x)
+        lane->coded = NULL;
+    if (lane->products.at == x)
+        lane->products.at = NULL;
+}
 /* Nothing, unless the card's type is NUMBER_FP8. ERROR_UNSUPPORTED: this
  * cuBLASLt has no such products for it. After cuda_products_open. */
 bool cuda_fp8_open(struct cuda_device *cuda, struct error *err);

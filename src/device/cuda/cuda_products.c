@@ -124,10 +124,11 @@ static bool lay_out(const struct cuda_device *cuda,
                     const struct product_key *key, size_t rows,
                     struct layouts *layouts) {
     const struct cuda_blas *blas = cuda->blas;
+    size_t apart = key->fp8 ? E4M3_ROW_BYTES(key->in) : key->in;
     *layouts = (struct layouts){0};
     return blas->cublasLtMatrixLayoutCreate(&layouts->x, operand_of(cuda, key),
                                             key->in, rows,
-                                            (int64_t)key->in) == 0 &&
+                                            (int64_t)apart) == 0 &&
            blas->cublasLtMatrixLayoutCreate(
                &layouts->y, number_of(cuda, key->wide), key->out, rows,
                (int64_t)key->out) == 0;

@@ -14,6 +14,7 @@ static size_t by_numbers(size_t count) {
 const struct narrow *cuda_narrow(struct lane *base, const float *x,
                                  size_t count, struct narrow *room) {
     struct cuda_lane *lane = cuda_lane_of(base);
+    cuda_fp8_forget(lane, room);
     LAUNCH(lane, narrow_numbers, by_numbers(count), 1, .x = x, .y = room,
            .count = count);
     return room;
@@ -23,6 +24,8 @@ void cuda_norm(struct lane *base, const struct norm *norm, const float *x,
                size_t rows, const float *residual, float *y, struct narrow *z) {
     struct cuda_lane *lane = cuda_lane_of(base);
     size_t blocks = norm->width <= WARP_WIDTH ? by_rows(rows) : rows;
+    if (cuda_fp8_norm(lane, norm, x, rows, residual, y, z))
+        return;
     LAUNCH(lane, norm_rows, blocks, 1, .x = x, .residual = residual,
            .scale = norm->scale, .shift = norm->shift, .y = y, .z = z,
            .rows = (unsigned)rows, .width = (unsigned)norm->width,
@@ -44,6 +47,8 @@ void cuda_gate(struct lane *base, enum activation activation,
                const struct narrow *x, size_t rows, size_t width,
                struct narrow *y) {
     struct cuda_lane *lane = cuda_lane_of(base);
+    if (cuda_fp8_gate(lane, activation, x, rows, width, y))
+        return;
     LAUNCH(lane, gate_rows, rows, 1, .x = x, .y = y, .rows = (unsigned)rows,
            .width = (unsigned)width, .activation = activation,
            .scale = lane->cuda->gate_scale);

@@ -1,6 +1,7 @@
 # cmake -DFOLDER=... -DOUT=... -P embed.cmake: kernel files of FOLDER as a C
 # file. Each text is what NVRTC is to read at once: prelude.cu, params.h,
-# activate.h, turn.h and the file, each under its own name in NVRTC's messages.
+# activate.h, turn.h, numbers.h, norm.h and the file, each under its own name in
+# NVRTC's messages.
 file(GLOB kernels RELATIVE ${FOLDER} ${FOLDER}/*.cu)
 list(REMOVE_ITEM kernels prelude.cu)
 list(SORT kernels)
@@ -10,7 +11,8 @@ set(rows "")
 foreach(kernel IN LISTS kernels)
   get_filename_component(name ${kernel} NAME_WE)
   set(numbers "")
-  foreach(part prelude.cu params.h activate.h turn.h ${kernel})
+  foreach(part prelude.cu params.h activate.h turn.h numbers.h norm.h
+          ${kernel})
     string(HEX "#line 1 \"${part}\"\n" line)
     file(READ ${FOLDER}/${part} text HEX)
     string(APPEND numbers ${line} ${text} 0a)

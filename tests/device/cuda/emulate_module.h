@@ -77,6 +77,10 @@ INLINE void copy_wait(unsigned newest) {
 #include "device/cuda/kernels/activate.h"
 #include "device/cuda/kernels/turn.h"
 
+#include "device/cuda/kernels/numbers.h"
+
+#include "device/cuda/kernels/norm.h"
+
 #include KERNEL_FILE
 
 #undef DEVICE_CUDA_KERNELS_PARAMS_H

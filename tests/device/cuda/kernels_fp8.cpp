@@ -8,5 +8,7 @@ namespace fp8_bf16 {
 #define KERNEL_FILE "device/cuda/kernels/fp8.cu"
 #include "device/cuda/emulate_module.h"
 EMULATE_KERNELS("fp8", 2, 0, 0, EMULATE_KERNEL(quantize_rows),
-                EMULATE_KERNEL(scale_narrow), EMULATE_KERNEL(scale_wide))
+                EMULATE_KERNEL(norm_e4m3), EMULATE_KERNEL(scale_narrow),
+                EMULATE_KERNEL(scale_wide), EMULATE_KERNEL(scale_e4m3),
+                EMULATE_KERNEL(gate_e4m3))
 } // namespace fp8_bf16

@@ -1,47 +1,13 @@
-/* fp8.cu - rows into e4m3, and what cuBLASLt makes of them back into numbers.
- * Of bf16's modules (NARROW 2), on cards from sm_89 on. Nothing hides a NaN. */
+/* fp8.cu - rows into e4m3, and what cuBLASLt makes of them back into numbers;
+ * and where e4m3 is what comes next, both at once. Of bf16's modules (NARROW
+ * 2), on cards from sm_89 on. Nothing hides a NaN.
+ *
+ * Widths are multiples of 16 and pointers of 16 bytes, so all is moved at once.
+ */
 
 #if KERNEL_ARCH < 89 && !defined EMULATED
 #error "e4m3 needs a card of compute capability 8.9 or newer"
 #endif
-
-enum { EIGHT = NUMBERS_AT_ONCE, LANES = 32 };
-
-/* ---- eight neighbours --------------------------------------------------- */
-
-INLINE void load8(float v[8], const float *from) {
-    unsigned words[8];
-    load_words4(words, from);
-    load_words4(words + 4, from + 4);
-    UNROLL
-    for (unsigned i = 0; i < 8; i++)
-        v[i] = as_float(words[i]);
-}
-
-INLINE void load8(float v[8], const narrow *from) {
-    unsigned words[4];
-    load_words4(words, from);
-    UNROLL
-    for (unsigned i = 0; i < 4; i++)
-        unpack2(words[i], &v[2 * i], &v[2 * i + 1]);
-}
-
-INLINE void store8(float *to, const float v[8]) {
-    unsigned words[8];
-    UNROLL
-    for (unsigned i = 0; i < 8; i++)
-        words[i] = as_word(v[i]);
-    store_words4(to, words);
-    store_words4(to + 4, words + 4);
-}
-
-INLINE void store8(narrow *to, const float v[8]) {
-    unsigned words[4];
-    UNROLL
-    for (unsigned i = 0; i < 4; i++)
-        words[i] = pack2(v[2 * i], v[2 * i + 1]);
-    store_words4(to, words);
-}
 
 /* ---- into e4m3 ---------------------------------------------------------- */
 
@@ -50,44 +16,130 @@ INLINE float larger(float a, float b) {
     return b > a || b != b ? b : a;
 }
 
-/* The greatest size of a row's numbers, in all lanes. */
-INLINE float row_most(const narrow *x, unsigned first, unsigned width) {
-    float most = E4M3_LEAST;
-    for (unsigned c = first; c < width; c += EIGHT * LANES) {
-        float v[8];
-        load8(v, x + c);
-        UNROLL
-        for (unsigned i = 0; i < 8; i++)
-            most = larger(most, fabsf(v[i]));
-    }
+/* Of N numbers and MOST the greatest size. */
+template <unsigned N> INLINE float most_of(float most, const float *v) {
     UNROLL
-    for (int distance = LANES / 2; distance > 0; distance /= 2)
-        most = larger(most, __shfl_xor_sync(0xffffffffu, most, distance));
+    for (unsigned i = 0; i < N; i++)
+        most = larger(most, fabsf(v[i]));
     return most;
 }
 
+/* The greatest of all of THREADS' numbers, in each of them; once a block. */
+template <unsigned THREADS> INLINE float row_most(float most) {
+    UNROLL
+    for (int distance = LANES / 2; distance > 0; distance /= 2)
+        most = larger(most, __shfl_xor_sync(0xffffffffu, most, distance));
+    if (THREADS == LANES)
+        return most;
+    SHARED(float, warps, THREADS / LANES);
+    warps[threadIdx.x / LANES] = most;
+    __syncthreads();
+    UNROLL
+    for (unsigned i = 0; i < THREADS / LANES; i++)
+        most = larger(most, warps[i]);
+    return most;
+}
+
+/* Where the codes of row ROW begin. */
+INLINE unsigned char *code_row(void *rows, size_t row, unsigned width) {
+    return (unsigned char *)rows + row * E4M3_ROW_BYTES(width);
+}
+
+/* What a row's numbers are multiplied by; FIRST of its threads says how that is
+ * undone. */
+INLINE float code_factor(unsigned char *row, unsigned width, float most,
+                         bool first) {
+    if (first)
+        *(float *)(row + width) = most / E4M3_MOST;
+    return E4M3_MOST / most;
+}
+
+INLINE unsigned code4(const float v[4], float factor) {
+    float scaled[4];
+    UNROLL
+    for (unsigned i = 0; i < 4; i++)
+        scaled[i] = v[i] * factor;
+    return pack4_e4m3(scaled);
+}
+
+INLINE void code8(unsigned char *to, const float v[8], float factor) {
+    unsigned words[2] = {code4(v, factor), code4(v + 4, factor)};
+    store_words2(to, words);
+}
+
 extern "C" __global__ void quantize_rows(const struct quantize_rows_params p) {
-    size_t row = (size_t)blockIdx.x * ROW_WARPS + threadIdx.x / LANES;
+    size_t row = warp_row();
     unsigned lane = threadIdx.x % LANES;
     if (row >= p.rows)
         return;
-    const narrow *x = p.x + row * p.width;
-    float most = row_most(x, lane * EIGHT, p.width);
-    float factor = E4M3_MOST / most;
-    if (lane == 0)
-        p.scales[row] = most / E4M3_MOST;
+    const narrow *x = p.x + (p.list ? p.list[row] : row) * p.width;
+    unsigned char *codes = code_row(p.codes, row, p.width);
+    float most = E4M3_LEAST, v[8];
     for (unsigned c = lane * EIGHT; c < p.width; c += EIGHT * LANES) {
-        float v[8];
-        load8(v, x + c);
-        UNROLL
-        for (unsigned i = 0; i < 8; i++)
-            v[i] *= factor;
-        unsigned words[2] = {pack4_e4m3(v), pack4_e4m3(v + 4)};
-        store_words2(p.codes + row * p.width + c, words);
+        load<8>(v, x + c, EIGHT, true);
+        most = most_of<8>(most, v);
+    }
+    most = row_most<LANES>(most);
+    float factor = code_factor(codes, p.width, most, lane == 0);
+    for (unsigned c = lane * EIGHT; c < p.width; c += EIGHT * LANES) {
+        load<8>(v, x + c, EIGHT, true);
+        code8(codes + c, v, factor);
     }
 }
 
+/* ---- norms of rows into e4m3 -------------------------------------------- */
+
+template <unsigned THREADS, unsigned PARTS>
+INLINE void norm_code(const struct norm_row<float> *r, unsigned char *codes) {
+    const unsigned first = row_column<THREADS>(), step = FOUR * THREADS;
+    float v[PARTS][4] = {}, most = E4M3_LEAST;
+    norm_held<THREADS, PARTS>(r, v);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (norm_left(r, first + k * step))
+            most = most_of<4>(most, v[k]);
+    most = row_most<THREADS>(most);
+    float factor = code_factor(codes, r->width, most, first == 0);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (norm_left(r, first + k * step))
+            *(unsigned *)(codes + first + k * step) = code4(v[k], factor);
+}
+
+extern "C" __global__ void norm_e4m3(const struct norm_e4m3_params p) {
+    size_t row = p.width <= WARP_WIDTH ? warp_row() : blockIdx.x;
+    size_t first = row * p.width;
+    if (row >= p.rows)
+        return;
+    unsigned char *codes = code_row(p.codes, row, p.width);
+    struct norm_row<float> r = {};
+    r.x = p.x + first;
+    r.residual = p.residual ? p.residual + first : p.residual;
+    r.scale = p.scale;
+    r.shift = p.shift;
+    r.y = p.y ? p.y + first : p.y;
+    r.width = p.width;
+    r.epsilon = p.epsilon;
+    r.rms = p.rms != 0;
+    r.at_once = true;
+    if (p.width <= 3 * FOUR * LANES)
+        norm_code<LANES, 3>(&r, codes);
+    else if (p.width <= WARP_WIDTH)
+        norm_code<LANES, WARP_PARTS>(&r, codes);
+    else
+        norm_code<ROW_THREADS, BLOCK_PARTS>(&r, codes);
+}
+
 /* ---- and back ----------------------------------------------------------- */
+
+/* Eight numbers of what may be 0 throughout. */
+INLINE void load_bias(float v[8], const float *bias, unsigned column) {
+    UNROLL
+    for (unsigned i = 0; i < 8; i++)
+        v[i] = 0.0f;
+    if (bias)
+        load<8>(v, bias + column, EIGHT, true);
+}
 
 /* The columns that a thread has, and its first row. */
 struct scale_part {
@@ -105,12 +157,8 @@ INLINE bool scale_part_of(struct scale_part *part, const float *scales,
     part->column = (unsigned)(index % parts) * EIGHT;
     if (part->row >= rows)
         return false;
-    load8(part->scales, scales + part->column);
-    UNROLL
-    for (unsigned i = 0; i < 8; i++)
-        part->bias[i] = 0.0f;
-    if (bias)
-        load8(part->bias, bias + part->column);
+    load<8>(part->scales, scales + part->column, EIGHT, true);
+    load_bias(part->bias, bias, part->column);
     return true;
 }
 
@@ -133,9 +181,9 @@ extern "C" __global__ void scale_narrow(const struct scale_narrow_params p) {
         float v[8];
         if (row >= p.rows)
             return;
-        load8(v, y);
-        scale8(v, &part, p.row_scales[row], p.activation);
-        store8(y, v);
+        load<8>(v, y, EIGHT, true);
+        scale8(v, &part, p.row_scales[row * p.stride], p.activation);
+        store<8>(y, v, EIGHT, true);
     }
 }
 
@@ -146,17 +194,97 @@ extern "C" __global__ void scale_wide(const struct scale_wide_params p) {
     UNROLL
     for (unsigned i = 0; i < SCALE_ROWS; i++) {
         size_t row = part.row + i, at = row * p.width + part.column;
-        float v[8], add[8];
+        float v[8];
         if (row >= p.rows)
             return;
-        load8(v, p.x + at);
-        scale8(v, &part, p.row_scales[row], p.activation);
-        if (p.residual) {
-            load8(add, p.residual + at);
-            UNROLL
-            for (unsigned k = 0; k < 8; k++)
-                v[k] += add[k];
-        }
-        store8(p.y + at, v);
+        load<8>(v, p.x + at, EIGHT, true);
+        scale8(v, &part, p.row_scales[row * p.stride], p.activation);
+        add_from<8>(v, p.residual ? p.residual + at : p.residual, EIGHT, true);
+        store<8>(p.y + at, v, EIGHT, true);
     }
+}
+
+/* ---- and into e4m3 again ------------------------------------------------ */
+
+/* Eight products as numbers: those of row ROW of all in column C on. */
+INLINE void scaled8(float v[8], const narrow *products, const float *scales,
+                    const float *bias, float row_scale, unsigned c) {
+    float scale[8], add[8];
+    load<8>(v, products + c, EIGHT, true);
+    load<8>(scale, scales + c, EIGHT, true);
+    load_bias(add, bias, c);
+    UNROLL
+    for (unsigned i = 0; i < 8; i++)
+        v[i] = v[i] * (row_scale * scale[i]) + add[i];
+}
+
+/* V is what of a row is this thread's: all of the block have been read before
+ * any is written. */
+template <unsigned PARTS>
+INLINE void code_held(const float v[PARTS][8], unsigned width,
+                      unsigned char *codes) {
+    const unsigned first = threadIdx.x * EIGHT, step = CODE_THREADS * EIGHT;
+    float most = E4M3_LEAST;
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (first + k * step < width)
+            most = most_of<8>(most, v[k]);
+    most = row_most<CODE_THREADS>(most);
+    float factor = code_factor(codes, width, most, threadIdx.x == 0);
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (first + k * step < width)
+            code8(codes + first + k * step, v[k], factor);
+}
+
+template <unsigned PARTS>
+INLINE void scale_held(const struct scale_e4m3_params *p) {
+    const unsigned first = threadIdx.x * EIGHT, step = CODE_THREADS * EIGHT;
+    size_t row = blockIdx.x;
+    float row_scale = p->row_scales[row * p->stride], v[PARTS][8];
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (first + k * step < p->width) {
+            scaled8(v[k], p->y + row * p->width, p->scales, p->bias, row_scale,
+                    first + k * step);
+            activate(v[k], p->activation);
+        }
+    code_held<PARTS>(v, p->width, code_row(p->y, row, p->width));
+}
+
+extern "C" __global__ void __launch_bounds__(CODE_THREADS)
+    scale_e4m3(const struct scale_e4m3_params p) {
+    if (p.width <= CODE_HELD_FEW)
+        scale_held<CODE_HELD_FEW / (CODE_THREADS * EIGHT)>(&p);
+    else
+        scale_held<CODE_HELD_MOST / (CODE_THREADS * EIGHT)>(&p);
+}
+
+template <unsigned PARTS>
+INLINE void gate_held(const struct gate_e4m3_params *p) {
+    const unsigned first = threadIdx.x * EIGHT, step = CODE_THREADS * EIGHT;
+    const unsigned width = p->width;
+    size_t row = blockIdx.x;
+    const narrow *x = p->x + row * 2 * width;
+    float row_scale = p->row_scales[row * p->stride], v[PARTS][8], by[8];
+    UNROLL
+    for (unsigned k = 0; k < PARTS; k++)
+        if (first + k * step < width) {
+            scaled8(v[k], x, p->scales, p->bias, row_scale, first + k * step);
+            scaled8(by, x, p->scales, p->bias, row_scale,
+                    width + first + k * step);
+            activate(v[k], p->activation);
+            UNROLL
+            for (unsigned i = 0; i < 8; i++)
+                v[k][i] *= by[i];
+        }
+    code_held<PARTS>(v, width, code_row(p->codes, row, width));
+}
+
+extern "C" __global__ void __launch_bounds__(CODE_THREADS)
+    gate_e4m3(const struct gate_e4m3_params p) {
+    if (p.width <= CODE_HELD_FEW)
+        gate_held<CODE_HELD_FEW / (CODE_THREADS * EIGHT)>(&p);
+    else
+        gate_held<CODE_HELD_MOST / (CODE_THREADS * EIGHT)>(&p);
 }

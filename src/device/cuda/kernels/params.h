@@ -71,8 +71,8 @@ struct embed_rows_params {
 /* norm(x) + residual goes to y, and to z rounded; residual, scale, shift, y and
  * z may each be 0. x, residual and y may be the same. A row whose sum of
  * squares leaves float becomes NaN. Rows wider than WARP_WIDTH have a block
- * each: then grid.x = rows. */
-enum { WARP_WIDTH = 1024 };
+ * each: then grid.x = rows. Rows of up to NORM_HELD_MOST are read once. */
+enum { WARP_WIDTH = 1024, NORM_HELD_MOST = 4096 };
 struct norm_rows_params {
     const float *x, *residual, *scale, *shift;
     float *y;
@@ -209,28 +209,44 @@ struct add_expert_params {
 #define E4M3_MOST  448.0f
 #define E4M3_LEAST 0x1p-100f
 
-/* Each row times its own factor as e4m3, and the scale that undoes it: the
- * row's greatest size / E4M3_MOST. A NaN makes the scale NaN; so do an infinite
- * number's codes make what is multiplied. A warp a row; width is a multiple of
- * 16, and pointers are of 16 bytes. */
+/* A row in e4m3: its numbers times its own factor, WIDTH codes, and then, as a
+ * float, the scale that undoes it: the row's greatest size / E4M3_MOST. It
+ * takes the place that the row has in 16 bits, so that a row lies where it
+ * would lie as those too. A NaN makes the scale NaN; so do an infinite number's
+ * codes make what is multiplied.
+ *
+ * Of all that follows widths are multiples of 16, and pointers of 16 bytes. */
+#define E4M3_ROW_BYTES(width) (2 * (size_t)(width))
+
+/* A warp a row. */
 struct quantize_rows_params {
     narrow_rows_in x;
-    unsigned char *codes; /* [rows, width] */
-    float *scales;        /* [rows] */
+    const unsigned *list; /* [rows] of x; 0: all of them, in their order */
+    unsigned char *codes; /* [rows] in e4m3 */
     unsigned rows, width;
 };
 
-/* Products of such rows and a matrix whose rows were scaled so, as numbers
- * again: activation(y * row_scales[row] * scales[column] + bias[column]), in
- * place. bias may be 0; widths and pointers as above. SCALE_ROWS rows and
- * NUMBERS_AT_ONCE columns a thread: grid.x = ceil(ceil(rows / SCALE_ROWS) *
- * width / NUMBERS_AT_ONCE / ROW_THREADS). */
+/* As norm_rows, but that what z would be goes to codes, in e4m3. Rows are not
+ * wider than NORM_HELD_MOST. */
+struct norm_e4m3_params {
+    const float *x, *residual, *scale, *shift;
+    float *y;
+    unsigned char *codes;
+    unsigned rows, width;
+    float epsilon;
+    unsigned rms;
+};
+
+/* Products of rows in e4m3 and a matrix whose rows were scaled so, as numbers
+ * again: activation(y * row_scales[row * stride] * scales[column] +
+ * bias[column]), in place. bias may be 0. SCALE_ROWS rows and NUMBERS_AT_ONCE
+ * columns a thread: grid.x = ceil(ceil(rows / SCALE_ROWS) * width /
+ * NUMBERS_AT_ONCE / ROW_THREADS). */
 enum { SCALE_ROWS = 4 };
 struct scale_narrow_params {
     narrow_rows y;
     const float *row_scales, *scales, *bias;
-    unsigned rows, width, activation;
-    unsigned unused;
+    unsigned rows, width, activation, stride;
 };
 
 /* The same of x, and residual (which may be 0) is added; y may be x or the
@@ -238,7 +254,27 @@ struct scale_narrow_params {
 struct scale_wide_params {
     const float *x, *row_scales, *scales, *bias, *residual;
     float *y;
-    unsigned rows, width, activation;
+    unsigned rows, width, activation, stride;
+};
+
+/* As scale_narrow, but that y becomes rows in e4m3, in its place. A block of
+ * CODE_THREADS threads a row: grid.x rows, which are not wider than
+ * CODE_HELD_MOST. */
+enum { CODE_THREADS = 256, CODE_HELD_FEW = 4096, CODE_HELD_MOST = 16384 };
+struct scale_e4m3_params {
+    narrow_rows y;
+    const float *row_scales, *scales, *bias;
+    unsigned width, activation, stride;
+    unsigned unused;
+};
+
+/* The same of activation(a) * b, where a row of products x is [a, b], 2 * width
+ * of them as scales and bias are; x stays as it is. */
+struct gate_e4m3_params {
+    narrow_rows_in x;
+    unsigned char *codes; /* [rows] in e4m3 */
+    const float *row_scales, *scales, *bias;
+    unsigned width, activation, stride;
     unsigned unused;
 };
 

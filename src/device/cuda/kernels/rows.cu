@@ -1,135 +1,8 @@
 /* rows.cu - what goes row by row, column by column or number by number. All of
  * it costs what it reads and writes, so threads move 16 bytes at once where
- * they can, and a row is read once where its numbers fit registers.
- *
- * Which numbers of a row a lane has, and so the order of a sum, follows from
- * the width alone: a lane has four neighbours in every 128, whether they can be
- * moved at once or not. Nothing hides a NaN: fmaxf would, so it is not used. */
-
-enum { FOUR = 4, EIGHT = NUMBERS_AT_ONCE, LANES = 32 };
-
-/* ---- four and eight neighbours ------------------------------------------ */
-
-INLINE bool divides(unsigned bytes, const void *pointer) {
-    return ((unsigned long long)pointer & (bytes - 1)) == 0;
-}
-
-/* N numbers, 4 or 8, of which COUNT are there: the others are 0, or are left
- * out. AT_ONCE: all are there, and aligned. */
-template <unsigned N>
-INLINE void load(float *v, const float *from, unsigned count, bool at_once) {
-    if (!at_once) {
-        UNROLL
-        for (unsigned i = 0; i < N; i++)
-            v[i] = i < count ? from[i] : 0.0f;
-        return;
-    }
-    unsigned words[N];
-    UNROLL
-    for (unsigned i = 0; i < N; i += 4)
-        load_words4(words + i, from + i);
-    UNROLL
-    for (unsigned i = 0; i < N; i++)
-        v[i] = as_float(words[i]);
-}
-
-template <unsigned N>
-INLINE void store(float *to, const float *v, unsigned count, bool at_once) {
-    if (!at_once) {
-        UNROLL
-        for (unsigned i = 0; i < N; i++)
-            if (i < count)
-                to[i] = v[i];
-        return;
-    }
-    unsigned words[N];
-    UNROLL
-    for (unsigned i = 0; i < N; i++)
-        words[i] = as_word(v[i]);
-    UNROLL
-    for (unsigned i = 0; i < N; i += 4)
-        store_words4(to + i, words + i);
-}
-
-#if NARROW != 0
-
-template <unsigned N>
-INLINE void load(float *v, const narrow *from, unsigned count, bool at_once) {
-    if (!at_once) {
-        UNROLL
-        for (unsigned i = 0; i < N; i++)
-            v[i] = i < count ? widen(from[i]) : 0.0f;
-        return;
-    }
-    unsigned words[N / 2];
-    if constexpr (N == 4)
-        load_words2(words, from);
-    else
-        load_words4(words, from);
-    UNROLL
-    for (unsigned i = 0; i < N / 2; i++)
-        unpack2(words[i], &v[2 * i], &v[2 * i + 1]);
-}
-
-template <unsigned N>
-INLINE void store(narrow *to, const float *v, unsigned count, bool at_once) {
-    if (!at_once) {
-        UNROLL
-        for (unsigned i = 0; i < N; i++)
-            if (i < count)
-                to[i] = round_narrow(v[i]);
-        return;
-    }
-    unsigned words[N / 2];
-    UNROLL
-    for (unsigned i = 0; i < N / 2; i++)
-        words[i] = pack2(v[2 * i], v[2 * i + 1]);
-    if constexpr (N == 4)
-        store_words2(to, words);
-    else
-        store_words4(to, words);
-}
-
-#endif
-
-/* v += what is at FROM; NULL: nothing. */
-template <unsigned N, class T>
-INLINE void add_from(float *v, const T *from, unsigned count, bool at_once) {
-    float more[N];
-    if (!from)
-        return;
-    load<N>(more, from, count, at_once);
-    UNROLL
-    for (unsigned i = 0; i < N; i++)
-        v[i] += more[i];
-}
-
-/* Where four or eight numbers of T can be moved at once. */
-template <class T> INLINE bool fours(const T *pointer) {
-    return divides(4 * sizeof *pointer, pointer);
-}
-
-template <class T> INLINE bool eights(const T *pointer) {
-    return divides(16, pointer);
-}
-
-/* ---- a warp a row ------------------------------------------------------- */
-
-INLINE size_t warp_row() {
-    return (size_t)blockIdx.x * ROW_WARPS + threadIdx.x / LANES;
-}
-
-INLINE unsigned lane_column() {
-    return threadIdx.x % LANES * FOUR;
-}
-
-/* The same bits in all lanes. */
-template <class T> INLINE T warp_sum(T x) {
-    UNROLL
-    for (int distance = LANES / 2; distance > 0; distance /= 2)
-        x += __shfl_xor_sync(0xffffffffu, x, distance);
-    return x;
-}
+ * they can, and a row is read once where its numbers fit registers. How numbers
+ * are moved is said in numbers.h, what a norm is in norm.h. Nothing hides a
+ * NaN: fmaxf would, so it is not used. */
 
 extern "C" __global__ void embed_rows(const struct embed_rows_params p) {
     size_t row = warp_row(), width = p.width;
@@ -159,166 +32,6 @@ extern "C" __global__ void embed_rows(const struct embed_rows_params p) {
 
 /* ---- norms -------------------------------------------------------------- */
 
-/* One row of T; what is not there is 0. */
-template <class T> struct norm_row {
-    const T *x;
-    const float *residual, *scale, *shift;
-    float *y;
-    narrow *z;
-    unsigned width;
-    float epsilon;
-    bool rms, at_once;
-};
-
-/* THREADS, a warp or the block, have a row: its first number of a thread. */
-template <unsigned THREADS> INLINE unsigned row_column() {
-    return threadIdx.x % THREADS * FOUR;
-}
-
-/* The same bits in all threads. TURN: 0 and 1 by turns, so that one barrier a
- * sum is enough. */
-template <unsigned THREADS> INLINE float row_sum(float x, unsigned turn) {
-    x = warp_sum(x);
-    if (THREADS == LANES)
-        return x;
-    SHARED(float, warps, 2 * ROW_WARPS);
-    float *mine = warps + turn * ROW_WARPS;
-    mine[threadIdx.x / LANES] = x;
-    __syncthreads();
-    return (mine[0] + mine[1]) + (mine[2] + mine[3]);
-}
-
-/* Four chains of sums of x - from, or of its square. */
-INLINE void norm_add(float sums[4], const float v[4], unsigned count,
-                     float from, bool square) {
-    UNROLL
-    for (unsigned i = 0; i < 4; i++) {
-        float d = i < count ? v[i] - from : 0.0f;
-        sums[i] += square ? d * d : d;
-    }
-}
-
-template <unsigned THREADS>
-INLINE float norm_mean(const float sums[4], unsigned width, unsigned turn) {
-    float sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    return row_sum<THREADS>(sum, turn) / (float)width;
-}
-
-/* An infinite variance of finite numbers would make zeros of them. */
-INLINE float norm_factor(float variance, float epsilon) {
-    return 1.0f / sqrtf(variance + epsilon) + (variance - variance);
-}
-
-template <class T>
-INLINE void norm_scale(const struct norm_row<T> *r, unsigned c, float v[4],
-                       float mean, float factor) {
-    float with[4];
-    UNROLL
-    for (unsigned i = 0; i < 4; i++)
-        v[i] = (v[i] - mean) * factor;
-    if (r->scale) {
-        load<4>(with, r->scale + c, r->width - c, r->at_once);
-        UNROLL
-        for (unsigned i = 0; i < 4; i++)
-            v[i] *= with[i];
-    }
-    add_from<4>(v, r->shift ? r->shift + c : r->shift, r->width - c,
-                r->at_once);
-}
-
-template <class T>
-INLINE void norm_store(const struct norm_row<T> *r, unsigned c, float v[4],
-                       const float add[4]) {
-    UNROLL
-    for (unsigned i = 0; i < 4; i++)
-        v[i] += add[i];
-    if (r->y)
-        store<4>(r->y + c, v, r->width - c, r->at_once);
-    if (r->z)
-        store<4>(r->z + c, v, r->width - c, r->at_once);
-}
-
-/* How many of a row's numbers there are from C on. */
-template <class T>
-INLINE unsigned norm_left(const struct norm_row<T> *r, unsigned c) {
-    return c < r->width ? r->width - c : 0;
-}
-
-/* The end of PARTS parts, the first of them at C. All of the residual that they
- * need is on its way before anything is written, which it might overlap. */
-template <unsigned THREADS, unsigned PARTS, class T>
-INLINE void norm_end(const struct norm_row<T> *r, unsigned c, float v[][4],
-                     float mean, float factor) {
-    const unsigned step = FOUR * THREADS;
-    float add[PARTS][4] = {};
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k++)
-        if (r->residual && norm_left(r, c + k * step))
-            load<4>(add[k], r->residual + c + k * step,
-                    norm_left(r, c + k * step), r->at_once);
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k++)
-        if (norm_left(r, c + k * step))
-            norm_scale(r, c + k * step, v[k], mean, factor);
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k++)
-        if (norm_left(r, c + k * step))
-            norm_store(r, c + k * step, v[k], add[k]);
-}
-
-/* A row of at most FOUR * THREADS * PARTS numbers, which is read once. */
-template <unsigned THREADS, unsigned PARTS, class T>
-INLINE void norm_held(const struct norm_row<T> *r) {
-    const unsigned c = row_column<THREADS>(), step = FOUR * THREADS;
-    const unsigned some = PARTS % 4 ? PARTS : 4;
-    float v[PARTS][4] = {}, sums[4] = {}, squares[4] = {};
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k++)
-        if (norm_left(r, c + k * step))
-            load<4>(v[k], r->x + c + k * step, norm_left(r, c + k * step),
-                    r->at_once);
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k++)
-        norm_add(sums, v[k], norm_left(r, c + k * step), 0, false);
-    float mean = r->rms ? 0.0f : norm_mean<THREADS>(sums, r->width, 0);
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k++)
-        norm_add(squares, v[k], norm_left(r, c + k * step), mean, true);
-    float factor =
-        norm_factor(norm_mean<THREADS>(squares, r->width, 1), r->epsilon);
-    UNROLL
-    for (unsigned k = 0; k < PARTS; k += some)
-        norm_end<THREADS, some>(r, c + k * step, v + k, mean, factor);
-}
-
-template <unsigned THREADS, class T>
-INLINE float norm_read(const struct norm_row<T> *r, float from, bool square) {
-    float sums[4] = {};
-    for (unsigned c = row_column<THREADS>(); c < r->width;
-         c += FOUR * THREADS) {
-        float v[4];
-        load<4>(v, r->x + c, r->width - c, r->at_once);
-        norm_add(sums, v, r->width - c, from, square);
-    }
-    return norm_mean<THREADS>(sums, r->width, square);
-}
-
-/* Any row, read two or three times. */
-template <unsigned THREADS, class T>
-INLINE void norm_long(const struct norm_row<T> *r) {
-    float mean = r->rms ? 0.0f : norm_read<THREADS>(r, 0, false);
-    float factor = norm_factor(norm_read<THREADS>(r, mean, true), r->epsilon);
-    for (unsigned c = row_column<THREADS>(); c < r->width;
-         c += FOUR * THREADS) {
-        float v[4], add[4] = {};
-        load<4>(v, r->x + c, r->width - c, r->at_once);
-        if (r->residual)
-            load<4>(add, r->residual + c, r->width - c, r->at_once);
-        norm_scale(r, c, v, mean, factor);
-        norm_store(r, c, v, add);
-    }
-}
-
 extern "C" __global__ void norm_rows(const struct norm_rows_params p) {
     size_t row = p.width <= WARP_WIDTH ? warp_row() : blockIdx.x;
     size_t first = row * p.width;
@@ -337,11 +50,11 @@ extern "C" __global__ void norm_rows(const struct norm_rows_params p) {
     r.at_once = p.width % FOUR == 0 && fours(p.x) && fours(p.residual) &&
                 fours(p.scale) && fours(p.shift) && fours(p.y) && fours(p.z);
     if (p.width <= 3 * FOUR * LANES)
-        norm_held<LANES, 3>(&r);
+        norm_once<LANES, 3>(&r);
     else if (p.width <= WARP_WIDTH)
-        norm_held<LANES, WARP_WIDTH / (FOUR * LANES)>(&r);
-    else if (p.width <= 8 * FOUR * ROW_THREADS)
-        norm_held<ROW_THREADS, 8>(&r);
+        norm_once<LANES, WARP_PARTS>(&r);
+    else if (p.width <= NORM_HELD_MOST)
+        norm_once<ROW_THREADS, BLOCK_PARTS>(&r);
     else
         norm_long<ROW_THREADS>(&r);
 }
@@ -361,7 +74,7 @@ extern "C" __global__ void norm_heads(const struct norm_heads_params p) {
     r.at_once = p.width % FOUR == 0 && p.stride % FOUR == 0 && fours(p.x) &&
                 fours(p.scale) && fours(p.shift);
     if (p.width <= 2 * FOUR * LANES)
-        norm_held<LANES, 2>(&r);
+        norm_once<LANES, 2>(&r);
     else
         norm_long<LANES>(&r);
 }
@@ -694,7 +407,8 @@ extern "C" __global__ void list_rows(const struct list_rows_params p) {
     for (size_t base = 0; base < p.rows; base += step, turn ^= 1) {
         size_t first = base + threadIdx.x * EIGHT;
         unsigned bits = rows_of(&p, first), total;
-        unsigned at = known + counts_before((unsigned)__popc(bits), turn, &total);
+        unsigned at =
+            known + counts_before((unsigned)__popc(bits), turn, &total);
         UNROLL
         for (unsigned i = 0; i < EIGHT; i++)
             if (bits >> i & 1)

@@ -161,18 +161,30 @@ static bool list_models(struct searching *s, const struct shelf *shelf,
 
 /* ---- what they say ------------------------------------------------------ */
 
-/* The same weights that made the rows, or the answer would mean nothing. */
+/* The question is asked to what made the rows, or the answer would mean
+ * nothing. */
 static bool check_same(const struct member *member, const json_t *model,
                        const struct shelf *shelf, struct error *err) {
-    const char *want =
-        json_string_value(json_object_get(model, "weights_sha256"));
-    if (want && strcmp(want, member->weights_sha256) != 0)
-        return error_set(err, ERROR_CONFLICT,
-                         "%s was made by other weights of %s than those that "
-                         "are there now (SHA-256 %.12s... then, %.12s... now)",
-                         shelf->folder, member->key, want,
-                         member->weights_sha256);
-    return true;
+    static const struct {
+        const char *key, *part;
+    } parts[] = {{"weights_sha256", "weights"},
+                 {"tokenizer_sha256", "tokenizer"},
+                 {"pooling", "pooling"},
+                 {"normalized", "normalisation"},
+                 {"sparse", "head of sparse vectors"}};
+    json_t *now = member_describe(member);
+    const char *changed = NULL;
+    for (size_t i = 0; !changed && i < sizeof parts / sizeof *parts; i++) {
+        const json_t *then = json_object_get(model, parts[i].key);
+        if (then && !json_equal(then, json_object_get(now, parts[i].key)))
+            changed = parts[i].part;
+    }
+    json_decref(now);
+    return !changed ||
+           error_set(err, ERROR_CONFLICT,
+                     "%s was made by the model %s, whose %s changed since; put "
+                     "its files back, or run again with --restart",
+                     shelf->folder, member->key, changed);
 }
 
 static bool ask_member(struct searching *s, const struct member *member,

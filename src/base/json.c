@@ -34,6 +34,17 @@ json_t *json_read_file(const char *path, size_t max_bytes, struct error *err) {
     return document;
 }
 
+bool json_write_file(const char *path, const json_t *document, size_t digits,
+                     struct memory *memory, struct error *err) {
+    char *text =
+        json_dumps(document, JSON_INDENT(1) | JSON_REAL_PRECISION(digits));
+    bool fine =
+        text ? file_write(path, str_from(text), memory, err)
+             : error_set(err, ERROR_MEMORY, "%s: no memory to write it", path);
+    free(text);
+    return fine;
+}
+
 /* The member, or NULL when it is missing, null, or (then *FINE is false) of a
  * type that KIND does not name. */
 static const json_t *member(const json_t *object, const char *key,

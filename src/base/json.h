@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/str.h"
 
 /* A document; NULL and ERROR_INPUT with NAME, line and column if TEXT is none.
@@ -19,6 +20,11 @@ json_t *json_parse(struct str text, const char *name, struct error *err);
 
 /* The same from a file of at most MAX_BYTES. */
 json_t *json_read_file(const char *path, size_t max_bytes, struct error *err);
+
+/* DOCUMENT as the whole content of PATH (base/file.h), its real numbers with
+ * DIGITS; 0: all of them. A NULL document is one that found no memory. */
+bool json_write_file(const char *path, const json_t *document, size_t digits,
+                     struct memory *memory, struct error *err);
 
 /* TEXT as a JSON string for a report. A path may hold any bytes: those that are
  * not UTF-8 are shown as U+FFFD. NULL gives null. */

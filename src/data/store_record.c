@@ -73,12 +73,7 @@ bool store_record_read(const char *path, json_t **out, struct error *err) {
 
 bool store_record_write(const char *path, const json_t *record,
                         struct memory *memory, struct error *err) {
-    char *text = json_dumps(record, JSON_INDENT(1));
-    if (!text)
-        return no_memory(err);
-    bool fine = file_write(path, str_from(text), memory, err);
-    free(text);
-    return fine;
+    return json_write_file(path, record, 0, memory, err);
 }
 
 /* VALUE as JSON, cut where it is long; NULL is "absent". */

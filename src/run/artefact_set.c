@@ -290,13 +290,9 @@ static bool write_record(const struct artefacts *a, json_t *fields,
                   "intake", intake, "points", (json_int_t)a->points, "kept",
                   a->kept, "model_folders", model_folders(a));
     json_object_update_new(record, fields);
-    char *text = json_dumps(record, JSON_INDENT(1));
+    bool fine = complete_path(path, a->folder, err) &&
+                json_write_file(path, record, 0, &a->session->memory, err);
     json_decref(record);
-    bool fine =
-        complete_path(path, a->folder, err) &&
-        (text || error_set(err, ERROR_MEMORY, "%s cannot be made", path)) &&
-        file_write(path, str_from(text), &a->session->memory, err);
-    free(text);
     return fine;
 }
 

@@ -4,11 +4,11 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "data/fuse.h"
 #include "data/npy.h"
 #include "run/artefact_lines.h"
@@ -378,13 +378,9 @@ static json_t *make_stats(const struct writing *w) {
 static bool write_stats(struct writing *w, struct error *err) {
     char path[PATH_MAX];
     json_t *stats = make_stats(w);
-    char *text =
-        stats ? json_dumps(stats, JSON_INDENT(1) | JSON_REAL_PRECISION(9))
-              : NULL;
+    bool fine = artefact_path(path, w->a, "stats.json", err) &&
+                json_write_file(path, stats, 9, &w->a->session->memory, err);
     json_decref(stats);
-    bool fine = text && artefact_path(path, w->a, "stats.json", err) &&
-                file_write(path, str_from(text), &w->a->session->memory, err);
-    free(text);
     return fine;
 }
 

@@ -98,10 +98,7 @@ static bool write_note(const char *path, const char *origin, bool gone,
                        struct memory *memory, struct error *err) {
     json_t *note = json_pack("{s:i, s:s, s:b}", "version", ORIGIN_VERSION,
                              "chunks", origin, "gone", gone);
-    char *text = note ? json_dumps(note, JSON_INDENT(1)) : NULL;
-    bool fine = text ? file_write(path, str_from(text), memory, err)
-                     : error_set(err, ERROR_MEMORY, "%s cannot be made", path);
-    free(text);
+    bool fine = json_write_file(path, note, 0, memory, err);
     json_decref(note);
     return fine;
 }

@@ -2,7 +2,6 @@
 
 #include <libgen.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -250,14 +249,8 @@ static json_t *describe(struct run *run, const char *status) {
 
 static bool put_summary(struct run *run, const json_t *summary,
                         struct error *err) {
-    const char *path = run->result->summary_path;
-    char *text = json_dumps(summary, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-    bool fine =
-        text ? file_write(path, str_from(text), &run->session.memory, err)
-             : error_set(err, ERROR_MEMORY, "%s: the summary could not be made",
-                         path);
-    free(text);
-    return fine;
+    return json_write_file(run->result->summary_path, summary, 12,
+                           &run->session.memory, err);
 }
 
 /* What the run before said of itself goes, so that nobody takes it for the word

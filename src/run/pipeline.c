@@ -12,6 +12,7 @@
 #include "run/dtype.h"
 #include "run/lock.h"
 #include "run/origin.h"
+#include "run/rerank.h"
 #include "run/schedule.h"
 #include "run/stations.h"
 #include "run/summary.h"
@@ -253,6 +254,20 @@ static bool put_summary(struct run *run, const json_t *summary,
                            &run->session.memory, err);
 }
 
+/* For the searches of OUT, wherever the summary goes. */
+static bool note_reranker(struct run *run, struct error *err) {
+    const struct member *reranker = run->roster.reranker;
+    char path[PATH_MAX];
+    if (!path_join(path, run->session.options->out, RERANKER_FILE, err))
+        return false;
+    if (!reranker)
+        return file_remove(path, err);
+    json_t *described = member_describe(reranker);
+    bool fine = json_write_file(path, described, 0, &run->session.memory, err);
+    json_decref(described);
+    return fine;
+}
+
 /* What the run before said of itself goes, so that nobody takes it for the word
  * of this one, should it be killed. */
 static bool announce(struct run *run, struct error *err) {
@@ -261,6 +276,7 @@ static bool announce(struct run *run, struct error *err) {
     bool fine =
         (file_is_stream(run->result->summary_path) ||
          put_summary(run, summary, err)) &&
+        note_reranker(run, err) &&
         path_join(report, run->session.options->out, "report.html", err) &&
         file_remove(report, err);
     json_decref(summary);

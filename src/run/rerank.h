@@ -30,6 +30,9 @@
 #include "run/roster.h"
 #include "run/session.h"
 
+/* In OUT: the model that the last run named, as member_describe says it. */
+#define RERANKER_FILE ".ensembed/reranker.json"
+
 struct reranker;
 
 /* MEMBER was opened with use MODEL_RERANK, or MODEL_DENSE; one that is not

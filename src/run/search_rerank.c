@@ -3,7 +3,6 @@
 #include "run/search_parts.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,29 +12,27 @@
 #include "run/requests.h"
 #include "run/rerank.h"
 
-/* What the run recorded: in its summary beside the collections, or beside the
- * one that is searched. */
+/* What the last run recorded in OUT, which is searched, or is above the
+ * collection that is. */
 static bool recorded(struct searching *s, struct model_request *request,
                      bool *found, struct error *err) {
-    static const char *const places[] = {"summary.json", "../summary.json"};
     const char *folder = s->request->folder, *reference = NULL, *id = NULL;
     const char *commit = NULL, *key = NULL;
-    char path[PATH_MAX] = "";
+    bool alone = s->shelves_count && !strcmp(s->shelves[0].folder, folder);
+    char path[PATH_MAX];
     *found = false;
-    for (size_t i = 0; i < 2 && !file_exists(path); i++)
-        if (snprintf(path, sizeof path, "%s/%s", folder, places[i]) >= PATH_MAX)
-            return true;
+    if (!path_join(path, folder, alone ? "../" RERANKER_FILE : RERANKER_FILE,
+                   err))
+        return false;
     if (!file_exists(path))
         return true;
-    json_t *summary = json_read_file(path, SEARCH_JSON_MAX, err);
-    const json_t *rerank = json_object_get(summary, "rerank");
+    json_t *rerank = json_read_file(path, SEARCH_JSON_MAX, err);
     bool fine =
-        summary &&
-        (!rerank ||
-         (json_member_string(rerank, "reference", path, &reference, err) &&
-          json_member_string(rerank, "key", path, &key, err) &&
-          json_member_string(rerank, "id", path, &id, err) &&
-          json_member_string(rerank, "commit", path, &commit, err)));
+        rerank &&
+        json_member_string(rerank, "reference", path, &reference, err) &&
+        json_member_string(rerank, "key", path, &key, err) &&
+        json_member_string(rerank, "id", path, &id, err) &&
+        json_member_string(rerank, "commit", path, &commit, err);
     struct arena *arena = &s->result->arena;
     if (fine && reference) {
         *found = true;
@@ -47,7 +44,7 @@ static bool recorded(struct searching *s, struct model_request *request,
             .weight = 1};
         fine = request->reference && (!key || request->name);
     }
-    json_decref(summary);
+    json_decref(rerank);
     return fine;
 }
 

@@ -87,7 +87,9 @@ bool strbuf_ok(const struct strbuf *buf, struct error *err) {
     if (!buf->failed)
         return true;
     return error_set(err, ERROR_MEMORY,
-                     "no memory for a text of more than %zu bytes", buf->size);
+                     "no memory for a text of more than %zu bytes; raise "
+                     "--ceiling, or let the machine have more",
+                     buf->size);
 }
 
 struct str strbuf_str(const struct strbuf *buf) {

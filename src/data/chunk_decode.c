@@ -99,7 +99,9 @@ static bool make_room(struct chunk_parts *parts, uint64_t size,
         strbuf_free(bytes);
     if (!strbuf_reserve(bytes, (size_t)size))
         return error_set(err, ERROR_MEMORY,
-                         "no memory for a chunk of %zu bytes", (size_t)size);
+                         "no memory for a chunk of %zu bytes; raise --ceiling, "
+                         "or split it",
+                         (size_t)size);
     bytes->size = (size_t)size;
     bytes->data[size] = '\0';
     return true;

@@ -43,10 +43,17 @@ static const char *by_start(struct str start) {
     return wide ? utf16 : NULL;
 }
 
+/* A table, a page or a program: nothing of it is JSON. A document that does
+ * begin as JSON may be broken anywhere. */
+static bool begins_as_json(struct str start) {
+    size_t blank = strspn(start.data, "\xEF\xBB\xBF \t\r\n");
+    return blank == start.size || strchr("[{\"", start.data[blank]);
+}
+
 const char *problem_remedy(const struct json_scan *scan, int fd, bool lines) {
-    char start[8];
-    ssize_t got =
-        scan->fault_at < sizeof start ? pread(fd, start, sizeof start, 0) : 0;
+    char start[9] = "";
+    size_t most = sizeof start - 1;
+    ssize_t got = scan->fault_at < most ? pread(fd, start, most, 0) : 0;
     const char *foreign =
         got > 0 ? by_start((struct str){start, (size_t)got}) : NULL;
     if (foreign)
@@ -56,6 +63,8 @@ const char *problem_remedy(const struct json_scan *scan, int fd, bool lines) {
                      : "convert the file to UTF-8";
     if (lines)
         return "this line is left out";
+    if (got > 0 && !begins_as_json((struct str){start, (size_t)got}))
+        return "it is no JSON: chunk files are, or are JSON Lines (*.jsonl)";
     if (json_scan_has_more(scan))
         return "if it is JSON Lines, a chunk a line, call it *.jsonl; else "
                "none of its chunks are used until it is mended";

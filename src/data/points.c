@@ -272,3 +272,13 @@ bool point_write(struct file_writer *file, struct strbuf *scratch,
     drain(&line, 0);
     return !line.failed;
 }
+
+bool point_has_no_room(const struct chunk *chunk, struct error *err) {
+    if (!err || err->code != ERROR_MEMORY)
+        return false;
+    return error_set(err, ERROR_MEMORY,
+                     "chunk %.*s, of %zu bytes of text, does not fit below the "
+                     "memory ceiling with its lines; raise --ceiling, split "
+                     "it, or leave the line files out (--export npy)",
+                     STR_ARG(chunk->chunk_id), chunk->original.size);
+}

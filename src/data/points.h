@@ -48,6 +48,10 @@ static inline bool qdrant_takes_multi(size_t count, size_t width) {
     return count <= QDRANT_MULTI_FLOATS / width;
 }
 
+/* ERR is that there was no memory for CHUNK's lines: say whose they are, and
+ * what helps. Any other failure stays as it is. False. */
+bool point_has_no_room(const struct chunk *chunk, struct error *err);
+
 /* X as a JSON number with the fewest significant digits (at most 9) that are
  * certain to give the same f32 back, appended to OUT. X is finite. Minus zero
  * is -0.0, because Python reads -0 as the integer 0. */

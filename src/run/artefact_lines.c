@@ -175,7 +175,7 @@ bool lines_add_chunk(struct lines *l, const struct chunk *chunk,
         metadata_line(&l->line, chunk);
         fine = put(&l->metadata, &l->line, err);
     }
-    return fine;
+    return fine || point_has_no_room(chunk, err);
 }
 
 /* ---- many at once ------------------------------------------------------- */

@@ -28,6 +28,7 @@ struct sample {
     struct named_vector *vectors;
     char (*names)[VECTOR_NAME_MAX]; /* of vectors that are not called KEY */
     size_t vectors_count;
+    bool lines;               /* points.jsonl is asked for */
     bool terms;               /* the last vector is the chunk's own terms */
     struct row_buffer buffer; /* of these */
     struct strbuf line;
@@ -111,14 +112,15 @@ static bool add_chunk(struct sample *s, const struct chunk *chunk,
     if (s->terms && !take_terms(s, chunk, err))
         return false;
     strbuf_clear(&s->line);
-    point_line(&s->line, chunk, s->intake->collection,
-               options->text_field ? options->text_field : "text", s->vectors,
-               s->vectors_count);
+    if (s->lines)
+        point_line(&s->line, chunk, s->intake->collection,
+                   options->text_field ? options->text_field : "text",
+                   s->vectors, s->vectors_count);
     s->points += s->line.size;
     /* A few characters of a text are escaped. */
     s->texts += chunk->original.size + chunk->original.size / 32 + 3;
     s->metadata += chunk->metadata.size + 1;
-    return strbuf_ok(&s->line, err);
+    return strbuf_ok(&s->line, err) || point_has_no_room(chunk, err);
 }
 
 static bool look_at_chunks(struct sample *s, uint64_t *seen,
@@ -214,6 +216,7 @@ bool estimate_disk(struct session *session, const struct roster *roster,
     size_t most = roster->count * ROW_KINDS + 2; /* fused, terms */
     struct sample s = {.session = session,
                        .intake = intake,
+                       .lines = exports & EXPORT_POINTS,
                        .terms = exports & EXPORT_TERMS,
                        .buffer = {.memory = memory},
                        .line = strbuf_make(memory)};

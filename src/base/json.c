@@ -1,23 +1,34 @@
 #include "base/json.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/utf8.h"
 
-json_t *json_parse(struct str text, const char *name, struct error *err) {
-    if (str_starts(text, STR("\xEF\xBB\xBF")))
-        text = (struct str){text.data + 3, text.size - 3};
+json_t *json_parse_as(struct str text, size_t flags, const char *name,
+                      struct error *err) {
     json_error_t cause;
-    /* NUL in a string is legal JSON, and jansson wants to be told. */
-    json_t *document = json_loadb(text.data, text.size,
-                                  JSON_ALLOW_NUL | JSON_DECODE_ANY, &cause);
-    if (!document)
+    errno = 0; /* malloc says there why it fails, and jansson nowhere */
+    json_t *document = json_loadb(text.data, text.size, flags, &cause);
+    if (!document && errno == ENOMEM)
+        error_set(err, ERROR_MEMORY,
+                  "%s: no memory to read it; let the machine, or this process "
+                  "(ulimit -v), have more",
+                  name);
+    else if (!document)
         error_set(err, ERROR_INPUT,
                   "%s: not valid JSON at line %d column %d: %s", name,
                   cause.line, cause.column, cause.text);
     return document;
+}
+
+json_t *json_parse(struct str text, const char *name, struct error *err) {
+    if (str_starts(text, STR("\xEF\xBB\xBF")))
+        text = (struct str){text.data + 3, text.size - 3};
+    /* NUL in a string is legal JSON, and jansson wants to be told. */
+    return json_parse_as(text, JSON_ALLOW_NUL | JSON_DECODE_ANY, name, err);
 }
 
 json_t *json_read_file(const char *path, size_t max_bytes, struct error *err) {

@@ -18,6 +18,11 @@
  * A leading BOM is skipped. The caller owns a reference. */
 json_t *json_parse(struct str text, const char *name, struct error *err);
 
+/* The same with jansson's FLAGS, and no BOM. That memory ran out is
+ * ERROR_MEMORY: jansson says of a sound document then that it is broken. */
+json_t *json_parse_as(struct str text, size_t flags, const char *name,
+                      struct error *err);
+
 /* The same from a file of at most MAX_BYTES. */
 json_t *json_read_file(const char *path, size_t max_bytes, struct error *err);
 

@@ -228,19 +228,16 @@ static bool read_sentence_config(struct reading *r, double *limit,
  * large for one: all numbers are read as real ones. */
 static json_t *read_loose(const char *path, struct error *err) {
     struct file_map map;
-    json_error_t cause;
     if (!file_map_open(&map, path, err))
         return NULL;
     json_t *object = NULL;
     if (map.size > TOKENIZER_CONFIG_BYTES_MAX)
         error_set(err, ERROR_INPUT, "%s: %zu bytes, expected at most %d", path,
                   map.size, TOKENIZER_CONFIG_BYTES_MAX);
-    else if (!(object = json_loadb(map.data, map.size,
-                                   JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL,
-                                   &cause)))
-        error_set(err, ERROR_INPUT,
-                  "%s: not valid JSON at line %d column %d: %s", path,
-                  cause.line, cause.column, cause.text);
+    else
+        object =
+            json_parse_as((struct str){map.data, map.size},
+                          JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, path, err);
     file_map_close(&map);
     return object;
 }

@@ -2,12 +2,14 @@
  * safetensors package itself (0.8), and three of our own: no name twice, at
  * most 8 dimensions, no NUL in a name. */
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
+#include "base/json.h"
 #include "hub/tensors_parts.h"
 
 enum { LENGTH_BYTES = 8, HEADER_BYTES_MAX = 100000000 };
@@ -154,14 +156,14 @@ static json_t *header_parse(const struct source *source, size_t *header_bytes,
                   source->path, (unsigned long long)length, size);
         return NULL;
     }
-    json_error_t cause;
-    json_t *header = json_loadb(source->map.data + LENGTH_BYTES, (size_t)length,
-                                JSON_REJECT_DUPLICATES, &cause);
-    if (!header || !json_is_object(header)) {
-        error_set(err, ERROR_INPUT,
-                  "%s: the header is not a JSON object%s%s (byte %d)",
-                  source->path, header ? "" : ": ", header ? "" : cause.text,
-                  header ? 0 : cause.position);
+    struct str text = {source->map.data + LENGTH_BYTES, (size_t)length};
+    char name[PATH_MAX + 16];
+    snprintf(name, sizeof name, "%s: its header", source->path);
+    json_t *header = json_parse_as(text, JSON_REJECT_DUPLICATES, name, err);
+    if (!header)
+        return NULL;
+    if (!json_is_object(header)) {
+        error_set(err, ERROR_INPUT, "%s: not a JSON object", name);
         json_decref(header);
         return NULL;
     }

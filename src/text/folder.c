@@ -2,9 +2,11 @@
 
 #include "text/folder.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "text/folder_parts.h"
 #include "text/tokenizer_parts.h"
@@ -21,22 +23,18 @@ const struct str *making_file(const struct making *m, const char *name) {
 bool making_json(const struct making *m, const char *name, json_t **json,
                  struct error *err) {
     const struct str *file = making_file(m, name);
-    json_error_t cause;
+    char path[PATH_MAX];
     *json = NULL;
     if (!file)
         return true;
-    *json = json_loadb(file->data, file->size, JSON_DECODE_INT_AS_REAL, &cause);
-    if (json_is_object(*json))
-        return true;
-    bool parsed = *json != NULL;
+    if (!path_join(path, m->folder->path, name, err))
+        return false;
+    *json = json_parse_as(*file, JSON_DECODE_INT_AS_REAL, path, err);
+    if (!*json || json_is_object(*json))
+        return *json != NULL;
     json_decref(*json);
     *json = NULL;
-    if (parsed)
-        return error_set(err, ERROR_INPUT, "%s/%s: expected a JSON object",
-                         m->folder->path, name);
-    return error_set(
-        err, ERROR_INPUT, "%s/%s: not valid JSON at line %d column %d: %s",
-        m->folder->path, name, cause.line, cause.column, cause.text);
+    return error_set(err, ERROR_INPUT, "%s: expected a JSON object", path);
 }
 
 bool making_bool(const struct making *m, const char *key, bool *value,

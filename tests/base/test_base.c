@@ -16,6 +16,7 @@
 #include "base/disk_index.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/layout.h"
 #include "base/map.h"
 #include "base/memory.h"
@@ -93,6 +94,28 @@ static void a_refused_write_says_what_helps(void **state) {
         assert_non_null(strstr(err.message, "cannot write o/x.npy: "));
         assert_non_null(strstr(err.message, cases[i].remedy));
     }
+}
+
+static void *no_room(size_t size) {
+    (void)size;
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* A sound document is not said to be broken for want of memory. */
+static void json_without_memory_is_not_broken(void **state) {
+    (void)state;
+    struct error err = {0};
+    json_t *document = json_parse(STR("\xEF\xBB\xBF{\"a\": 1}"), "x", &err);
+    assert_non_null(document);
+    json_decref(document);
+    json_set_alloc_funcs(no_room, free);
+    assert_null(json_parse(STR("{\"a\": 1}"), "x.json", &err));
+    json_set_alloc_funcs(malloc, free);
+    assert_int_equal(err.code, ERROR_MEMORY);
+    assert_non_null(strstr(err.message, "x.json: no memory"));
+    assert_null(json_parse(STR("{\"a\": }"), "x.json", &err));
+    assert_int_equal(err.code, ERROR_INPUT);
 }
 
 static void strbuf_writes_json_strings(void **state) {
@@ -433,6 +456,7 @@ int main(void) {
         cmocka_unit_test(layout_measures_what_it_places),
         cmocka_unit_test(errors_are_cut_between_characters),
         cmocka_unit_test(a_refused_write_says_what_helps),
+        cmocka_unit_test(json_without_memory_is_not_broken),
         cmocka_unit_test(strbuf_writes_json_strings),
         cmocka_unit_test(map_finds_what_was_put),
         cmocka_unit_test(digests_match_their_standards),

@@ -195,7 +195,7 @@ static void lengths_that_lie(void **state) {
     }
     for (char length = 0; length < 2; length++) {
         memcpy(file, (char[8]){length}, 8);
-        refuses_bytes(file, size, "not a JSON object");
+        refuses_bytes(file, size, "its header: not");
     }
     /* The package's own limit, in a file that is long enough. */
     size = 100000200;
@@ -204,7 +204,7 @@ static void lengths_that_lie(void **state) {
     memcpy(large, "\x01\xe1\xf5\x05", 4); /* 100,000,001 */
     refuses_bytes(large, size, "cannot be in a file");
     memcpy(large, "\x00\xe1\xf5\x05", 4);
-    refuses_bytes(large, size, "not a JSON object");
+    refuses_bytes(large, size, "its header: not");
     free(large);
 }
 

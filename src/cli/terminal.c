@@ -184,6 +184,16 @@ static int width_of(const struct terminal *terminal) {
     return size.ws_col;
 }
 
+/* Leave out of TAIL the last measures that are not whole in COLUMNS. */
+static void drop_measures(char *tail, int columns) {
+    while (*tail && columns_in(tail) > columns) {
+        char *last = tail;
+        for (char *gap = tail; (gap = strstr(gap, "  ")); gap += 2)
+            last = gap;
+        *last = '\0';
+    }
+}
+
 /* One line of less than the terminal's width. */
 static void compose(struct terminal *terminal, const struct progress *p) {
     char head[640], numbers[96], tail[160], filled[BAR_MOST * 4 + 8] = "";
@@ -199,6 +209,8 @@ static void compose(struct terminal *terminal, const struct progress *p) {
         int left = width - (int)strlen(numbers) - 6;
         if (left >= TITLE_LEAST)
             cut(head, left);
+        drop_measures(tail,
+                      width - columns_in(head) - (int)strlen(numbers) - 6);
         /* "head [bar] 45% numbers tail" */
         int room = width - columns_in(head) - (int)strlen(numbers) -
                    (int)strlen(tail) - 9;
@@ -331,9 +343,16 @@ static void on_log(void *context, enum log_level level, const char *message) {
     terminal_log(context, level, message);
 }
 
+/* A batch may take a while: who pressed a key sees that it was heard. */
 static bool on_interrupted(void *context) {
-    const struct terminal *terminal = context;
-    return terminal->stop && *terminal->stop;
+    struct terminal *terminal = context;
+    bool stop = terminal->stop && *terminal->stop;
+    if (stop && terminal->live && !terminal->stopping)
+        terminal_log(terminal, LOG_INFO,
+                     "stopping as soon as what is being computed is done; a "
+                     "second signal does not wait for it");
+    terminal->stopping = stop;
+    return stop;
 }
 
 struct sink terminal_sink(struct terminal *terminal) {

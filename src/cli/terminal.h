@@ -43,6 +43,7 @@ struct terminal {
     int64_t began_ms; /* of the stage */
     char stage[512];  /* which stage of what, to see that another begins */
     bool ended;       /* the stage's last line was printed */
+    bool stopping;    /* it was said that the end is being waited for */
 };
 
 void terminal_open(struct terminal *terminal, FILE *out,

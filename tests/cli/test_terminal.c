@@ -117,8 +117,30 @@ static void no_line_is_wider_than_the_screen(void **state) {
             assert_int_equal(strncmp(screen(), "Docling", 7), 0);
             if (columns > 22) /* what a person waits for */
                 assert_non_null(strstr(screen(), " 50% 369/738"));
+            /* No measure is there in part. */
+            const char *behind = strstr(screen(), "738  ");
+            assert_true(!behind || !strcmp(behind + 3, "  12,345 tok/s") ||
+                        !strcmp(behind + 3, "  12,345 tok/s  1:12 left") ||
+                        !strcmp(behind + 3, "  12,345 tok/s  1:12 left  180 "
+                                            "MiB of 2.0 GiB"));
             close_terminal();
         }
+}
+
+static void who_asks_for_an_end_is_heard(void **state) {
+    (void)state;
+    for (int columns = 0; columns < 300; columns += 200) {
+        volatile sig_atomic_t stop = 0;
+        struct sink sink = open_terminal(columns, false);
+        terminal.stop = &stop;
+        assert_false(event_interrupted(&sink));
+        assert_string_equal(output(), "");
+        stop = 1;
+        assert_true(event_interrupted(&sink) && event_interrupted(&sink));
+        const char *said = strstr(output(), "stopping as soon as");
+        assert_true(columns ? said && !strstr(said + 1, "stopping") : !said);
+        close_terminal();
+    }
 }
 
 static void a_utf8_bar_has_eighths(void **state) {
@@ -257,6 +279,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bar_shows_all_of_it),
         cmocka_unit_test(no_line_is_wider_than_the_screen),
+        cmocka_unit_test(who_asks_for_an_end_is_heard),
         cmocka_unit_test(a_utf8_bar_has_eighths),
         cmocka_unit_test(it_is_redrawn_ten_times_a_second),
         cmocka_unit_test(log_lines_roll_above_it),

@@ -95,7 +95,7 @@ static void all_verbs(struct fixture *f, bool wide) {
     void *scratch = malloc(device_attention_bytes(f->device, &attention, 150));
     struct embedding embedding = {
         .width = WIDTH, .vocab = 1, .words = weights, .scale = 1};
-    struct norm norm = {WIDTH, weights, NULL, 1e-12f, false};
+    struct norm norm = {WIDTH, weights, NULL, 1e-12f, false, 0};
     struct linear linear = {
         .in = WIDTH, .out = 3 * WIDTH, .weights = packed, .bias = weights};
     struct linear up[2], down[2];

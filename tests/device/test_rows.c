@@ -89,7 +89,7 @@ static void check_heads(struct fixture *f, size_t width, size_t times,
     size_t stride = times * width + gap, count = ROWS * stride;
     float *x = floats(count), *y = floats(count), *wide = floats(count);
     float *scale = floats(width), *shift = floats(width);
-    struct norm norm = {width, scale, shift, 1e-6f, rms};
+    struct norm norm = {width, scale, shift, 1e-6f, rms, 0};
     memcpy(y, x, count * sizeof *y);
     memcpy(wide, x, count * sizeof *y);
     device_norm_heads(lane_0(f), &norm, narrow_of(y), ROWS, stride, times);
@@ -128,7 +128,7 @@ static void check_norm_splits(struct fixture *f) {
     float *x = floats(ROWS * WIDTH), *y = floats(ROWS * WIDTH);
     float *other = floats(ROWS * WIDTH), *scale = floats(WIDTH);
     float *added = floats(ROWS * WIDTH);
-    struct norm norm = {WIDTH, scale, scale, 1e-12f, false};
+    struct norm norm = {WIDTH, scale, scale, 1e-12f, false, 0};
     for (int i = 0; i < 2; i++) {
         const float *residual = i ? NULL : added;
         device_norm(lane_0(f), &norm, x, ROWS, residual, y, NULL);
@@ -506,7 +506,7 @@ static void rows_are_accumulated(void **state) {
 static void check_poison(struct fixture *f, float poison, bool rms) {
     enum { WIDTH = 100 };
     float *x = floats(3 * WIDTH), *y = floats(3 * WIDTH), *s = floats(WIDTH);
-    struct norm norm = {WIDTH, s, NULL, 1e-12f, rms};
+    struct norm norm = {WIDTH, s, NULL, 1e-12f, rms, 0};
     for (size_t at = 0; at < WIDTH; at++) {
         x[WIDTH + at] = poison;
         device_norm(lane_0(f), &norm, x, 3, NULL, y, NULL);

@@ -124,14 +124,14 @@ static void compute(struct device *d, unsigned number, bool wide,
     struct on_device on = place(d, in, &attention);
     struct embedding embedding = {
         .width = WIDTH, .vocab = VOCAB, .words = on.words, .scale = 1};
-    struct norm norm = {WIDTH, on.scale, on.bias, 1e-5f, false};
+    struct norm norm = {WIDTH, on.scale, on.bias, 1e-5f, false, 0};
     struct linear linear = {
         .in = WIDTH, .out = 3 * WIDTH, .weights = on.packed, .bias = on.bias};
     struct linear linears[2];
     struct experts experts = experts_of(linears, on.packed);
     attention.rotary =
         (struct rotary){8, VOCAB * WIDTH / 4, on.words, on.words, false};
-    struct norm heads = {WIDTH / HEADS, on.scale, NULL, 1e-5f, true};
+    struct norm heads = {WIDTH / HEADS, on.scale, NULL, 1e-5f, true, 0};
     struct error err = {0};
     memset(out, 0, sizeof *out * PARTS * PART);
     if (!device_submit(lane, &err))
@@ -201,7 +201,7 @@ static void no_verb_takes_memory(void **state) {
     (void)state;
     struct sim_fixture sim;
     float x[WIDTH] = {1, 2, 3}, y[WIDTH];
-    struct norm norm = {WIDTH, x, x, 1e-5f, false};
+    struct norm norm = {WIDTH, x, x, 1e-5f, false, 0};
     sim_fixture_open(&sim, "sim:a=100MB", NULL);
     uint64_t before = sim.memory.allocations;
     submits(&sim, 1);

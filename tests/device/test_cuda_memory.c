@@ -153,7 +153,8 @@ static void room_that_is_not_there_is_refused(void **state) {
 static void cards_that_will_not_do_are_refused(void **state) {
     (void)state;
     card_refused("card memory=1G\n", "cuda:1", NUMBER_DEFAULT, ERROR_USAGE,
-                 "shows 1 card");
+                 "shows 1 card, without those that CUDA_VISIBLE_DEVICES leaves "
+                 "out");
     card_refused("card memory=1G\n", "cuda:00", NUMBER_DEFAULT, ERROR_USAGE,
                  "none of that name");
     card_refused("card capability=7.0\n", "cuda:0", NUMBER_DEFAULT,
@@ -166,6 +167,9 @@ static void cards_that_will_not_do_are_refused(void **state) {
                  "no room for its kernels");
     card_refused("card memory=303M\n", "cuda:0", NUMBER_DEFAULT, ERROR_MEMORY,
                  "cuBLASLt");
+    card_refused("card memory=1G closed=1\n", "cuda:0", NUMBER_DEFAULT,
+                 ERROR_DEVICE,
+                 "cuda:0 (Tesla T4) is busy or closed: its compute mode");
 }
 
 static void default_types_are_the_cards(void **state) {
@@ -244,7 +248,7 @@ static void is_lost(struct device *card, const char *what, bool fine,
                     const struct error *err) {
     if (fine || err->code != ERROR_DEVICE ||
         !strstr(err->message, card->name) ||
-        !strstr(err->message, "CUDA_ERROR_LAUNCH_FAILED"))
+        !strstr(err->message, "CUDA_ERROR_ECC_UNCORRECTABLE"))
         fail_msg("%s: %s", what, fine ? "worked" : err->message);
 }
 
@@ -257,7 +261,7 @@ static void a_lost_card_says_so_from_then_on(void **state) {
     (void)state;
     struct host h;
     struct device *card =
-        open_on(&h, "card memory=1G\nat card=0 launch=4 lost=719\n", "cuda:0");
+        open_on(&h, "card memory=1G\nat card=0 launch=4 lost=214\n", "cuda:0");
     struct lane *lane = device_lane(card, 0);
     struct error err = {0};
     struct device_facts facts;

@@ -136,6 +136,13 @@ static bool opened(struct cuda_device *cuda, cu_result result, const char *call,
                          "%s (%s): there is no room for a context on it; end "
                          "what else runs there, or use another device",
                          cuda->device.name, cuda->card.name);
+    if (result == CU_DEVICE_UNAVAILABLE)
+        return error_set(err, ERROR_DEVICE,
+                         "%s (%s) is busy or closed: its compute mode "
+                         "(nvidia-smi -q -d COMPUTE) lets one process use it, "
+                         "or none; wait for that process, set the mode to "
+                         "Default, or use another device",
+                         cuda->device.name, cuda->card.name);
     return error_set(err, ERROR_DEVICE,
                      "%s (%s) cannot be used: %s: %s; try nvidia-smi, or use "
                      "another device",

@@ -31,6 +31,7 @@ typedef struct cu_uuid {
 
 enum {
     CU_OUT_OF_MEMORY = 2,
+    CU_DEVICE_UNAVAILABLE = 46,
     CU_NO_DEVICE = 100,
     /* cuDeviceGetAttribute */
     CU_ATTRIBUTE_MULTIPROCESSORS = 16,

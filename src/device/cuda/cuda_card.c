@@ -93,7 +93,9 @@ bool cuda_card_find(const struct cuda_library *library, const char *name,
     if (!named || card->ordinal >= (unsigned)count)
         return error_set(err, ERROR_USAGE,
                          "device \"%s\": there is none of that name; the "
-                         "driver shows %d card%s",
+                         "driver shows %d card%s, without those that "
+                         "CUDA_VISIBLE_DEVICES leaves out; name one that "
+                         "`ensembed doctor` lists",
                          name, count, count == 1 ? "" : "s");
     const char *call = look_at(cu, card, &result);
     return !call || driver_failed(library, result, call, err);

@@ -441,7 +441,9 @@ static size_t see_all(const struct cuda_library *library,
         snprintf(problem, 512, "the driver does not start: %s", text);
     } else if (result != 0 || count <= 0) {
         count = 0;
-        snprintf(problem, 512, "the driver knows of no card");
+        snprintf(problem, 512,
+                 "the driver knows of no card, or CUDA_VISIBLE_DEVICES leaves "
+                 "out all of them");
     }
     for (int i = 0; i < count && (size_t)i < most; i++)
         see(&library->driver, i, &cards[i]);

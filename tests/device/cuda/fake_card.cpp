@@ -196,6 +196,7 @@ static bool read_card(words *line, card *card) {
                 take(line, "module", &card->module) &&
                 take(line, "granularity", &card->granularity) &&
                 take(line, "fp8", &card->fp8) &&
+                take(line, "closed", &card->closed) &&
                 take(line, "multiprocessors", &many) && line->empty();
     card->multiprocessors = (int)many;
     return fine && card->granularity;

@@ -56,7 +56,7 @@ struct card {
     std::string name = "Tesla T4";
     int capability = 75, multiprocessors = 40;
     uint64_t memory = 15828320256, context = 300u << 20, module = 2u << 20,
-             granularity = 2u << 20, fp8 = 1;
+             granularity = 2u << 20, fp8 = 1, closed = 0;
     std::vector<action> actions;
 
     /* all below: under `everything` */

@@ -17,8 +17,9 @@
  *                                  missing wait shows always
  *     mode sync                    all is done at the call, for debugging
  *     card name=Tesla_T4 capability=7.5 memory=15095M context=300M module=2M
- *          granularity=2M multiprocessors=40 fp8=1      (in one line; fp8=0:
- *          cuBLASLt has no such products for it)
+ *          granularity=2M multiprocessors=40 fp8=1 closed=0 (in one line;
+ *          fp8=0: cuBLASLt has no such products for it; closed=1: another
+ *          process has it for itself)
  *     at card=0 launch=40 take=6G  before the 40th launch (or alloc, from 1) a
  *     at card=0 launch=90 give=6G  stranger takes memory, and gives it back
  *     at card=0 alloc=3 refuse=2   this one and the next are out of memory

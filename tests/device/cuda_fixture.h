@@ -2,8 +2,9 @@
  *
  * The card is a fake one (tests/device/cuda/fake_cuda.h) unless the environment
  * has ENS_REAL_CARD: then it is cuda:0, and NVIDIA's libraries are looked for
- * in that folder too (tools/gpu_check sets it). What only a fake can do is
- * skipped there. */
+ * in that folder too (tools/gpu_check sets it, and with ENS_REAL_CARD_CACHE
+ * where compiled kernels are kept). What only a fake can do is skipped there.
+ */
 
 #ifndef TESTS_DEVICE_CUDA_FIXTURE_H
 #define TESTS_DEVICE_CUDA_FIXTURE_H
@@ -34,8 +35,10 @@ static inline struct device *card_open(struct memory *memory, struct pool *pool,
                                      .type = type,
                                      .library_folders = folders};
     struct device_name device = {.storage_bytes = 2};
-    if (is_real())
+    if (is_real()) {
         folders[0] = getenv("ENS_REAL_CARD");
+        options.kernel_cache = getenv("ENS_REAL_CARD_CACHE");
+    }
     snprintf(device.name, sizeof device.name, "%s", name);
     return device_open(&device, &options, err);
 }

@@ -49,6 +49,8 @@ static void scene_open(struct scene *s, const char *folder, const char *task,
                                       .devices = device,
                                       .type = type,
                                       .library_folders = s->folders};
+    if (is_real())
+        s->options.kernel_cache = getenv("ENS_REAL_CARD_CACHE");
     if (session_open(&s->session, &s->options, NULL, &err) &&
         roster_open(&s->roster, &s->session, encoded_as, false, &err)) {
         if (s->roster.members[0].error.code)
@@ -65,8 +67,11 @@ static void scene_open(struct scene *s, const char *folder, const char *task,
 static bool can_do(enum number_type type) {
     const char *const folders[] = {getenv("ENS_REAL_CARD"), NULL};
     struct memory memory = {0};
-    struct device_options options = {
-        .memory = &memory, .type = type, .library_folders = folders};
+    struct device_options options = {.memory = &memory,
+                                     .type = type,
+                                     .library_folders = folders,
+                                     .kernel_cache =
+                                         getenv("ENS_REAL_CARD_CACHE")};
     struct device_name name = {.name = "cuda:0", .storage_bytes = 2};
     struct error err = {0};
     struct device *card = device_open(&name, &options, &err);

@@ -11,6 +11,7 @@ Large files (*.safetensors) lie on a second server, as on a CDN, and the first
 one redirects to it.
 """
 
+import copy
 import hashlib
 import http.server
 import json
@@ -38,7 +39,7 @@ class Fault:
         self.where, self.times, self.method = where, times, method
         self.status, self.headers = status, headers or {}
         self.cut = cut  # close after so many bytes of the body
-        self.stall = stall  # say nothing more after so many
+        self.stall = stall  # say nothing more after so many of the file's, and not behind them
         self.corrupt = corrupt  # change the last byte
         self.ignore_range = ignore_range
         self.slow = slow  # seconds between pieces
@@ -134,6 +135,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         first = int(asked.removeprefix("bytes=").split("-")[0])
         if first >= len(content):
             return self.send(416, b"", {"Content-Range": "bytes */%d" % len(content)})
+        if self.fault.stall is not None:
+            self.fault = copy.copy(self.fault)
+            self.fault.stall = self.fault.stall - first if first < self.fault.stall else None
         headers["Content-Range"] = "bytes %d-%d/%d" % (first, len(content) - 1, len(content))
         self.send(206, content[first:], headers)
 

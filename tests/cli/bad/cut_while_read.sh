@@ -12,7 +12,10 @@ for threads in 1 4; do
     pid=$!
     exec 3>texts
     texts a >&3
-    until [ -s out ]; do kill -0 $pid && sleep 0.02; done
+    until [ -s out ]; do
+        kill -0 $pid
+        sleep 0.02
+    done
     : >model/model.safetensors
     texts b >&3
     exec 3>&-

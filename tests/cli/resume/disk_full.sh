@@ -10,13 +10,13 @@ ensembed run many.jsonl --model "$MODELS/mean" --model "$MODELS/cls" --dim 16 --
 # From submit 40 on, when rows are on the way, the cards take their time, so
 # that somebody else can fill the disk.
 for card in a b; do
-    echo "{\"device\": \"sim:$card\", \"at_submit\": 40, \"delay_ms\": 30}"
+    echo "{\"device\": \"sim:$card\", \"at_submit\": 40, \"delay_ms\": 200}"
 done >slow.jsonl
 
 go() { # MODE; takes the place of the shell that it runs in
     exec ensembed run many.jsonl --model "$MODELS/mean:budget=128" --model "$MODELS/cls:budget=128" --dim 16 \
         --mode "$1" --device sim:a=64MiB,sim:b=64MiB --margin sim:a=8MiB --margin sim:b=8MiB \
-        --lock-dir locks --sim-script slow.jsonl --export npy --out small/o --summary "$1.json" --no-progress
+        --threads 1 --lock-dir locks --sim-script slow.jsonl --export npy --out small/o --summary "$1.json" --no-progress
 }
 
 for mode in exclusive sequential simultaneous; do
@@ -31,7 +31,7 @@ for mode in exclusive sequential simultaneous; do
     grep -c '"code": "disk_full"' $mode.json | sed 's/^[1-9]$/named in the summary/'
     [ ! -e small/o/many/embeddings.npy ]
     rm small/others
-    sed 's/, "delay_ms": 30/, "delay_ms": 0/' slow.jsonl >quick.jsonl
+    sed 's/, "delay_ms": 200/, "delay_ms": 0/' slow.jsonl >quick.jsonl
     mv slow.jsonl kept.jsonl
     mv quick.jsonl slow.jsonl
     go $mode >again 2>>err &

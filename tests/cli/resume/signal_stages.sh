@@ -3,11 +3,9 @@
 awk 'BEGIN { for (i = 0; i < 200000; i++) printf "{\"text\": \"number %d of many\", \"metadata\": {\"n\": %d}}\n", i % 50, i }' >many.jsonl
 printf '{"text": "one"}\n' >one.jsonl
 
-tell() { # NAME PID OUT
-    status=0
-    wait "$2" || status=$?
+tell() { # NAME OUT
     echo "$1: exit status $status"
-    grep -o '^ "status": "[a-z_]*"' "$3/summary.json"
+    grep -o '^ "status": "[a-z_]*"' "$2/summary.json"
     grep -o "it goes on" err
 }
 
@@ -22,24 +20,35 @@ env --default-signal=INT ensembed run one.jsonl --model "$MODELS/mean" --device 
 pid=$!
 until grep -q lease_waiting waits/events.jsonl 2>/dev/null; do sleep 0.02; done
 kill -INT $pid
-tell "waits for a lease" $pid waits
+status=0
+wait $pid || status=$?
+tell "waits for a lease" waits
 pkill -P $holder sleep || true
 kill $holder 2>/dev/null || true
 
+# Signals a run of many.jsonl when FILE is there. Where this shell stood still
+# meanwhile, the run has got so far that PAST is there: once more.
+hit() { # SIGNAL FILE PAST; sets status
+    for _ in 1 2 3 4 5; do
+        [ ! -e o/many/"$3" ] || rm -rf o
+        env --default-signal=INT ensembed run many.jsonl --model "$MODELS/mean" --out o --no-progress 2>err >out &
+        pid=$!
+        until [ -e o/many/"$2" ] || [ -e o/many/"$3" ]; do sleep 0.01; done
+        kill -"$1" $pid 2>/dev/null || true
+        status=0
+        wait $pid || status=$?
+        [ -e o/many/"$3" ] || break
+    done
+}
+
 # It reads: the index of the chunks is there, and no row yet.
-ensembed run many.jsonl --model "$MODELS/mean" --out o --no-progress 2>err >out &
-pid=$!
-until [ -e o/many/.ensembed/scratch/intake-many.ids ]; do sleep 0.01; done
-kill -TERM $pid
-tell reads $pid o
+hit TERM .ensembed/scratch/intake-many.ids .ensembed/mean
+tell reads o
 [ ! -e o/many/.ensembed/mean ]
 
 # It writes points.jsonl.
-env --default-signal=INT ensembed run many.jsonl --model "$MODELS/mean" --out o --no-progress 2>err >out &
-pid=$!
-until [ -s o/many/points.jsonl.part ]; do sleep 0.01; done
-kill -INT $pid
-tell exports $pid o
+hit INT points.jsonl.part points.jsonl
+tell exports o
 [ ! -e o/many/points.jsonl ] && [ ! -e o/many/points.jsonl.part ]
 ensembed run many.jsonl --model "$MODELS/mean" --out o --no-progress | grep -o "0 texts computed, 50 reused"
 ensembed run many.jsonl --model "$MODELS/mean" --out fresh --quiet

@@ -3,9 +3,10 @@
 # same command goes on and ends as if nothing had happened.
 # (env: sh starts what is in the background with SIGINT ignored.)
 awk 'BEGIN { for (i = 0; i < 3000; i++) printf "{\"text\": \"number %d of many\"}\n", i }' >many.jsonl
-# Slow cards, so that the signal comes in the middle.
+# From submit 20 on, when rows are on the way, the cards are so slow that they
+# could not do all in a minute: the signal comes in the middle.
 for card in a b; do
-    echo "{\"device\": \"sim:$card\", \"at_submit\": 1, \"delay_ms\": 40}"
+    echo "{\"device\": \"sim:$card\", \"at_submit\": 20, \"delay_ms\": 400}"
 done >slow.jsonl
 : >quick.jsonl
 ensembed run many.jsonl --model "$MODELS/mean" --model "$MODELS/cls" --dim 16 --out fresh --quiet 2>/dev/null
@@ -13,7 +14,7 @@ ensembed run many.jsonl --model "$MODELS/mean" --model "$MODELS/cls" --dim 16 --
 go() { # MODE SCRIPT; takes the place of the shell that it runs in
     exec env --default-signal=INT ensembed run many.jsonl --model "$MODELS/mean:budget=128" --model "$MODELS/cls:budget=128" --dim 16 \
         --mode "$1" --device sim:a=64MiB,sim:b=64MiB --margin sim:a=8MiB --margin sim:b=8MiB \
-        --lock-dir locks --sim-script "$2" --out "$1" --no-progress
+        --threads 1 --lock-dir locks --sim-script "$2" --out "$1" --no-progress
 }
 
 for mode in exclusive sequential simultaneous; do

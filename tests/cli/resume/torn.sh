@@ -1,18 +1,15 @@
 # heavy: what a kill or a crash of the machine left at the ends of a store's
 # files costs those rows and nothing else: the same bytes at the end.
 awk 'BEGIN { for (i = 0; i < 600; i++) printf "{\"text\": \"number %d of many\"}\n", i }' >many.jsonl
-# The card takes so long over its later batches that the kill comes between.
-{
-    echo '{"device": "sim:a", "at_submit": 1, "delay_ms": 1}'
-    echo '{"device": "sim:a", "at_submit": 40, "delay_ms": 60000}'
-} >slow.jsonl
+# The card takes so long over the 40th batch that the kill comes between. (One
+# thread has one lane, and a batch is one submit.)
+echo '{"device": "sim:a", "at_submit": 40, "delay_ms": 60000}' >slow.jsonl
 ensembed run many.jsonl --model "$MODELS/mean" --out fresh --quiet
 ensembed run many.jsonl --model "$MODELS/mean:budget=128" --device sim:a=64MiB --margin sim:a=8MiB \
-    --lock-dir locks --sim-script slow.jsonl --out half --quiet >/dev/null 2>&1 &
+    --lock-dir locks --sim-script slow.jsonl --threads 1 --out half --quiet >/dev/null 2>&1 &
 pid=$!
 store=many/.ensembed/mean/dense
-until [ "$(grep -c batch_completed half/events.jsonl 2>/dev/null)" -ge 10 ]; do sleep 0.02; done 2>/dev/null
-sleep 0.5
+until [ "$(grep -c batch_completed half/events.jsonl 2>/dev/null)" -ge 39 ]; do sleep 0.02; done 2>/dev/null
 kill -KILL $pid
 wait $pid 2>/dev/null || true
 rows=$(($(stat -c %s half/$store/digests) / 32))

@@ -2,7 +2,7 @@
 # place of what has that name: root would lose /dev/null so.
 echo '{"text": "one"}' >one.jsonl
 mkfifo pipe
-timeout 20 cat pipe >got &
+timeout 100 cat pipe >got &
 ensembed run one.jsonl --model "$MODELS/mean" --out o --quiet --summary pipe
 wait $!
 [ -p pipe ]
@@ -16,7 +16,7 @@ state <file
 # What is printed besides goes behind it.
 ensembed run one.jsonl --model "$MODELS/mean" --out s --summary /proc/self/fd/1 >file 2>/dev/null
 python3 -c 'import json, sys; text = sys.stdin.read(); end = json.JSONDecoder().raw_decode(text)[1]; print(text[end:].split()[-2:])' <file
-timeout 20 cat pipe >got &
+timeout 100 cat pipe >got &
 ensembed embed --model "$MODELS/mean" one two --npy pipe
 wait $!
 [ -p pipe ]

@@ -11,7 +11,7 @@ for again in 1 2; do
 done
 # What a pipe has to say nobody waits for, where a file is wanted.
 mkfifo pipe
-timeout 10 ensembed run c --model "$MODELS/mean" --out p --config pipe || echo "status $?"
-timeout 10 ensembed run c --model "$MODELS/mean" --device sim:a=64MiB --out p --sim-script pipe || echo "status $?"
+timeout 100 ensembed run c --model "$MODELS/mean" --out p --config pipe || echo "status $?"
+timeout 100 ensembed run c --model "$MODELS/mean" --device sim:a=64MiB --out p --sim-script pipe || echo "status $?"
 # Few descriptors, of which whoever started this may have left some open.
 (exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- && ulimit -n 12 && ensembed run c --collection in --model "$MODELS/mean" --out p --no-progress >said) || echo "status $?"

@@ -3,7 +3,17 @@
 mkfifo pipe
 exec 3<>pipe
 code=0
-timeout -k 5 -s TERM 1 ensembed embed --model "$MODELS/mean" <pipe || code=$?
+timeout -k 60 -s TERM 1 ensembed embed --model "$MODELS/mean" <pipe || code=$?
 echo "embed $code"
-timeout -k 20 -s INT 1 ensembed run - --model "$MODELS/mean" --out o --quiet <pipe || code=$?
+# Not before it waits: an alarm tells timeout that its time is up.
+# (env: sh starts what is in the background with SIGINT ignored.)
+env --default-signal=INT timeout -k 60 -s INT 600 ensembed run - --model "$MODELS/mean" --out o --quiet <pipe &
+pid=$!
+until [ -s o/events.jsonl ]; do
+    kill -0 $pid
+    sleep 0.02
+done
+kill -ALRM $pid
+code=0
+wait $pid || code=$?
 echo "run $code"

@@ -15,6 +15,14 @@ foreach(judge events:telemetry metrics:metrics report:report
   endif()
 endforeach()
 
+# Which device goes on first, these tests say (gate.h); and one of them what
+# time it is.
+foreach(test crew cuda_cards ladder nonsense)
+  target_link_options(test_run_${test} PRIVATE -Wl,--wrap=batch_encode)
+endforeach()
+target_link_options(test_run_crew PRIVATE -Wl,--wrap=clock_now_ns
+                    -Wl,--wrap=pass_read_ahead)
+
 # Which threads are workers: those that have encoded.
 target_link_options(test_run_no_malloc PRIVATE -Wl,--wrap=encoder_encode)
 # Somebody looks at a lock just when it is taken.

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "run/gate.h"
 #include "run/trial.h"
 #include "run/window.h"
 
@@ -124,10 +125,45 @@ static void nothing_is_lost_whatever_cards_do(void **state) {
     }
 }
 
+/* ---- time, as a test has it ---------------------------------------------- */
+
+/* How much later it is for the thread that asks. Beside that the clock's own
+ * time is nothing. */
+static _Thread_local int64_t later_ns;
+
+int64_t __real_clock_now_ns(void);
+int64_t __wrap_clock_now_ns(void);
+
+int64_t __wrap_clock_now_ns(void) {
+    return __real_clock_now_ns() + later_ns;
+}
+
+/* What was read ahead while nobody had computed anything. */
+static bool reading_ends;
+
+bool __real_pass_read_ahead(struct pass *pass);
+bool __wrap_pass_read_ahead(struct pass *pass);
+
+bool __wrap_pass_read_ahead(struct pass *pass) {
+    bool did = __real_pass_read_ahead(pass);
+    pthread_mutex_lock(&gate.lock);
+    reading_ends |= !did;
+    pthread_mutex_unlock(&gate.lock);
+    if (gate.may && !did)
+        pthread_cond_broadcast(&gate.changed);
+    return did;
+}
+
 /* ---- speed -------------------------------------------------------------- */
 
 static const enum run_mode MODES[] = {MODE_EXCLUSIVE, MODE_SEQUENTIAL,
                                       MODE_SIMULTANEOUS};
+
+static bool once_all_have_begun(const struct gate_device *device) {
+    (void)device;
+    return gate_device("sim:a")->batches && gate_device("sim:b")->batches &&
+           gate_device("sim:c")->batches;
+}
 
 static void all_devices_work_in_exclusive_mode(void **state) {
     struct trial t;
@@ -135,10 +171,10 @@ static void all_devices_work_in_exclusive_mode(void **state) {
     (void)state;
     terms.devices = "sim:a=4MB,sim:b=4MB,sim:c=4MB";
     terms.mode = MODE_EXCLUSIVE;
-    terms.script = "{\"device\":\"sim:a\",\"at_submit\":1,\"delay_ms\":2}\n"
-                   "{\"device\":\"sim:b\",\"at_submit\":1,\"delay_ms\":2}\n"
-                   "{\"device\":\"sim:c\",\"at_submit\":1,\"delay_ms\":2}\n";
+    terms.on_event = gate_event;
+    gate_close(once_all_have_begun, NULL);
     trial_run_well(&t, &terms);
+    gate_open();
     for (size_t pass = 0; pass < 3; pass++) {
         static const char *const names[] = {"sim:a", "sim:b", "sim:c"};
         json_int_t tokens = 0;
@@ -156,23 +192,40 @@ static void all_devices_work_in_exclusive_mode(void **state) {
     trial_end(&t);
 }
 
-/* A card whose submits take 400 ms beside one whose take 10, and a budget that
- * would let two batches do it all. The slow one must not have half of the
- * tokens, and pieces get smaller towards the end, so that nobody waits long for
- * the other: by halves at most, so there are more than four. */
+enum { SHARED_TEXTS = 600 };
+
+/* A card that takes 40 s for a token beside one that takes a second: whose
+ * batch ends first goes on first, until all texts are in somebody's batch. */
+static bool in_order_of_time(const struct gate_device *device) {
+    struct gate_device *slow = gate_device("sim:slow"),
+                       *fast = gate_device("sim:fast");
+    bool is_slow = device == slow;
+    struct gate_device *own = is_slow ? slow : fast,
+                       *other = is_slow ? fast : slow;
+    double seconds = (double)own->tokens * (is_slow ? 40 : 1);
+    own->until += seconds; /* once a batch */
+    later_ns += (int64_t)(seconds * 1e9);
+    own->tokens = 0;
+    if (slow->texts + fast->texts == SHARED_TEXTS)
+        return true;
+    return other->batches > 0 && own->until <= other->until;
+}
+
+/* A budget would let two batches do it all. The slow one must not have half of
+ * the tokens, and pieces get smaller towards the end, so that nobody waits long
+ * for the other: by halves at most, so there are more than four. */
 static void a_slow_device_gets_less(void **state) {
     struct trial t;
     struct trial_terms terms = CALM;
     (void)state;
     terms.models = "mean";
     terms.budget = 8192;
-    terms.texts = 600;
+    terms.texts = SHARED_TEXTS;
     terms.devices = "sim:slow=20MB,sim:fast=20MB";
     terms.mode = MODE_EXCLUSIVE;
-    terms.script =
-        "{\"device\":\"sim:slow\",\"at_submit\":1,\"delay_ms\":400}\n"
-        "{\"device\":\"sim:fast\",\"at_submit\":1,\"delay_ms\":10}\n";
+    gate_close(in_order_of_time, NULL);
     trial_run_well(&t, &terms);
+    gate_open();
     const json_t *pass = trial_pass(&t, 0, 0);
     json_int_t slow = trial_number(trial_device(pass, "sim:slow"), "tokens");
     json_int_t fast = trial_number(trial_device(pass, "sim:fast"), "tokens");
@@ -200,6 +253,11 @@ static void the_first_batch_on_the_cpu_is_small(void **state) {
 /* More texts than a window holds: on a card the second window is tokenized
  * while the first one is computed, in memory that was planned; the CPU needs
  * its threads for computing. */
+static bool once_all_is_read(const struct gate_device *device) {
+    (void)device;
+    return reading_ends;
+}
+
 static void the_next_window_is_read_ahead(void **state) {
     (void)state;
     enum { MANY = WINDOW_TEXTS + 900 };
@@ -209,7 +267,10 @@ static void the_next_window_is_read_ahead(void **state) {
     trial_run_well(&cpu, &terms);
     assert_int_equal(trial_number(trial_pass(&cpu, 0, 0), "read_ahead"), 0);
     terms.devices = "sim:a=64MB";
+    reading_ends = false;
+    gate_close(once_all_is_read, NULL);
     trial_run_well(&card, &terms);
+    gate_open();
     const json_t *pass = trial_pass(&card, 0, 0);
     assert_int_equal(trial_number(pass, "computed"), MANY);
     assert_int_equal(trial_number(pass, "read_ahead"), 900);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "run/gate.h"
 #include "run/trial.h"
 
 #define LARGE "tests/fixtures/shapes/jina-code-embeddings-1.5b.json"
@@ -131,6 +132,11 @@ static void layers_stream_and_come_back(void **state) {
 #define TAKES_ALL                                                              \
     "{\"device\":\"sim:t4-0\",\"at_submit\":10,\"take_bytes\":99000000000}\n"
 
+/* Or the second card might do all before the first has come to submit 10. */
+static bool once_it_has_moved(const struct gate_device *device) {
+    return strcmp(device->name, "sim:t4-1") != 0 || gate.told;
+}
+
 static void a_model_moves_to_the_next_card(void **state) {
     struct trial t;
     size_t at = 0;
@@ -139,9 +145,12 @@ static void a_model_moves_to_the_next_card(void **state) {
                                 .account = LARGE,
                                 .devices = "sim:t4x2",
                                 .mode = MODE_EXCLUSIVE,
-                                .script = TAKES_ALL};
+                                .script = TAKES_ALL,
+                                .on_event = gate_event};
     (void)state;
+    gate_close(once_it_has_moved, "model_moved");
     trial_run_well(&t, &terms);
+    gate_open();
     const json_t *moved = trial_next(&t, "model_moved", &at);
     for_lack_of_memory(moved);
     assert_string_equal(text_of(moved, "device"), "sim:t4-0");

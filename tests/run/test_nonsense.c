@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "run/gate.h"
 #include "run/trial.h"
 
 enum { TEXTS = 300 };
@@ -85,6 +86,11 @@ static void again_and_again_is_the_end_of_a_card(void **state) {
     }
 }
 
+/* Until then the first card keeps its batch, and leaves the others to it. */
+static bool once_b_is_lost(const struct gate_device *device) {
+    return strcmp(device->name, "sim:a") != 0 || gate.told;
+}
+
 /* Four bad batches of one of two cards cost that one. */
 static void the_other_card_stays(void **state) {
     struct trial t;
@@ -95,9 +101,11 @@ static void the_other_card_stays(void **state) {
     terms.devices = "sim:a=4MB,sim:b=4MB";
     terms.mode = MODE_EXCLUSIVE;
     terms.script = "{\"device\":\"sim:b\",\"at_submit\":2,\"fail\":\"nan\","
-                   "\"count\":100000}\n"
-                   "{\"device\":\"sim:a\",\"at_submit\":1,\"delay_ms\":2}\n";
+                   "\"count\":100000}\n";
+    terms.on_event = gate_event;
+    gate_close(once_b_is_lost, "device_lost");
     trial_run_well(&t, &terms);
+    gate_open();
     const json_t *lost = trial_next(&t, "device_lost", &at);
     assert_true(trial_text_is(lost, "device", "sim:b"));
     assert_int_equal(trial_count(&t, "device_lost"), 1);

@@ -14,7 +14,7 @@ foreach(layer IN LISTS ENS_LAYERS ITEMS cli)
     target_link_libraries(test_${layer}_${short} PRIVATE ens_flags PkgConfig::CMOCKA)
     add_test(NAME ${layer}/${short} COMMAND test_${layer}_${short}
              WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${layer}/${short} PROPERTIES TIMEOUT 600
+    set_tests_properties(${layer}/${short} PROPERTIES TIMEOUT 900
                          SKIP_REGULAR_EXPRESSION "^skip: all")
   endforeach()
 endforeach()

@@ -8,7 +8,7 @@ if(TARGET ens_program)
     add_test(NAME ${name}
              COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/run_case
                      $<TARGET_FILE:ens_program> ${case})
-    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900)
     file(STRINGS ${case} first LIMIT_COUNT 1)
     if(first MATCHES "heavy")
       set_tests_properties(${name} PROPERTIES LABELS heavy)

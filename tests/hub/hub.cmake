@@ -3,7 +3,7 @@
 if(TARGET ens_program)
   add_test(NAME hub/pull COMMAND ${ENS_PYTHON} tests/hub/pull.py
            $<TARGET_FILE:ens_program> WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(hub/pull PROPERTIES TIMEOUT 600)
+  set_tests_properties(hub/pull PROPERTIES TIMEOUT 900)
   # Thousands of short runs: too slow under a sanitizer.
   add_test(NAME hub/config_keys
            COMMAND ${ENS_PYTHON} tests/hub/config_keys.py

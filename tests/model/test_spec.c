@@ -45,6 +45,10 @@ static void options_are_refused_by_name(void **state) {
         const char *folder, *changes, *word;
         enum error_code code;
     } cases[] = {
+        {"layer_norm", "{\"hidden_size\": 32}", "16 features, but 32 come in",
+         ERROR_INPUT},
+        {"layer_norm", "{\"hidden_size\": 8}", "16 features, but 8 come in",
+         ERROR_INPUT},
         {"mpnet", "{\"relative_attention_num_buckets\": 16}",
          "relative_attention_num_buckets", ERROR_UNSUPPORTED},
         {"t5", "{\"feed_forward_proj\": \"gated-mish\"}", "mish",

@@ -11,7 +11,7 @@ foreach(judge events:telemetry metrics:metrics report:report
                      $<TARGET_FILE:test_run_${short}>
              WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(run/${script}_judged PROPERTIES SKIP_RETURN_CODE 77
-                         TIMEOUT 300)
+                         TIMEOUT 600)
   endif()
 endforeach()
 
@@ -33,20 +33,20 @@ add_test(NAME run/search_judged
          COMMAND ${ENS_PYTHON} tests/run/search.py $<TARGET_FILE:ens_program>
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(run/search_judged PROPERTIES SKIP_RETURN_CODE 77
-                     TIMEOUT 300)
+                     TIMEOUT 600)
 
 # Heads that were once computed otherwise than upstream.
 add_test(NAME run/head_cases
          COMMAND ${ENS_PYTHON} tests/run/head_cases.py $<TARGET_FILE:ens_program>
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-set_tests_properties(run/head_cases PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+set_tests_properties(run/head_cases PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
 
 # What int8 and bf16 runs say of their drift, against NumPy over two runs.
 add_test(NAME run/drift_judged
          COMMAND ${ENS_PYTHON} tests/run/drift.py $<TARGET_FILE:ens_program>
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(run/drift_judged PROPERTIES SKIP_RETURN_CODE 77
-                     TIMEOUT 300)
+                     TIMEOUT 600)
 
 # A hundred models on the fake card: under sanitizers run/cuda_cards and
 # device/cuda_* see to the same code.

@@ -39,7 +39,10 @@ END
     done
 done
 # The lines of sparse vectors and of terms, and what lies below .ensembed.
-weighs() { # OPTIONS
+weighs() { # OPTIONS EXPORTS
+    # shellcheck disable=SC2086
+    ensembed plan c $1 --export "$2" --json >pointless.json
+    set -- "$1 --export $2,points"
     # shellcheck disable=SC2086
     ensembed plan c $1 --json >plan.json
     # shellcheck disable=SC2086
@@ -55,6 +58,9 @@ size = sum(os.path.getsize("s/x/" + name) for name in arrays)
 assert size < disk["arrays_bytes"] < 2 * size, (sys.argv[1], disk, size)
 # A record of 64 bytes a chunk, its digest, and 40 bytes to find its row.
 assert kept + 3000 * (64 + 32 + 40) < disk["lookup_bytes"], (sys.argv[1], disk, kept)
+# Offsets are of points; beside them lies how many there are.
+offsets = disk["lookup_bytes"] - json.load(open("pointless.json"))["collections"][0]["disk"]["lookup_bytes"]
+assert 0 <= kept - offsets <= 8, (sys.argv[1], offsets, kept)
 END
 }
 python3 - <<'END'
@@ -62,14 +68,14 @@ import json
 json.dump([{"text": f"dogs {i + 10000} foxes {i + 20000}", "metadata": {"n": i}} for i in range(3000)],
           open("c/x/a_chunks.json", "w"))
 END
-weighs "--sparse qdrant-bm25"
+weighs "--sparse qdrant-bm25" npy
 python3 - <<'END'
 import json
 terms = [{"term": f"term{t}", "tf": 1, "weight": 0.3 + t / 100} for t in range(7)]
 json.dump([{"text": f"some words: {i + 10000}", "metadata": {"sparse_features": {"term_weights": terms}}}
            for i in range(3000)], open("c/x/a_chunks.json", "w"))
 END
-weighs "--model $MODELS/mean --export npy,points,terms"
+weighs "--model $MODELS/mean" npy,terms
 # The data of the weights is never looked at: it may be a hole in the file.
 cp -rL "$MODELS/mean" hole
 chmod -R u+w hole

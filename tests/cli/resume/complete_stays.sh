@@ -31,3 +31,8 @@ ensembed run c --model "$MODELS/mean" --model org/nowhere --dim 16 --out p --qui
 echo '[{"text":"one"}]' >c/a_chunks.json
 ensembed run c --model "$MODELS/mean" --model org/nowhere --dim 16 --out p --quiet 2>err || echo "exit status $?"
 wc -l <p/c/texts.jsonl
+# Nor is a set worth keeping of which a file is gone.
+ensembed run c --model "$MODELS/mean" --out q --quiet
+rm q/c/texts.jsonl
+ensembed run c --model "$MODELS/mean" --model org/nowhere --dim 16 --out q --quiet 2>err || echo "exit status $?"
+wc -l <q/c/texts.jsonl

@@ -47,6 +47,10 @@ go elsewhere/f
 echo "there again"
 mv c/z c/a
 go c/a
+chunk c/d/x_chunks.json three
+go c --collection b
+asks
+rm c/d/x_chunks.json
 go c --collection b
 echo "a file that is not looked for in a folder"
 echo '{"text": "six"}' >c/notes.txt
@@ -54,5 +58,8 @@ go c/notes.txt
 go c --collection b
 echo "a file beside the folders: all is one collection now"
 chunk c/y_chunks.json five
+go c
+echo "and they are collections again"
+rm c/y_chunks.json
 go c
 [ -e o/d/embeddings.npy ] && [ -e o/z/embeddings.npy ]

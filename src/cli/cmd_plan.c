@@ -120,7 +120,9 @@ static void print_disk(const json_t *disk) {
 static void print_collection(const json_t *entry) {
     const json_t *pass;
     size_t i;
-    printf("\ncollection %s\n", text(entry, "collection"));
+    printf("\ncollection ");
+    command_print_clean(str_from(text(entry, "collection")));
+    printf("\n");
     if (json_object_get(entry, "status")) {
         printf("  is not there\n");
         return;
@@ -134,11 +136,19 @@ static void print_collection(const json_t *entry) {
     print_disk(json_object_get(entry, "disk"));
 }
 
+/* Of a MODEL with an error, which may quote a stranger's file. */
+static void print_unusable(const json_t *model) {
+    const json_t *why = json_object_get(model, "error");
+    printf("model ");
+    command_print_clean(str_from(text(model, "key")));
+    printf(" cannot be used: ");
+    command_print_clean(str_from(text(why, "message")));
+    printf("\n");
+}
+
 static void print_reranker(const json_t *entry) {
-    const json_t *why = json_object_get(entry, "error");
-    if (why)
-        printf("model %s cannot be used: %s\n", text(entry, "key"),
-               text(why, "message"));
+    if (json_object_get(entry, "error"))
+        print_unusable(entry);
     else if (entry)
         printf("\nsearch puts chunks in order with %s: %" PRIu64
                " bytes of weights\n",
@@ -164,8 +174,7 @@ static void print_plan(const json_t *plan) {
     printf("\nmode %s: %s\n", text(mode, "name"), text(mode, "reason"));
     json_array_foreach(json_object_get(plan, "models"), i, entry) {
         if (json_object_get(entry, "error"))
-            printf("model %s cannot be used: %s\n", text(entry, "key"),
-                   text(json_object_get(entry, "error"), "message"));
+            print_unusable(entry);
         print_fp8(entry);
     }
     print_reranker(json_object_get(plan, "rerank"));

@@ -163,7 +163,9 @@ int main(int argc, char **argv) {
         status = do_command(&options, strbuf_str(&text).data, &memory, &err);
     }
     if (err.code) {
-        fprintf(stderr, "ensembed: error: %s\n", err.message);
+        char message[sizeof err.message]; /* may quote a stranger's file */
+        terminal_clean(message, sizeof message, err.message);
+        fprintf(stderr, "ensembed: error: %s\n", message);
         status = exit_status(err.code);
     }
     strbuf_free(&text);

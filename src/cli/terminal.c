@@ -21,8 +21,7 @@ enum {
 /* ---- text that is safe on a terminal --------------------------------------
  */
 
-/* Copy TEXT with its control characters replaced by '?'. */
-static void clean(char *out, size_t capacity, const char *text) {
+void terminal_clean(char *out, size_t capacity, const char *text) {
     struct str from = str_from(text);
     size_t size = 0;
     for (size_t at = 0; at < from.size && size + 1 < capacity;) {
@@ -60,7 +59,7 @@ static void cut(char *text, int columns) {
 }
 
 static void name_of(char *out, size_t capacity, const char *name) {
-    clean(out, capacity, name ? name : "");
+    terminal_clean(out, capacity, name ? name : "");
     if (columns_in(out) > NAME_COLUMNS) {
         cut(out, NAME_COLUMNS - 2);
         size_t size = strlen(out);
@@ -120,7 +119,7 @@ static void title(char *out, size_t capacity, const struct progress *p) {
     char collection[256], model[256], stage[64];
     name_of(collection, sizeof collection, p->collection);
     name_of(model, sizeof model, p->model);
-    clean(stage, sizeof stage, p->stage ? p->stage : "");
+    terminal_clean(stage, sizeof stage, p->stage ? p->stage : "");
     int size =
         snprintf(out, capacity, "%s%s%s%s%s", collection,
                  *collection ? ": " : "", stage, *model ? " " : "", model);
@@ -327,7 +326,7 @@ void terminal_log(struct terminal *terminal, enum log_level level,
     if (level < least[terminal->verbosity])
         return;
     char text[4096];
-    clean(text, sizeof text, message);
+    terminal_clean(text, sizeof text, message);
     bool colored = terminal->color && *kinds[level].color;
     bool drawn = terminal->drawn;
     erase(terminal);

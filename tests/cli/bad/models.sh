@@ -14,3 +14,11 @@ for m in splade cross_bert colbert; do
     ensembed run c --model "$MODELS/$m" --out o 2>err && exit 9
     sed "s|$MODELS/||" err
 done
+# what a model's files say does not speak to the terminal
+cp -r "$MODELS/mean" m
+chmod u+w m/config.json
+sed 's|"bert"|"b\\u001b]0;title\\u0007\\u009b2J"|' "$MODELS/mean/config.json" >m/config.json
+ensembed embed x --model m 2>err && exit 9
+sed "s|$PWD/||" err
+ensembed plan c --model m 2>/dev/null >plan && exit 9
+sed -n "s|$PWD/||; /cannot be used/p" plan

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #undef error_set
 #undef error_errno
 
@@ -19,6 +21,13 @@ static void cut_clean(char *text, size_t capacity) {
         text[start - 1] = '\0';
 }
 
+/* What is no UTF-8 becomes '?': of a name, or of a text that was quoted up to
+ * the middle of a character. */
+static void mend_utf8(char *text) {
+    while (*(text += utf8_valid_prefix(str_from(text))))
+        *text = '?';
+}
+
 bool error_vset(struct error *err, enum error_code code, const char *format,
                 va_list arguments) {
     if (!err)
@@ -27,6 +36,7 @@ bool error_vset(struct error *err, enum error_code code, const char *format,
     char message[sizeof err->message];
     vsnprintf(message, sizeof message, format, arguments);
     cut_clean(message, sizeof message);
+    mend_utf8(message);
     err->code = code;
     memcpy(err->message, message, sizeof message);
     return false;

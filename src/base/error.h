@@ -47,8 +47,8 @@ struct error {
     char message[1024];
 };
 
-/* Fill ERR (if not NULL) and return false, always. A message that is too long
- * is cut on a UTF-8 boundary. */
+/* Fill ERR (if not NULL) and return false, always. A message is UTF-8: one that
+ * is too long is cut between characters, and other bytes become '?'. */
 bool error_set(struct error *err, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool error_vset(struct error *err, enum error_code code, const char *format,

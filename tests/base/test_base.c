@@ -63,7 +63,7 @@ static void layout_measures_what_it_places(void **state) {
     assert_true(absurd.overflow);
 }
 
-static void errors_are_cut_between_characters(void **state) {
+static void errors_are_utf8(void **state) {
     (void)state;
     char text[3000];
     for (size_t i = 0; i + 2 < sizeof text; i += 2)
@@ -73,6 +73,9 @@ static void errors_are_cut_between_characters(void **state) {
     struct str message = str_from(err.message);
     assert_int_equal(utf8_valid_prefix(message), message.size);
     assert_false(error_set(NULL, ERROR_INPUT, "nobody listens"));
+    error_set(&err, ERROR_INPUT, "%.2s in \xFFname\xC3\xA4: %.3s", "\xC3\xA4",
+              "\x82\xAC");
+    assert_string_equal(err.message, "\xC3\xA4 in ?name\xC3\xA4: ??");
 }
 
 /* What to do about it is another thing for each of them. */
@@ -454,7 +457,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_keeps_its_ceiling),
         cmocka_unit_test(layout_measures_what_it_places),
-        cmocka_unit_test(errors_are_cut_between_characters),
+        cmocka_unit_test(errors_are_utf8),
         cmocka_unit_test(a_refused_write_says_what_helps),
         cmocka_unit_test(json_without_memory_is_not_broken),
         cmocka_unit_test(strbuf_writes_json_strings),

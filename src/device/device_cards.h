@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "device/device.h"
+#include "device/device_list.h"
 
 enum {
     DEVICE_CARDS_MAX = 64,

@@ -1,4 +1,6 @@
-/* device_list.c - the names of --device. */
+/* device_list.c - see device_list.h. */
+
+#include "device/device_list.h"
 
 #include <ctype.h>
 #include <inttypes.h>

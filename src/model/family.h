@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "device/device.h"
+#include "device/operands.h"
 
 #include <jansson.h>
 

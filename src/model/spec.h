@@ -16,7 +16,7 @@
 #include <jansson.h>
 
 #include "base/error.h"
-#include "device/device.h"
+#include "device/operands.h"
 #include "hub/model_files.h"
 #include "model/family.h"
 

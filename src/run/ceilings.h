@@ -19,7 +19,7 @@
 
 #include "base/error.h"
 #include "base/event.h"
-#include "device/device.h"
+#include "device/device_list.h"
 #include "run/session.h"
 
 /* min(512 MiB, TOTAL / 16): from 8 GiB on it is the former. */

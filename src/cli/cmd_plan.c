@@ -197,16 +197,20 @@ static void check_collection(const json_t *entry, struct error *err) {
     }
 }
 
+static void check_model(const json_t *model, struct error *err) {
+    const json_t *why = json_object_get(model, "error");
+    if (why)
+        error_set(err, ERROR_MISSING, "model %s cannot be used: %s",
+                  text(model, "key"), text(why, "message"));
+}
+
 static void check_plan(const json_t *plan, struct error *err) {
     const json_t *entry;
     uint64_t bytes = 0, bytes_free = number(plan, "disk_free_bytes");
     size_t i;
-    json_array_foreach(json_object_get(plan, "models"), i, entry) {
-        if (json_object_get(entry, "error"))
-            error_set(err, ERROR_MISSING, "model %s cannot be used: %s",
-                      text(entry, "key"),
-                      text(json_object_get(entry, "error"), "message"));
-    }
+    json_array_foreach(json_object_get(plan, "models"), i, entry)
+        check_model(entry, err);
+    check_model(json_object_get(plan, "rerank"), err);
     json_array_foreach(json_object_get(plan, "collections"), i, entry) {
         check_collection(entry, err);
         bytes += number(json_object_get(entry, "disk"), "total_bytes");

@@ -22,3 +22,6 @@ ensembed embed x --model m 2>err && exit 9
 sed "s|$PWD/||" err
 ensembed plan c --model m 2>/dev/null >plan && exit 9
 sed -n "s|$PWD/||; /cannot be used/p" plan
+# what a plan says of a reranker is its status too
+ensembed plan c --model "$MODELS/mean" --rerank m --quiet 2>err >plan && exit 9
+sed "s|$PWD/||" err

@@ -182,6 +182,18 @@ static bool frame_windows(struct engine *engine, struct error *err) {
     return long_frame_check(&engine->frame, member->key, err);
 }
 
+/* Said here, where the model has a name. */
+static bool check_room(const struct engine *engine, struct error *err) {
+    size_t limit = engine->member->spec.max_length;
+    size_t specials = tokenizer_special_count(engine->tokenizer);
+    return limit >= specials ||
+           error_set(err, ERROR_INPUT,
+                     "%s: its files allow texts of %zu tokens, which leaves no "
+                     "room for the %zu special ones: raise the limit there "
+                     "(max_seq_length, model_max_length)",
+                     engine->member->files->folder, limit, specials);
+}
+
 static struct engine *load(struct session *session, const struct member *member,
                            size_t batch_tokens, bool weights,
                            struct error *err) {
@@ -193,8 +205,8 @@ static struct engine *load(struct session *session, const struct member *member,
     engine->session = session;
     engine->member = member;
     engine->prompt = member->prompt;
-    if (!load_tokenizer(engine, err) || !measure_prompt(engine, err) ||
-        !frame_windows(engine, err) ||
+    if (!load_tokenizer(engine, err) || !check_room(engine, err) ||
+        !measure_prompt(engine, err) || !frame_windows(engine, err) ||
         !head_rules_find(member->files, engine->tokenizer, &engine->rules,
                          err) ||
         (weights &&

@@ -25,3 +25,9 @@ sed -n "s|$PWD/||; /cannot be used/p" plan
 # what a plan says of a reranker is its status too
 ensembed plan c --model "$MODELS/mean" --rerank m --quiet 2>err >plan && exit 9
 sed "s|$PWD/||" err
+# a limit that leaves no text is said of a model and its files
+cp -r "$MODELS/cls" short
+chmod u+w short/tokenizer_config.json
+sed 's/"model_max_length": 40/"model_max_length": 1/' "$MODELS/cls/tokenizer_config.json" >short/tokenizer_config.json
+ensembed embed x --model short 2>err && exit 9
+sed "s|$PWD/||" err

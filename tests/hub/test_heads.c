@@ -4,25 +4,13 @@
 
 #include <dirent.h>
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "base/file.h"
 #include "base/json.h"
-#include "base/memory.h"
-#include "hub/model_files.h"
+#include "hub/model_folder.h"
 #include "hub/rerank_text.h"
 
 #define FOLDER "tests/fixtures/heads"
 
-static struct memory memory;
 static const char *place; /* for messages: which folder */
 
 static struct model_files *open_as(const char *name, enum model_use use) {
@@ -210,7 +198,7 @@ static void as_the_library(void **state) {
 
 /* What is no such model. */
 
-static void refused(const char *name, enum model_use use, const char *word) {
+static void refused_as(const char *name, enum model_use use, const char *word) {
     char path[PATH_MAX];
     struct error err = {0};
     snprintf(path, sizeof path, "tests/fixtures/%s", name);
@@ -222,44 +210,26 @@ static void refused(const char *name, enum model_use use, const char *word) {
 
 static void other_models(void **state) {
     (void)state;
-    refused("models/mean", MODEL_SPARSE, "without a sparse head");
-    refused("models/plain", MODEL_SPARSE, "no sparse model");
-    refused("models/mean", MODEL_MULTI, "without a Dense layer");
-    refused("models/plain", MODEL_MULTI, "no late-interaction model");
-    refused("models/mean", MODEL_RERANK, "no reranker");
-    refused("heads/splade_saved", MODEL_DENSE, "SparseEncoder");
-    refused("heads/splade_saved", MODEL_RERANK, "no reranker");
-    refused("heads/multi_saved", MODEL_DENSE, "MultiVectorEncoder");
-    refused("heads/yes_no", MODEL_DENSE, "chat");
+    refused_as("models/mean", MODEL_SPARSE, "without a sparse head");
+    refused_as("models/plain", MODEL_SPARSE, "no sparse model");
+    refused_as("models/mean", MODEL_MULTI, "without a Dense layer");
+    refused_as("models/plain", MODEL_MULTI, "no late-interaction model");
+    refused_as("models/mean", MODEL_RERANK, "no reranker");
+    refused_as("heads/splade_saved", MODEL_DENSE, "SparseEncoder");
+    refused_as("heads/splade_saved", MODEL_RERANK, "no reranker");
+    refused_as("heads/multi_saved", MODEL_DENSE, "MultiVectorEncoder");
+    refused_as("heads/yes_no", MODEL_DENSE, "chat");
 }
 
 /* bge-m3 and jina-reranker-v3 by hand. */
 
-static char folder[64];
-
-static void put(const char *name, const char *text) {
-    char path[128];
-    struct error err = {0};
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (!(text ? file_write(path, str_from(text), &memory, &err)
-               : file_remove(path, &err)))
-        fail_msg("%s", err.message);
-}
-
 static int setup(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/ens-heads-XXXXXX");
-    if (!mkdtemp(folder))
+    if (make_folder(state) != 0)
         return -1;
     put("tokenizer.json", "{}");
     put("model.safetensors", "w");
     put("config.json", "{\"model_type\":\"xlm-roberta\"}");
     return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    return folder_remove(folder, NULL) ? 0 : -1;
 }
 
 static void bge_m3(void **state) {
@@ -343,7 +313,8 @@ static void tasks(void **state) {
     model_files_free(files);
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN_FOLDER(test)                                                        \
+    cmocka_unit_test_setup_teardown(test, setup, remove_folder)
 
 /* As many words as are read at most, and one more. */
 static void many_skipped_words(void **state) {

@@ -2,84 +2,12 @@
  * sentence-transformers makes of the fixtures stands in their reference.json.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "base/memory.h"
-#include "hub/model_files.h"
+#include "hub/model_folder.h"
 #include "hub/tensors.h"
 
-static struct memory memory;
 static struct error err;
-static char folder[64]; /* fresh for each test */
-
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/ens-model-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    return folder_remove(folder, &err) && memory_live(&memory) == 0 ? 0 : -1;
-}
-
-/* TEXT as FOLDER/NAME; NULL removes it. */
-static void put(const char *name, const char *text) {
-    char path[256], parent[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    strcpy(parent, path);
-    *strrchr(parent, '/') = '\0';
-    bool fine = folder_make(parent, &err) &&
-                (text ? file_write(path, str_from(text), &memory, &err)
-                      : file_remove(path, &err));
-    if (!fine)
-        fail_msg("%s", err.message);
-}
-
-#define MODULE(path, type) "{\"path\":\"" path "\",\"type\":\"" type "\"}"
-#define OLD                "sentence_transformers.models."
-#define TWO                MODULE("", OLD "Transformer") "," MODULE("1_Pooling", OLD "Pooling")
-
-/* A whole model without a word too much. Nothing reads the weights here. */
-static void put_model(void) {
-    put("config.json", "{\"model_type\":\"bert\","
-                       "\"max_position_embeddings\":64}");
-    put("tokenizer.json", "{}");
-    put("model.safetensors", "weights");
-    put("modules.json", "[" TWO "]");
-    put("1_Pooling/config.json", "{\"word_embedding_dimension\":8}");
-}
-
-static struct model_files *open_it(void) {
-    struct model_files *m =
-        model_files_open(&memory, folder, NULL, MODEL_DENSE, NULL, &err);
-    if (!m)
-        fail_msg("%s", err.message);
-    return m;
-}
-
-static void refused(enum error_code code, const char *word) {
-    err = (struct error){0};
-    struct model_files *m =
-        model_files_open(&memory, folder, NULL, MODEL_DENSE, NULL, &err);
-    if (m)
-        fail_msg("accepted, expected: %s", word);
-    if (err.code != code || !strstr(err.message, word))
-        fail_msg("expected %s: %s: got %s: %s", error_name(code), word,
-                 error_name(err.code), err.message);
-}
 
 static void defaults(void **state) {
     (void)state;
@@ -299,169 +227,6 @@ static void older_weights(void **state) {
     expect_weights("a.st", 1);
     put("model.safetensors", "w");
     expect_weights("model.safetensors", 1);
-}
-
-/* The limit that comes out of FOLDER's files. */
-static size_t limit_with(const char *sentence, const char *tokenizer) {
-    put("sentence_bert_config.json", sentence);
-    put("tokenizer_config.json", tokenizer);
-    struct model_files *m = open_it();
-    size_t limit = m->max_length;
-    model_files_free(m);
-    return limit;
-}
-
-static void length_limits(void **state) {
-    (void)state;
-    static const char HUGE_LIMIT[] =
-        "{\"model_max_length\":1000000000000000019884624838656}";
-    put_model();
-    assert_int_equal(limit_with("{\"max_seq_length\":40}", HUGE_LIMIT), 40);
-    assert_int_equal(limit_with("{\"max_seq_length\":null}", HUGE_LIMIT), 64);
-    assert_int_equal(limit_with(NULL, "{\"model_max_length\":48}"), 48);
-    assert_int_equal(limit_with(NULL, "{\"model_max_length\":512}"), 64);
-    assert_int_equal(limit_with(NULL, "{\"max_len\":32}"), 32);
-    /* a table of 64 rows has no row 65 */
-    assert_int_equal(limit_with("{\"max_seq_length\":100}", NULL), 64);
-    assert_int_equal(
-        limit_with("{\"tokenizer_args\":{\"model_max_length\":24}}", NULL), 24);
-    put("config.json", "{\"model_type\":\"bert\"}");
-    assert_int_equal(limit_with(NULL, NULL), 0);
-    put("config.json", "{\"model_type\":\"other\"}");
-    assert_int_equal(limit_with(NULL, HUGE_LIMIT), 0);
-    assert_int_equal(limit_with("{\"max_seq_length\":100}", NULL), 100);
-    put("config.json", "{\"model_type\":\"nomic_bert\","
-                       "\"n_positions\":77}");
-    assert_int_equal(limit_with(NULL, HUGE_LIMIT), 77);
-    put("config.json", "{\"model_type\":\"t5\",\"n_positions\":77}");
-    assert_int_equal(limit_with(NULL, HUGE_LIMIT), 0);
-    assert_int_equal(limit_with(NULL, "{\"model_max_length\":88}"), 88);
-    put("sentence_bert_config.json", "{\"max_seq_length\":\"many\"}");
-    refused(ERROR_INPUT, "max_seq_length");
-    put("sentence_bert_config.json",
-        "{\"max_seq_length\":30,"
-        "\"tokenizer_args\":{\"model_max_length\":null}}");
-    refused(ERROR_UNSUPPORTED, "model_max_length");
-    put("sentence_bert_config.json", "{}");
-    put("sentence_roberta_config.json", "{\"max_seq_length\":30}");
-    struct model_files *m = open_it();
-    assert_int_equal(m->max_length, 30);
-    model_files_free(m);
-}
-
-/* Then the family's own number counts, but not beside a limit for texts. */
-static void positions_that_are_not_said(void **state) {
-    (void)state;
-    static const struct {
-        const char *config, *sentence;
-        bool unsaid;
-    } cases[] = {
-        {"{\"model_type\":\"llama\"}", NULL, true},
-        {"{\"max_position_embeddings\":null}", NULL, true},
-        {"{\"max_position_embeddings\":9}", NULL, false},
-        {"{\"max_position_embeddings\":-1}", NULL, false},
-        {"{\"n_positions\":9}", NULL, false},
-        {"{\"model_type\":\"llama\"}", "{\"max_seq_length\":40}", false},
-        {"{\"model_type\":\"llama\"}",
-         "{\"tokenizer_args\":{\"model_max_length\":24}}", false},
-    };
-    put_model();
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        put("config.json", cases[i].config);
-        put("sentence_bert_config.json", cases[i].sentence);
-        struct model_files *m = open_it();
-        assert_int_equal(m->positions_unsaid, cases[i].unsaid);
-        model_files_free(m);
-    }
-}
-
-static void settings_of_version_6(void **state) {
-    (void)state;
-    put_model();
-    put("sentence_bert_config.json",
-        "{\"do_lower_case\":true,\"transformer_task\":\"feature-extraction\","
-        "\"modality_config\":{\"text\":{\"method\":\"forward\","
-        "\"method_output_name\":\"last_hidden_state\"}},"
-        "\"module_output_name\":\"token_embeddings\",\"query_length\":null,"
-        "\"processing_kwargs\":{},\"model_args\":{\"dtype\":\"auto\"}}");
-    struct model_files *m = open_it();
-    assert_true(m->do_lower_case);
-    model_files_free(m);
-    static const char *const REFUSED[][2] = {
-        {"{\"query_length\":32}", "query_length"},
-        {"{\"processing_kwargs\":{\"text\":{}}}", "processing_kwargs"},
-        {"{\"config_args\":{\"rope_theta\":5}}", "rope_theta"},
-        {"{\"transformer_task\":\"fill-mask\"}", "transformer_task"},
-        {"{\"module_output_name\":\"sentence_embedding\"}", "modality_config"},
-        {"{\"modality_config\":{\"image\":{}}}", "modality_config"},
-        {"{\"modality_config\":{\"text\":{},\"message\":{}}}",
-         "modality_config"},
-        {"{\"modality_config\":{\"text\":{\"method\":\"embed\"}}}",
-         "modality_config"},
-        {"{\"tokenizer_args\":{\"do_lower_case\":true}}", "do_lower_case"},
-    };
-    for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
-        put("sentence_bert_config.json", REFUSED[i][0]);
-        refused(ERROR_UNSUPPORTED, REFUSED[i][1]);
-    }
-}
-
-/* What model_files_prompt gives for (what, name), "" for none. */
-static const char *prompt(const struct model_files *m, const char *what,
-                          const char *name) {
-    const char *text = "unset";
-    if (!model_files_prompt(m, what, name, &text, &err))
-        fail_msg("%s", err.message);
-    return text ? text : "";
-}
-
-static struct model_files *open_with(const char *sentence_transformers) {
-    put("config_sentence_transformers.json", sentence_transformers);
-    return open_it();
-}
-
-/* Each verdict was asked of sentence-transformers 6.2. */
-static void prompts_as_the_library_picks_them(void **state) {
-    (void)state;
-    put_model();
-    struct model_files *m = open_with(NULL);
-    assert_string_equal(prompt(m, "", NULL), "");
-    assert_string_equal(prompt(m, "query", NULL), "");
-    assert_string_equal(prompt(m, "document", NULL), "");
-    assert_string_equal(prompt(m, "", "document"), "");
-    model_files_free(m);
-
-    m = open_with("{\"prompts\":{\"query\":\"q: \",\"passage\":\"p: \","
-                  "\"x\":null},\"default_prompt_name\":\"query\"}");
-    assert_string_equal(prompt(m, "", NULL), "q: ");
-    assert_string_equal(prompt(m, "query", NULL), "q: ");
-    assert_string_equal(prompt(m, "document", NULL), "");
-    assert_string_equal(prompt(m, "document", "passage"), "p: ");
-    assert_string_equal(prompt(m, "query", "x"), "");
-    assert_string_equal(m->default_prompt, "query");
-    const char *text;
-    assert_false(model_files_prompt(m, "", "nope", &text, &err));
-    assert_int_equal(err.code, ERROR_USAGE);
-    assert_non_null(strstr(err.message, "query, document, passage, x"));
-    model_files_free(m);
-
-    m = open_with("{\"prompts\":{\"document\":\"d: \"},"
-                  "\"default_prompt_name\":\"document\"}");
-    assert_string_equal(prompt(m, "", NULL), "d: ");
-    assert_string_equal(prompt(m, "query", NULL), "");
-    assert_string_equal(prompt(m, "document", NULL), "d: ");
-    model_files_free(m);
-
-    put("config_sentence_transformers.json",
-        "{\"default_prompt_name\":\"nope\"}");
-    refused(ERROR_INPUT, "nope");
-    put("config_sentence_transformers.json", "{\"prompts\":{\"query\":5}}");
-    refused(ERROR_INPUT, "query");
-    put("config_sentence_transformers.json", "{\"prompts\":[]}");
-    refused(ERROR_INPUT, "prompts");
-    put("config_sentence_transformers.json",
-        "{\"model_type\":\"CrossEncoder\"}");
-    refused(ERROR_UNSUPPORTED, "CrossEncoder");
 }
 
 static void similarity_and_widths(void **state) {
@@ -740,8 +505,6 @@ static void fixtures_with_broken_weights(void **state) {
     broken_safetensors("broken_offset", "lies at bytes");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(defaults),
@@ -750,10 +513,6 @@ int main(void) {
         TEST(dense_layers),
         TEST(all_that_is_missing_is_named),
         TEST(older_weights),
-        TEST(length_limits),
-        TEST(positions_that_are_not_said),
-        TEST(settings_of_version_6),
-        TEST(prompts_as_the_library_picks_them),
         TEST(similarity_and_widths),
         TEST(without_modules),
         TEST(a_transformer_in_a_folder_of_its_own),

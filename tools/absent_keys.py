@@ -70,20 +70,20 @@ def write_folder(folder, family, config, seed):
     r = random.Random(seed)
     write_json(folder / "config.json", {**config, "vocab_size": 4000})
     random_tokenizers.write(r, folder, family)
-    judge = transformers.AutoTokenizer.from_pretrained(str(folder))
-    if judge.pad_token is None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder))
+    if tokenizer.pad_token is None:
         random_tokenizers.change_settings(folder, pad_token=sorted(
-            judge.get_vocab())[0])
+            tokenizer.get_vocab())[0])
     random_tokenizers.change_settings(folder, model_max_length=10 ** 9)
     write_json(folder / "config.json", {
-        **config, "vocab_size": max(judge.get_vocab().values()) + 1})
+        **config, "vocab_size": max(tokenizer.get_vocab().values()) + 1})
     made = transformers.AutoConfig.from_pretrained(str(folder))
     model = (transformers.T5EncoderModel(made) if family == "t5" else
              transformers.AutoModel.from_config(made))
     rm.randomize(model, seed, r)
     model.save_pretrained(folder)
     write_json(folder / "config.json", {
-        **config, "vocab_size": max(judge.get_vocab().values()) + 1})
+        **config, "vocab_size": max(tokenizer.get_vocab().values()) + 1})
     old_pooling(folder, made.d_model if family == "t5" else
                 getattr(made, "hidden_size", 0) or made.dim, "mean_tokens")
     write_modules(folder, ("", OLD + "Transformer"),

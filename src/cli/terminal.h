@@ -53,7 +53,8 @@ void terminal_close(struct terminal *terminal);
 /* log, progress and interrupted; TERMINAL must outlive it. */
 struct sink terminal_sink(struct terminal *terminal);
 
-/* TEXT to OUT, cut to CAPACITY, its control characters (utf8_control) as '?'. */
+/* TEXT to OUT, cut to CAPACITY, with its control characters (utf8_control) as
+ * '?'. */
 void terminal_clean(char *out, size_t capacity, const char *text);
 
 /* A line above the progress: "ensembed: warning: MESSAGE". */

@@ -63,15 +63,15 @@ static void skip_punctuation(struct multi_files *multi) {
 static bool read_words(struct reading *r, const json_t *list, const char *name,
                        struct error *err) {
     size_t count = json_array_size(list);
-    const char **words = arena_alloc(&r->arena, count + 1, sizeof *words, err);
-    if (!words)
-        return false;
     if (count > MULTI_SKIPLIST_MAX)
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: skiplist_words has %zu words, and the most that "
                          "are left out are %d: use another model, or shorten "
                          "the list",
                          name, count, MULTI_SKIPLIST_MAX);
+    const char **words = arena_alloc(&r->arena, count + 1, sizeof *words, err);
+    if (!words)
+        return false;
     bool fine = json_is_array(list);
     for (size_t i = 0; fine && i < count; i++) {
         const char *word = json_string_value(json_array_get(list, i));

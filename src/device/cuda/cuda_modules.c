@@ -106,8 +106,7 @@ enum {
     SHARED_BYTES_FREELY = 48 << 10,
 };
 
-/* Are the pairs that are turned numbers of two pieces of 16 bytes, or of one?
- */
+/* Do the turned pairs fill pieces of 16 bytes, two or (neighbours) one? */
 static bool turns_pieces(const struct rotary *rotary) {
     return rotary->dims && rotary->dims % (rotary->interleaved ? 8 : 16) == 0;
 }

@@ -127,9 +127,10 @@ static void print_collection(const json_t *entry) {
         printf("  is not there\n");
         return;
     }
-    printf("  %" PRIu64 " chunks in %" PRIu64 " files, %" PRIu64
+    uint64_t files = number(entry, "files");
+    printf("  %" PRIu64 " chunks in %" PRIu64 " file%s, %" PRIu64
            " distinct texts, %" PRIu64 " blank\n",
-           number(entry, "found"), number(entry, "files"),
+           number(entry, "found"), files, files == 1 ? "" : "s",
            number(entry, "unique_texts"), number(entry, "blank"));
     json_array_foreach(json_object_get(entry, "passes"), i, pass)
         print_pass(pass);

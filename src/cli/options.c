@@ -333,7 +333,14 @@ static bool check_words(const struct options *options, struct error *err) {
                          "text with spaces stands in quotes",
                          options->words.items[command->most], command->name,
                          *command->words ? " " : "", command->words);
-    return true;
+    bool place = options->command == COMMAND_RUN ||
+                 options->command == COMMAND_PLAN ||
+                 options->command == COMMAND_SEARCH;
+    return !place || *options->words.items[0] ||
+           error_set(err, ERROR_USAGE,
+                     "ensembed %s %s: the first of them is empty; is a "
+                     "variable of the shell not set?",
+                     command->name, command->words);
 }
 
 /* Texts are held to what they must be in files. */

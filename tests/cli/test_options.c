@@ -304,6 +304,9 @@ static void what_is_required_is_asked_for(void **state) {
     refused("ensembed|plan|c|--model|m|--lease-wait|1",
             "takes no --lease-wait");
     refused("ensembed|devices|x", "one word too many");
+    refused("ensembed|run||--model|m|--out|o", "is empty");
+    refused("ensembed|search||q", "is empty");
+    assert_true(parse("ensembed|embed||--model|m"));
     refused(RUN "|--prompt|a|--prompt-text|b", "exclude each other");
     refused(RUN "|--restart|--skip-existing", "exclude each other");
     refused("ensembed|tokenize|--model|a|--model|b", "takes one --model");

@@ -272,6 +272,8 @@ SPECIALS = [added("<s>", special=True), added("</s>", special=True),
 BEGINNINGS = ["a b", "\u0301a b", "\u0301\u0302a \u0301b", "\x07a b", "\u00e9 b",
               "\ufffda", " \u0301a", "\u0301 a", "\u4e00\u0301a", "\x07", "\u0344a",
               "\u0903a", "<mask>\u0301a", "\u0301<mask>a", "\u200ba", "\x00a"]
+MORE_BEGINNINGS = ["a", "ab b", "\u4e00", "\ufb01a b", "\u00e9\u0323a", "_a",
+                   "lefty a", "foo bar", "Qx"]
 EXTRA = ["a\u00b2\u00bd.\u00be-x", "q\u0301\u0302e\u035b\u0301", "aaaaaaa aaaa",
          "\u0600\u0600\U0001d178"]
 BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext",
@@ -412,6 +414,24 @@ def more_variants():
     for strips in (True, False):
         yield f"begins otherwise, {strips}", "unigram", bert(
             lowercase=False, strip_accents=strips), metaspace("first"), None
+    strip = part("Strip", strip_left=True, strip_right=False)
+    # Several pieces stand where the text begins, and each is a first one.
+    prepend = part("Prepend", prepend="_")
+    cut, lengths = part("Whitespace"), part("FixedLength", length=1)
+    for i, (normalizer, *before) in enumerate([
+            (norm(prepend, part("NFC")), cut), (bert(), cut),
+            (norm(part("NFD"), prepend, part("StripAccents")), lengths),
+            (norm(strip, prepend, part("Replace", pattern={"Regex": "_|a."},
+                                       content="ab")), lengths),
+            (norm(prepend, precompiled, part("Nmt")), cut),
+            (norm(prepend, part("ByteLevel")), scripts),
+            (prepend, lengths, metaspace("first"), lengths),
+            (prepend, cut, byte_level(prefix=True, regex=False), lengths),
+            (norm(part("Replace", pattern={"String": "Q"},
+                       content="  Z\u00fcrichab"), strip), lengths),
+            (precompiled, cut)]):
+        yield f"all that is first, {i}", "unigram", normalizer, pre(
+            *before, metaspace("first")), None
 
 
 def make_all(strings):
@@ -460,6 +480,8 @@ def write(path_or_none):
         texts = [text[:200] for text in texts] + EXTRA + [""]
         if name.startswith("begins otherwise"):
             texts = BEGINNINGS
+        if name.startswith("all that is first"):
+            texts = BEGINNINGS + MORE_BEGINNINGS
         ids = [e.ids for e in judge.encode_batch(texts)]
         small = {k: v for k, v in tokenizer.items() if v is not None}
         del small["added_tokens"], small["version"]

@@ -237,96 +237,137 @@ static bool nmt_spaces(uint32_t code) {
     }
 }
 
-/* FIRST: the first character is still there. */
-static void put_nmt(struct str text, struct strbuf *out, bool *first) {
+static void put_nmt(struct str text, struct strbuf *out) {
     for (size_t at = 0, next = 0; at < text.size; at = next) {
         uint32_t code = utf8_next(text, &next);
         if (nmt_drops(code))
-            *first &= at != 0;
-        else if (nmt_spaces(code))
+            continue;
+        if (nmt_spaces(code))
             strbuf_add_char(out, ' ');
         else
             strbuf_add(out, (struct str){text.data + at, next - at});
     }
 }
 
+static void put_bytes(struct str text, struct strbuf *out) {
+    if (strbuf_reserve(out, text.size * 2 + 1))
+        byte_characters_put(text, out);
+}
+
 struct replacing {
     struct str text, content;
     struct strbuf *out;
-    bool first; /* the first character is still there, or one in its place */
+    size_t was_at_zero, at_zero; /* bytes of TEXT, of OUT */
 };
 
+/* What is put in the place of a match stands where the match ends. */
 static void put_replaced(void *context, size_t begin, size_t end, bool match) {
     struct replacing *r = context;
     struct str part = {r->text.data + begin, end - begin};
+    size_t part_at_zero =
+        r->was_at_zero < end ? r->was_at_zero - begin : part.size;
+    if (match && end <= r->was_at_zero)
+        r->at_zero += r->content.size;
+    if (!match && begin < r->was_at_zero)
+        r->at_zero += part_at_zero;
     strbuf_add(r->out, match ? r->content : part);
-    if (!match || begin || !part.size)
-        return;
-    size_t one = 0;
-    utf8_next(part, &one);
-    r->first = one == part.size && r->content.size;
 }
 
-/* Does the first character of TEXT, which has one, leave anything behind? */
-static bool keeps_first(const struct normalizer *bert, struct str text,
-                        struct normalize_marks *marks, struct strbuf *out) {
-    size_t size = 0;
-    utf8_next(text, &size);
-    normalize_add(bert, marks, (struct str){text.data, size}, out);
-    normalize_end(marks, out);
-    if (out->failed)
-        return false; /* which is said when all of the text has failed */
-    bool kept = out->size > 0;
+static bool replace(const struct normalizer_step *step,
+                    struct normalizers_scratch *scratch, struct normalized *now,
+                    struct strbuf *out, struct error *err) {
+    struct replacing replacing = {now->text, step->text, out, now->at_zero, 0};
+    if (!pattern_find(step->pattern, &scratch->pattern, now->text, put_replaced,
+                      &replacing, err))
+        return false;
+    now->at_zero = replacing.at_zero;
+    return true;
+}
+
+/* Each character by itself: what comes of the first part is known at once. */
+static void put_apart(struct normalized *now,
+                      void (*put)(struct str, struct strbuf *),
+                      struct strbuf *out) {
+    size_t first = now->at_zero;
+    put((struct str){now->text.data, first}, out);
+    now->at_zero = out->size;
+    put((struct str){now->text.data + first, now->text.size - first}, out);
+}
+
+static void put_whole(const struct normalizer_step *step,
+                      struct normalizers_scratch *scratch, struct str text,
+                      struct strbuf *out) {
+    if (step->kind == NORMALIZER_PRECOMPILED) {
+        precompiled_put(&step->map, text, out);
+    } else if (step->kind == NORMALIZER_FORM) {
+        normal_form(step->form, &scratch->codes, text, out);
+    } else {
+        scratch->marks.count = 0;
+        normalize_add(&step->bert, &scratch->marks, text, out);
+        normalize_end(&scratch->marks, out);
+    }
+}
+
+static size_t count_characters(struct str text) {
+    size_t count = 0;
+    for (size_t at = 0; at < text.size; count++)
+        utf8_next(text, &at);
+    return count;
+}
+
+/* A character's neighbours count: the characters of the first part may become
+ * others then, but no more and no fewer. Where a charsmap leaves nothing of
+ * that part, the next character takes its place. */
+static void put_together(const struct normalizer_step *step,
+                         struct normalizers_scratch *scratch,
+                         struct normalized *now, struct strbuf *out) {
+    struct str first = {now->text.data, now->at_zero};
+    put_whole(step, scratch, first, out);
+    size_t count = count_characters(strbuf_str(out));
+    if (step->kind == NORMALIZER_PRECOMPILED && first.size && !count)
+        count = 1;
     strbuf_clear(out);
-    return kept;
+    put_whole(step, scratch, now->text, out);
+    now->at_zero = 0;
+    while (count-- && now->at_zero < out->size)
+        utf8_next(strbuf_str(out), &now->at_zero);
 }
 
 static bool run_step(const struct normalizer_step *step,
                      struct normalizers_scratch *scratch,
                      struct normalized *now, struct strbuf *out,
                      struct error *err) {
-    struct replacing replacing = {now->text, step->text, out, true};
     struct str stripped;
-    size_t next;
+    size_t left;
     switch (step->kind) {
-    case NORMALIZER_BERT:
-        scratch->marks.count = 0;
-        now->first &= keeps_first(&step->bert, now->text, &scratch->marks, out);
-        normalize_add(&step->bert, &scratch->marks, now->text, out);
-        normalize_end(&scratch->marks, out);
-        break;
     case NORMALIZER_ACCENTS:
-        now->first &= !now->text.size || !has(now->text, 0, &next, SET_MARK);
-        put_without_marks(now->text, out);
+        put_apart(now, put_without_marks, out);
+        break;
+    case NORMALIZER_NMT:
+        put_apart(now, put_nmt, out);
+        break;
+    case NORMALIZER_BYTE_LEVEL:
+        put_apart(now, put_bytes, out);
         break;
     case NORMALIZER_STRIP:
         stripped = strip(step, now->text);
-        now->first &= stripped.data == now->text.data;
+        left = (size_t)(stripped.data - now->text.data);
+        now->at_zero -= left < now->at_zero ? left : now->at_zero;
         now->text = stripped;
         return true;
     case NORMALIZER_PREPEND:
-        if (now->text.size)
-            strbuf_add(out, step->text);
+        strbuf_add(out, step->text);
         strbuf_add(out, now->text);
+        now->at_zero += now->at_zero ? step->text.size : 0;
         break;
     case NORMALIZER_REPLACE:
-        if (!pattern_find(step->pattern, &scratch->pattern, now->text,
-                          put_replaced, &replacing, err))
+        if (!replace(step, scratch, now, out, err))
             return false;
-        now->first &= replacing.first;
         break;
+    case NORMALIZER_BERT:
     case NORMALIZER_PRECOMPILED:
-        precompiled_put(&step->map, now->text, out);
-        break;
-    case NORMALIZER_NMT:
-        put_nmt(now->text, out, &now->first);
-        break;
-    case NORMALIZER_BYTE_LEVEL:
-        if (strbuf_reserve(out, now->text.size * 2 + 1))
-            byte_characters_put(now->text, out);
-        break;
     case NORMALIZER_FORM:
-        normal_form(step->form, &scratch->codes, now->text, out);
+        put_together(step, scratch, now, out);
         break;
     }
     now->text = strbuf_str(out);
@@ -337,7 +378,9 @@ bool normalizers_run(const struct normalizers *normalizers,
                      struct normalizers_scratch *scratch, struct str text,
                      struct normalized *out, struct error *err) {
     unsigned which = 0;
-    *out = (struct normalized){text, true};
+    *out = (struct normalized){.text = text};
+    if (text.size)
+        utf8_next(text, &out->at_zero);
     for (size_t i = 0; i < normalizers->count && out->text.size; i++) {
         struct strbuf *buffer = &scratch->buffers[which];
         strbuf_clear(buffer);

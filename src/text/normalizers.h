@@ -61,7 +61,7 @@ struct normalizers_scratch {
 
 struct normalized {
     struct str text; /* borrowed from the scratch, or the text itself */
-    bool first;      /* it begins with what the text began with */
+    size_t at_zero;  /* so many of its bytes stand where the text begins */
 };
 
 /* JSON may be NULL: no steps. LOWER: a Lowercase first. NAME is the file. */

@@ -241,7 +241,7 @@ struct state {
     struct str text;
     struct splits *now, *next;
     unsigned buffer; /* that the next change of the text goes to */
-    bool first;
+    size_t at_zero;  /* so many bytes of the text stand where it began */
     struct error *err;
 };
 
@@ -405,14 +405,24 @@ static bool cut(struct state *state, const struct pretokenizer_step *step) {
     return fine && turn(state);
 }
 
+/* So many bytes of SPLIT stand where the text began. */
+static size_t early(const struct state *state, struct split split) {
+    if (split.begin >= state->at_zero)
+        return 0;
+    return (state->at_zero < split.end ? state->at_zero : split.end) -
+           split.begin;
+}
+
 static struct strbuf *begin_text(struct state *state) {
     struct strbuf *out = &state->scratch->buffers[state->buffer];
     strbuf_clear(out);
     return out;
 }
 
-static bool end_text(struct state *state, struct strbuf *out) {
+/* OUT is the text now, of whose bytes AT_ZERO stand where it began. */
+static bool end_text(struct state *state, struct strbuf *out, size_t at_zero) {
     state->text = strbuf_str(out);
+    state->at_zero = at_zero;
     state->buffer ^= 1;
     return strbuf_ok(out, state->err) && turn(state);
 }
@@ -460,49 +470,63 @@ static void put_before_each(struct state *state, const struct strbuf *out,
 static bool metaspace(struct state *state,
                       const struct pretokenizer_step *step) {
     struct strbuf *out = begin_text(state);
+    size_t at_zero = 0;
     for (size_t i = 0; i < state->now->count; i++) {
         struct split split = state->now->list[i];
         struct str text = piece(state, split);
-        size_t begin = out->size;
+        size_t begin = out->size, first = early(state, split);
         bool there = text.data[0] == ' ' || str_starts(text, step->replacement);
-        bool first = state->first && split.begin == 0;
         if (!there && (step->prepend == PREPEND_ALWAYS ||
                        (step->prepend == PREPEND_FIRST && first)))
             strbuf_add(out, step->replacement);
-        put_spaced(out, text, step->replacement);
+        put_spaced(out, (struct str){text.data, first}, step->replacement);
+        if (first)
+            at_zero = out->size;
+        put_spaced(out, (struct str){text.data + first, text.size - first},
+                   step->replacement);
         if (step->split)
             put_before_each(state, out, begin, step->replacement);
         else
             splits_add(state->next, begin, out->size);
     }
-    return end_text(state, out);
+    return end_text(state, out, at_zero);
 }
 
 /* A space before each piece that has none. */
 static bool prefix_spaces(struct state *state) {
     struct strbuf *out = begin_text(state);
+    size_t at_zero = 0;
     for (size_t i = 0; i < state->now->count; i++) {
-        struct str text = piece(state, state->now->list[i]);
-        size_t begin = out->size;
+        struct split split = state->now->list[i];
+        struct str text = piece(state, split);
+        size_t begin = out->size, first = early(state, split);
         if (text.data[0] != ' ')
             strbuf_add_char(out, ' ');
+        if (first)
+            at_zero = out->size + first;
         strbuf_add(out, text);
         splits_add(state->next, begin, out->size);
     }
-    return end_text(state, out);
+    return end_text(state, out, at_zero);
 }
 
 static bool byte_characters(struct state *state) {
     struct strbuf *out = begin_text(state);
     if (!strbuf_reserve(out, state->text.size * 2 + 1))
         return strbuf_ok(out, state->err);
+    size_t at_zero = 0;
     for (size_t i = 0; i < state->now->count; i++) {
-        struct str text = piece(state, state->now->list[i]);
-        size_t begin = out->size;
-        byte_characters_put(text, out);
+        struct split split = state->now->list[i];
+        struct str text = piece(state, split);
+        size_t begin = out->size, first = early(state, split);
+        byte_characters_put((struct str){text.data, first}, out);
+        if (first)
+            at_zero = out->size;
+        byte_characters_put((struct str){text.data + first, text.size - first},
+                            out);
         splits_add(state->next, begin, out->size);
     }
-    return end_text(state, out);
+    return end_text(state, out, at_zero);
 }
 
 static bool byte_level(struct state *state,
@@ -522,12 +546,12 @@ static bool run_step(struct state *state,
 
 bool pretokenizers_run(const struct pretokenizers *pretokenizers,
                        struct pretokenizers_scratch *scratch, struct str text,
-                       bool first, struct words *out, struct error *err) {
+                       size_t at_zero, struct words *out, struct error *err) {
     struct state state = {.scratch = scratch,
                           .text = text,
                           .now = &scratch->splits[0],
                           .next = &scratch->splits[1],
-                          .first = first,
+                          .at_zero = at_zero,
                           .err = err};
     for (int i = 0; i < 2; i++) {
         scratch->splits[i].count = 0;

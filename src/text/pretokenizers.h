@@ -4,7 +4,7 @@
  * and Sequences of them.
  *
  *     pretokenizers_load(&steps, json, name, memory, arena, err);
- *     pretokenizers_run(&steps, &scratch, text, first, &words, err);
+ *     pretokenizers_run(&steps, &scratch, text, at_zero, &words, err);
  *     for each of words.splits: words.text[begin .. end)
  *
  * A text is held whole, twice at the most, and 16 bytes for each piece.
@@ -76,9 +76,11 @@ void pretokenizers_free(struct pretokenizers *pretokenizers);
 struct pretokenizers_scratch pretokenizers_scratch_make(struct memory *memory);
 void pretokenizers_scratch_free(struct pretokenizers_scratch *scratch);
 
-/* TEXT is valid UTF-8. FIRST: it is what the whole text begins with. */
+/* TEXT is valid UTF-8. AT_ZERO: so many of its bytes stand where the whole text
+ * begins; a piece that begins in them is a first one, of which there may be
+ * several where a normalizer put characters before the text's own. */
 bool pretokenizers_run(const struct pretokenizers *pretokenizers,
                        struct pretokenizers_scratch *scratch, struct str text,
-                       bool first, struct words *out, struct error *err);
+                       size_t at_zero, struct words *out, struct error *err);
 
 #endif

@@ -197,12 +197,12 @@ static bool put_word(struct walk *walk, struct str word) {
 }
 
 /* What lies between added tokens. */
-static bool put_text(struct walk *walk, struct str text, bool first) {
+static bool put_text(struct walk *walk, struct str text, size_t at_zero) {
     struct words words;
     if (!text.size)
         return true;
     if (!pretokenizers_run(&walk->tokenizer->stages->pretokenizers,
-                           &walk->scratch->pretokenizers, text, first, &words,
+                           &walk->scratch->pretokenizers, text, at_zero, &words,
                            walk->err))
         return false;
     for (size_t i = 0; i < words.splits->count && !is_full(walk); i++) {
@@ -215,10 +215,12 @@ static bool put_text(struct walk *walk, struct str text, bool first) {
     return true;
 }
 
-/* TEXT at the added tokens of SET, and PUT for what lies between. */
+/* TEXT at the added tokens of SET, and PUT for what lies between, with how many
+ * of its bytes are among the AT_ZERO first of TEXT: those that stand where the
+ * whole text begins. */
 static bool at_tokens(struct walk *walk, const struct added_set *set,
-                      struct str text, bool first,
-                      bool (*put)(struct walk *, struct str, bool)) {
+                      struct str text, size_t at_zero,
+                      bool (*put)(struct walk *, struct str, size_t)) {
     size_t at = 0, done = 0;
     struct added_match match;
     while (!is_full(walk) && added_find(set, text, &at, text.size, &match)) {
@@ -230,7 +232,7 @@ static bool at_tokens(struct walk *walk, const struct added_set *set,
             end = added_space_after(text, end);
         if (done < begin &&
             !put(walk, (struct str){text.data + done, begin - done},
-                 first && !done))
+                 done < at_zero ? at_zero - done : 0))
             return false;
         if (!is_full(walk) && !put_id(walk, match.token->id))
             return false;
@@ -239,16 +241,16 @@ static bool at_tokens(struct walk *walk, const struct added_set *set,
     if (done >= text.size || is_full(walk))
         return true;
     return put(walk, (struct str){text.data + done, text.size - done},
-               first && !done);
+               done < at_zero ? at_zero - done : 0);
 }
 
-static bool put_raw(struct walk *walk, struct str text, bool first) {
+static bool put_raw(struct walk *walk, struct str text, size_t at_zero) {
     struct normalized normalized;
     return normalizers_run(&walk->tokenizer->stages->normalizers,
                            &walk->scratch->normalizers, text, &normalized,
                            walk->err) &&
            at_tokens(walk, &walk->tokenizer->normalized, normalized.text,
-                     first && normalized.first, put_text);
+                     at_zero ? normalized.at_zero : 0, put_text);
 }
 
 /* TEXT with U+FFFD for each byte that is not UTF-8. */
@@ -273,5 +275,5 @@ bool stages_encode(const struct tokenizer *tokenizer,
                    struct stages_room *room, struct error *err) {
     struct walk walk = {tokenizer, scratch, room, err};
     return make_valid(&scratch->valid, &text, err) &&
-           at_tokens(&walk, &tokenizer->raw, text, true, put_raw);
+           at_tokens(&walk, &tokenizer->raw, text, 1, put_raw);
 }

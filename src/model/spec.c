@@ -6,6 +6,13 @@
 
 #include "model/spec_parts.h"
 
+/* WORD is the family's own; BERT's counts before it where it is there, as in
+ * the attribute_map of transformers' configurations. */
+static const char *size_word(const struct config_source *from, const char *word,
+                             const char *common) {
+    return json_object_get(from->config, common) ? common : word;
+}
+
 /* WORD is the family's own; BERT's does for it where only that is there. */
 static const char *word_used(const struct config_source *from, const char *word,
                              const char *common) {
@@ -38,7 +45,7 @@ static bool read_groups(const struct config_source *from,
 static bool read_layers(const struct config_source *from,
                         struct model_spec *spec, struct error *err) {
     const char *key =
-        word_used(from, spec->family->words->layers, "num_hidden_layers");
+        size_word(from, spec->family->words->layers, "num_hidden_layers");
     if (!config_size(from, key, &spec->layers, err))
         return false;
     if (spec->layers > LAYERS_LIMIT)
@@ -51,8 +58,8 @@ static bool read_layers(const struct config_source *from,
 static bool read_heads(const struct config_source *from,
                        struct model_spec *spec, struct error *err) {
     const struct config_words *words = spec->family->words;
-    const char *hidden = word_used(from, words->hidden, "hidden_size");
-    const char *heads = word_used(from, words->heads, "num_attention_heads");
+    const char *hidden = size_word(from, words->hidden, "hidden_size");
+    const char *heads = size_word(from, words->heads, "num_attention_heads");
     if (!config_size(from, hidden, &spec->hidden, err) ||
         !read_layers(from, spec, err) ||
         !config_size(from, heads, &spec->heads, err))
@@ -68,8 +75,8 @@ static bool finish_heads(const struct config_source *from,
     if (!spec->head_dim && spec->hidden % spec->heads != 0)
         return error_set(
             err, ERROR_INPUT, "%s: %s %zu is not a multiple of %s %zu",
-            from->path, word_used(from, words->hidden, "hidden_size"),
-            spec->hidden, word_used(from, words->heads, "num_attention_heads"),
+            from->path, size_word(from, words->hidden, "hidden_size"),
+            spec->hidden, size_word(from, words->heads, "num_attention_heads"),
             spec->heads);
     if (!spec->head_dim)
         spec->head_dim = spec->hidden / spec->heads;

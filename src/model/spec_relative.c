@@ -57,6 +57,7 @@ bool read_t5(const struct config_source *from, struct model_spec *spec,
     spec->attention_scale = 1;
     return config_only(from, "is_decoder", "false", err) &&
            config_size(from, "d_kv", &spec->head_dim, err) &&
+           config_size(from, "head_dim", &spec->head_dim, err) &&
            read_t5_feed(from, spec, err) && read_t5_distances(from, spec, err);
 }
 

@@ -303,6 +303,16 @@ static void what_a_config_leaves_out(void **state) {
     assert_int_equal(s.hidden, 60);
     assert_int_equal(s.head_dim, 12);
     assert_true(s.norm_epsilon < 1e-11f); /* the file says 0.05 */
+    /* BERT's words count before the family's own: DistilBertConfig and T5Config
+     * of transformers 5 have an attribute_map */
+    s = changed("distilbert", "{\"num_attention_heads\": 4, \"hidden_size\": "
+                              "80, \"num_hidden_layers\": 1}");
+    assert_int_equal(s.heads, 4);
+    assert_int_equal(s.hidden, 80);
+    assert_int_equal(s.layers, 1);
+    s = changed("t5", "{\"num_attention_heads\": 7, \"head_dim\": 9}");
+    assert_int_equal(s.heads, 7);
+    assert_int_equal(s.head_dim, 9);
     /* fewer positions than the limit that is written beside them */
     assert_int_equal(
         changed("roberta", "{\"max_position_embeddings\": 102}").max_length,

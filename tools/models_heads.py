@@ -354,6 +354,36 @@ def colbert(folder):
     assert vocab
 
 
+def colbert_deep(folder):
+    """Several Dense, as PyLate has them since mixedbread's: what comes in is added to what goes out, as it is or through
+    a matrix of its own."""
+    config = base.bert_config(hidden=24, heads=3, inter=40, architectures=["BertModel"])
+    base.write_json(folder / "config.json", config)
+    base.write_tokenizer(folder)
+    base.write_weights(folder, base.bert_weights(config, 341, "").tensors)
+    base.write_json(folder / "sentence_bert_config.json", {"max_seq_length": 50, "do_lower_case": False})
+    modules = []
+    for i, (outer, inner, name, bias) in enumerate([(40, 24, "activation.GELU", False), (40, 40, "activation.GELU", True),
+                                                    (16, 40, "linear.Identity", False)], 1):
+        path = f"{i}_Dense"
+        (folder / path).mkdir()
+        base.write_json(folder / path / "config.json", {
+            "in_features": inner, "out_features": outer, "bias": bias, "use_residual": True,
+            "activation_function": "torch.nn.modules." + name})
+        w = base.Weights(341 + i)
+        w.add("linear.weight", outer, inner, scale=0.3)
+        if bias:
+            w.add("linear.bias", outer, scale=0.3)
+        if outer != inner:
+            w.add("residual.weight", outer, inner, scale=0.3)
+        base.write_weights(folder / path, w.tensors)
+        modules.append((path, "pylate.models.Dense.Dense"))
+    base.write_modules(folder, ("", base.OLD + "Transformer"), *modules)
+    base.write_json(folder / "config_sentence_transformers.json", {
+        "model_type": "ColBERT", "similarity_fn_name": "MaxSim", "query_length": 24, "document_length": 50,
+        "query_prefix": "[unused0]", "document_prefix": "[unused1]"})
+
+
 def cpu(kind, folder):
     return kind(str(folder), device="cpu",
                 model_kwargs={"dtype": torch.float32})
@@ -446,7 +476,7 @@ FOLDERS = {**{f: sparse_reference for f in SPARSE},
            **{f: score_reference for f in CROSS},
            relative.cross_jina2: relative.cross_jina2_reference,
            relative.cross_jina3: relative.cross_jina3_reference,
-           m3: m3_reference, colbert: multi_reference, **ranks.FOLDERS}
+           m3: m3_reference, colbert: multi_reference, colbert_deep: multi_reference, **ranks.FOLDERS}
 
 
 def rounded(value):

@@ -59,6 +59,8 @@ struct tensor_source {
     size_t paths_count;
     const char *weight;     /* name of the [out, in] tensor */
     const char *bias;       /* name of the [out] tensor; NULL: none */
+    bool residual;          /* what comes in is added to what goes out, */
+    const char *shortcut;   /* through this [out, in] tensor; NULL: as it is */
     size_t in, out;         /* 0: what the tensor's shape says */
     const char *activation; /* last word of torch's class: "Tanh", "Identity" */
     const char *config;     /* path, for messages */

@@ -127,24 +127,31 @@ static bool read_dense_config(struct reading *r, const json_t *config,
                               const char *input, struct tensor_source *dense,
                               struct error *err) {
     const char *name = dense->config, *activation = NULL;
-    bool residual = false, bias = true;
+    bool bias = true;
+    if (json_is_null(json_object_get(config, "activation_function")))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: activation_function is null, which "
+                         "sentence-transformers does not load either: write "
+                         "\"torch.nn.modules.linear.Identity\" if there is to "
+                         "be none",
+                         name);
     if (!json_member_size(config, "in_features", name, &dense->in, err) ||
         !json_member_size(config, "out_features", name, &dense->out, err) ||
         !json_member_bool(config, "bias", name, &bias, err) ||
-        !json_member_bool(config, "use_residual", name, &residual, err) ||
+        !json_member_bool(config, "use_residual", name, &dense->residual,
+                          err) ||
         !json_member_string(config, "activation_function", name, &activation,
                             err) ||
         !check_places(config, input, name, err))
         return false;
-    if (residual)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: use_residual cannot be run here", name);
     if (!dense->in || !dense->out)
         return error_set(err, ERROR_INPUT,
                          "%s: in_features and out_features must be more than 0",
                          name);
     dense->weight = "linear.weight";
     dense->bias = bias ? "linear.bias" : NULL;
+    if (dense->residual && dense->in != dense->out)
+        dense->shortcut = "residual.weight";
     return reading_activation(r, activation, "Tanh", &dense->activation, err);
 }
 

@@ -57,6 +57,25 @@ static void multiply(struct lane *lane, const struct lane_work *work,
                   activation, NULL, y);
 }
 
+/* The same through a module, with what its residual adds. */
+static void run_linear(struct lane *lane, const struct lane_work *work,
+                       const struct module_spec *module,
+                       const struct module_weights *weights, const float *x,
+                       size_t rows, float *y) {
+    const float *residual = NULL;
+    const struct narrow *narrow =
+        device_narrow(lane, x, rows * weights->linear.in, work->inside);
+    if (weights->shortcut.out) {
+        device_linear(lane, &weights->shortcut, narrow, rows, ACTIVATION_NONE,
+                      NULL, y);
+        residual = y;
+    } else if (module->source->residual) {
+        residual = x;
+    }
+    device_linear(lane, &weights->linear, narrow, rows, module->activation,
+                  residual, y);
+}
+
 /* ---- one vector a text -------------------------------------------------- */
 
 static void pool(const struct model_spec *spec, struct lane *lane,
@@ -84,8 +103,8 @@ static void dense(const struct model_spec *spec, const struct weights *weights,
             device_norm(lane, &weights->modules[i].norm, from, texts, NULL,
                         from, NULL);
         } else {
-            multiply(lane, work, &weights->modules[i].linear, from, texts,
-                     module->activation, to);
+            run_linear(lane, work, module, &weights->modules[i], from, texts,
+                       to);
             float *swap = from;
             from = to;
             to = swap;
@@ -191,8 +210,8 @@ static void multi(const struct model_spec *spec, const struct weights *weights,
     size_t rows = sequences_rows(&group->texts);
     float *from = work->x, *to = work->token, *other = work->token_too;
     for (size_t i = 0; i < spec->token_count; i++) {
-        multiply(lane, work, &weights->modules[spec->sentence_count + i].linear,
-                 from, rows, spec->token[i].activation, to);
+        run_linear(lane, work, &spec->token[i],
+                   &weights->modules[spec->sentence_count + i], from, rows, to);
         from = to;
         to = other;
         other = from;

@@ -71,12 +71,17 @@ void shape_of_spec(const struct model_spec *spec, struct shape *shape) {
         .width = model_spec_head_width(spec)};
     count_rules(spec, shape);
     const struct module_spec *module;
-    for (size_t i = 0; (module = model_spec_module(spec, i)); i++)
-        if (module->source)
-            shape->table_count =
-                plus(shape->table_count,
-                     matrix(module->what == MODULE_LINEAR ? module->in : 1,
-                            module->out, module->bias));
+    for (size_t i = 0; (module = model_spec_module(spec, i)); i++) {
+        if (!module->source)
+            continue;
+        shape->table_count =
+            plus(shape->table_count,
+                 matrix(module->what == MODULE_LINEAR ? module->in : 1,
+                        module->out, module->bias));
+        if (module->source->shortcut)
+            shape->table_count = plus(shape->table_count,
+                                      matrix(module->in, module->out, false));
+    }
 }
 
 /* ---- bytes -------------------------------------------------------------- */

@@ -66,6 +66,7 @@ struct head_weights {
 /* A layer of model_spec_module: its linear, or its norm. */
 struct module_weights {
     struct linear linear;
+    struct linear shortcut; /* of the residual; 0 rows: none */
     struct norm norm;
 };
 enum { MODULES_MOST = SENTENCE_MAX + DENSE_MAX + 1 };

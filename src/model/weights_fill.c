@@ -290,7 +290,8 @@ static void fill_encoder(const struct loader *loader) {
 }
 
 void fill_module(const struct loader *loader, size_t i,
-                 const struct tensor *weight, const struct tensor *bias) {
+                 const struct module_tensors *tensors) {
+    const struct tensor *weight = tensors->weight, *bias = tensors->bias;
     const struct module_weights *to = &loader->weights->modules[i];
     bool norm = model_spec_module(loader->spec, i)->what == MODULE_NORM;
     if (norm)
@@ -300,6 +301,9 @@ void fill_module(const struct loader *loader, size_t i,
     if (bias)
         put_numbers(loader, bias, 0, bias->elements, 0,
                     norm ? to->norm.shift : to->linear.bias);
+    if (tensors->shortcut)
+        fill_rows(loader, tensors->shortcut, 0, tensors->shortcut->shape[0],
+                  &to->shortcut, 0);
 }
 
 size_t widest_row(const struct model_spec *spec) {

@@ -11,28 +11,38 @@ static bool beside_encoder(const struct loader *loader,
     return module->source && module->source->paths == loader->files->weights;
 }
 
-/* The module's tensors in ST, of the right shapes. */
-static bool find_tensors(const struct module_spec *module,
-                         const struct tensors *st, const struct tensor **weight,
-                         const struct tensor **bias, struct error *err) {
-    const struct tensor_source *source = module->source;
-    const char *file = source->paths[0];
-    size_t columns = module->what == MODULE_LINEAR ? module->in : 0;
-    *weight = tensors_find(st, source->weight);
-    *bias = source->bias ? tensors_find(st, source->bias) : NULL;
-    if (!*weight || (source->bias && !*bias))
+/* The tensor NAME of ST with COLUMNS (0: a vector); NAME may be NULL. */
+static bool find_tensor(const struct module_spec *module,
+                        const struct tensors *st, const char *name,
+                        size_t columns, const struct tensor **to,
+                        struct error *err) {
+    const char *file = module->source->paths[0];
+    *to = name ? tensors_find(st, name) : NULL;
+    if (name && !*to)
         return error_set(err, ERROR_INPUT,
                          "%s: there is no tensor %s in it, which this module "
                          "needs",
-                         file, *weight ? source->bias : source->weight);
-    return check_tensor(*weight, module->out, columns, file, err) &&
-           (!*bias || check_tensor(*bias, module->out, 0, file, err));
+                         file, name);
+    return !*to || check_tensor(*to, module->out, columns, file, err);
+}
+
+/* The module's tensors in ST, of the right shapes. */
+static bool find_tensors(const struct module_spec *module,
+                         const struct tensors *st, struct module_tensors *to,
+                         struct error *err) {
+    const struct tensor_source *source = module->source;
+    size_t columns = module->what == MODULE_LINEAR ? module->in : 0;
+    return find_tensor(module, st, source->weight, columns, &to->weight, err) &&
+           find_tensor(module, st, source->bias, 0, &to->bias, err) &&
+           find_tensor(module, st, source->shortcut, columns, &to->shortcut,
+                       err);
 }
 
 /* A file of the module's own has nothing else in it. */
 static bool check_alone(const struct module_spec *module,
                         const struct tensors *st, struct error *err) {
     size_t want = module->bias ? 2 : 1;
+    want += module->source->shortcut ? 1 : 0;
     return tensors_count(st) == want ||
            error_set(err, ERROR_INPUT,
                      "%s: it has %zu tensors, and %zu are expected for this "
@@ -44,13 +54,13 @@ static bool with_own_file(struct loader *loader, size_t i, bool fill,
                           struct memory *memory, struct error *err) {
     const struct module_spec *module = model_spec_module(loader->spec, i);
     const struct tensor_source *source = module->source;
-    const struct tensor *weight, *bias;
+    struct module_tensors found;
     struct tensors *st =
         tensors_open(memory, source->paths, source->paths_count, err);
     bool fine = st && check_alone(module, st, err) &&
-                find_tensors(module, st, &weight, &bias, err);
+                find_tensors(module, st, &found, err);
     if (fine && fill)
-        fill_module(loader, i, weight, bias);
+        fill_module(loader, i, &found);
     tensors_close(st);
     return fine;
 }
@@ -59,15 +69,18 @@ static bool with_own_file(struct loader *loader, size_t i, bool fill,
 static bool with_encoder(struct loader *loader, size_t i, bool fill,
                          struct error *err) {
     const struct module_spec *module = model_spec_module(loader->spec, i);
-    const struct tensor *weight, *bias, *first = tensors_at(loader->st, 0);
-    if (!find_tensors(module, loader->st, &weight, &bias, err))
+    const struct tensor *first = tensors_at(loader->st, 0);
+    struct module_tensors found;
+    if (!find_tensors(module, loader->st, &found, err))
         return false;
     if (fill)
-        fill_module(loader, i, weight, bias);
+        fill_module(loader, i, &found);
     if (loader->used) {
-        loader->used[weight - first] = true;
-        if (bias)
-            loader->used[bias - first] = true;
+        loader->used[found.weight - first] = true;
+        if (found.bias)
+            loader->used[found.bias - first] = true;
+        if (found.shortcut)
+            loader->used[found.shortcut - first] = true;
     }
     return true;
 }
@@ -109,6 +122,9 @@ void place_modules(const struct loader *loader, struct layout *layout) {
             if (module->bias)
                 to->linear.bias =
                     layout_take(layout, module->out, sizeof(float));
+            if (module->source->shortcut)
+                place_matrix(loader, layout, module->in, module->out,
+                             &to->shortcut);
         } else if (module->what == MODULE_NORM) {
             to->norm.width = module->out;
             to->norm.epsilon = LAYER_NORM_EPSILON;

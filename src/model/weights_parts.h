@@ -83,8 +83,12 @@ void fill_layer(const struct loader *loader, size_t number,
 uint64_t stage_bytes(const struct model_spec *spec); /* as memory counts it */
 /* The first COUNT numbers of the stage, to where the layout has TO. */
 void put_stage(const struct loader *loader, const float *to, size_t count);
+/* Of a module's file; NULL where its source names none. */
+struct module_tensors {
+    const struct tensor *weight, *bias, *shortcut;
+};
 void fill_module(const struct loader *loader, size_t i,
-                 const struct tensor *weight, const struct tensor *bias);
+                 const struct module_tensors *tensors);
 
 /* ---- weights_modules.c -------------------------------------------------- */
 

@@ -34,8 +34,10 @@ static bool read_source(struct making *m, struct error *err) {
     if (list ? !json_is_array(vocab) : !json_is_object(vocab))
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: its tokenizer class is %s, and the vocabulary of "
-                         "tokenizer.json is not of that class's kind: use "
-                         "another model",
+                         "tokenizer.json is not of that class's kind: fetch "
+                         "the model's newest revision, or write "
+                         "\"tokenizer_class\": \"PreTrainedTokenizerFast\" "
+                         "into its tokenizer_config.json",
                          m->folder->path, m->class->name);
     m->vocab = json_incref(vocab);
     if (m->class->model == MODEL_BPE)

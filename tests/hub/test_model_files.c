@@ -154,7 +154,14 @@ static void dense_layers(void **state) {
 
     put("3_Dense/config.json",
         "{\"in_features\":4,\"out_features\":2,\"use_residual\":true}");
-    refused(ERROR_UNSUPPORTED, "use_residual");
+    m = open_it();
+    assert_true(m->sentence[1].source.residual);
+    assert_string_equal(m->sentence[1].source.shortcut, "residual.weight");
+    assert_false(m->sentence[0].source.residual);
+    model_files_free(m);
+    put("3_Dense/config.json", "{\"in_features\":4,\"out_features\":2,"
+                               "\"activation_function\":null}");
+    refused(ERROR_UNSUPPORTED, "activation_function is null");
     put("3_Dense/config.json", "{\"in_features\":4,\"out_features\":2,"
                                "\"module_input_name\":\"token_embeddings\"}");
     refused(ERROR_UNSUPPORTED, "token_embeddings");

@@ -22,7 +22,7 @@ static const struct {
     {"splade_modern", MODEL_SPARSE},    {"splade_gte", MODEL_SPARSE},
     {"cross_modern", MODEL_RERANK},     {"cross_gte", MODEL_RERANK},
     {"cross_qwen3", MODEL_RERANK},      {"m3", MODEL_DENSE},
-    {"colbert", MODEL_MULTI},
+    {"colbert", MODEL_MULTI},           {"colbert_deep", MODEL_MULTI},
 };
 enum { FOLDERS = sizeof folders / sizeof *folders };
 

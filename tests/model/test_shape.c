@@ -71,13 +71,13 @@ static uint64_t elements_in(const char *path) {
     return sum;
 }
 
-static struct shape own_shape(const char *folder) {
+static struct shape own_shape(const char *folder, enum model_use use) {
     struct memory memory = {0};
     struct error err = {0};
     struct model_spec spec;
     struct shape shape;
     struct model_files *files =
-        model_files_open(&memory, folder, NULL, MODEL_DENSE, NULL, &err);
+        model_files_open(&memory, folder, NULL, use, NULL, &err);
     if (!files || !model_spec_read(files, &spec, &err))
         fail_msg("%s", err.message);
     shape_of_spec(&spec, &shape);
@@ -133,7 +133,8 @@ static void own_shape_is_what_the_files_hold(void **state) {
         snprintf(folder, sizeof folder, MODELS "%s", folders[i]);
         snprintf(config, sizeof config, "%s/config.json", folder);
         snprintf(weights, sizeof weights, "%s/model.safetensors", folder);
-        struct shape own = own_shape(folder), read = shape_at(config);
+        struct shape own = own_shape(folder, MODEL_DENSE);
+        struct shape read = shape_at(config);
         assert_int_equal(own.table_count + own.layers * own.layer_count,
                          elements_in(weights));
         /* a config says nothing of pooling, and three vectors may be one */
@@ -142,10 +143,19 @@ static void own_shape_is_what_the_files_hold(void **state) {
         read.width = own.width;
         is_same(&own, &read);
     }
-    struct shape dense = own_shape(MODELS "dense");
+    struct shape dense = own_shape(MODELS "dense", MODEL_DENSE);
     assert_int_equal(dense.table_count + dense.layers * dense.layer_count,
                      elements_in(MODELS "dense/model.safetensors") +
                          elements_in(MODELS "dense/2_Dense/model.safetensors"));
+    struct shape deep = own_shape(MODELS "colbert_deep", MODEL_MULTI);
+    uint64_t held = elements_in(MODELS "colbert_deep/model.safetensors");
+    for (int i = 1; i <= 3; i++) {
+        char path[128];
+        snprintf(path, sizeof path,
+                 MODELS "colbert_deep/%d_Dense/model.safetensors", i);
+        held += elements_in(path);
+    }
+    assert_int_equal(deep.table_count + deep.layers * deep.layer_count, held);
 }
 
 static void bytes_follow_the_formula(void **state) {

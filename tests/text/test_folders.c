@@ -165,11 +165,42 @@ static void ids_are_those_of_transformers(void **state) {
     assert_int_equal(memory_live(&heap), 0);
 }
 
+/* As paraphrase-multilingual-MiniLM-L12-v2 was: a BERT by its config.json, with
+ * a Unigram tokenizer.json. */
+static void another_kind_of_vocabulary_is_refused(void **state) {
+    (void)state;
+    static const char *const settings[] = {
+        "{}", "{\"tokenizer_class\": \"PreTrainedTokenizerFast\"}"};
+    for (size_t k = 0; k < 2; k++) {
+        struct opened opened;
+        struct error err = {0};
+        folder_open(&opened, FIXTURES "folders/xlm-r_json");
+        opened.folder.model_type = "bert";
+        opened.folder.tokenizer_class = NULL;
+        for (size_t i = 0; i < opened.folder.count; i++)
+            if (strcmp(opened.names[i], "tokenizer_config.json") == 0)
+                opened.files[i].content = str_from(settings[k]);
+        struct tokenizer *tokenizer =
+            tokenizer_create_folder(&heap, &opened.folder, &err);
+        if (k == 0) {
+            assert_null(tokenizer);
+            assert_int_equal(err.code, ERROR_UNSUPPORTED);
+            assert_non_null(strstr(err.message, "BertTokenizer"));
+            assert_non_null(strstr(err.message, "write \"tokenizer_class\""));
+        } else {
+            must(tokenizer, &err);
+        }
+        tokenizer_free(tokenizer);
+        folder_close(&opened);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--folder") == 0)
         return print_folder(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_are_those_of_transformers),
+        cmocka_unit_test(another_kind_of_vocabulary_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

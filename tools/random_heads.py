@@ -229,7 +229,7 @@ def dense(folder, r, inner, new):
         config["module_input_name"] = "token_embeddings"
         if r.random() < 0.5:
             config["module_output_name"] = "token_embeddings"
-    if new and r.random() < 0.05:
+    if r.random() < 0.2:
         config["use_residual"] = True
     write_json(folder / "config.json", config)
     tensors = {"linear.weight": torch.randn(outer, inner) / math.sqrt(inner)}

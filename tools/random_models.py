@@ -176,12 +176,16 @@ def write_dense(place, inner, r):
     kind = r.choice(["activation.Tanh", "linear.Identity", "activation.ReLU",
                      "activation.GELU", "activation.SiLU",
                      "activation.Sigmoid"])
+    residual = r.random() < 0.2
     write_json(place / "config.json", {
         "in_features": inner, "out_features": outer, "bias": bias,
+        **({"use_residual": True} if residual else {}),
         "activation_function": "torch.nn.modules." + kind})
     tensors = {"linear.weight": torch.randn(outer, inner) / math.sqrt(inner)}
     if bias:
         tensors["linear.bias"] = torch.randn(outer) * 0.3
+    if residual and outer != inner:
+        tensors["residual.weight"] = torch.randn(outer, inner)
     module_weights(place, tensors, r)
     return outer
 

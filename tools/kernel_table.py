@@ -67,15 +67,16 @@ def fits(arch, head_dim, features):
     return arch != 75 or bytes_ <= 65536
 
 
-def attend_variants(depth, narrow):
+def attend_variants(depth, arch, narrow):
     if depth == "all":
         sets = feature_sets([DISTANCES, SLOPES, ROTARY])
         return ([(d, f) for d in HEAD_DIMS for f in sets] +
                 [(USUAL_HEAD_DIM, f | UNEVEN) for f in sets if not f & ROTARY] +
                 [(d, UNEVEN) for d in HEAD_DIMS if d != USUAL_HEAD_DIM])
     if depth == "sample":
-        return [(USUAL_HEAD_DIM, 0), (USUAL_HEAD_DIM, ROTARY),
-                (256, DISTANCES | WINDOW)]
+        cramped = [(96, 0)] if arch >= 100 else []  # NVRTC 12 has its own bound
+        return cramped + [(USUAL_HEAD_DIM, 0), (USUAL_HEAD_DIM, ROTARY),
+                          (256, DISTANCES | WINDOW)]
     features = [f for f in FEATURES if f != RELATIVE and narrow == 1]
     return [(d, 0) for d in HEAD_DIMS] + [(USUAL_HEAD_DIM, f) for f in features]
 
@@ -103,7 +104,7 @@ def jobs_of(depth):
         for narrow in narrows(arch, False):
             if "attention" in there:
                 jobs += [("attention", arch, narrow, d, f)
-                         for d, f in attend_variants(depth, narrow)
+                         for d, f in attend_variants(depth, arch, narrow)
                          if fits(arch, d, f)]
     return jobs
 

@@ -43,10 +43,19 @@ enum {
  * registers: as many as cost no spills. */
 #define CRAMPED                                                                \
     (FEATURES % FEATURE_ROTARY > FEATURE_KEYS ? 2 : FEATURES ? 3 : 4)
+/* From sm_100 on NVRTC 12 asks for more than 13 does, and 13 does for ALiBi. */
+#if defined EMULATED || __CUDACC_VER_MAJOR__ > 12
+#define NEW_CRAMPED ((FEATURES & FEATURE_SLOPES) != 0)
+#else
+#define NEW_CRAMPED true
+#endif
+#define WIDE_CRAMPED                                                           \
+    (KERNEL_ARCH < 80 || KERNEL_ARCH == 90 ||                                  \
+     (KERNEL_ARCH >= 100 && NEW_CRAMPED))
 #define BLOCKS                                                                 \
     (HEAD_DIM <= 32     ? 4                                                    \
      : HEAD_DIM > 96    ? 2                                                    \
-     : HEAD_DIM > 64    ? (KERNEL_ARCH < 80 || KERNEL_ARCH == 90 ? 2 : 3)      \
+     : HEAD_DIM > 64    ? (WIDE_CRAMPED ? 2 : 3)                               \
      : KERNEL_ARCH < 80 ? CRAMPED                                              \
                         : (KERNEL_ARCH >= 90 ? 3 : 4))
 

@@ -144,7 +144,8 @@ static void what_is_left_out_is_described(void **state) {
     assert_null(drift_describe(&none));
 }
 
-/* A path in the reason may hold any bytes, and be cut within a character. */
+/* A path in the reason may hold any bytes, of which an error keeps what is
+ * UTF-8, and the reason may be cut within a character. */
 static void what_is_left_out_has_a_reason_of_any_bytes(void **state) {
     (void)state;
     struct member member = {.heads = head_bit(ROW_DENSE),
@@ -157,7 +158,7 @@ static void what_is_left_out_has_a_reason_of_any_bytes(void **state) {
         const char *skipped =
             json_string_value(json_object_get(said, "skipped"));
         assert_non_null(skipped);
-        assert_memory_equal(skipped, "open \xef\xbf\xbd ", 9);
+        assert_memory_equal(skipped, "open ? ", 7);
         json_decref(said);
     }
 }

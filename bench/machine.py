@@ -79,12 +79,13 @@ class Ended:
         return lines[-1].strip() if lines else f"exit status {self.status}"
 
 
-def run(command):
-    """Runs COMMAND; the peak is its largest resident set, shared pages of files
+def run(command, more=None):
+    """Runs COMMAND, with MORE in its environment; the peak is its largest resident set, shared pages of files
     too, as the kernel says it (and at least this process's own, which is small)."""
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
         begin, (busy, stolen) = time.monotonic(), cpu_seconds()
-        process = subprocess.Popen(command, stdout=said, stderr=errors, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=said, stderr=errors, stdin=subprocess.DEVNULL,
+                                   env=os.environ | (more or {}))
         _, status, usage = os.wait4(process.pid, 0)
         cores = (time.monotonic() - begin) * os.cpu_count()
         others = cpu_seconds()[0] - busy - usage.ru_utime - usage.ru_stime

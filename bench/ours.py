@@ -6,12 +6,16 @@ import subprocess
 import machine
 
 
-def run_texts(program, model, texts, numbers, threads, out):
+def isa_option(isa):
+    return ["--isa", isa] if isa else []
+
+
+def run_texts(program, model, texts, numbers, threads, out, isa=None):
     """(row, path of the vectors); a row with "absent" and None where it fails."""
     shutil.rmtree(out, ignore_errors=True)
     ended = machine.run([str(program), "run", str(texts), "--model", str(model), "--out", str(out),
                          "--restart", "--dtype", numbers, "--device", "cpu", "--threads", str(threads),
-                         "--export", "npy", "--quiet", "--no-progress"])
+                         "--export", "npy", "--quiet", "--no-progress", *isa_option(isa)])
     if ended.status:
         return {"absent": f"failed: {ended.last_error()}"}, None
     summary = json.loads((out / "summary.json").read_text())

@@ -28,6 +28,14 @@ WARM = 8  # texts before the clock starts
 TURNS = 3  # of each size
 
 
+# What holds the others to a set of instructions: oneDNN (OpenVINO's, torch's and
+# CTranslate2's own), torch, MKL, CTranslate2. ONNX Runtime and llama.cpp ask the
+# processor alone.
+HELD = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+                 "CT2_FORCE_CPU_ISA": "AVX2"}}
+NOT_HELD = ["onnxruntime", "xllamacpp"]
+
+
 class Absent(Exception):
     pass
 

@@ -24,10 +24,11 @@ def rate(row):
 
 
 def tables(rows):
-    """The rows of each table: one model, one set of texts, one number of threads."""
+    """The rows of each table: one model, one set of texts, one number of threads,
+    one set of instructions that all are held to."""
     found = {}
     for row in rows:
-        found.setdefault((row["model"], row["texts_id"], row["threads"]), []).append(row)
+        found.setdefault((row["model"], row["texts_id"], row["threads"], row.get("held")), []).append(row)
     return list(found.values())
 
 
@@ -122,7 +123,8 @@ def heading(rows):
     tokens = max((row["tokens"] for row in runs if row.get("tokens")), default=0)
     rounds = len({row["round"] for row in runs})
     return [f"{first['model']}: {first['texts']} texts of at most {first['limit']} tokens, {tokens:,} together, "
-            f"{first['threads']} threads, {rounds} rounds",
+            f"{first['threads']} threads, {rounds} rounds"
+            + (f", all held to {first['held']}" if first.get("held") else ""),
             f"{machine['cpu']} (family {machine['family']}; {', '.join(machine['flags'])}), "
             f"{machine['cores']} cores, {machine['memory_gib']} GiB, {machine['os']}, Linux {machine['kernel']}",
             f"ensembed {distinct(rows, 'commit')}; {distinct(runs, 'version')}; "

@@ -4,6 +4,7 @@
     bench/table.py MODEL_DIR CHUNKS --work FOLDER [--program build/ensembed]
         [--python PYTHON] [--peers NAMES] [--texts 600] [--rounds 3] [--threads N]
         [--bench-gemm build-bench/bench_gemm] [--rows FILE.jsonl] [--batch N]
+        [--isa avx2]
     bench/table.py --rows FILE.jsonl          prints the table of these rows
 
 CHUNKS is a folder of chunk files, of which --texts distinct ones are taken,
@@ -19,7 +20,9 @@ meanwhile. Cosines are to sentence-transformers in f32. --python is the
 interpreter that has the other engines; FOLDER/forms/MODEL is made by
 bench/forms.py. Each of them first tries which size of batches suits it on this
 model (--batch says it, --sample on how many texts), and --rows remembers that;
---rounds 0 does no more. NAMES are separated by commas: ours-f32, ours-bf16,
+--rounds 0 does no more. --isa shows what a machine of fewer instructions would:
+ours and the roof use that set, the others are held to it by what each of them
+reads in its environment, and one that reads nothing is left out. NAMES are separated by commas: ours-f32, ours-bf16,
 ours-int8, roof and those of bench/peers.py.
 """
 import argparse
@@ -33,7 +36,7 @@ from statistics import median
 
 import machine
 import ours
-from peers import PEERS
+from peers import HELD, NOT_HELD, PEERS
 from rows import OURS, REFERENCE, TYPES, printed, rate, read_rows, tables
 from texts import chunk_texts, spread
 
@@ -82,7 +85,7 @@ class Bench:
         self.common = {
             "model": args.model.name, "limit": json.loads(
                 (args.model / "sentence_bert_config.json").read_text())["max_seq_length"],
-            "threads": args.threads, "machine": machine.machine(),
+            "threads": args.threads, "held": args.isa, "machine": machine.machine(),
             "commit": args.commit or machine.commit_of(HERE)} | write_texts(args.chunks, args.texts, self.texts)
         self.common["attention_flops_per_token"] = attention_flops_per_token(
             self.config, ours.lengths(args.program, args.model, self.texts))
@@ -99,7 +102,8 @@ class Bench:
         vectors = self.args.work / "theirs.npy"
         ended = machine.run([self.args.python, str(HERE / "peers.py"), peer, str(self.args.model),
                              str(self.texts), "--forms", str(self.forms), "--vectors", str(vectors),
-                             "--threads", str(self.args.threads), *map(str, more)])
+                             "--threads", str(self.args.threads), *map(str, more)],
+                            HELD.get(self.args.isa))
         if ended.status:
             return {"absent": f"failed: {ended.last_error()}"}, None
         row = json.loads(ended.said.strip().splitlines()[-1])
@@ -109,7 +113,7 @@ class Bench:
         """The size that was found for it on this model, now or before."""
         found = [row["batch"] for row in (read_rows(self.rows) if self.rows.exists() else [])
                  if row["kind"] == "batch" and row["peer"] == peer
-                 and (row["model"], row["threads"]) == (self.common["model"], self.common["threads"])]
+                 and all(row.get(name) == self.common[name] for name in ("model", "threads", "held"))]
         if self.args.batch or found:
             return self.args.batch or found[-1]
         row, _ = self.peer_process(peer, "--try", self.args.sample)
@@ -124,7 +128,7 @@ class Bench:
         if peer.startswith("ours-"):
             engine, numbers = OURS, peer[5:]
             row, vectors = ours.run_texts(self.args.program, self.args.model, self.texts, numbers,
-                                          self.args.threads, self.args.work / "out")
+                                          self.args.threads, self.args.work / "out", self.args.isa)
         else:
             engine, numbers = PEERS[peer][:2]
             row, vectors = self.theirs(peer)
@@ -140,7 +144,7 @@ class Bench:
 
     def product_rate(self, numbers):
         """Ours, in the width that is nearest to the model's."""
-        said = ours.bench(self.args.program, numbers, self.args.threads)
+        said = ours.bench(self.args.program, numbers, self.args.threads, *ours.isa_option(self.args.isa))
         if not said:
             return None
         return min(said["gemm"], key=lambda g: (abs(g["width"] - self.config["hidden_size"]),
@@ -151,7 +155,8 @@ class Bench:
             return None
         ended = machine.run([str(self.args.bench_gemm), "--dtype", numbers, "--width",
                              str(self.config["hidden_size"]), "--rows", str(ROOF_ROWS),
-                             "--threads", str(self.args.threads)])
+                             "--threads", str(self.args.threads), *ours.isa_option(self.args.isa)],
+                            HELD.get(self.args.isa))
         lines = [line.split() for line in ended.said.splitlines()]
         named = [dict(zip(head, row)) for head, row in zip(lines, lines[1:]) if head[:1] == ["isa"]]
         return float(named[0]["onednn"]) if named and "onednn" in named[0] else None
@@ -210,10 +215,13 @@ def arguments():
     ap.add_argument("--bench-gemm", type=Path)
     ap.add_argument("--batch", type=int, default=0)
     ap.add_argument("--sample", type=int, default=32)
+    ap.add_argument("--isa", choices=HELD)
     ap.add_argument("--commit", help="of the program (default: of this checkout)")
     ap.add_argument("--rows", type=Path)
     args = ap.parse_args()
     args.peers = [peer for peer in args.peers.split(",") if peer]
+    if args.isa:
+        args.peers = [peer for peer in args.peers if peer not in PEERS or PEERS[peer][2] not in NOT_HELD]
     unknown = set(args.peers) - set(all_peers())
     if unknown:
         ap.error(f"--peers: {', '.join(sorted(unknown))} is none of {', '.join(all_peers())}")

@@ -1,7 +1,21 @@
 #include "run/kept_events.h"
 
+#include "base/clock.h"
+#include "base/json.h"
+
+static void keep(json_t *list, json_t *entry) {
+    if (json_array_size(list) < KEPT_EVENTS_MAX)
+        json_array_append_new(list, entry);
+    else
+        json_decref(entry);
+}
+
 static void on_log(void *context, enum log_level level, const char *message) {
-    event_log(((struct kept_events *)context)->outer, level, "%s", message);
+    struct kept_events *kept = context;
+    if (level >= LOG_WARNING)
+        keep(kept->warnings, json_pack("[I, i, o]", (json_int_t)clock_now_ns(),
+                                       (int)level, json_any_text(message)));
+    event_log(kept->outer, level, "%s", message);
 }
 
 static void on_progress(void *context, const struct progress *progress) {
@@ -10,9 +24,8 @@ static void on_progress(void *context, const struct progress *progress) {
 
 static void on_event(void *context, const char *type, const json_t *fields) {
     struct kept_events *kept = context;
-    if (json_array_size(kept->list) < KEPT_EVENTS_MAX)
-        json_array_append_new(
-            kept->list, json_pack("[s, o]", type, json_deep_copy(fields)));
+    keep(kept->events, json_pack("[I, s, o]", (json_int_t)clock_now_ns(), type,
+                                 json_deep_copy(fields)));
     if (kept->outer && kept->outer->event)
         kept->outer->event(kept->outer->context, type, fields);
 }
@@ -28,18 +41,12 @@ void kept_events_begin(struct kept_events *kept, const struct sink *outer) {
                                           .event = on_event,
                                           .interrupted = on_interrupted},
                                  .outer = outer,
-                                 .list = json_array()};
-}
-
-void kept_events_tell(const struct kept_events *kept, const struct sink *sink) {
-    for (size_t i = 0; i < json_array_size(kept->list); i++) {
-        const json_t *pair = json_array_get(kept->list, i);
-        event_emit(sink, json_string_value(json_array_get(pair, 0)),
-                   json_deep_copy(json_array_get(pair, 1)));
-    }
+                                 .events = json_array(),
+                                 .warnings = json_array()};
 }
 
 void kept_events_free(struct kept_events *kept) {
-    json_decref(kept->list);
+    json_decref(kept->events);
+    json_decref(kept->warnings);
     *kept = (struct kept_events){0};
 }

@@ -1,11 +1,11 @@
-/* kept_events.h - a sink that passes everything on and keeps the events, for a
- * telemetry that is not open yet: models are fetched before a run has a folder
- * to write events to.
+/* kept_events.h - a sink that passes everything on and keeps events and
+ * warnings, for a telemetry that is not open yet: devices are looked at and
+ * models fetched before a run has a folder to write events to.
  *
  *     struct kept_events kept;
  *     kept_events_begin(&kept, outer);
  *     ... work with &kept.sink ...
- *     kept_events_tell(&kept, &telemetry.sink);
+ *     telemetry_catch_up(&telemetry, &kept);
  *     kept_events_free(&kept);
  *
  * At most KEPT_EVENTS_MAX are kept. Used by one thread, and not moved while
@@ -24,12 +24,11 @@ enum { KEPT_EVENTS_MAX = 1000 };
 struct kept_events {
     struct sink sink;
     const struct sink *outer; /* borrowed, or NULL */
-    json_t *list;             /* [[type, fields], ...] */
+    json_t *events;           /* [[clock_now_ns(), type, fields], ...] */
+    json_t *warnings;         /* [[clock_now_ns(), log_level, message], ...] */
 };
 
 void kept_events_begin(struct kept_events *kept, const struct sink *outer);
-/* Emit them once more. */
-void kept_events_tell(const struct kept_events *kept, const struct sink *sink);
 void kept_events_free(struct kept_events *kept); /* {0} is fine */
 
 #endif

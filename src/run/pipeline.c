@@ -169,8 +169,9 @@ static bool place_summary(struct run *run, struct error *err) {
 static bool begin(struct run *run, const struct run_options *options,
                   const struct sink *sink, struct error *err) {
     char events[PATH_MAX];
+    kept_events_begin(&run->early, sink);
     if (!check_text_field(options, err) ||
-        !session_open(&run->session, options, sink, err) ||
+        !session_open(&run->session, options, &run->early.sink, err) ||
         !roster_open(&run->roster, &run->session, "document", true, err))
         return false;
     if (!run->roster.usable) {
@@ -195,17 +196,16 @@ static bool begin(struct run *run, const struct run_options *options,
         !folder_make(events, err) ||
         !lock_take(events, options->out, &run->lock_fd, err) ||
         !path_join(events, options->out, "events.jsonl", err) ||
-        !telemetry_open(&run->telemetry, events, sink, err))
+        !telemetry_open(&run->telemetry, events, run->begin_ns, sink, err))
         return false;
-    /* The caller has heard of the models' way here; the file has not. */
-    run->telemetry.outer = NULL;
-    kept_events_tell(&run->roster.events, &run->telemetry.sink);
-    run->telemetry.outer = sink;
     run->session.sink = &run->telemetry.sink;
     run->engines = memory_zalloc(&run->session.memory, run->roster.count,
                                  sizeof(struct engine *), err);
-    return run->engines &&
-           watch_start(&run->watch, &run->session, &run->telemetry, err);
+    if (!run->engines ||
+        !watch_start(&run->watch, &run->session, &run->telemetry, err))
+        return false;
+    telemetry_catch_up(&run->telemetry, &run->early);
+    return true;
 }
 
 void pipeline_note_worst(struct run_result *result, enum error_code code,
@@ -283,10 +283,9 @@ static bool announce(struct run *run, struct error *err) {
     return fine;
 }
 
-static bool write_summary(struct run *run, int64_t begin_ns,
-                          struct error *err) {
+static bool write_summary(struct run *run, struct error *err) {
     struct run_result *result = run->result;
-    result->duration_ms = (double)(clock_now_ns() - begin_ns) / 1e6;
+    result->duration_ms = (double)(clock_now_ns() - run->begin_ns) / 1e6;
     result->summary = describe(run, error_name(result->worst.code));
     bool fine = put_summary(run, result->summary, err);
     if (!fine)
@@ -309,16 +308,18 @@ static void end(struct run *run) {
     watch_end(&run->watch);
     telemetry_close(&run->telemetry);
     session_close(&run->session);
+    kept_events_free(&run->early);
     lock_drop(run->lock_fd);
 }
 
 bool pipeline_run(const struct run_options *options, const struct sink *sink,
                   struct run_result *result, struct error *err) {
     *result = (struct run_result){0};
-    struct run run = {
-        .result = result, .collections = json_array(), .leases = json_array()};
+    struct run run = {.begin_ns = clock_now_ns(),
+                      .result = result,
+                      .collections = json_array(),
+                      .leases = json_array()};
     run.telemetry.fd = -1;
-    int64_t begin_ns = clock_now_ns();
     bool fine = begin(&run, options, sink, err) && announce(&run, err);
     if (fine) {
         event_emit(&run.telemetry.sink, "run_started",
@@ -339,7 +340,7 @@ bool pipeline_run(const struct run_options *options, const struct sink *sink,
                                     run.roster.members[i].error.message);
         struct error failure = {0};
         leave_devices(&run);
-        if (!write_summary(&run, begin_ns, &failure))
+        if (!write_summary(&run, &failure))
             pipeline_note_worst(result, failure.code, failure.message);
         event_emit(&run.telemetry.sink, "run_ended",
                    json_pack("{s:f, s:s}", "duration_ms", result->duration_ms,

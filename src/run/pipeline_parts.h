@@ -6,6 +6,7 @@
 
 #include "data/chunks.h"
 #include "run/engine.h"
+#include "run/kept_events.h"
 #include "run/pipeline.h"
 #include "run/roster.h"
 #include "run/session.h"
@@ -13,7 +14,9 @@
 #include "run/watch.h"
 
 struct run {
+    int64_t begin_ns;
     struct session session;
+    struct kept_events early; /* until there is telemetry */
     struct telemetry telemetry;
     struct roster roster;
     struct chunk_listing *list;

@@ -179,17 +179,12 @@ bool roster_open(struct roster *roster, struct session *session,
     const struct run_options *options = session->options;
     *roster = (struct roster){.memory = &session->memory,
                               .dense = options->models_count};
-    const struct sink *outer = session->sink;
-    kept_events_begin(&roster->events, outer);
-    session->sink = &roster->events.sink;
-    bool fine = requests_merge(options, roster->memory, &roster->requests,
-                               &roster->count, err) &&
-                open_members(roster, session, what, digests, err) &&
-                open_reranker(roster, session, digests, err);
-    session->sink = outer;
-    if (fine && (!digests || check_each_key(roster, err)) &&
-        check_keys(roster, err) && check_task(roster, options, err) &&
-        plan_fusion(roster, session, err))
+    if (requests_merge(options, roster->memory, &roster->requests,
+                       &roster->count, err) &&
+        open_members(roster, session, what, digests, err) &&
+        open_reranker(roster, session, digests, err) &&
+        (!digests || check_each_key(roster, err)) && check_keys(roster, err) &&
+        check_task(roster, options, err) && plan_fusion(roster, session, err))
         return true;
     roster_free(roster);
     return false;
@@ -207,7 +202,6 @@ void roster_free(struct roster *roster) {
         member_close(&roster->members[i], roster->memory);
     if (roster->reranker)
         member_close(roster->reranker, roster->memory);
-    kept_events_free(&roster->events);
     memory_free(roster->memory, roster->reranker);
     memory_free(roster->memory, roster->members);
     memory_free(roster->memory, roster->requests);

@@ -24,7 +24,6 @@
 #include "model/spec.h"
 #include "run/fetching.h"
 #include "run/heads.h"
-#include "run/kept_events.h"
 #include "run/session.h"
 #include "text/bm25.h"
 
@@ -64,8 +63,7 @@ struct roster {
     struct model_request rerank; /* of `reranker` */
     size_t dense; /* the first so many are asked for dense vectors (whether
                      usable or not), the others are not */
-    struct member *reranker;   /* NULL: none; its error may be set */
-    struct kept_events events; /* of the opening: `cache`, `retrying` */
+    struct member *reranker; /* NULL: none; its error may be set */
     size_t fused_width; /* 0: no fused vector (one dense model, or one failed)
                          */
 };

@@ -86,8 +86,10 @@ static void halve(struct samples *series) {
 static void add_totals(const struct samples *series,
                        struct sample_totals *totals,
                        const struct sample *sample) {
-    /* A first sample must count, if for little. */
-    double passed_ms = 1e-3 + (double)(sample->t_ms - series->latest.t_ms);
+    /* A first sample must count, if for little: how the process was before it,
+     * nobody saw. */
+    int64_t since_ms = series->count ? series->latest.t_ms : sample->t_ms;
+    double passed_ms = 1e-3 + (double)(sample->t_ms - since_ms);
     totals->samples++;
     if (sample->cpu_percent >= 0) {
         totals->cpu_ms += sample->cpu_ms;

@@ -55,10 +55,10 @@ static bool write_line(struct telemetry *telemetry, int64_t t_ms,
     return fine;
 }
 
-/* An event that cannot be written is counted, not fatal. */
-static void emit(struct telemetry *telemetry, const char *type,
-                 const json_t *fields) {
-    int64_t t_ms = telemetry_now_ms(telemetry);
+/* Into the file and the recorder. An event that cannot be written is counted,
+ * not fatal. */
+static void put(struct telemetry *telemetry, int64_t t_ms, const char *type,
+                const json_t *fields) {
     if (telemetry->fd >= 0 && telemetry->written < room_of(type) &&
         write_line(telemetry, t_ms, type, fields)) {
         telemetry->written++;
@@ -68,7 +68,12 @@ static void emit(struct telemetry *telemetry, const char *type,
     }
     if (telemetry->recorder)
         recorder_event(telemetry->recorder, t_ms, type, fields);
+}
+
+static void emit(struct telemetry *telemetry, const char *type,
+                 const json_t *fields) {
     const struct sink *outer = telemetry->outer;
+    put(telemetry, telemetry_now_ms(telemetry), type, fields);
     if (outer && outer->event)
         outer->event(outer->context, type, fields);
 }
@@ -182,10 +187,11 @@ static void name_run(struct telemetry *telemetry) {
 }
 
 bool telemetry_open(struct telemetry *telemetry, const char *path,
-                    const struct sink *outer, struct error *err) {
+                    int64_t begin_ns, const struct sink *outer,
+                    struct error *err) {
     *telemetry = (struct telemetry){.outer = outer,
                                     .fd = -1,
-                                    .begin_ns = clock_now_ns(),
+                                    .begin_ns = begin_ns,
                                     .sample_period_ms = SAMPLE_PERIOD_MS};
     telemetry->sink = (struct sink){.context = telemetry,
                                     .log = on_log,
@@ -200,6 +206,30 @@ bool telemetry_open(struct telemetry *telemetry, const char *path,
         return error_errno(err, "open %s", path);
     end_torn_line(telemetry->fd);
     return true;
+}
+
+/* When the entry of a kept list was. */
+static int64_t kept_ms(const struct telemetry *telemetry, const json_t *entry) {
+    int64_t ns = json_integer_value(json_array_get(entry, 0));
+    return (ns - telemetry->begin_ns) / 1000000;
+}
+
+void telemetry_catch_up(struct telemetry *telemetry,
+                        const struct kept_events *kept) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach(kept->events, i, entry) {
+        put(telemetry, kept_ms(telemetry, entry),
+            json_string_value(json_array_get(entry, 1)),
+            json_array_get(entry, 2));
+    }
+    json_array_foreach(kept->warnings, i, entry) {
+        if (telemetry->recorder)
+            recorder_log(
+                telemetry->recorder, kept_ms(telemetry, entry),
+                (enum log_level)json_integer_value(json_array_get(entry, 1)),
+                json_string_value(json_array_get(entry, 2)));
+    }
 }
 
 void telemetry_close(struct telemetry *telemetry) {

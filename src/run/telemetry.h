@@ -10,9 +10,10 @@
  * passes, collections and the run.
  *
  *     struct telemetry t;
- *     telemetry_open(&t, path, sink, err);
+ *     telemetry_open(&t, path, begin_ns, sink, err);
  *     t.recorder = recorder;      // both may stay NULL
  *     t.sampler = &sampler;
+ *     telemetry_catch_up(&t, &kept); // if something was kept
  *     event_emit(&t.sink, "ensemble_pass_completed", fields);
  *     telemetry_close(&t);
  *
@@ -31,6 +32,7 @@
 
 #include "base/error.h"
 #include "base/event.h"
+#include "run/kept_events.h"
 #include "run/recorder.h"
 #include "run/sampler.h"
 #include "run/tally.h"
@@ -57,10 +59,16 @@ struct telemetry {
     char run[33]; /* 32 hex digits */
 };
 
-/* PATH NULL: only pass on. */
+/* For a run that began at BEGIN_NS (clock_now_ns). PATH NULL: only pass on. */
 bool telemetry_open(struct telemetry *telemetry, const char *path,
-                    const struct sink *outer, struct error *err);
+                    int64_t begin_ns, const struct sink *outer,
+                    struct error *err);
 void telemetry_close(struct telemetry *telemetry);
+
+/* File and recorder learn what happened before this telemetry was opened, at
+ * the times of then; the caller's sink has heard of it. */
+void telemetry_catch_up(struct telemetry *telemetry,
+                        const struct kept_events *kept);
 
 /* Milliseconds since the run began, as in t_ms. */
 int64_t telemetry_now_ms(const struct telemetry *telemetry);

@@ -617,6 +617,10 @@ def run_pulls(place):
     [again] = [e for e in events if e["type"] == "retrying"]
     assert (again["attempt"], again["of"]) == (2, 6) and "502" in again["cause"], again
     assert again["wait_ms"] > 0 and again["model"] == ID, again
+    assert again["t_ms"] <= cache["t_ms"], "the fetching's own times"
+    assert "ensembed_retries_total 1\n" in (out / "metrics.prom").read_text()
+    report = (out / "report.html").read_text()
+    assert "Model files" in report and "attempt 2 of 6" in report
     check_schemas(out)
     # From here on nothing may ask anybody.
     before = place.hub.accepted

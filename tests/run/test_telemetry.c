@@ -69,7 +69,7 @@ static void every_event_goes_everywhere(void **state) {
     struct telemetry telemetry;
     const char *path = scene_path("events.jsonl");
     unlink(path);
-    assert_true(telemetry_open(&telemetry, path, &outer, NULL));
+    assert_true(telemetry_open(&telemetry, path, clock_now_ns(), &outer, NULL));
     telemetry.recorder = recorder_create(&memory, NULL);
     for (int i = 0; i < SCENE_EACH; i++)
         event_emit(&telemetry.sink, scene_each[i][0],
@@ -91,6 +91,51 @@ static void every_event_goes_everywhere(void **state) {
     scene_remove("events.jsonl");
 }
 
+/* What was before the file is in it at its own time, and in the recorder; who
+ * heard of it then does not hear it twice. */
+static void what_was_before_is_told_once(void **state) {
+    (void)state;
+    enum { AGO_MS = 5000 };
+    struct memory memory = {0};
+    struct seen seen = {0};
+    struct sink outer = {.context = &seen, .event = see_event, .log = see_log};
+    struct telemetry telemetry;
+    struct kept_events kept;
+    const char *path = scene_path("early.jsonl");
+    unlink(path);
+    kept_events_begin(&kept, &outer);
+    event_emit(&kept.sink, "retrying", json_pack("{s:s}", "cause", "502"));
+    event_log(&kept.sink, LOG_WARNING, "a ceiling above the roof");
+    event_log(&kept.sink, LOG_INFO, "by the way");
+    clock_sleep_ms(20);
+    int64_t begin_ns = clock_now_ns() - AGO_MS * 1000000LL;
+    assert_true(telemetry_open(&telemetry, path, begin_ns, &outer, NULL));
+    telemetry.recorder = recorder_create(&memory, NULL);
+    telemetry_catch_up(&telemetry, &kept);
+    kept_events_free(&kept);
+    event_emit(&telemetry.sink, "run_started", NULL);
+    telemetry_close(&telemetry);
+    struct tally written = read_back(path);
+    assert_int_equal(tally_of(&written, "retrying"), 1);
+    assert_int_equal(tally_of(&seen.types, "retrying"), 1);
+    assert_int_equal(seen.logs, 2);
+    assert_true(telemetry_now_ms(&telemetry) >= AGO_MS);
+    struct recorder *recorder = telemetry.recorder;
+    assert_int_equal(tally_of(&recorder->types, "retrying"), 1);
+    json_t *retries = recorder->lists[RECORDED_RETRIES];
+    json_t *warnings = recorder->lists[RECORDED_WARNINGS];
+    assert_int_equal(json_array_size(retries), 1);
+    assert_int_equal(json_array_size(warnings), 1);
+    json_t *warning = json_array_get(warnings, 0);
+    assert_string_equal(lookup_text(warning, "message"),
+                        "a ceiling above the roof");
+    assert_string_equal(lookup_text(warning, "level"), "warning");
+    uint64_t at_ms = lookup_count(json_array_get(retries, 0), "t_ms");
+    assert_true(at_ms > AGO_MS / 2 && at_ms <= AGO_MS - 20);
+    recorder_free(recorder);
+    scene_remove("early.jsonl");
+}
+
 static void emit_times(struct telemetry *telemetry, const char *type,
                        int times) {
     for (int i = 0; i < times; i++)
@@ -103,7 +148,7 @@ static void what_matters_finds_room(void **state) {
     struct telemetry telemetry;
     const char *path = scene_path("many.jsonl");
     unlink(path);
-    assert_true(telemetry_open(&telemetry, path, NULL, NULL));
+    assert_true(telemetry_open(&telemetry, path, clock_now_ns(), NULL, NULL));
     emit_times(&telemetry, "run_started", 1);
     emit_times(&telemetry, "batch_completed", 25000);
     emit_times(&telemetry, "chunk_truncated", 100);
@@ -139,7 +184,7 @@ static void the_file_never_passes_its_limit(void **state) {
     struct telemetry telemetry;
     const char *path = scene_path("many.jsonl");
     unlink(path);
-    assert_true(telemetry_open(&telemetry, path, NULL, NULL));
+    assert_true(telemetry_open(&telemetry, path, clock_now_ns(), NULL, NULL));
     emit_times(&telemetry, "run_ended", EVENTS_MAX + 7);
     telemetry_close(&telemetry);
     struct tally written = read_back(path);
@@ -164,7 +209,7 @@ static void a_full_disk_leaves_no_half_line(void **state) {
     struct telemetry telemetry;
     const char *path = scene_path("full.jsonl");
     signal(SIGXFSZ, SIG_IGN);
-    assert_true(telemetry_open(&telemetry, path, NULL, NULL));
+    assert_true(telemetry_open(&telemetry, path, clock_now_ns(), NULL, NULL));
     emit_times(&telemetry, "run_started", 1);
     leave_room(path, 40);
     emit_times(&telemetry, "batch_completed", 3);
@@ -198,7 +243,7 @@ static void samples_come_between_the_events(void **state) {
     struct sampler_setup setup = {
         .memory = &memory, .devices = 2, .read = read_card};
     struct telemetry telemetry;
-    assert_true(telemetry_open(&telemetry, NULL, &outer, NULL));
+    assert_true(telemetry_open(&telemetry, NULL, clock_now_ns(), &outer, NULL));
     assert_true(sampler_start(&sampler, &setup, NULL));
     telemetry.recorder = recorder_create(&memory, NULL);
     telemetry.sampler = &sampler;
@@ -235,6 +280,7 @@ static void samples_come_between_the_events(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_goes_everywhere),
+        cmocka_unit_test(what_was_before_is_told_once),
         cmocka_unit_test(what_matters_finds_room),
         cmocka_unit_test(the_file_never_passes_its_limit),
         cmocka_unit_test(a_full_disk_leaves_no_half_line),

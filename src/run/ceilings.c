@@ -30,8 +30,10 @@ uint64_t ceilings_find(const struct device_bytes *list, size_t count,
     return otherwise;
 }
 
-void ceiling_warn(const struct sink *sink, const char *device, uint64_t ceiling,
-                  uint64_t total) {
+void ceiling_warn(const struct run_options *options, const char *device,
+                  uint64_t total, const struct sink *sink) {
+    uint64_t ceiling =
+        ceilings_find(options->ceilings, options->ceilings_count, device, 0);
     if (ceiling > total)
         event_log(sink, LOG_WARNING,
                   "the ceiling of %s, %" PRIu64
@@ -80,19 +82,9 @@ static bool check_names(const char *option, const struct device_bytes *list,
 }
 
 bool ceilings_check(const struct run_options *options,
-                    const struct device_list *devices, const struct sink *sink,
-                    struct error *err) {
-    if (!check_names("--ceiling", options->ceilings, options->ceilings_count,
-                     devices, err) ||
-        !check_names("--margin", options->margins, options->margins_count,
-                     devices, err))
-        return false;
-    for (size_t i = 0; i < devices->count; i++) {
-        const struct device_name *device = &devices->items[i];
-        uint64_t ceiling = ceilings_find(
-            options->ceilings, options->ceilings_count, device->name, 0);
-        if (device->capacity)
-            ceiling_warn(sink, device->name, ceiling, device->capacity);
-    }
-    return true;
+                    const struct device_list *devices, struct error *err) {
+    return check_names("--ceiling", options->ceilings, options->ceilings_count,
+                       devices, err) &&
+           check_names("--margin", options->margins, options->margins_count,
+                       devices, err);
 }

@@ -1,7 +1,7 @@
 /* ceilings.h - how much of a device a run may take, and how much must stay
  * free: the defaults, and what --ceiling and --margin say instead.
  *
- *     ceilings_check(options, &list, sink, err)        // names, once
+ *     ceilings_check(options, &list, err)              // names, once
  *     uint64_t margin = ceilings_find(options->margins,
  *                                     options->margins_count, name,
  *                                     margin_default(total));
@@ -36,14 +36,12 @@ uint64_t ceilings_find(const struct device_bytes *list, size_t count,
                        const char *device, uint64_t otherwise);
 
 /* ERROR_USAGE for a --ceiling or --margin that names a device which is not in
- * DEVICES; the CPU is always in use. Warns as ceiling_warn does of devices
- * whose size their name says. */
+ * DEVICES; the CPU is always in use. */
 bool ceilings_check(const struct run_options *options,
-                    const struct device_list *devices, const struct sink *sink,
-                    struct error *err);
+                    const struct device_list *devices, struct error *err);
 
-/* A ceiling above the device's TOTAL holds nothing back: say so. */
-void ceiling_warn(const struct sink *sink, const char *device, uint64_t ceiling,
-                  uint64_t total);
+/* A --ceiling above TOTAL, the bytes of DEVICE, holds nothing back: say so. */
+void ceiling_warn(const struct run_options *options, const char *device,
+                  uint64_t total, const struct sink *sink);
 
 #endif

@@ -28,8 +28,7 @@ static json_t *describe(const struct survey *s, const struct device *device,
         ceilings_find(options->ceilings, options->ceilings_count, device->name,
                       ceiling_default(device->shared, facts->bytes_total,
                                       facts->bytes_free + ours, usual));
-    if (device->shared)
-        ceiling_warn(s->sink, device->name, ceiling, facts->bytes_total);
+    ceiling_warn(options, device->name, facts->bytes_total, s->sink);
     bool held =
         !device->shared &&
         lease_holder(options->lock_dir, device_identity(device), holder);
@@ -68,7 +67,7 @@ static bool survey(struct survey *s, struct error *err) {
                                   options->library_folders, &s->devices, err)
               : device_list_default(&s->memory, options->library_folders,
                                     &s->devices, why, err)) ||
-        !ceilings_check(s->options, &s->devices, s->sink, err))
+        !ceilings_check(s->options, &s->devices, err))
         return false;
     if (*why)
         event_log(s->sink, LOG_WARNING, "%s", why);

@@ -111,6 +111,9 @@ static bool open_stations(struct session *session, struct error *err) {
             return false;
         session->stations_count++;
     }
+    for (size_t i = 0; i < session->stations_count; i++)
+        ceiling_warn(session->options, station_name(&session->stations[i]),
+                     session->stations[i].bytes_total, session->sink);
     session->device = session->stations[0].device;
     return device_facts(session->device, &session->facts, err);
 }
@@ -166,7 +169,7 @@ bool session_open(struct session *session, const struct run_options *options,
     session->pool = pool_create(&session->memory, threads, err);
     if (session->pool && read_script(session, err) &&
         choose_devices(session, err) && choose_type(session, err) &&
-        ceilings_check(options, &session->list, sink, err) &&
+        ceilings_check(options, &session->list, err) &&
         open_stations(session, err))
         return true;
     session_close(session);

@@ -1,6 +1,7 @@
-/* ensembed.h - embed collections of text chunks from C or C++.
+/* ensembed.h - embed collections of text chunks with dense models, from C or
+ * C++. (Sparse vectors, ColBERT and rerankers are the program's alone.)
  *
- *     ens_model model = {.reference = "BAAI/bge-small-en-v1.5"};
+ *     ens_model model = {.reference = "models/all-MiniLM-L6-v2"};
  *     ens_config config;
  *     ens_config_init(&config);
  *     config.out = "vectors";
@@ -16,16 +17,31 @@
  *         fprintf(stderr, "%s\n", error.message);
  *     ens_destroy(e);
  *
+ * examples/embed.c and examples/similarity.cpp are whole programs.
+ *
  * The library never prints, never ends the process and never reads the
- * environment: all it has to say goes to the callbacks and into ens_error.
+ * environment: all it has to say goes to the callbacks and into ens_error. It
+ * makes no request either: a model is a folder, or lies in the Hugging Face
+ * cache that ens_config names (`ensembed pull` puts it there).
  *
  * Ownership: what a function returns by pointer belongs to the embedder and
  * stays valid until the next call of the same function or ens_destroy. Strings
- * and arrays in a configuration are copied by ens_create.
+ * and arrays in a configuration are copied by ens_create. All strings are
+ * UTF-8 and end with NUL; paths are the system's bytes.
+ *
+ * Errors: a function that fails returns false, NULL or 0 and fills its
+ * ens_error; on success it does not touch it. Where only the answer matters,
+ * ens_error and the structures of results may be NULL. A failed call leaves the
+ * embedder usable. Messages name the program's options; the member of
+ * ens_config of that name is meant.
  *
  * Threads: an embedder is used by one thread at a time; it works with threads
- * of its own. Callbacks come from the thread that called. Several embedders
- * may live side by side.
+ * of its own. Callbacks come from the thread that called, and call nothing of
+ * this embedder. Several embedders may live side by side; only one at a time
+ * may load chunks for an output folder, or run in it (ENS_BUSY).
+ *
+ * Weights are read where they are mapped: who shortens a model's file while it
+ * is in use ends the process by SIGBUS.
  *
  * Versions: a function stays. A struct that grows begins with its own size,
  * set by its init function, so that old callers go on working.
@@ -77,7 +93,8 @@ typedef struct ens_error {
 
 /* A model. Members that are 0 or NULL take their defaults. */
 typedef struct ens_model {
-    const char *reference; /* folder, registry key or hub id */
+    const char *reference; /* folder; or a hub id or short name (`ensembed
+                              models`), found in ens_config.model_cache */
     const char *revision;  /* branch, tag or commit; NULL: main */
     const char *name;      /* for files and vectors; NULL: the model's own */
     const char *prompt;    /* name of one of the model's prompts */
@@ -116,14 +133,16 @@ typedef struct ens_config {
     const char *out;         /* folder of the results; required for a run */
     const ens_model *models; /* [models_count]; the first is the primary */
     size_t models_count;
-    const char *model_cache; /* folder of a Hugging Face cache, or NULL */
+    const char *model_cache; /* Hugging Face cache, the folder that the hub's
+                                programs call HF_HUB_CACHE; NULL: models are
+                                folders */
     const char *isa;         /* "avx512", "avx2", "generic" and the names of
                                 docs/dtypes.md; NULL: best */
     unsigned threads;        /* 0: all that this process may use */
     uint64_t ceiling_bytes;  /* of memory; 0: 80 % of what is free */
     size_t dim;              /* width to cut all vectors to; 0: own */
     ens_fuse fuse;
-    unsigned exports;        /* ENS_EXPORT_ bits */
+    unsigned exports;        /* ENS_EXPORT_ bits; 0: all but terms */
     const char *prompt;      /* name of a prompt for all models, or NULL */
     const char *prompt_text; /* the prompt itself, or NULL */
     const char *as;          /* one collection of this name, or NULL */
@@ -225,7 +244,8 @@ ENS_API bool ens_load_chunks(ens_embedder *embedder, const char *path,
                              ens_counts *counts, ens_error *error);
 
 typedef struct ens_result {
-    uint64_t points;         /* vectors, duplicates included */
+    uint64_t points;         /* in the files, duplicates included: 0 of
+                                ens_run, which writes none */
     uint64_t texts_computed; /* by this call */
     uint64_t texts_reused;   /* from an earlier one */
     uint64_t truncated;      /* cut at a model's limit */
@@ -236,7 +256,8 @@ typedef struct ens_result {
 
 /* Compute every vector that the output folder does not have yet and keep them
  * there: killed, the same call goes on. False also when only part could be
- * done; RESULT is filled then too, and ERROR says what is missing. */
+ * done; RESULT is filled then too, and ERROR says what is missing. Models are
+ * loaded by each call and let go at its end. */
 ENS_API bool ens_run(ens_embedder *embedder, ens_result *result,
                      ens_error *error);
 
@@ -261,7 +282,9 @@ typedef struct ens_hit {
 
 /* The TOP chunks of the exported files nearest to QUESTION (UTF-8, or
  * ENS_USAGE), best first. ENS_BUSY where a run wrote the files anew meanwhile.
- * *HITS is [*count] and belongs to the embedder. */
+ * *HITS is [*count] and belongs to the embedder. Works on the files of an
+ * earlier process too, without ens_load_chunks; each call loads the models that
+ * made them. */
 ENS_API bool ens_search(ens_embedder *embedder, const char *question,
                         size_t top, const ens_hit **hits, size_t *count,
                         ens_error *error);
@@ -269,11 +292,15 @@ ENS_API bool ens_search(ens_embedder *embedder, const char *question,
 /* Width of the primary model's vectors; 0 and ERROR if it cannot be used. */
 ENS_API size_t ens_width(ens_embedder *embedder, ens_error *error);
 
+/* What a text is: a chunk, a question, or neither (the model's default prompt,
+ * if it has one). */
 typedef enum ens_role { ENS_DOCUMENT, ENS_QUERY, ENS_PLAIN } ens_role;
 
 /* Vectors of COUNT texts (UTF-8, or ENS_USAGE; NUL at the end) by the primary
- * model, with the prompt that it has for ROLE, into VECTORS [count, ens_width].
- * The model stays loaded between calls with the same role. */
+ * model, with the prompt that it has for ROLE, into VECTORS [count, ens_width],
+ * row after row. They are normalised where the model does that, and a text over
+ * its limit is cut. The model stays loaded between calls with the same role;
+ * neither config.out nor chunks are needed. */
 ENS_API bool ens_embed(ens_embedder *embedder, const char *const *texts,
                        size_t count, ens_role role, float *vectors,
                        ens_error *error);

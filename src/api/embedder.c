@@ -178,6 +178,21 @@ static bool copy_limits(ens_embedder *e, const ens_limit *others, size_t count,
     return true;
 }
 
+/* Values that a caller in another language may get wrong: none is guessed. */
+static bool check_choices(const ens_config *config, struct error *err) {
+    unsigned known = ENS_EXPORT_ALL | ENS_EXPORT_TERMS;
+    if ((int)config->fuse < 0 || config->fuse > ENS_FUSE_CONCAT)
+        return error_set(err, ERROR_USAGE, "config.fuse: %d is no ens_fuse",
+                         (int)config->fuse);
+    if ((int)config->mode < 0 || config->mode > ENS_MODE_EXCLUSIVE)
+        return error_set(err, ERROR_USAGE, "config.mode: %d is no ens_mode",
+                         (int)config->mode);
+    return !(config->exports & ~known) ||
+           error_set(err, ERROR_USAGE,
+                     "config.exports: %u is no sum of ENS_EXPORT_ bits",
+                     config->exports);
+}
+
 static enum run_mode mode_of(ens_mode mode) {
     switch (mode) {
     case ENS_MODE_SIMULTANEOUS:
@@ -247,8 +262,8 @@ static bool configure(ens_embedder *e, const ens_config *config,
         .restart = config->restart,
         .text_field = copy(e, config->text_field, err)};
     e->exports = config->exports;
-    return copy_models(e, config, err) && copy_collections(e, config, err) &&
-           copy_devices(e, config, err);
+    return check_choices(config, err) && copy_models(e, config, err) &&
+           copy_collections(e, config, err) && copy_devices(e, config, err);
 }
 
 ens_embedder *ens_create(const ens_config *config, ens_error *error) {

@@ -49,16 +49,21 @@ size_t ens_width(ens_embedder *e, ens_error *error) {
 bool ens_embed(ens_embedder *e, const char *const *texts, size_t count,
                ens_role role, float *vectors, ens_error *error) {
     struct error err = {0};
-    bool fine = open_model(e, role, &err);
+    bool fine =
+        (int)role >= 0 && role <= ENS_PLAIN
+            ? open_model(e, role, &err)
+            : error_set(&err, ERROR_USAGE, "%d is no ens_role", (int)role);
     const struct member *member = fine ? &e->roster.members[0] : NULL;
     if (fine && !e->engine)
         e->engine =
             engine_load(&e->session, member, member->request->budget, &err);
     fine = fine && e->engine;
     for (size_t i = 0; fine && i < count; i++)
-        fine = utf8_check(str_from(texts[i]), "text", &err) &&
-               engine_embed_text(e->engine, str_from(texts[i]),
-                                 vectors + i * member->width, &err);
+        fine =
+            (texts[i] || error_set(&err, ERROR_USAGE, "text %zu is NULL", i)) &&
+            utf8_check(str_from(texts[i]), "text", &err) &&
+            engine_embed_text(e->engine, str_from(texts[i]),
+                              vectors + i * member->width, &err);
     return fine || embedder_fail(error, &err);
 }
 

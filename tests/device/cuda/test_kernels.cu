@@ -98,6 +98,40 @@ extern "C" __global__ void test_copy(const struct test_copy_params p) {
 }
 
 #if NARROW != 0
+struct test_numbers_params { /* four numbers a thread */
+    const float *x;
+    unsigned *packed; /* [2 * threads], and again as floats: */
+    float *unpacked;
+    narrow *rounded; /* one by one, and again as floats: */
+    float *widened;
+    float *powers;   /* of 2 */
+    unsigned *codes; /* [threads]: in e4m3, from sm_89 on */
+};
+
+extern "C" __global__ void test_numbers(const struct test_numbers_params p) {
+    unsigned thread = threadIdx.x, at = thread * 4, words[4], two[2];
+    float v[4], y[4];
+    load_words4(words, p.x + at);
+    for (unsigned i = 0; i < 4; i++)
+        v[i] = as_float(words[i]);
+    two[0] = pack2(v[0], v[1]);
+    two[1] = pack2(v[2], v[3]);
+    store_words2(p.packed + thread * 2, two);
+    load_words2(two, p.packed + thread * 2);
+    unpack2(two[0], y, y + 1);
+    unpack2(two[1], y + 2, y + 3);
+    for (unsigned i = 0; i < 4; i++) {
+        p.rounded[at + i] = round_narrow(v[i]);
+        p.widened[at + i] = widen(p.rounded[at + i]);
+        p.powers[at + i] = exp2_quick(v[i]);
+        words[i] = as_word(y[i]);
+    }
+    store_words4(p.unpacked + at, words);
+#if KERNEL_ARCH >= 89
+    p.codes[thread] = pack4_e4m3(v);
+#endif
+}
+
 struct test_mma_params {
     const narrow *a, *b; /* [16, 16], [8, 16]: B by columns */
     const float *c;      /* [16, 8] */

@@ -53,3 +53,10 @@ add_test(NAME device/kernels_compile
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(device/kernels_compile PROPERTIES TIMEOUT 900 LABELS heavy
                      SKIP_REGULAR_EXPRESSION "^skip: ")
+
+# The PTX that NVRTC makes of them, run without a card.
+add_test(NAME device/kernels_ptx
+         COMMAND ${ENS_PYTHON} tests/device/cuda/ptx_kernels.py
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(device/kernels_ptx PROPERTIES
+                     SKIP_REGULAR_EXPRESSION "^skip: ")

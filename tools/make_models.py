@@ -837,9 +837,10 @@ sys.modules["make_models"] = sys.modules[__name__]
 import models_decoder  # noqa: E402
 import models_modern  # noqa: E402
 import models_relative  # noqa: E402
+import models_static  # noqa: E402
 
 FAMILIES += (models_relative.FAMILIES + models_decoder.FAMILIES
-             + models_modern.FAMILIES)
+             + models_modern.FAMILIES + models_static.FAMILIES)
 
 
 

@@ -96,7 +96,9 @@ static void print_query(const struct bench_query *query,
     printf("query of %3zu tokens: %6.2f ms; its products at the gemm's rate "
            "%.2f ms; ",
            query->tokens, query->ms, product);
-    if (read->memory > 0)
+    if (!(product > 0)) /* a model without layers */
+        printf("it has none\n");
+    else if (read->memory > 0)
         printf("%.2f times the larger of that and reading from memory, %.2f "
                "of that and reading again\n",
                query->ms / larger(product, read_ms(read, read->memory)),

@@ -13,6 +13,7 @@ struct folders {
     struct str names[FOLDERS_MAX];
     size_t count;
     bool routes; /* a Router has more, which only its own file names */
+    bool table;  /* a StaticEmbedding has no config.json */
 };
 
 static const char *const names[] = {
@@ -98,9 +99,13 @@ static void find_folders(const json_t *modules, struct folders *folders) {
         const json_t *module = json_array_get(modules, i);
         const char *path = json_string_value(json_object_get(module, "path"));
         const char *type = json_string_value(json_object_get(module, "type"));
-        folders->routes = folders->routes ||
-                          (type && str_ends(str_from(type), STR(".Router")));
+        struct str class = str_from(type ? type : "");
+        folders->routes = folders->routes || str_ends(class, STR(".Router"));
+        folders->table =
+            folders->table || str_ends(class, STR(".StaticEmbedding"));
         struct str name = str_from(path ? path : "");
+        if (str_equal(name, STR(".")) || str_starts(name, STR("./")))
+            name = str_from(path + (path[1] ? 2 : 1));
         while (name.size && name.data[name.size - 1] == '/')
             name.size--;
         if (name.size && folders->count < FOLDERS_MAX)
@@ -165,12 +170,12 @@ static int by_size(const void *a, const void *b) {
 
 /* What the names seen so far can do. */
 struct seen {
-    bool config, weights;
+    bool config, weights; /* what stands for a config.json counts as one */
 };
 
-static void see(struct seen *seen, const char *path) {
+static void see(struct seen *seen, const char *path, const char *config) {
     struct str name = name_of(path);
-    seen->config = seen->config || str_equal(name, STR("config.json"));
+    seen->config = seen->config || str_equal(name, str_from(config));
     seen->weights = seen->weights || weights_kind(name) < WEIGHTS_COUNT;
 }
 
@@ -187,8 +192,10 @@ static bool check(struct seen seen, const char *id, struct error *err) {
 bool choose_possible(const struct repo_tree *tree, const char *id,
                      struct error *err) {
     struct seen seen = {false, false};
-    for (size_t i = 0; i < tree->count; i++)
-        see(&seen, tree->files[i].path);
+    for (size_t i = 0; i < tree->count; i++) {
+        see(&seen, tree->files[i].path, "config.json");
+        see(&seen, tree->files[i].path, "modules.json");
+    }
     return check(seen, id, err);
 }
 
@@ -200,12 +207,12 @@ bool choose_files(struct arena *arena, const struct repo_tree *tree,
         .files = arena_alloc(arena, tree->count, sizeof *choice->files, err)};
     if (!choice->files)
         return false;
-    struct seen seen = {false, false};
     find_folders(modules, &folders);
+    struct seen seen = {.config = folders.table};
     for (size_t i = 0; i < tree->count; i++)
         if (is_chosen(arena, tree, &folders, tree->files[i].path)) {
             choice->files[choice->count++] = &tree->files[i];
-            see(&seen, tree->files[i].path);
+            see(&seen, tree->files[i].path, "config.json");
         }
     if (choice->count)
         qsort(choice->files, choice->count, sizeof *choice->files, by_size);

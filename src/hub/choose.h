@@ -28,7 +28,8 @@ bool choose_possible(const struct repo_tree *tree, const char *id,
                      struct error *err);
 
 /* MODULES is the content of modules.json, or NULL where there is none.
- * ERROR_UNSUPPORTED for a repository without config.json or weights. */
+ * ERROR_UNSUPPORTED for a repository without config.json (a StaticEmbedding has
+ * none) or weights. */
 bool choose_files(struct arena *arena, const struct repo_tree *tree,
                   const json_t *modules, const char *id, struct choice *choice,
                   struct error *err);

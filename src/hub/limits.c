@@ -30,7 +30,7 @@ enum { NAMES_COUNT = sizeof NAMES / sizeof *NAMES };
 
 bool limits_need(struct reading *r, struct error *err) {
     const char *limits = reading_join(r, modules_transformer(r), NAMES[0], err);
-    if (limits && r->has_modules)
+    if (limits && r->has_modules && !modules_table(r))
         whole_maybe(&r->whole, limits);
     return limits;
 }

@@ -1,5 +1,5 @@
 /* model_files.c - see model_files.h. Finds the folder and has its parts read;
- * what each part says is in modules.c, weights.c, limits.c, prompts.c,
+ * what each part says is in modules.c, weights.c, table.c, limits.c, prompts.c,
  * sentence.c and head_*.c. */
 
 #include "hub/model_files.h"
@@ -257,6 +257,8 @@ static bool locate(struct reading *r, const char *reference,
 /* Reading, once the folder is known. */
 
 static bool need_config(struct reading *r, struct error *err) {
+    if (modules_table(r)) /* see table.c */
+        return true;
     const char *name =
         reading_join(r, modules_transformer(r), "config.json", err);
     r->files.config_path =
@@ -282,17 +284,23 @@ static bool check_files(struct reading *r, struct error *err) {
            limits_need(r, err) && whole_check(&r->whole, err);
 }
 
-static bool read_files(struct reading *r, struct error *err) {
+static bool read_config(struct reading *r, struct error *err) {
     const char *path;
     json_decref(r->config);
-    if (!reading_object(r, modules_transformer(r), "config.json", &r->config,
-                        &path, err))
-        return false;
+    r->config = NULL;
+    if (modules_table(r))
+        return table_read(r, err);
+    return reading_object(r, modules_transformer(r), "config.json", &r->config,
+                          &path, err) &&
+           limits_read(r, err);
+}
+
+static bool read_files(struct reading *r, struct error *err) {
+    bool fine = read_config(r, err);
     r->files.config = r->config;
-    return tokenizer_files_read(r, err) && limits_read(r, err) &&
-           prompts_read(r, err) && sentence_read(r, err) &&
-           sparse_read(r, err) && multi_read(r, err) && rerank_read(r, err) &&
-           tasks_read(r, err);
+    return fine && tokenizer_files_read(r, err) && prompts_read(r, err) &&
+           sentence_read(r, err) && sparse_read(r, err) && multi_read(r, err) &&
+           rerank_read(r, err) && tasks_read(r, err);
 }
 
 struct model_files *model_files_open(struct memory *memory,

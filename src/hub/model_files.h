@@ -196,10 +196,12 @@ struct model_files {
     const char *revision; /* what was asked for: "main" by default */
 
     const char *config_path;
-    const json_t *config;         /* config.json, an object */
+    const json_t *config;         /* config.json, an object; of a
+                                     StaticEmbedding what table.c makes */
     const char *tokenizer_folder; /* absolute */
     const struct tokenizer_path *tokenizer_files;
     size_t tokenizer_files_count;
+    bool tokenizer_bare;        /* no special tokens go around a text */
     const char *const *weights; /* for tensors_open; shards in order */
     size_t weights_count;
 

@@ -29,10 +29,12 @@ static const struct {
     {"LogitScore", MODULE_LOGIT_SCORE},
     {"Router", MODULE_ROUTER},
     {"SparseStaticEmbedding", MODULE_STATIC},
+    {"StaticEmbedding", MODULE_TABLE},
 };
 
 /* Which class of the library each use is, and what it puts behind a
- * transformer. A Dropout may be anywhere. */
+ * transformer (or a StaticEmbedding, which pools by itself). A Dropout may be
+ * anywhere. */
 static const struct use {
     const char *class;
     unsigned may; /* bits of module_kind */
@@ -42,8 +44,8 @@ static const struct use {
     [MODEL_DENSE] = {"SentenceTransformer",
                      1u << MODULE_POOLING | 1u << MODULE_DENSE |
                          1u << MODULE_LAYER_NORM | 1u << MODULE_NORMALIZE,
-                     "Transformer, Pooling, then Dense, LayerNorm and "
-                     "Normalize",
+                     "Transformer, Pooling (or StaticEmbedding), then Dense, "
+                     "LayerNorm and Normalize",
                      NULL},
     [MODEL_SPARSE] = {"SparseEncoder", 1u << MODULE_SPLADE,
                       "Transformer, SpladePooling", "--sparse"},
@@ -89,12 +91,20 @@ static bool inner_path(const char *path) {
     return true;
 }
 
+/* "." is the model's own folder, as model2vec writes it. */
+static const char *without_dot(const char *path) {
+    if (path[0] != '.' || (path[1] && path[1] != '/'))
+        return path;
+    return path[1] ? path + 2 : path + 1;
+}
+
 /* TYPE and PATH as a module behind the others. */
 static bool add_module(struct reading *r, const char *type, const char *path,
                        const char *name, struct error *err) {
     if (r->modules_count == MODULES_MAX)
         return error_set(err, ERROR_UNSUPPORTED, "%s: more than %d modules",
                          name, MODULES_MAX);
+    path = without_dot(path);
     struct module *module = &r->modules[r->modules_count++];
     if (!inner_path(path))
         return error_set(err, ERROR_INPUT,
@@ -181,14 +191,19 @@ static bool open_router(struct reading *r, struct error *err) {
     return fine;
 }
 
-/* Order: a transformer first, then what the use has. */
+/* Order: a transformer or a table first, then what the use has. */
+
+static bool may_begin(const struct reading *r, enum module_kind kind) {
+    return kind == MODULE_TRANSFORMER ||
+           (kind == MODULE_TABLE && r->files.use == MODEL_DENSE);
+}
 
 static bool check_kinds(const struct reading *r, const char *name,
                         struct error *err) {
     const struct use *use = &USES[r->files.use];
     for (size_t i = 0; i < r->modules_count; i++) {
         enum module_kind kind = r->modules[i].kind;
-        bool fits = i == 0 ? kind == MODULE_TRANSFORMER
+        bool fits = i == 0 ? may_begin(r, kind)
                            : kind == MODULE_DROPOUT || (use->may >> kind & 1);
         if (!fits)
             return error_set(err, ERROR_UNSUPPORTED,
@@ -207,12 +222,13 @@ static bool pools_by_itself(const struct reading *r) {
 
 static bool check_dense(const struct reading *r, const char *name,
                         struct error *err) {
+    size_t pooling = modules_table(r) ? 0 : 1; /* its place; 0: none */
     for (size_t i = 1; i < r->modules_count; i++)
-        if ((r->modules[i].kind == MODULE_POOLING) != (i == 1))
+        if ((r->modules[i].kind == MODULE_POOLING) != (i == pooling))
             return error_set(err, ERROR_UNSUPPORTED,
                              "%s: module %zu is out of order: expected %s",
                              name, i, USES[MODEL_DENSE].words);
-    return r->modules_count > 1 || pools_by_itself(r) ||
+    return r->modules_count > 1 || modules_table(r) || pools_by_itself(r) ||
            error_set(err, ERROR_UNSUPPORTED,
                      "%s: no Pooling module, so the model gives no text vector",
                      name);
@@ -346,6 +362,10 @@ bool modules_list(struct reading *r, struct error *err) {
 
 const char *modules_transformer(const struct reading *r) {
     return r->modules[0].path;
+}
+
+bool modules_table(const struct reading *r) {
+    return r->modules[0].kind == MODULE_TABLE;
 }
 
 /* Which files the modules behind the transformer take. */

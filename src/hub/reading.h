@@ -27,6 +27,7 @@ enum module_kind {
     MODULE_LOGIT_SCORE,
     MODULE_ROUTER,
     MODULE_STATIC,
+    MODULE_TABLE, /* StaticEmbedding: in the transformer's place */
 };
 
 struct module {
@@ -42,7 +43,8 @@ struct reading {
     json_t *config;     /* owned; files.config */
     struct snapshot snapshot;
     struct whole whole;
-    struct module modules[MODULES_MAX]; /* the first is the transformer */
+    struct module modules[MODULES_MAX]; /* the first is the transformer, or the
+                                           table in its place */
     size_t modules_count;
     const char *static_path; /* the module that a Router has for queries */
     bool has_modules;        /* modules.json is there, and counts for USE */
@@ -91,6 +93,8 @@ bool reading_activation(struct reading *r, const char *type,
 bool modules_list(struct reading *r, struct error *err);
 /* The folder of the transformer's own files inside the model's. */
 const char *modules_transformer(const struct reading *r);
+/* A StaticEmbedding stands in the transformer's place. */
+bool modules_table(const struct reading *r);
 bool modules_need(struct reading *r, struct error *err);
 
 /* sentence.c: the modules that make one vector a text, and linear layers. */
@@ -125,6 +129,10 @@ bool weights_need(struct reading *r, struct error *err);
 
 /* model_files.c: of one file; see model_files_digest. */
 bool model_files_digest_file(const char *path, char hex[65], struct error *err);
+
+/* table.c: what a StaticEmbedding's tensors say in the place of a config.json,
+ * and its tokenizer.json of limits. */
+bool table_read(struct reading *r, struct error *err);
 
 /* limits.c: sentence_bert_config.json and tokenizer_config.json. */
 bool limits_need(struct reading *r, struct error *err);

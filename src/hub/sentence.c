@@ -288,7 +288,9 @@ bool sentence_read(struct reading *r, struct error *err) {
         default_pooling(r);
         return true;
     }
-    if (r->modules_count == 1)
+    if (modules_table(r))
+        r->files.pooling[r->files.pooling_count++] = POOL_MEAN;
+    else if (r->modules_count == 1)
         return read_own_pooling(r, err);
     for (size_t i = 1; i < r->modules_count; i++)
         if (!read_one(r, &r->modules[i], err))

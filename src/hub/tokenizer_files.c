@@ -30,9 +30,10 @@ static const struct {
 enum { NAMES_COUNT = sizeof NAMES / sizeof *NAMES };
 _Static_assert((int)NAMES_COUNT <= (int)TOKENIZER_FILES_MAX, "all have room");
 
-/* With tokenizer.json the vocabularies of old are not read. */
-static bool counts(size_t i, bool json) {
-    return i < 4 || !json;
+/* With tokenizer.json the vocabularies of old are not read; a StaticEmbedding
+ * reads nothing else. */
+static bool counts(const struct reading *r, size_t i, bool json) {
+    return modules_table(r) ? i == 0 : i < 4 || !json;
 }
 
 bool tokenizer_files_need(struct reading *r, struct error *err) {
@@ -45,8 +46,9 @@ bool tokenizer_files_need(struct reading *r, struct error *err) {
     for (size_t i = 1; i < NAMES_COUNT; i++) {
         if (!(path = reading_join(r, dir, NAMES[i].name, err)))
             return false;
-        any |= NAMES[i].vocabulary && whole_known(&r->whole, path);
-        if (counts(i, has_json))
+        bool may = counts(r, i, has_json);
+        any |= may && NAMES[i].vocabulary && whole_known(&r->whole, path);
+        if (may)
             whole_maybe(&r->whole, path);
     }
     if (has_json || !any)
@@ -67,7 +69,7 @@ bool tokenizer_files_read(struct reading *r, struct error *err) {
             reading_path(r, modules_transformer(r), NAMES[i].name, err);
         if (!path)
             return false;
-        if (!counts(i, json) || !file_exists(path))
+        if (!counts(r, i, json) || !file_exists(path))
             continue;
         json |= i == 0;
         list[files->tokenizer_files_count++] =
@@ -77,6 +79,7 @@ bool tokenizer_files_read(struct reading *r, struct error *err) {
     files->tokenizer_folder =
         *dir ? arena_printf(&r->arena, err, "%s/%s", files->folder, dir)
              : files->folder;
+    files->tokenizer_bare = modules_table(r);
     return files->tokenizer_folder;
 }
 

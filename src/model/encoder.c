@@ -37,23 +37,17 @@ static size_t at_most(size_t value, size_t high) {
 
 /* ---- one group ---------------------------------------------------------- */
 
-static void step(const struct transformer *t, const struct layer_weights *w,
-                 struct lane *lane, const struct lane_work *work,
-                 const struct group *group, size_t i) {
-    transformer_step(t, w, lane, work, group, i);
-    if (i + 1 == t->spec->depth)
-        heads_run(t->spec, t->weights, lane, work, group);
-}
-
 /* All layers in one submit. */
 static bool encode_resident(const struct transformer *t, struct lane *lane,
                             const struct lane_work *work,
                             const struct group *group, struct error *err) {
     if (!device_submit(lane, err))
         return false;
+    transformer_begin(t, lane, work, group);
     for (size_t i = 0; i < t->spec->depth; i++)
-        step(t, &t->weights->layers[model_spec_layer(t->spec, i)], lane, work,
-             group, i);
+        transformer_step(t, &t->weights->layers[model_spec_layer(t->spec, i)],
+                         lane, work, group, i);
+    heads_run(t->spec, t->weights, lane, work, group);
     return device_finish(lane, err);
 }
 
@@ -70,7 +64,11 @@ static bool encode_streamed(const struct transformer *t, struct lane *lane,
         at = next;
         if (!layer || !device_submit(lane, err))
             return false;
-        step(t, layer, lane, work, group, i);
+        if (i == 0)
+            transformer_begin(t, lane, work, group);
+        transformer_step(t, layer, lane, work, group, i);
+        if (i + 1 == t->spec->depth)
+            heads_run(t->spec, t->weights, lane, work, group);
         if (!device_finish(lane, err))
             return false;
     }

@@ -14,7 +14,8 @@ const struct family *family_at(size_t i) {
     } parts[] = {{families_bert, families_bert_count},
                  {families_modern, families_modern_count},
                  {families_relative, families_relative_count},
-                 {families_decoder, families_decoder_count}};
+                 {families_decoder, families_decoder_count},
+                 {families_table, families_table_count}};
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
         if (i < parts[p].count)
             return &parts[p].rows[i];

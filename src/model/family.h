@@ -169,6 +169,7 @@ struct family {
     bool untied; /* its decoder has its own table where a config says nothing */
     bool fixed_epsilon; /* 1e-12 whatever the config says */
     bool shares_layers; /* num_hidden_groups of them, used several times */
+    bool no_layers;     /* the tables alone: rows go to the heads as they are */
     enum norm_order norms;
     bool rms;            /* norms do not take the mean away ... */
     bool scale_plus_one; /* ... and their scales are stored less 1 (Gemma) */

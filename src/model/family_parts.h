@@ -120,5 +120,7 @@ extern const struct family families_relative[];
 extern const size_t families_relative_count;
 extern const struct family families_decoder[];
 extern const size_t families_decoder_count;
+extern const struct family families_table[];
+extern const size_t families_table_count;
 
 #endif

@@ -168,10 +168,23 @@ static void set_defaults(struct model_spec *spec) {
         spec->reach[i] = (struct reach){SIZE_MAX, SIZE_MAX};
 }
 
+/* Attention of one number that no layer asks for: nothing divides by 0. */
+static bool read_no_layers(const struct config_source *from,
+                           struct model_spec *spec, struct error *err) {
+    spec->heads = spec->kv_heads = spec->head_dim = 1;
+    if (!config_size(from, spec->family->words->hidden, &spec->hidden, err) ||
+        !config_size(from, "vocab_size", &spec->vocab, err))
+        return false;
+    spec->embedding = spec->hidden;
+    return spec->family->read(from, spec, err);
+}
+
 static bool read_sizes(const struct config_source *from,
                        struct model_spec *spec, struct error *err) {
     const struct family *family = spec->family;
     set_defaults(spec);
+    if (family->no_layers)
+        return read_no_layers(from, spec, err);
     return read_heads(from, spec, err) &&
            config_size(
                from, word_used(from, family->words->inter, "intermediate_size"),

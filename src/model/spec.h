@@ -84,6 +84,8 @@ struct model_spec {
                      where layers are shared */
     size_t vocab, positions, types, buckets; /* 0: the family has none */
     size_t embedding;                        /* width of the tables */
+    size_t folded_rows;    /* of the file's table, where those of VOCAB are made
+                              of it (weights_folded.c); 0: it is theirs */
     unsigned traits;       /* enum trait: what of its family's it has */
     size_t position_first; /* of a text's first token */
     bool pad_has_no_position;

@@ -105,6 +105,8 @@ bool read_jina3_hub(const struct config_source *from, struct model_spec *spec,
 bool is_jina3_hub(const json_t *config);
 bool read_t5(const struct config_source *from, struct model_spec *spec,
              struct error *err);
+bool read_table(const struct config_source *from, struct model_spec *spec,
+                struct error *err);
 bool read_bert(const struct config_source *from, struct model_spec *spec,
                struct error *err);
 bool read_qwen2(const struct config_source *from, struct model_spec *spec,

@@ -155,8 +155,9 @@ static void embed_projected(const struct transformer *t, struct lane *lane,
         ACTIVATION_NONE, NULL, work->x);
 }
 
-static void embed(const struct transformer *t, struct lane *lane,
-                  const struct lane_work *work, const struct group *group) {
+void transformer_begin(const struct transformer *t, struct lane *lane,
+                       const struct lane_work *work,
+                       const struct group *group) {
     const struct norm *norm = &t->weights->embedding_norm;
     bool projects = (t->spec->traits & TRAIT_PROJECTS) != 0;
     size_t rows = sequences_rows(&group->texts);
@@ -183,8 +184,6 @@ void transformer_step(const struct transformer *t,
     const struct norm *final = &t->weights->final_norm;
     size_t rows = sequences_rows(&group->texts);
     bool local = layer_set_has(&t->spec->local, model_spec_layer(t->spec, i));
-    if (i == 0)
-        embed(t, lane, work, group);
     layer(t, w, lane, work, &group->texts, local);
     if (i + 1 == t->spec->depth && final->width)
         device_norm(lane, final, work->x, rows, NULL, work->x, NULL);

@@ -5,7 +5,8 @@
  *                             .device = device};
  *     for both kinds of layers:
  *         t.attention[local] = transformer_attention(spec, weights, local);
- *     for (size_t i = 0; i < spec->depth; i++)     // between submit and finish
+ *     transformer_begin(&t, lane, work, &group);   // between submit and finish
+ *     for (size_t i = 0; i < spec->depth; i++)
  *         transformer_step(&t, the layer's weights, lane, work, &group, i);
  *     ... work->x [rows of the group, hidden] ...  // heads.h goes on
  *
@@ -43,9 +44,13 @@ bool transformer_prepare(const struct model_spec *spec,
                          const struct weights *weights, struct device *device,
                          struct error *err);
 
+/* The tables are looked up. */
+void transformer_begin(const struct transformer *t, struct lane *lane,
+                       const struct lane_work *work, const struct group *group);
+
 /* Step I of [0, depth) of the way through the layers, which layer
- * model_spec_layer(spec, I) with the weights W computes: the first begins with
- * the tables, the last ends with the norm behind all layers. */
+ * model_spec_layer(spec, I) with the weights W computes: the last ends with the
+ * norm behind all layers. */
 void transformer_step(const struct transformer *t,
                       const struct layer_weights *w, struct lane *lane,
                       const struct lane_work *work, const struct group *group,

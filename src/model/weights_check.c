@@ -196,12 +196,14 @@ static bool check_rule(struct loader *loader, const struct tensor_rule *rule,
         name_problem(&loader->missing, &loader->missing_count, name);
         return true;
     }
+    if (spec->folded_rows)
+        rows = spec->folded_rows;
     size_t columns =
         rule->columns == DIM_NONE ? 0 : dim_size(spec, rule->columns);
     loader->used[tensor - tensors_at(loader->st, 0)] = true;
     return check_tensor(tensor, rows, columns, weights_path(loader, tensor),
                         err) &&
-           check_lora(loader, tensor, err);
+           check_lora(loader, tensor, err) && check_folded(loader, err);
 }
 
 bool check_encoder(struct loader *loader, struct error *err) {

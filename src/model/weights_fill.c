@@ -170,12 +170,16 @@ static void fill_table(const struct loader *loader,
     }
     void *table;
     memcpy(&table, target, sizeof table);
-    size_t rows =
-        rule->use == USE_TYPES ? types_used(loader->spec) : tensor->shape[0];
+    size_t rows = rule->use == USE_TYPES ? types_used(loader->spec)
+                                         : dim_size(loader->spec, rule->rows);
     size_t columns = tensor->shape[1], step = loader->stage_floats / columns;
     for (size_t row = 0, some; row < rows; row += some) {
         some = rows - row < step ? rows - row : step;
-        tensor_read_f32(tensor, row * columns, some * columns, loader->stage);
+        if (loader->spec->folded_rows)
+            read_folded(loader, tensor, row, some);
+        else
+            tensor_read_f32(tensor, row * columns, some * columns,
+                            loader->stage);
         add_lora(loader, tensor, row, some, loader->stage);
         device_table_put(loader->weights->device, loader->stage, columns, row,
                          some, table);

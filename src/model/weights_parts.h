@@ -118,6 +118,16 @@ void add_lora(const struct loader *loader, const struct tensor *tensor,
               size_t first, size_t count, float *rows);
 size_t lora_floats(const struct model_spec *spec);
 
+/* ---- weights_folded.c --------------------------------------------------- */
+
+/* Where the spec has a folded table: is what stands beside it in the files of
+ * the right shape and kind, and does it name only rows that there are? Marks it
+ * as used. */
+bool check_folded(struct loader *loader, struct error *err);
+/* Rows [first, first + count) of the unfolded TABLE, to the stage. */
+void read_folded(const struct loader *loader, const struct tensor *table,
+                 size_t first, size_t count);
+
 /* ---- weights_made.c ----------------------------------------------------- */
 
 /* Fill the tables that no file has: rotary positions, ALiBi's slopes, rows of

@@ -90,7 +90,7 @@ bool stays_mapped(const struct loader *loader, const struct tensor *tensor) {
     return loader->device->host_memory && tensor &&
            tensor->dtype == TENSOR_F32 && !tensor->strided &&
            (uintptr_t)tensor->data % _Alignof(float) == 0 &&
-           !has_lora(loader, tensor);
+           !has_lora(loader, tensor) && !loader->spec->folded_rows;
 }
 
 void place_matrix(const struct loader *loader, struct layout *layout, size_t in,

@@ -251,7 +251,7 @@ static size_t weights_bytes(const struct engine *engine) {
                      (device_linear_bytes(device, spec->hidden, spec->inter) +
                       device_linear_bytes(device, spec->inter, spec->hidden));
     }
-    return bytes / spec->layers * spec->depth;
+    return spec->layers ? bytes / spec->layers * spec->depth : 0;
 }
 
 static bool read_bytes(struct session *session, size_t bytes, double *rate,

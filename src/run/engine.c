@@ -11,6 +11,10 @@
 #include "run/plan.h"
 #include "text/folder.h"
 
+/* Room for longer texts is only made when one comes: some models take texts of
+ * any length. */
+enum { LONGEST_AT_FIRST = 32768 };
+
 /* The tokenizer of the model's files, with MORE special tokens. */
 static bool make_tokenizer(struct engine *engine, const struct str *more,
                            size_t more_count, struct error *err) {
@@ -25,6 +29,7 @@ static bool make_tokenizer(struct engine *engine, const struct str *more,
                                           json_string_value(class),
                                       .files = contents,
                                       .lower = files->do_lower_case,
+                                      .bare = files->tokenizer_bare,
                                       .specials = more,
                                       .specials_count = more_count};
     bool fine = true;
@@ -205,12 +210,14 @@ static struct engine *load(struct session *session, const struct member *member,
     engine->session = session;
     engine->member = member;
     engine->prompt = member->prompt;
+    size_t longest = member->spec.max_length;
+    if (longest > LONGEST_AT_FIRST)
+        longest = LONGEST_AT_FIRST;
     if (!load_tokenizer(engine, err) || !check_room(engine, err) ||
         !measure_prompt(engine, err) || !frame_windows(engine, err) ||
         !head_rules_find(member->files, engine->tokenizer, &engine->rules,
                          err) ||
-        (weights &&
-         !load_resident(engine, batch_tokens, member->spec.max_length, err))) {
+        (weights && !load_resident(engine, batch_tokens, longest, err))) {
         engine_free(engine);
         return NULL;
     }
@@ -309,10 +316,19 @@ bool engine_check_ids(const struct member *member, const uint32_t *ids,
     return true;
 }
 
+static size_t longest_of(const uint32_t *starts, size_t texts) {
+    size_t longest = 0;
+    for (size_t i = 0; i < texts; i++)
+        if (starts[i + 1] - starts[i] > longest)
+            longest = starts[i + 1] - starts[i];
+    return longest;
+}
+
 bool engine_encode(struct engine *engine, const uint32_t *ids,
                    const uint32_t *starts, size_t texts, float *vectors,
                    struct error *err) {
-    if (!engine_check_ids(engine->member, ids, starts[texts], err))
+    if (!engine_check_ids(engine->member, ids, starts[texts], err) ||
+        !engine_bring(engine, 0, longest_of(starts, texts), err))
         return false;
     struct encoder_batch batch = {.ids = ids,
                                   .starts = starts,

@@ -42,8 +42,10 @@ struct engine {
     double load_ms;
 };
 
-/* BATCH_TOKENS 0: the default budget. Members that are not usable must not
- * come here. The engine leases its device while it has a model there. */
+/* BATCH_TOKENS 0: the default budget. There is room for texts of 32768 tokens,
+ * or of the model's limit; for longer ones it is made when they come. Members
+ * that are not usable must not come here. The engine leases its device while it
+ * has a model there. */
 struct engine *engine_load(struct session *session, const struct member *member,
                            size_t batch_tokens, struct error *err);
 /* Only its tokenizer: encoding is not possible. */

@@ -141,6 +141,7 @@ struct tokenizer *tokenizer_create_folder(struct memory *memory,
         bool as_it_stands = m.source && m.class->kind == CLASS_BACKEND;
         struct load_options options = {.lower = folder->lower,
                                        .made = !as_it_stands,
+                                       .bare = folder->bare,
                                        .no_types = !has_types(&m)};
         tokenizer = tokenizer_of(memory, document, &options, m.name, err);
     }

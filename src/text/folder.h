@@ -41,6 +41,7 @@ struct tokenizer_folder {
     size_t count;
     bool
         lower; /* sentence-transformers' do_lower_case: Lowercase comes first */
+    bool bare; /* no special tokens go around a text */
     const struct str *specials; /* [specials_count]: special tokens besides, or
                                    instead of those with the same text */
     size_t specials_count;

@@ -349,5 +349,6 @@ bool tokenizer_load(struct tokenizer *tokenizer, const json_t *root,
         !load_added(tokenizer, added, name, err))
         return false;
     terms.vocab = tokenizer->vocab_size;
-    return template_load(&tokenizer->template, root, &terms, err);
+    return options->bare ||
+           template_load(&tokenizer->template, root, &terms, err);
 }

@@ -60,6 +60,7 @@ struct load_options {
     bool made;     /* the document was made in memory: special tokens of the
                       template may have no ids but names, and scores are exact */
     bool no_types; /* the model is given no token types */
+    bool bare;     /* the template is not used: texts as they are */
 };
 
 /* Fills an empty TOKENIZER, of which memory and arena are set, from a

@@ -228,6 +228,18 @@ static void weights_once(void **state) {
                   "modules.json router_config.json "
                   "query_0_SparseStatic/config.json document_0_MLM/config.json "
                   "document_0_MLM/model.safetensors");
+    static const char *const table[] = {
+        "README.md", "modules.json", "0_StaticEmbedding/tokenizer.json",
+        "0_StaticEmbedding/model.safetensors", NULL};
+    expect_choice(table,
+                  "[{\"path\": \"0_StaticEmbedding\", \"type\": "
+                  "\"sentence_transformers.models.StaticEmbedding\"}]",
+                  "modules.json 0_StaticEmbedding/tokenizer.json "
+                  "0_StaticEmbedding/model.safetensors");
+    expect_choice(table,
+                  "[{\"path\": \"./0_StaticEmbedding\", \"type\": "
+                  "\"sentence_transformers.models.Transformer\"}]",
+                  "refused");
     static const char *const none[] = {"config.json", "model.onnx", NULL};
     expect_choice(none, NULL, "refused");
     static const char *const nothing[] = {NULL};
@@ -243,6 +255,8 @@ static void hostile_modules(void **state) {
                   "{\"path\": \"/x\"}, {\"path\": \"////\"}]",
                   "config.json model.safetensors");
     expect_choice(names, "[{\"path\": \"x/\"}]",
+                  "config.json x/config.json model.safetensors");
+    expect_choice(names, "[{\"path\": \".\"}, {\"path\": \"./x\"}]",
                   "config.json x/config.json model.safetensors");
     expect_choice(names, "{}", "config.json model.safetensors");
 }

@@ -185,7 +185,8 @@ static void bits_do_not_depend_on_where_layers_are(void **state) {
                                           "eurobert_biased",
                                           "gte_new",
                                           "nomic_moe",
-                                          "nomic_plain"};
+                                          "nomic_plain",
+                                          "static_folded"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         float *want = one_by_one(folders[i], 0);
         for (unsigned threads = 1; threads <= 3; threads++)

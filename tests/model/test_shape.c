@@ -143,6 +143,10 @@ static void own_shape_is_what_the_files_hold(void **state) {
         read.width = own.width;
         is_same(&own, &read);
     }
+    struct shape table = own_shape(MODELS "static_table", MODEL_DENSE);
+    assert_int_equal(table.layers + table.layer_count, 0);
+    assert_int_equal(table.table_count,
+                     elements_in(MODELS "static_table/model.safetensors"));
     struct shape dense = own_shape(MODELS "dense", MODEL_DENSE);
     assert_int_equal(dense.table_count + dense.layers * dense.layer_count,
                      elements_in(MODELS "dense/model.safetensors") +

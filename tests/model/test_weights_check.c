@@ -58,7 +58,7 @@ static void every_tensor_is_missed_by_name(void **state) {
         "jina2_code",    "deberta",         "qwen2",
         "qwen3",         "llama",           "embeddinggemma",
         "modernbert",    "eurobert_biased", "gte",
-        "nomic_bert",    "nomic_moe"};
+        "nomic_bert",    "nomic_moe",       "static_table"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         struct rig r;
         rig_open(&r, "cpu", 1, folders[i], 0);
@@ -188,6 +188,78 @@ static void adapters_of_all_tasks_are_there(void **state) {
     rig_close(&r);
 }
 
+/* static_folded's file: 50 rows, of which "mapping" makes those of all words.
+ */
+#define FOLDED MODELS "static_folded/0_StaticEmbedding/model.safetensors"
+
+static void is_refused(struct rig *r, const char *word, enum error_code code) {
+    struct error err = {0};
+    if (weights_check(&r->memory, &r->spec, &r->deep, &err) ||
+        err.code != code || !strstr(err.message, word))
+        fail_msg("expected %s, %s: %s", error_name(code), word, err.message);
+}
+
+/* At PATH a copy of it, where in the header TO stands for FROM (as long), and
+ * where the COUNT bytes at PLACE of the mapping are VALUE. */
+static void copy_folded(const char *path, const char *from, const char *to,
+                        size_t place, const void *value, size_t count) {
+    static char bytes[1 << 16];
+    static const char named[] = "\"mapping\"";
+    FILE *file = fopen(FOLDED, "rb");
+    assert_non_null(file);
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    uint64_t header;
+    memcpy(&header, bytes, sizeof header);
+    json_t *tensors = json_loadb(bytes + 8, header, 0, NULL);
+    const json_t *mapping = json_object_get(tensors, "mapping");
+    json_int_t at = json_integer_value(
+        json_array_get(json_object_get(mapping, "data_offsets"), 0));
+    memcpy(bytes + 8 + header + at + place, value, count);
+    char *name = memmem(bytes, header, named, strlen(named));
+    char *found = name ? memmem(name, header, from, strlen(from)) : NULL;
+    assert_non_null(found);
+    memcpy(found, to, strlen(to));
+    file = fopen(path, "wb");
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    fclose(file);
+    json_decref(tensors);
+}
+
+static void a_folded_table_must_fit(void **state) {
+    (void)state;
+    static const int64_t past = 50, before = -1, last = 49;
+    struct rig r;
+    char path[] = "/tmp/ensembed-test-XXXXXX";
+    const char *paths[] = {path};
+    struct error err = {0};
+    close(mkstemp(path));
+    rig_open(&r, "cpu", 1, "static_folded", 0);
+    assert_true(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    r.spec.folded_rows = 49;
+    is_refused(&r, "[50, 12]", ERROR_INPUT);
+    r.spec.folded_rows = 0; /* then the other two are nobody's */
+    is_refused(&r, "embeddings", ERROR_INPUT);
+    r.spec.folded_rows = 50;
+    r.spec.vocab--;
+    is_refused(&r, "mapping", ERROR_INPUT);
+    r.spec.vocab++;
+    r.deep.weights = paths;
+    size_t end = (r.spec.vocab - 1) * sizeof past;
+    copy_folded(path, "I64", "I64", end, &last, sizeof last);
+    assert_true(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    copy_folded(path, "I64", "I64", end, &past, sizeof past);
+    is_refused(&r, "row 50, and the table has 50", ERROR_INPUT);
+    copy_folded(path, "I64", "I64", 0, &before, sizeof before);
+    is_refused(&r, "word 0 is row -1", ERROR_INPUT);
+    copy_folded(path, "I64", "F64", 0, &last, sizeof last);
+    is_refused(&r, "mapping is F64; I64 and I32", ERROR_UNSUPPORTED);
+    copy_folded(path, "F64", "I64", 0, &last, sizeof last); /* the weights' */
+    is_refused(&r, "weights is I64; F64", ERROR_UNSUPPORTED);
+    unlink(path);
+    rig_close(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_tensor_is_missed_by_name),
@@ -195,6 +267,7 @@ int main(void) {
         cmocka_unit_test(adapters_must_fit_the_config),
         cmocka_unit_test(adapters_in_a_file_are_read_or_refused),
         cmocka_unit_test(adapters_of_all_tasks_are_there),
+        cmocka_unit_test(a_folded_table_must_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,7 +178,7 @@ static void vectors_are_those_of_sentence_transformers(void **state) {
         "t5",         "t5_gated",     "llama",       "embeddinggemma",
         "gemma3",     "deberta",      "jina2",       "jina3",
         "modernbert", "eurobert",     "gte",         "nomic_bert",
-        "nomic_moe",  "electra_wide", "xlm_roberta",
+        "nomic_moe",  "electra_wide", "xlm_roberta", "static_table",
     };
     static const char *const DECODERS[] = {"lasttoken", "qwen2", "qwen3",
                                            "qwen2_sliding", "mistral"};

@@ -9,6 +9,7 @@
 
 #include "model/family.h"
 #include "run/engine.h"
+#include "run/question.h"
 #include "run/reference.h"
 #include "run/roster.h"
 #include "run/session.h"
@@ -116,6 +117,10 @@ static const struct reference references[] = {
     {"nomic_moe", "reference.json"},
     {"nomic_plain", "reference.json"},
     {"nomic_geglu", "reference.json"},
+    {"static_table", "reference.json"},
+    {"static_table", "reference-query.json"},
+    {"static_model2vec", "reference.json"},
+    {"static_folded", "reference.json"},
 };
 
 static void compare_ids(const char *name, size_t text, const json_t *want,
@@ -176,6 +181,17 @@ static void note(const struct family *family, bool formula, double lowest) {
     compared[i].formulas += formula;
 }
 
+/* A text without a token, for which upstream gives zeros. */
+static void check_empty(const char *name, struct engine *engine,
+                        struct str text, const json_t *want, float *vector) {
+    struct error err = {0};
+    for (size_t i = 0; i < json_array_size(want); i++)
+        assert_true(json_number_value(json_array_get(want, i)) == 0);
+    if (engine_embed_text(engine, text, vector, &err) ||
+        err.code != ERROR_INPUT || !strstr(err.message, "empty text"))
+        fail_msg("%s: a text without a token: \"%s\"", name, err.message);
+}
+
 static void check_texts(const char *name, struct engine *engine,
                         const json_t *reference, const json_t *texts) {
     struct memory *memory = &engine->session->memory;
@@ -190,18 +206,24 @@ static void check_texts(const char *name, struct engine *engine,
         struct tokens tokens = tokens_make(memory);
         size_t starts[2];
         if (!engine_tokenize(engine, &bytes, 1, TOKENIZER_CUT, &tokens, starts,
-                             NULL, &err) ||
-            !engine_embed_text(engine, bytes, vector, &err))
+                             NULL, &err))
             fail_msg("%s, text %zu: %s", name, i, err.message);
         compare_ids(name, i,
                     json_array_get(json_object_get(reference, "ids"), i),
                     tokens.ids, tokens.count);
         json_t *want = json_array_get(json_object_get(reference, "vectors"), i);
+        size_t count = tokens.count;
+        tokens_free(&tokens);
+        if (!count) {
+            check_empty(name, engine, bytes, want, vector);
+            continue;
+        }
+        if (!engine_embed_text(engine, bytes, vector, &err))
+            fail_msg("%s, text %zu: %s", name, i, err.message);
         if (member->width < member->spec.width && member->spec.normalize)
             make_unit(want);
         lowest = __builtin_fmin(
             lowest, compare_vector(name, i, want, vector, member->width));
-        tokens_free(&tokens);
     }
     note(member->spec.family,
          json_is_true(json_object_get(reference, "formula")), lowest);
@@ -253,6 +275,53 @@ static void vectors_are_those_of_sentence_transformers(void **state) {
     for (size_t n = 0; (isa = device_isa(NUMBER_F32, n)); n++)
         for (size_t i = 0; i < count; i++)
             check_reference(&references[i], isa);
+}
+
+/* ---- without a limit ----------------------------------------------------- */
+
+/* The mean of one row, however often it stands there, is that row; and room for
+ * so long a text is only made when it comes. */
+static void check_long(struct engine *engine, size_t words) {
+    struct memory *memory = &engine->session->memory;
+    struct strbuf text = strbuf_make(memory);
+    struct question question = {.memory = memory};
+    struct error err = {0};
+    float one[16], many[16];
+    for (size_t i = 0; i < words; i++)
+        strbuf_add(&text, STR("the "));
+    struct str all = strbuf_str(&text);
+    if (!engine_embed_text(engine, STR("the"), one, &err) ||
+        !(words % 2 ? question_ask(engine, all, &question, &err)
+                    : engine_embed_text(engine, all, many, &err)))
+        fail_msg("%zu words: %s", words, err.message);
+    assert_true(engine->resident->budget.longest >= words);
+    const float *got = words % 2 ? question.dense : many;
+    for (size_t i = 0; i < engine->member->width; i++)
+        assert_float_equal(got[i], one[i], 1e-5);
+    question_free(&question);
+    strbuf_free(&text);
+}
+
+static void texts_of_any_length(void **state) {
+    (void)state;
+    struct model_request request = {.reference = MODELS "static_model2vec",
+                                    .weight = 1};
+    struct run_options options = {
+        .models = &request, .models_count = 1, .threads = 2};
+    struct session session;
+    struct roster roster = {0};
+    struct error err = {0};
+    assert_true(session_open(&session, &options, NULL, &err) &&
+                roster_open(&roster, &session, "", false, &err));
+    struct engine *engine = engine_load(&session, &roster.members[0], 0, &err);
+    if (!engine)
+        fail_msg("%s", err.message);
+    assert_int_equal(engine->resident->budget.longest, 32768);
+    check_long(engine, 100000);
+    check_long(engine, 200001); /* as a question */
+    engine_free(engine);
+    roster_free(&roster);
+    session_close(&session);
 }
 
 /* ---- docs/models.md ----------------------------------------------------- */
@@ -365,6 +434,7 @@ int main(int count, char **arguments) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_those_of_sentence_transformers),
         cmocka_unit_test(the_manual_has_every_family),
+        cmocka_unit_test(texts_of_any_length),
         cmocka_unit_test(broken_models_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ enum {
     PREFERENCE_ALIGNMENT_A = 5,
     PREFERENCE_ALIGNMENT_D = 8,
     ALIGNMENT_DEFAULT = 256,
+    WORKSPACE_ALIGNMENT = 256,
 };
 
 struct blas_handle_s {
@@ -107,8 +108,9 @@ EXPORT size_t cublasLtGetVersion(void) {
     return FAKE_MAJOR == 12 ? 120900 : FAKE_MAJOR * 10000;
 }
 
+/* Without a context the real one takes the first card, whichever was meant. */
 EXPORT int cublasLtCreate(blas_handle *handle) {
-    if (!find_driver())
+    if (!find_driver() || !driver.arch(nullptr))
         return STATUS_NOT_INITIALIZED;
     return make(handle, blas_handle_s{0});
 }
@@ -335,47 +337,79 @@ static size_t span(uint64_t rows, uint64_t columns, int64_t leading, int type) {
     return ((columns - 1) * (uint64_t)leading + rows) * type_bytes(type);
 }
 
-/* All addresses as the card's processors see them; false: one is not whole
- * inside of a block. */
-static bool find_memory(struct gemm *g, cu_stream stream) {
+/* An operand: where it lies, and its bytes. */
+struct part {
+    const void *at;
+    size_t bytes;
+};
+
+static bool overlap(const part &a, const part &b) {
+    const char *first = static_cast<const char *>(a.at);
+    const char *second = static_cast<const char *>(b.at);
+    return first && second && first < second + b.bytes &&
+           second < first + a.bytes;
+}
+
+/* May the results and the workspace be written while the others are read? C may
+ * be D. */
+static bool apart(const struct gemm *g, const part (&read)[4], const part &d) {
+    part workspace = {g->workspace_bytes ? g->workspace : nullptr,
+                      g->workspace_bytes};
+    for (const part &other : read) {
+        bool is_d = &other == &read[2] && g->c == g->d;
+        if ((overlap(other, d) && !is_d) || overlap(other, workspace))
+            return false;
+    }
+    return !overlap(d, workspace);
+}
+
+/* All addresses as the card's processors see them. NULL, or what is wrong: one
+ * is not whole inside of a block, or is written while it is read. */
+static const char *find_memory(struct gemm *g, cu_stream stream) {
     uint64_t a_rows = g->transpose_a ? g->length : g->rows;
     uint64_t b_rows = g->transpose_b ? g->columns : g->length;
     uint64_t a_columns = g->rows + g->length - a_rows;
     uint64_t b_columns = g->columns + g->length - b_rows;
-    bool scaled = g->a_scale;
+    bool scaled = g->a_scale, adds = g->beta != 0.0f;
     size_t result =
         span(g->rows, g->columns, (int64_t)g->d_leading, g->result_type);
-    g->a = driver.memory(
-        stream, g->a, span(a_rows, a_columns, (int64_t)g->a_leading, g->type));
-    g->b = driver.memory(
-        stream, g->b, span(b_rows, b_columns, (int64_t)g->b_leading, g->type));
+    part read[] = {
+        {g->a, span(a_rows, a_columns, (int64_t)g->a_leading, g->type)},
+        {g->b, span(b_rows, b_columns, (int64_t)g->b_leading, g->type)},
+        {adds ? g->c : nullptr,
+         span(g->rows, g->columns, (int64_t)g->c_leading, g->result_type)},
+        {g->bias, g->rows * type_bytes(g->result_type)}};
+    for (part &p : read)
+        if (p.at)
+            p.at = driver.memory(stream, p.at, p.bytes);
+    g->a = read[0].at;
+    g->b = read[1].at;
+    g->c = read[2].at;
+    g->bias = read[3].at;
     g->d = driver.memory(stream, g->d, result);
-    if (g->beta != 0.0f)
-        g->c = driver.memory(
-            stream, g->c,
-            span(g->rows, g->columns, (int64_t)g->c_leading, g->result_type));
-    if (g->bias)
-        g->bias = driver.memory(stream, g->bias,
-                                g->rows * type_bytes(g->result_type));
     if (g->workspace_bytes)
         g->workspace = driver.memory(stream, g->workspace, g->workspace_bytes);
     for (const float **scale : {&g->a_scale, &g->b_scale})
         if (*scale)
             *scale =
                 (const float *)driver.memory(stream, *scale, sizeof(float));
-    return g->a && g->b && g->d && (g->beta == 0.0f || g->c) &&
-           (!gemm_has_bias(g->epilogue) || g->bias) &&
-           (!g->workspace_bytes || g->workspace) &&
-           (!scaled || (g->a_scale && g->b_scale));
+    if (!g->a || !g->b || !g->d || (adds && !g->c) ||
+        (gemm_has_bias(g->epilogue) && !g->bias) ||
+        (g->workspace_bytes && !g->workspace) ||
+        (scaled && (!g->a_scale || !g->b_scale)))
+        return "memory that is not, or not all, the card's";
+    return apart(g, read, {g->d, result})
+               ? nullptr
+               : "results or a workspace where an operand lies";
 }
 
 static int product_run(void *work) {
     product *p = static_cast<product *>(work);
-    if (!find_memory(&p->gemm, p->stream)) {
+    const char *wrong = find_memory(&p->gemm, p->stream);
+    if (wrong) {
         fprintf(stderr,
-                "fake cuBLASLt: a product of %zu x %zu x %zu is given "
-                "memory that is not, or not all, the card's\n",
-                p->gemm.rows, p->gemm.columns, p->gemm.length);
+                "fake cuBLASLt: a product of %zu x %zu x %zu is given %s\n",
+                p->gemm.rows, p->gemm.columns, p->gemm.length, wrong);
         return 700;
     }
     /* whatever an algorithm leaves there */
@@ -446,6 +480,8 @@ EXPORT int cublasLtMatmul(blas_handle handle, blas_matmul matmul,
     if (gemm_has_bias(g->epilogue) && !matmul->bias)
         return STATUS_INVALID_VALUE;
     if (c == d && g->c_leading != g->d_leading)
+        return STATUS_INVALID_VALUE;
+    if ((uintptr_t)workspace % WORKSPACE_ALIGNMENT)
         return STATUS_INVALID_VALUE;
     if (!aligned(g, chosen) || g->columns < chosen->columns)
         return STATUS_NOT_SUPPORTED;

@@ -107,9 +107,12 @@ EXPORT cu_result cuModuleLoadData(cu_module *module, const void *image) {
 
 EXPORT cu_result cuModuleUnload(cu_module module) {
     std::lock_guard<std::mutex> hold(everything);
-    if (!modules.erase(module))
+    if (!modules.count(module))
         return RESULT_INVALID_HANDLE;
     card *card = module->card;
+    if (card != driver_card())
+        return RESULT_INVALID_CONTEXT;
+    modules.erase(module);
     int result = card->error;
     for (auto &entry : module->functions)
         functions.erase(&entry.second);
@@ -124,6 +127,8 @@ EXPORT cu_result cuModuleGetFunction(cu_function *function, cu_module module,
     std::lock_guard<std::mutex> hold(everything);
     if (!modules.count(module))
         return RESULT_INVALID_HANDLE;
+    if (module->card != driver_card())
+        return RESULT_INVALID_CONTEXT;
     if (module->card->error)
         return module->card->error;
     size_t bytes = emulate_kernel_bytes(&module->choice, name);
@@ -148,6 +153,8 @@ EXPORT cu_result cuFuncSetAttribute(cu_function function, int attribute,
     if (!functions.count(function))
         return RESULT_INVALID_HANDLE;
     card *card = function->module->card;
+    if (card != driver_card())
+        return RESULT_INVALID_CONTEXT;
     if (card->error)
         return card->error;
     if (attribute != CU_FUNCTION_SHARED_BYTES || value < 0 ||

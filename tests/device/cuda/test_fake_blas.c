@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 enum {
+    NOT_INITIALIZED = 1,
     NOT_SUPPORTED = 15,
     INVALID_VALUE = 7,
     ARCH_MISMATCH = 8,
@@ -211,6 +212,20 @@ static void tear_down(struct setting *t) {
     free(t->bias);
 }
 
+/* As it goes with a lost card: nothing is fine. */
+static void tear_down_lost(struct setting *t) {
+    cu->cuMemFree(t->bias_card);
+    cu->cuMemFree(t->workspace);
+    blas->cublasLtMatmulDescDestroy(t->matmul);
+    const struct matrix *all[] = {&t->a, &t->b, &t->d};
+    for (size_t i = 0; i < 3; i++) {
+        cu->cuMemFree(all[i]->card);
+        blas->cublasLtMatrixLayoutDestroy(all[i]->layout);
+        free(all[i]->host);
+    }
+    free(t->bias);
+}
+
 static int ask(const struct setting *t, uint64_t workspace, uint32_t alignment,
                struct blas_heuristic found[4], int *count) {
     blas_preference preference;
@@ -313,24 +328,17 @@ static void test_workspace(void **state) {
     assert_int_equal(
         multiply(&t, &plain, &all[1].algorithm, all[1].workspace_bytes - 1),
         INVALID_VALUE);
+    t.workspace += 128;
+    assert_int_equal(
+        multiply(&t, &plain, &all[1].algorithm, all[1].workspace_bytes),
+        INVALID_VALUE);
+    t.workspace -= 128;
     /* more than the block has */
     fine(multiply(&t, &plain, &all[0].algorithm, all[0].workspace_bytes));
     assert_int_equal(cu->cuStreamSynchronize(stream), 700);
     assert_int_equal(multiply(&t, &plain, NULL, 0), EXECUTION_FAILED);
-    cu->cuMemFree(t.bias_card); /* tear_down, as it goes with a lost card */
-    cu->cuMemFree(t.workspace);
-    cu->cuMemFree(t.a.card);
-    cu->cuMemFree(t.b.card);
-    cu->cuMemFree(t.d.card);
-    blas->cublasLtMatmulDescDestroy(t.matmul);
-    blas->cublasLtMatrixLayoutDestroy(t.a.layout);
-    blas->cublasLtMatrixLayoutDestroy(t.b.layout);
-    assert_int_equal(fake.blas_live(), 2);
-    blas->cublasLtMatrixLayoutDestroy(t.d.layout);
-    free(t.a.host);
-    free(t.b.host);
-    free(t.d.host);
-    free(t.bias);
+    tear_down_lost(&t);
+    assert_int_equal(fake.blas_live(), 1);
     leave();
 }
 
@@ -349,6 +357,58 @@ static void test_alignment(void **state) {
                      NOT_SUPPORTED);
     t.a.card -= 2;
     tear_down(&t);
+    leave();
+}
+
+/* The card is lost with it: a result would be whatever. */
+static void written_while_read(void (*move)(struct setting *t)) {
+    static struct shape wide = {
+        64, 64, 64, BLAS_F32, BLAS_F32, 1, 0, BLAS_EPILOGUE_BIAS, 1, 0};
+    struct blas_heuristic found[4];
+    int count = 0;
+    enter("card\n");
+    struct setting t = set_up(&wide), moved = t;
+    fine(ask(&t, t.workspace_bytes, 256, found, &count));
+    move(&moved);
+    fine(multiply(&t, &wide, &found[0].algorithm, t.workspace_bytes));
+    fine(cu->cuStreamSynchronize(stream));
+    fine(multiply(&moved, &wide, &found[0].algorithm, t.workspace_bytes));
+    assert_int_equal(cu->cuStreamSynchronize(stream), 700);
+    tear_down_lost(&t);
+    leave();
+}
+
+static void onto_a(struct setting *t) {
+    t->d.card = t->a.card;
+}
+
+static void onto_b(struct setting *t) {
+    t->b.card = t->d.card;
+}
+
+static void into_workspace(struct setting *t) {
+    t->d.card = t->workspace + (512 << 10);
+}
+
+static void workspace_on_a(struct setting *t) {
+    t->a.card = t->workspace;
+}
+
+static void test_overlap(void **state) {
+    (void)state;
+    written_while_read(onto_a);
+    written_while_read(onto_b);
+    written_while_read(into_workspace);
+    written_while_read(workspace_on_a);
+}
+
+static void test_no_context(void **state) {
+    (void)state;
+    blas_handle none;
+    enter("card\n");
+    fine(cu->cuCtxSetCurrent(NULL));
+    assert_int_equal(blas->cublasLtCreate(&none), NOT_INITIALIZED);
+    fine(cu->cuCtxSetCurrent(context));
     leave();
 }
 
@@ -487,6 +547,8 @@ int main(void) {
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_workspace),
         cmocka_unit_test(test_alignment),
+        cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_no_context),
         cmocka_unit_test(test_unsupported),
         cmocka_unit_test(test_e4m3),
         cmocka_unit_test(test_e4m3_unsupported),

@@ -412,11 +412,17 @@ static void test_kernels_of_foreign_memory(void **state) {
 
     cu_context other;
     cu_pointer there;
+    cu_function function;
     work_begin(&w, "card\ncard\n");
     fine(cu->cuDevicePrimaryCtxRetain(&other, 1));
     fine(cu->cuCtxSetCurrent(other));
     fine(cu->cuMemAlloc(&there, NUMBERS * sizeof(float)));
     assert_int_equal(launch(&w), 400); /* a stream of another context */
+    assert_int_equal(cu->cuModuleGetFunction(&function, w.module, "norm_rows"),
+                     201);
+    assert_int_equal(
+        cu->cuFuncSetAttribute(w.activate, CU_FUNCTION_SHARED_BYTES, 0), 201);
+    assert_int_equal(cu->cuModuleUnload(w.module), 201);
     assert_int_equal(cu->cuMemcpyHtoDAsync(there, ours, 4, w.stream), 400);
     fine(cu->cuCtxSetCurrent(context));
     fine(launch_at(&w, (const void *)(uintptr_t)there, 0));

@@ -30,9 +30,9 @@ static json_t *describe(const char *word, const struct model_files *files,
         json_object_set_new(object, "path", json_any_text(files->folder));
     } else {
         json_object_set_new(object, "error",
-                            json_pack("{s:s, s:o}", "code",
+                            json_pack("{s:s, s:s}", "code",
                                       error_name(cause->code), "message",
-                                      json_any_text(cause->message)));
+                                      cause->message));
     }
     return object;
 }

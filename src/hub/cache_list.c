@@ -100,9 +100,8 @@ static json_t *describe_commit(struct listing *l, const char *repo,
     if (folder)
         add_refs(l, folder, "", REF_DEPTH_MAX, commit, refs);
     model_files_free(files);
-    return json_pack("{s:s, s:o, s:s, s:o}", "commit", commit, "refs", refs,
-                     "state", state, "reason",
-                     json_any_text(files ? NULL : why.message));
+    return json_pack("{s:s, s:o, s:s, s:s?}", "commit", commit, "refs", refs,
+                     "state", state, "reason", files ? NULL : why.message);
 }
 
 static json_t *describe_repo(struct listing *l, const char *name,

@@ -224,12 +224,11 @@ bool hub_again(struct hub *hub, struct retry *retry, const char *what,
               hub->model, what, cause->message, retry->failed + 1,
               retry->rules.attempts, (double)wait_ms / 1000);
     event_emit(hub->sink, "retrying",
-               json_pack("{s:s, s:o, s:i, s:i, s:o, s:I}", "model", hub->model,
+               json_pack("{s:s, s:o, s:i, s:i, s:s, s:I}", "model", hub->model,
                          "file", json_any_text(what), "attempt",
                          (int)retry->failed + 1, "of",
-                         (int)retry->rules.attempts, "cause",
-                         json_any_text(cause->message), "wait_ms",
-                         (json_int_t)wait_ms));
+                         (int)retry->rules.attempts, "cause", cause->message,
+                         "wait_ms", (json_int_t)wait_ms));
     return wait_for(hub, wait_ms, err);
 }
 

@@ -196,8 +196,8 @@ static bool files_stand(const char *folder, const json_t *complete,
     json_object_foreach(files, name, size) {
         char path[PATH_MAX];
         uint64_t bytes;
-        snprintf(path, sizeof path, "%s/%s", folder, name);
-        if (!file_size(path, &bytes, NULL) ||
+        if (!path_join(path, folder, name, NULL) ||
+            !file_size(path, &bytes, NULL) ||
             bytes != (uint64_t)json_integer_value(size))
             return false;
         *touched += !has_time(path, json_object_get(times, name));

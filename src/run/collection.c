@@ -90,12 +90,8 @@ static struct store *open_store(struct work *work, const struct member *member,
                                 enum row_kind head, struct error *err) {
     struct session *session = &work->run->session;
     char folder[PATH_MAX];
-    int size = snprintf(folder, sizeof folder, "%s/%s/%s", work->private,
-                        member->key, row_kind_name(head));
-    if (size >= PATH_MAX) {
-        error_set(err, ERROR_USAGE, "path too long: %s", work->private);
+    if (!member_store_path(folder, work->private, member, head, "", err))
         return NULL;
-    }
     struct store_request request = {.folder = folder,
                                     .kind = head,
                                     .fingerprint = member->fingerprints[head],
@@ -264,8 +260,8 @@ static bool count_truncated(struct work *work, struct error *err) {
         if (!member_has(member, head))
             continue;
         list[count] = paths[count];
-        fine = pass_list_path(work->private, member, head, "truncated",
-                              paths[count++], err);
+        fine = member_store_path(paths[count++], work->private, member, head,
+                                 "truncated", err);
     }
     fine = fine && truncated_count(list, count, false, work->intake,
                                    work->scratch, &work->truncated, NULL, err);

@@ -154,8 +154,7 @@ enum number_type dtype_in(const struct device_list *list,
 enum number_type dtype_there(const char *private, const struct member *member,
                              enum row_kind head) {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/%s/%s/store.json", private, member->key,
-                 row_kind_name(head)) >= PATH_MAX ||
+    if (!member_store_path(path, private, member, head, "store.json", NULL) ||
         !file_exists(path))
         return NUMBER_DEFAULT;
     json_t *record = json_read_file(path, RECORD_MAX, NULL);

@@ -21,7 +21,6 @@
 #ifndef RUN_PASS_H
 #define RUN_PASS_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -92,13 +91,6 @@ struct pass {
     int64_t began_ns, synced_ms;
     struct pass_report report;
 };
-
-/* Where the list NAME ("truncated", "elsewhere", "other_dtype") of a member's
- * texts lies, beside the rows of a head; FOLDER is OUT/COLLECTION/.ensembed.
- * Each head has its own: a later run may want only one of them. */
-bool pass_list_path(const char *folder, const struct member *member,
-                    enum row_kind head, const char *name, char path[PATH_MAX],
-                    struct error *err);
 
 /* How many texts a store lacks. */
 bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err);

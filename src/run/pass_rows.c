@@ -73,21 +73,13 @@ bool pass_missing(struct pass *pass, uint64_t *texts, struct error *err) {
 
 /* ---- lists -------------------------------------------------------------- */
 
-bool pass_list_path(const char *folder, const struct member *member,
-                    enum row_kind head, const char *name, char path[PATH_MAX],
-                    struct error *err) {
-    return snprintf(path, PATH_MAX, "%s/%s/%s/%s", folder, member->key,
-                    row_kind_name(head), name) < PATH_MAX ||
-           error_set(err, ERROR_USAGE, "path too long: %s", folder);
-}
-
 static bool add_to_list(const struct pass *pass, enum row_kind head,
                         const char *name, const uint8_t *digests, size_t count,
                         struct error *err) {
     char path[PATH_MAX];
-    return !count ||
-           (pass_list_path(pass->folder, pass->member, head, name, path, err) &&
-            truncated_add(path, digests, count, err));
+    return !count || (member_store_path(path, pass->folder, pass->member, head,
+                                        name, err) &&
+                      truncated_add(path, digests, count, err));
 }
 
 static bool list_cut(const struct pass *pass, const struct batch *batch,
@@ -128,8 +120,8 @@ static bool count_list(struct pass *pass, const char *name, const char *scratch,
         if (!member_has(pass->member, h))
             continue;
         list[lists] = paths[lists];
-        if (!pass_list_path(pass->folder, pass->member, h, name, paths[lists++],
-                            err))
+        if (!member_store_path(paths[lists++], pass->folder, pass->member, h,
+                               name, err))
             return false;
     }
     if (!*ids)

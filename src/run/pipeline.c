@@ -234,7 +234,7 @@ static json_t *describe(struct run *run, const char *status) {
     json_object_set_new(summary, "status", json_string(status));
     if (result->worst.code)
         json_object_set_new(summary, "message",
-                            json_any_text(result->worst.message));
+                            json_string(result->worst.message));
     if (run->session.options->restart) /* not for the next run: see report */
         json_object_set_new(summary, "restart", json_true());
     json_object_set_new(summary, "phases",

@@ -13,6 +13,7 @@
 #ifndef RUN_ROSTER_H
 #define RUN_ROSTER_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -96,6 +97,14 @@ static inline bool member_has(const struct member *member, enum row_kind head) {
 enum { VECTOR_NAME_MAX = 256 };
 void member_vector_name(const struct member *member, enum row_kind head,
                         char name[VECTOR_NAME_MAX]);
+
+/* Where the head's store lies, and the lists of its texts ("truncated",
+ * "elsewhere", "other_dtype") beside its rows: the file NAME there, or with ""
+ * the folder. Each head has its own, for a later run may want only one of them.
+ * PRIVATE is OUT/COLLECTION/.ensembed. */
+bool member_store_path(char path[PATH_MAX], const char *private,
+                       const struct member *member, enum row_kind head,
+                       const char *name, struct error *err);
 
 /* Of a row of the head's store: floats (dense), what indices are below
  * (sparse), floats of one vector (multi). */

@@ -431,6 +431,14 @@ void member_vector_name(const struct member *member, enum row_kind head,
              head == ROW_DENSE ? "" : row_kind_name(head));
 }
 
+bool member_store_path(char path[PATH_MAX], const char *private,
+                       const struct member *member, enum row_kind head,
+                       const char *name, struct error *err) {
+    return snprintf(path, PATH_MAX, "%s/%s/%s%s%s", private, member->key,
+                    row_kind_name(head), *name ? "/" : "", name) < PATH_MAX ||
+           error_set(err, ERROR_USAGE, "path too long: %s", private);
+}
+
 size_t member_head_width(const struct member *member, enum row_kind head) {
     if (member->bm25)
         return (size_t)BM25_COLUMNS;
@@ -513,9 +521,9 @@ json_t *member_describe(const struct member *member) {
         json_object_set_new(object, "cache", cache_use_json(&member->cache));
     if (member->error.code) {
         json_object_set_new(object, "error",
-                            json_pack("{s:s, s:o}", "code",
+                            json_pack("{s:s, s:s}", "code",
                                       error_name(member->error.code), "message",
-                                      json_any_text(member->error.message)));
+                                      member->error.message));
         return object;
     }
     json_object_set_new(object, "heads", member_heads_list(member));

@@ -148,8 +148,8 @@ static bool drop_old_lists(const struct pass *pass, struct error *err) {
         const struct store *store = pass->stores.of[h];
         for (size_t k = 0; k < sizeof names / sizeof *names; k++)
             if (store && store_rows(store) == 0 &&
-                (!pass_list_path(pass->folder, pass->member, h, names[k], path,
-                                 err) ||
+                (!member_store_path(path, pass->folder, pass->member, h,
+                                    names[k], err) ||
                  !file_remove(path, err)))
                 return false;
     }

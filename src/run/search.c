@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,47 +79,51 @@ static void tell_unfinished(const struct searching *s, const char *folder) {
                                  : "give the command of its run again");
 }
 
-static bool add_shelf(struct searching *s, const char *folder,
-                      struct error *err) {
-    char path[PATH_MAX];
-    struct file_version version;
-    if (!stats_path(path, folder) || !file_exists(path) ||
-        !file_version_of(path, &version, NULL)) {
-        tell_unfinished(s, folder);
-        return true;
-    }
-    json_t *stats = json_read_file(path, SEARCH_JSON_MAX, err);
-    const char *name = NULL;
-    if (!stats || !json_member_string(stats, "collection", path, &name, err)) {
-        json_decref(stats);
-        return false;
-    }
-    if (!name || !is_wanted(s->request, name)) {
-        json_decref(stats);
-        return true;
-    }
-    struct memory *memory = &s->result->memory;
-    struct shelf *more = memory_resize(memory, s->shelves, s->shelves_count + 1,
-                                       sizeof *more, err);
-    if (!more) {
-        json_decref(stats);
-        return false;
-    }
-    s->shelves = more;
+/* SHELF behind the others, with copies of its FOLDER and of where its chunks
+ * were, if they are gone. */
+static bool keep_shelf(struct searching *s, struct shelf shelf,
+                       const char *folder, struct error *err) {
     struct arena *arena = &s->result->arena;
-    bool is_gone = origin_is_gone(folder, path);
-    struct shelf shelf = {
-        .folder = arena_copy(arena, str_from(folder), err),
-        .name = name,
-        .stats = stats,
-        .version = version,
-        .gone = is_gone ? arena_copy(arena, str_from(path), err) : NULL};
-    if (!shelf.folder || (is_gone && !shelf.gone)) {
-        json_decref(stats);
+    char chunks[PATH_MAX];
+    struct shelf *more = memory_resize(&s->result->memory, s->shelves,
+                                       s->shelves_count + 1, sizeof *more, err);
+    if (!more)
         return false;
+    s->shelves = more;
+    shelf.folder = arena_copy(arena, str_from(folder), err);
+    if (!shelf.folder)
+        return false;
+    if (origin_is_gone(folder, chunks)) {
+        shelf.gone = arena_copy(arena, str_from(chunks), err);
+        if (!shelf.gone)
+            return false;
     }
     s->shelves[s->shelves_count++] = shelf;
     return true;
+}
+
+/* FOLDER, if it is a collection that was asked for. */
+static bool add_shelf(struct searching *s, const char *folder,
+                      struct error *err) {
+    char path[PATH_MAX];
+    struct shelf shelf = {0};
+    if (!stats_path(path, folder) || !file_exists(path) ||
+        !file_version_of(path, &shelf.version, NULL)) {
+        tell_unfinished(s, folder);
+        return true;
+    }
+    shelf.stats = json_read_file(path, SEARCH_JSON_MAX, err);
+    if (shelf.stats &&
+        json_member_string(shelf.stats, "collection", path, &shelf.name, err)) {
+        if (!shelf.name || !is_wanted(s->request, shelf.name)) {
+            json_decref(shelf.stats);
+            return true;
+        }
+        if (keep_shelf(s, shelf, folder, err))
+            return true;
+    }
+    json_decref(shelf.stats);
+    return false;
 }
 
 /* A run takes stats.json away before the first of its files gets its name, and
@@ -177,8 +180,7 @@ static bool find_shelves(struct searching *s, struct error *err) {
     for (int i = 0; i < count; i++) {
         char path[PATH_MAX];
         bool inside = entries[i]->d_name[0] != '.' &&
-                      snprintf(path, sizeof path, "%s/%s", folder,
-                               entries[i]->d_name) < PATH_MAX;
+                      path_join(path, folder, entries[i]->d_name, NULL);
         fine = fine && (!inside || add_shelf(s, path, err));
         free(entries[i]);
     }

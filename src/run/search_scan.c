@@ -15,6 +15,7 @@
 #include "data/csr.h"
 #include "data/multi.h"
 #include "data/npy.h"
+#include "run/artefact_ragged.h"
 
 enum { BLOCK_ROWS = 4096 }; /* at a time */
 
@@ -301,17 +302,18 @@ static bool scan_model(struct searching *s, size_t number,
                        const struct asked_model *asked, enum row_kind kind,
                        struct hit *hits, struct error *err) {
     const struct shelf *shelf = &s->shelves[number];
-    char path[PATH_MAX], offsets[PATH_MAX], source[VECTOR_NAME_MAX];
-    size_t found = 0;
+    char names[RAGGED_FILES_MAX][NAME_MAX + 1];
+    char paths[RAGGED_FILES_MAX][PATH_MAX], source[VECTOR_NAME_MAX];
+    size_t found = 0, count = ragged_file_names(asked->key, kind, names);
     snprintf(source, sizeof source, "%.200s-%s", asked->key,
              row_kind_name(kind));
-    snprintf(offsets, sizeof offsets, "%s/%s.multi.offsets.npy", shelf->folder,
-             asked->key);
-    snprintf(path, sizeof path, "%s/%s.%s", shelf->folder, asked->key,
-             kind == ROW_SPARSE ? "sparse.npz" : "multi.npy");
-    bool fine = kind == ROW_SPARSE
-                    ? scan_sparse(s, asked, path, hits, &found, err)
-                    : scan_multi(s, asked, path, offsets, hits, &found, err);
+    for (size_t i = 0; i < count; i++)
+        if (!path_join(paths[i], shelf->folder, names[i], err))
+            return false;
+    bool fine =
+        kind == ROW_SPARSE
+            ? scan_sparse(s, asked, paths[0], hits, &found, err)
+            : scan_multi(s, asked, paths[0], paths[1], hits, &found, err);
     return fine && merge(s, number, source, kind, hits, found, err);
 }
 

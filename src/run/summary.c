@@ -13,8 +13,8 @@ static double per_second(uint64_t count, double ms) {
 
 static json_t *describe_failure(const struct error *failure,
                                 const char *model) {
-    json_t *object = json_pack("{s:s, s:o}", "code", error_name(failure->code),
-                               "message", json_any_text(failure->message));
+    json_t *object = json_pack("{s:s, s:s}", "code", error_name(failure->code),
+                               "message", failure->message);
     if (model)
         json_object_set_new(object, "model", json_string(model));
     return object;

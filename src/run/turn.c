@@ -44,7 +44,7 @@ static void emit_ended(const struct turn *turn) {
         (json_int_t)turn->peak_bytes);
     if (turn->failure.code)
         json_object_set_new(fields, "error",
-                            json_any_text(turn->failure.message));
+                            json_string(turn->failure.message));
     event_emit(pass->sink,
                turn->failure.code ? "ensemble_pass_failed"
                                   : "ensemble_pass_completed",

@@ -43,6 +43,9 @@ double report_across(const struct report *report, double t_ms);
 /* report_lanes.c: the passes on DEVICE, below its chart. */
 void report_lanes(const struct report *report, const char *device);
 
+/* report_memory.c: the chart of device D of the series. */
+void report_memory(const struct report *report, size_t d);
+
 /* report_chart.c: memory, speed and passes over time, a figure a device. */
 void report_charts(const struct report *report);
 

@@ -194,15 +194,18 @@ static void all_devices_work_in_exclusive_mode(void **state) {
 
 enum { SHARED_TEXTS = 600 };
 
-/* A card that takes 40 s for a token beside one that takes a second: whose
- * batch ends first goes on first, until all texts are in somebody's batch. */
+/* A card that takes so many seconds for a token beside one that takes one:
+ * whose batch ends first goes on first, until all texts are in somebody's
+ * batch. */
+static double slow_seconds;
+
 static bool in_order_of_time(const struct gate_device *device) {
     struct gate_device *slow = gate_device("sim:slow"),
                        *fast = gate_device("sim:fast");
     bool is_slow = device == slow;
     struct gate_device *own = is_slow ? slow : fast,
                        *other = is_slow ? fast : slow;
-    double seconds = (double)own->tokens * (is_slow ? 40 : 1);
+    double seconds = (double)own->tokens * (is_slow ? slow_seconds : 1);
     own->until += seconds; /* once a batch */
     later_ns += (int64_t)(seconds * 1e9);
     own->tokens = 0;
@@ -223,6 +226,7 @@ static void a_slow_device_gets_less(void **state) {
     terms.texts = SHARED_TEXTS;
     terms.devices = "sim:slow=20MB,sim:fast=20MB";
     terms.mode = MODE_EXCLUSIVE;
+    slow_seconds = 40;
     gate_close(in_order_of_time, NULL);
     trial_run_well(&t, &terms);
     gate_open();
@@ -232,6 +236,41 @@ static void a_slow_device_gets_less(void **state) {
     assert_true(slow > 0);
     assert_true(slow * 2 < fast);
     assert_true(trial_number(pass, "batches") > 4);
+    trial_end(&t);
+}
+
+/* The tokens of the slow device's batch after NUMBER others of its. */
+static json_int_t slow_batch(const struct trial *t, size_t number) {
+    size_t i = trial_find(t, "batch_completed", 0);
+    for (; i != SIZE_MAX; i = trial_find(t, "batch_completed", i + 1)) {
+        const json_t *event = json_array_get(t->events, i);
+        if (trial_text_is(event, "device", "sim:slow") && !number--)
+            return trial_number(event, "tokens");
+    }
+    fail_msg("there is no such batch");
+    return 0;
+}
+
+/* Nobody knows how fast a device is before its first batch, which is as large
+ * as the budget allows. What is left then is shared by speed: one that takes
+ * four times as long takes a tenth of it, and not the fourth of equals, which
+ * would be the budget again. */
+static void pieces_are_shared_by_speed(void **state) {
+    struct trial t;
+    struct trial_terms terms = CALM;
+    (void)state;
+    terms.models = "mean";
+    terms.budget = 2048;
+    terms.texts = SHARED_TEXTS;
+    terms.words = 50;
+    terms.devices = "sim:slow=20MB,sim:fast=20MB";
+    terms.mode = MODE_EXCLUSIVE;
+    slow_seconds = 4;
+    gate_close(in_order_of_time, NULL);
+    trial_run_well(&t, &terms);
+    gate_open();
+    json_int_t first = slow_batch(&t, 0), second = slow_batch(&t, 1);
+    assert_true(second < first * 3 / 4);
     trial_end(&t);
 }
 
@@ -371,6 +410,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_lost_whatever_cards_do),
         cmocka_unit_test(all_devices_work_in_exclusive_mode),
         cmocka_unit_test(a_slow_device_gets_less),
+        cmocka_unit_test(pieces_are_shared_by_speed),
         cmocka_unit_test(the_first_batch_on_the_cpu_is_small),
         cmocka_unit_test(the_next_window_is_read_ahead),
         cmocka_unit_test(a_small_ceiling_makes_small_batches),

@@ -126,3 +126,8 @@ foreach(short rows_kernels rows_numbers experts_kernels fp8_kernels)
 endforeach()
 set_tests_properties(device/cuda_fp8_kernels_fake PROPERTIES
                      ENVIRONMENT FAKE_CUDA=${here}/l4.txt)
+
+# tools/gpu_check itself, on programs that stand for all that it calls.
+add_test(NAME device/gpu_check COMMAND ${here}/gpu_check.sh
+         ${CMAKE_BINARY_DIR}/gpu_check_test
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -3,6 +3,8 @@ add_test(NAME docs/map COMMAND ${ENS_PYTHON} tests/docs/map.py
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 add_test(NAME docs/heads COMMAND ${ENS_PYTHON} tests/docs/heads.py
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_test(NAME docs/fp8_bytes COMMAND ${ENS_PYTHON} tests/docs/fp8_bytes.py
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 add_test(NAME docs/chunks COMMAND ${ENS_PYTHON} tools/cut_docs.py --check
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 if(TARGET ens_program)

@@ -211,6 +211,11 @@ void device_attention(struct lane *lane, const struct attention *attention,
                                    context);
 }
 
+void device_pick(struct lane *lane, const struct sequences *sequences,
+                 const struct narrow *x, size_t width, struct narrow *y) {
+    lane->device->verbs->pick(lane, sequences, x, width, y);
+}
+
 void device_pool(struct lane *lane, enum pooling pooling,
                  const struct sequences *sequences, const float *x,
                  size_t width, float *y, size_t stride) {

@@ -163,6 +163,8 @@ struct device_verbs {
                       const struct sequences *sequences,
                       const struct narrow *qkv, void *scratch,
                       struct narrow *context);
+    void (*pick)(struct lane *lane, const struct sequences *sequences,
+                 const struct narrow *x, size_t width, struct narrow *y);
     void (*pool)(struct lane *lane, enum pooling pooling,
                  const struct sequences *sequences, const float *x,
                  size_t width, float *y, size_t stride);
@@ -428,6 +430,11 @@ void device_attention(struct lane *lane, const struct attention *attention,
                       const struct sequences *sequences,
                       const struct narrow *qkv, void *scratch,
                       struct narrow *context);
+
+/* Of each text the row that sequences->meant names, the first or the last:
+ * x is [tokens, width], y [texts, width]. They may not overlap. */
+void device_pick(struct lane *lane, const struct sequences *sequences,
+                 const struct narrow *x, size_t width, struct narrow *y);
 
 /* One row a text: y[t * stride .. + width). The rows of text t in x are
  * its own but the first `skip`. Where that is none, y is zeros, and the

@@ -153,6 +153,13 @@ struct attention {
     struct rotary rotary;     /* dims 0: none */
 };
 
+/* Which rows of a text are meant. */
+enum rows_meant {
+    ROWS_ALL,
+    ROWS_FIRST, /* its first alone */
+    ROWS_LAST,
+};
+
 /* A packed batch, or a piece of one. Host memory. */
 struct sequences {
     size_t texts;
@@ -168,6 +175,9 @@ struct sequences {
                                rows see of it (a query's tokens, and not what it
                                was filled up with); NULL: all are. A row whose
                                window has none of them sees the window's first */
+    enum rows_meant meant;  /* device_attention: the rows whose context is read,
+                               the others may be left as they are.
+                               device_pick: the row that is picked */
 };
 
 static inline size_t sequences_row(const struct sequences *s, size_t text) {

@@ -111,6 +111,7 @@ static bool encode_group(const struct encoder *e, struct lane *lane,
                   .keys = batch->keys ? batch->keys + first : NULL},
         .ids = batch->ids + batch->starts[first],
         .out = out,
+        .read = heads_read(e->transformer.spec, batch, out),
     };
     return weights_stream(e->transformer.weights)
                ? encode_streamed(&e->transformer, lane, work, &group, err)

@@ -76,13 +76,41 @@ static void run_linear(struct lane *lane, const struct lane_work *work,
                   residual, y);
 }
 
+/* ---- one row a text ----------------------------------------------------- */
+
+/* Rows of a prompt that pooling leaves out. */
+static size_t skipped(const struct model_spec *spec,
+                      const struct encoder_batch *batch) {
+    return spec->pooling_include_prompt ? 0 : batch->prompt_tokens;
+}
+
+static enum rows_meant rows_of(enum pooling pooling) {
+    return pooling == POOLING_CLS    ? ROWS_FIRST
+           : pooling == POOLING_LAST ? ROWS_LAST
+                                     : ROWS_ALL;
+}
+
+enum rows_meant heads_read(const struct model_spec *spec,
+                           const struct encoder_batch *batch,
+                           const struct encoder_output *out) {
+    bool tokens = out->splade || out->lexical || out->multi;
+    if (tokens || (out->dense && out->scores))
+        return ROWS_ALL;
+    if (out->scores)
+        return rows_of(spec->label_pooling);
+    return spec->pooling_count == 1 && !skipped(spec, batch)
+               ? rows_of(spec->pooling[0])
+               : ROWS_ALL;
+}
+
 /* ---- one vector a text -------------------------------------------------- */
 
 static void pool(const struct model_spec *spec, struct lane *lane,
                  const struct lane_work *work, const struct group *group) {
     struct sequences counted = group->texts;
-    counted.skip =
-        spec->pooling_include_prompt ? 0 : group->batch->prompt_tokens;
+    if (group->read != ROWS_ALL)
+        return;
+    counted.skip = skipped(spec, group->batch);
     for (size_t i = 0; i < spec->pooling_count; i++)
         device_pool(lane, spec->pooling[i], &counted, work->x, spec->hidden,
                     work->pooled + i * spec->hidden,
@@ -231,8 +259,9 @@ static void scores(const struct model_spec *spec, const struct weights *weights,
     const struct head_weights *head = &weights->head;
     size_t texts = group->texts.texts;
     float *from = work->pooled, *to = work->projected;
-    device_pool(lane, spec->label_pooling, &group->texts, work->x, spec->hidden,
-                from, spec->hidden);
+    if (group->read == ROWS_ALL)
+        device_pool(lane, spec->label_pooling, &group->texts, work->x,
+                    spec->hidden, from, spec->hidden);
     if (head->inside.out) {
         multiply(lane, work, &head->inside, from, texts, spec->label_inside,
                  to);

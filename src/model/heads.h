@@ -22,8 +22,16 @@ size_t heads_width(const struct model_spec *spec);
 void heads_place(struct layout *layout, const struct model_spec *spec,
                  size_t rows, struct lane_work *work);
 
-/* From work->x to what the group's `out` asks for, in host memory when the
- * submit is finished. May overwrite work->x, narrow, other and inside. */
+/* The rows of the last layer that the heads read to give OUT: of each text one
+ * alone, or all of them. */
+enum rows_meant heads_read(const struct model_spec *spec,
+                           const struct encoder_batch *batch,
+                           const struct encoder_output *out);
+
+/* From work->x, or from work->pooled [texts, hidden] where the group says that
+ * one row of a text is read, to what the group's `out` asks for, in host memory
+ * when the submit is finished. May overwrite work->x, narrow, other and inside.
+ */
 void heads_run(const struct model_spec *spec, const struct weights *weights,
                struct lane *lane, const struct lane_work *work,
                const struct group *group);

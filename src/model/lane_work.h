@@ -63,6 +63,7 @@ struct group {
     struct sequences texts;
     const uint32_t *ids;
     const struct encoder_output *out; /* the batch's */
+    enum rows_meant read;             /* by the heads, of the last layer */
 };
 
 /* Row ROW of narrow rows of WIDTH. */

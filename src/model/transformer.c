@@ -72,9 +72,12 @@ static void prepare_heads(const struct transformer *t,
         device_rotate(lane, &t->attention[local], texts, qkv);
 }
 
-static void attend(const struct transformer *t, const struct layer_weights *w,
-                   struct lane *lane, const struct lane_work *work,
-                   const struct sequences *texts, bool local) {
+/* What the heads make of the texts: the context of each row, behind the Q, K
+ * and V in work->inside. */
+static struct narrow *attend(const struct transformer *t,
+                             const struct layer_weights *w, struct lane *lane,
+                             const struct lane_work *work,
+                             const struct sequences *texts, bool local) {
     size_t rows = sequences_rows(texts);
     struct narrow *qkv = work->inside;
     struct narrow *context =
@@ -91,6 +94,32 @@ static void attend(const struct transformer *t, const struct layer_weights *w,
         attention.relative.table = work->relative;
     }
     device_attention(lane, &attention, texts, qkv, work->attention, context);
+    return context;
+}
+
+/* Where one row of each text is all that anybody will read, the others are left
+ * here: CONTEXT and x are the rows that are meant, x being work->pooled, where
+ * heads look for it. */
+static struct narrow *leave_others(const struct transformer *t,
+                                   struct lane *lane,
+                                   const struct sequences *texts,
+                                   const struct narrow *context,
+                                   struct lane_work *work) {
+    const struct model_spec *spec = t->spec;
+    enum pooling row = texts->meant == ROWS_FIRST ? POOLING_CLS : POOLING_LAST;
+    device_pick(lane, texts, context, spec->heads * spec->head_dim,
+                work->inside);
+    device_pool(lane, row, texts, work->x, spec->hidden, work->pooled,
+                spec->hidden);
+    work->x = work->pooled;
+    if (t->device->narrow_is_float && norms_behind(spec))
+        work->narrow = (struct narrow *)work->x;
+    return work->inside;
+}
+
+static void attended(const struct transformer *t, const struct layer_weights *w,
+                     struct lane *lane, const struct narrow *context,
+                     const struct lane_work *work, size_t rows) {
     if (t->spec->family->norms == NORM_TWICE)
         output_twice(lane, w, context, work, rows);
     else
@@ -125,16 +154,23 @@ static void feed_experts(const struct layer_weights *w, struct lane *lane,
                 work->narrow);
 }
 
-static void layer(const struct transformer *t, const struct layer_weights *w,
-                  struct lane *lane, const struct lane_work *work,
-                  const struct sequences *texts, bool local) {
+/* The rows that are left; where they are fewer, WORK says where they are. */
+static size_t layer(const struct transformer *t, const struct layer_weights *w,
+                    struct lane *lane, struct lane_work *work,
+                    const struct sequences *texts, bool local) {
     size_t rows = sequences_rows(texts);
-    attend(t, w, lane, work, texts, local);
+    const struct narrow *context = attend(t, w, lane, work, texts, local);
+    if (texts->meant != ROWS_ALL) {
+        rows = texts->texts;
+        context = leave_others(t, lane, texts, context, work);
+    }
+    attended(t, w, lane, context, work, rows);
     assert(!w->experts.count || t->spec->family->norms == NORM_BEHIND);
     if (w->experts.count)
         feed_experts(w, lane, work, rows);
     else
         feed(t, w, lane, work, rows);
+    return rows;
 }
 
 /* ---- before the first layer --------------------------------------------- */
@@ -182,11 +218,15 @@ void transformer_step(const struct transformer *t,
                       const struct lane_work *work, const struct group *group,
                       size_t i) {
     const struct norm *final = &t->weights->final_norm;
-    size_t rows = sequences_rows(&group->texts);
     bool local = layer_set_has(&t->spec->local, model_spec_layer(t->spec, i));
-    layer(t, w, lane, work, &group->texts, local);
-    if (i + 1 == t->spec->depth && final->width)
-        device_norm(lane, final, work->x, rows, NULL, work->x, NULL);
+    bool last = i + 1 == t->spec->depth;
+    struct sequences texts = group->texts;
+    struct lane_work own = *work;
+    if (last)
+        texts.meant = group->read;
+    size_t rows = layer(t, w, lane, &own, &texts, local);
+    if (last && final->width)
+        device_norm(lane, final, own.x, rows, NULL, own.x, NULL);
 }
 
 /* ---- kinds of attention ------------------------------------------------- */

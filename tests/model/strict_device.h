@@ -279,6 +279,8 @@ static inline void strict_attention(struct lane *lane,
     a.rotary = strict_rotary_of(s, &a.rotary);
     float *in = strict_widen(s, qkv, s->rows * strict_row(&a), 1);
     float *to = malloc(out * sizeof *to);
+    for (size_t i = 0; i < out; i++)
+        to[i] = NAN; /* rows that are not meant show it to whoever reads them */
     size_t bytes =
         device_attention_bytes(s->cpu, &a, strict_longest(sequences));
     device_attention(strict_cpu(s), &a, sequences, strict_as_narrow(in),
@@ -287,6 +289,22 @@ static inline void strict_attention(struct lane *lane,
     strict_narrow_to(s, to, out, context);
     free(in);
     free(table);
+}
+
+static inline void strict_pick(struct lane *lane,
+                               const struct sequences *sequences,
+                               const struct narrow *x, size_t width,
+                               struct narrow *y) {
+    struct strict *s = strict_of(lane->device);
+    size_t out = sequences->texts * width;
+    float *to = malloc(out * sizeof *to);
+    strict_check_group(s, sequences);
+    float *in = strict_widen(s, x, s->rows * width, 1);
+    device_pick(strict_cpu(s), sequences, strict_as_narrow(in), width,
+                strict_as_narrow(to));
+    strict_tell(s, y, 0, false);
+    strict_narrow_to(s, to, out, y);
+    free(in);
 }
 
 static inline void strict_pool(struct lane *lane, enum pooling pooling,
@@ -351,6 +369,7 @@ static const struct device_verbs STRICT_VERBS = {
     .linear = strict_linear,
     .linear_narrow = strict_linear_narrow,
     .attention = strict_attention,
+    .pick = strict_pick,
     .pool = strict_pool,
     .normalize = strict_normalize,
     .accumulate = strict_accumulate,

@@ -5,6 +5,7 @@
 #ifndef TESTS_MODEL_STRICT_MEMORY_H
 #define TESTS_MODEL_STRICT_MEMORY_H
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

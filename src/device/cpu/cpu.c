@@ -268,6 +268,7 @@ static const struct device_verbs CPU_VERBS = {
     .linear = cpu_linear,
     .linear_narrow = cpu_linear_narrow,
     .attention = cpu_attention,
+    .pick = cpu_pick,
     .pool = cpu_pool,
     .normalize = cpu_normalize,
     .accumulate = cpu_accumulate,

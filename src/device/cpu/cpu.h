@@ -61,6 +61,8 @@ void cpu_rotate(struct lane *lane, const struct attention *attention,
 void cpu_gate(struct lane *lane, enum activation activation,
               const struct narrow *x, size_t rows, size_t width,
               struct narrow *y);
+void cpu_pick(struct lane *lane, const struct sequences *sequences,
+              const struct narrow *x, size_t width, struct narrow *y);
 void cpu_pool(struct lane *lane, enum pooling pooling,
               const struct sequences *sequences, const float *x, size_t width,
               float *y, size_t stride);

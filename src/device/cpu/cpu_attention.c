@@ -84,18 +84,29 @@ static struct attention_job job_of(const struct shared_attention *s,
     return job;
 }
 
+/* Those of the text's rows [*begin, *end) whose context is read. */
+static void keep_meant(const struct shared_attention *s, size_t rows,
+                       size_t *begin, size_t *end) {
+    if (s->sequences->meant == ROWS_FIRST)
+        *end = smaller(*end, 1);
+    else if (s->sequences->meant == ROWS_LAST)
+        *begin = larger(*begin, rows - 1);
+}
+
 static void attend(const struct shared_attention *s, size_t unit, size_t slot,
                    unsigned thread) {
     const struct attention_kernels *kernels = s->cpu->attention;
     struct attention_job job = job_of(s, unit, slot);
     float *buffer = s->cpu->lanes[thread].buffer;
+    size_t begin = 0, end = job.rows;
     if (!job.rows)
         return;
+    keep_meant(s, job.rows, &begin, &end);
     kernels->pack(&job, 0, job.rows, buffer);
     if (job.table_count)
         kernels->pack_table(&job, 0, job.table_count);
     for (size_t h = 0; h < s->group; h++)
-        kernels->rows(&job, job.kv_head * s->group + h, 0, job.rows, buffer);
+        kernels->rows(&job, job.kv_head * s->group + h, begin, end, buffer);
 }
 
 /* A thread that has no slot leaves the units to the others. */
@@ -139,7 +150,10 @@ static void rows_task(void *context, size_t first, size_t last,
     for (size_t i = first; i < last; i++) {
         size_t slot = i / each, head = i % each / s->pieces;
         struct attention_job job = job_of(s, s->first + slot, slot);
-        if (piece_of(s, i % s->pieces, job.rows, &begin, &end))
+        if (!piece_of(s, i % s->pieces, job.rows, &begin, &end))
+            continue;
+        keep_meant(s, job.rows, &begin, &end);
+        if (begin < end)
             s->cpu->attention->rows(&job, job.kv_head * s->group + head, begin,
                                     end, s->cpu->lanes[thread].buffer);
     }

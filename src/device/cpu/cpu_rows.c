@@ -3,6 +3,7 @@
 
 #include "device/cpu/cpu.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct shared_rows {
@@ -185,6 +186,21 @@ static void pool_task(void *context, size_t begin, size_t end,
                              s->width, s->y + t * s->stride);
         else
             memset(s->y + t * s->stride, 0, s->width * sizeof *s->y);
+    }
+}
+
+/* A row a text is too little to be shared. */
+void cpu_pick(struct lane *lane, const struct sequences *sequences,
+              const struct narrow *x, size_t width, struct narrow *y) {
+    const float *from = cpu_floats(x);
+    float *to = cpu_floats_out(y);
+    (void)lane;
+    assert(sequences->meant != ROWS_ALL);
+    for (size_t t = 0; t < sequences->texts; t++) {
+        size_t row = sequences->meant == ROWS_FIRST
+                         ? sequences_row(sequences, t)
+                         : sequences_row(sequences, t + 1) - 1;
+        memcpy(to + t * width, from + row * width, width * sizeof *to);
     }
 }
 

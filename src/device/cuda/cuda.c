@@ -302,6 +302,7 @@ static const struct device_verbs CUDA_VERBS = {
     .linear = cuda_linear,
     .linear_narrow = cuda_linear_narrow,
     .attention = cuda_attention,
+    .pick = cuda_pick,
     .pool = cuda_pool,
     .normalize = cuda_normalize,
     .accumulate = cuda_accumulate,

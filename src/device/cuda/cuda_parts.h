@@ -366,6 +366,8 @@ void cuda_rotate(struct lane *lane, const struct attention *attention,
 void cuda_gate(struct lane *lane, enum activation activation,
                const struct narrow *x, size_t rows, size_t width,
                struct narrow *y);
+void cuda_pick(struct lane *base, const struct sequences *sequences,
+               const struct narrow *x, size_t width, struct narrow *y);
 void cuda_pool(struct lane *lane, enum pooling pooling,
                const struct sequences *sequences, const float *x, size_t width,
                float *y, size_t stride);

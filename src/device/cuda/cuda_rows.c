@@ -2,6 +2,8 @@
 
 #include "device/cuda/cuda_parts.h"
 
+#include <assert.h>
+
 /* Blocks of a kernel that has a warp a row, or eight numbers a thread. */
 static size_t by_rows(size_t rows) {
     return cuda_blocks(rows, ROW_WARPS);
@@ -52,6 +54,22 @@ void cuda_gate(struct lane *base, enum activation activation,
     LAUNCH(lane, gate_rows, rows, 1, .x = x, .y = y, .rows = (unsigned)rows,
            .width = (unsigned)width, .activation = activation,
            .scale = lane->cuda->gate_scale);
+}
+
+/* The last row is the one before the next text's first. */
+void cuda_pick(struct lane *base, const struct sequences *sequences,
+               const struct narrow *x, size_t width, struct narrow *y) {
+    struct cuda_lane *lane = cuda_lane_of(base);
+    size_t texts = sequences->texts;
+    bool last = sequences->meant == ROWS_LAST;
+    const char *from = (const char *)x;
+    assert(sequences->meant != ROWS_ALL);
+    if (last)
+        from -= width * base->device->narrow_bytes;
+    cuda_fp8_forget(lane, y);
+    LAUNCH(lane, gather_rows, by_rows(texts), 1, .x = from, .y = y,
+           .list = lane->on_card.starts + last, .rows = (unsigned)texts,
+           .width = (unsigned)width);
 }
 
 void cuda_pool(struct lane *base, enum pooling pooling,

@@ -302,6 +302,11 @@ static void sim_attention(struct lane *lane, const struct attention *attention,
     device_attention(inner(lane), attention, sequences, qkv, scratch, context);
 }
 
+static void sim_pick(struct lane *lane, const struct sequences *sequences,
+                     const struct narrow *x, size_t width, struct narrow *y) {
+    device_pick(inner(lane), sequences, x, width, y);
+}
+
 static void sim_pool(struct lane *lane, enum pooling pooling,
                      const struct sequences *sequences, const float *x,
                      size_t width, float *y, size_t stride) {
@@ -354,6 +359,7 @@ static const struct device_verbs SIM_VERBS = {
     .linear = sim_linear,
     .linear_narrow = sim_linear_narrow,
     .attention = sim_attention,
+    .pick = sim_pick,
     .pool = sim_pool,
     .normalize = sim_normalize,
     .accumulate = sim_accumulate,

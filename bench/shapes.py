@@ -23,6 +23,9 @@ SHAPES = {
     "bge-m3": (1024, 24, 16, 16, 64, 4096, 250002, 8192),
     "qwen3-0.6b": (1024, 28, 16, 8, 128, 3072, 151669, 8192),
 }
+# What the models of these shapes pool; a last layer of which one token is read is
+# nearly free.
+POOLING = {"bge-small": "cls_token", "bert-base": "cls_token", "bge-m3": "cls_token", "qwen3-0.6b": "lasttoken"}
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"]
 LIKE_LONGEST = 512
@@ -65,12 +68,14 @@ def save_weights(folder, config, half):
     AutoModel.from_config(config, dtype=torch.float16 if half else torch.float32).save_pretrained(folder)
 
 
-def save_modules(folder, hidden, longest):
+def save_modules(folder, shape, hidden, longest):
     """Last: a folder that has it is complete."""
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": longest, "do_lower_case": False}))
     (folder / "1_Pooling").mkdir(exist_ok=True)
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(
-        {"word_embedding_dimension": hidden, "pooling_mode_mean_tokens": True}))
+        {"word_embedding_dimension": hidden} |
+        {f"pooling_mode_{name}": name == POOLING.get(shape, "mean_tokens")
+         for name in ("cls_token", "mean_tokens", "lasttoken")}))
     modules = [("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize")]
     (folder / "modules.json").write_text(json.dumps([
         {"idx": i, "name": name, "path": path, "type": f"sentence_transformers.models.{kind}"}
@@ -84,7 +89,7 @@ def save_model(folder, shape):
     longest = SHAPES[shape][7]
     save_weights(folder, config, half=True)
     save_tokenizer(folder, config.vocab_size, longest)
-    save_modules(folder, config.hidden_size, longest)
+    save_modules(folder, shape, config.hidden_size, longest)
 
 
 def save_like(folder, shape, model):
@@ -103,7 +108,7 @@ def save_like(folder, shape, model):
     for name in TOKENIZER:
         if (model / name).exists():
             shutil.copy(model / name, folder / name)
-    save_modules(folder, hidden, LIKE_LONGEST)
+    save_modules(folder, shape, hidden, LIKE_LONGEST)
 
 
 def main():

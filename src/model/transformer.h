@@ -10,6 +10,11 @@
  *         transformer_step(&t, the layer's weights, lane, work, &group, i);
  *     ... work->x [rows of the group, hidden] ...  // heads.h goes on
  *
+ * Where the heads read one row of each text (group.read), the last layer leaves
+ * the others behind its attention: the result is then work->pooled [texts,
+ * hidden], with the same bits. A model that pools its first or last token, and
+ * a reranker, so have three quarters of a layer's products less to compute.
+ *
  * A line of layer() is a line of the family's paper; families differ in where
  * norms stand, how positions enter, and what stands between the matrices of the
  * feed-forward block. Who calls (encoder.c) decides what a submit is: the whole

@@ -358,6 +358,32 @@ static void check_wide(struct fixture *f, struct batch *b) {
     free(narrow);
 }
 
+/* The first or the last row of each text has the bits that it has among all,
+ * and nobody has computed another. */
+static void check_meant(struct fixture *f, struct batch *b,
+                        enum rows_meant meant) {
+    size_t count = b->rows * b->width;
+    float *all = floats(count);
+    memcpy(all, b->context, count * sizeof *all);
+    memset(b->context, 0xff, count * sizeof *all);
+    b->sequences.meant = meant;
+    run(f, b);
+    b->sequences.meant = ROWS_ALL;
+    for (size_t t = 0; t < b->sequences.texts; t++)
+        for (size_t row = b->starts[t]; row < b->starts[t + 1]; row++) {
+            bool is_meant = row == (meant == ROWS_FIRST ? b->starts[t]
+                                                        : b->starts[t + 1] - 1);
+            if (is_meant)
+                assert_same_bits(all + row * b->width,
+                                 b->context + row * b->width, b->width,
+                                 "a row alone and among others");
+            else
+                assert_true(isnan(b->context[row * b->width]));
+        }
+    memcpy(b->context, all, count * sizeof *all);
+    free(all);
+}
+
 static void check_company(struct fixture *f, const uint32_t *lengths,
                           size_t texts, struct form form) {
     struct batch b = batch_of(f, lengths, texts, &form);
@@ -366,6 +392,12 @@ static void check_company(struct fixture *f, const uint32_t *lengths,
         if (lengths[t])
             check_alone(f, &b, &form, t);
     check_wide(f, &b);
+    for (int wide = 0; wide < 2; wide++) {
+        lane_widen(device_lane(f->device, 0), wide);
+        check_meant(f, &b, ROWS_FIRST);
+        check_meant(f, &b, ROWS_LAST);
+    }
+    lane_widen(device_lane(f->device, 0), false);
     batch_free(&b);
 }
 

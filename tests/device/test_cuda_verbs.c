@@ -573,6 +573,27 @@ static void texts_are_pooled(struct rig *r) {
     free(x), free(want), free(texts.ids);
 }
 
+static void a_row_of_each_text_is_picked(struct rig *r) {
+    enum { WIDTH = 72, TEXTS = 4 };
+    struct texts texts;
+    begin_group(r, &texts, LENGTHS, 10);
+    size_t rows = sequences_rows(&texts.sequences);
+    float *x = floats(rows * WIDTH), *want = floats(TEXTS * WIDTH);
+    struct narrow *card = card_narrow(r, x, rows * WIDTH);
+    struct narrow *y = card_narrow(r, want, TEXTS * WIDTH);
+    for (int last = 0; last < 2; last++) {
+        texts.sequences.meant = last ? ROWS_LAST : ROWS_FIRST;
+        device_pick(r->on_card, &texts.sequences, card, WIDTH, y);
+        for (size_t t = 0; t < TEXTS; t++) {
+            size_t row = last ? sequences_row(&texts.sequences, t + 1) - 1
+                              : sequences_row(&texts.sequences, t);
+            memcpy(want + t * WIDTH, x + row * WIDTH, WIDTH * sizeof *x);
+        }
+        assert_narrow(r, y, want, TEXTS * WIDTH, 0, -r->unit, "picked");
+    }
+    free(x), free(want), free(texts.ids);
+}
+
 static void rows_are_normalized(struct rig *r) {
     enum { WIDTH = 65, ROWS = 7, COUNT = WIDTH * ROWS };
     float *x = floats(COUNT);
@@ -686,6 +707,7 @@ ON_EACH_TYPE(gates_pass_the_range_of_f16)
 ON_EACH_TYPE(attention_is_the_cpus)
 ON_EACH_TYPE(heads_that_are_too_wide_are_refused)
 ON_EACH_TYPE(texts_are_pooled)
+ON_EACH_TYPE(a_row_of_each_text_is_picked)
 ON_EACH_TYPE(rows_are_normalized)
 ON_EACH_TYPE(rows_are_accumulated)
 ON_EACH_TYPE(experts_are_the_cpus)
@@ -705,6 +727,7 @@ int main(void) {
         cmocka_unit_test(each_attention_is_the_cpus),
         cmocka_unit_test(each_heads_that_are_too_wide_are_refused),
         cmocka_unit_test(each_texts_are_pooled),
+        cmocka_unit_test(each_a_row_of_each_text_is_picked),
         cmocka_unit_test(each_rows_are_normalized),
         cmocka_unit_test(each_rows_are_accumulated),
         cmocka_unit_test(each_experts_are_the_cpus),

@@ -305,6 +305,28 @@ static void pools(struct fixture *f) {
     }
 }
 
+static void picks(struct fixture *f) {
+    enum { WIDTH = 37 };
+    float *x = floats(ROWS * WIDTH), *y = floats(TEXTS.texts * WIDTH);
+    struct sequences texts = TEXTS;
+    for (int last = 0; last < 2; last++) {
+        texts.meant = last ? ROWS_LAST : ROWS_FIRST;
+        device_pick(lane_0(f), &texts, (const struct narrow *)x, WIDTH,
+                    (struct narrow *)y);
+        for (size_t t = 0; t < texts.texts; t++) {
+            size_t row = last ? STARTS[t + 1] - 1 : STARTS[t];
+            assert_same_bits(y + t * WIDTH, x + row * WIDTH, WIDTH, "picked");
+        }
+    }
+    free(x);
+    free(y);
+}
+
+static void a_row_of_each_text_is_picked(void **state) {
+    (void)state;
+    on_each_isa(picks);
+}
+
 static void pooling_is_its_definition(void **state) {
     (void)state;
     on_each_isa(pools);
@@ -543,6 +565,7 @@ int main(void) {
         cmocka_unit_test(norm_is_its_definition),
         cmocka_unit_test(rows_and_threads_change_no_bit),
         cmocka_unit_test(normalize_is_its_definition),
+        cmocka_unit_test(a_row_of_each_text_is_picked),
         cmocka_unit_test(pooling_is_its_definition),
         cmocka_unit_test(embedding_is_a_sum_of_rows),
         cmocka_unit_test(norm_of_heads_is_a_norm),

@@ -25,7 +25,8 @@ set_tests_properties(model/relative_oracle PROPERTIES TIMEOUT 600
 
 # Nothing may allocate while a batch is encoded: the tests count every call.
 foreach(test test_model_weights test_model_encoder test_model_spec test_model_heads
-        test_model_strict test_model_weights_check)
+        test_model_strict test_model_one_row
+        test_model_weights_check)
   foreach(name malloc calloc realloc aligned_alloc posix_memalign)
     target_link_options(${test} PRIVATE -Wl,--wrap=${name})
   endforeach()

@@ -5,20 +5,27 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "cli/command.h"
 #include "cli/cut_file.h"
 #include "cli/help.h"
 
 extern char **environ;
 
-enum { PATIENCE_MS = 500, BLOCK_BYTES = 256 * 1024 };
+enum {
+    PATIENCE_MS = 500,
+    BLOCK_BYTES = 256 * 1024,
+    STACK_LEAST_BYTES = 1024 * 1024,
+};
 
 /* The first signal asks a run to stop at the next batch, a second one ends the
  * process as if we had never caught it. What comes close behind the first is
@@ -142,24 +149,29 @@ static int check_output(int status) {
     return status ? status : EXIT_FAILED;
 }
 
-int main(int argc, char **argv) {
+/* The command line, and the exit status that it comes to. */
+struct call {
+    int argc;
+    char **argv;
+    int status;
+};
+
+static void *answer(void *context) {
+    struct call *call = context;
     struct memory memory = {0};
     struct options options;
     struct error err = {0};
     struct strbuf text = strbuf_make(&memory);
     int status = EXIT_FINE;
-    hold_closed_streams();
-    ignore_signals();
-    cut_file_watch();
-    return_large_blocks();
-    if (!options_parse(argc, argv, environ, &memory, &options, &err)) {
+    if (!options_parse(call->argc, call->argv, environ, &memory, &options,
+                       &err)) {
         /* said below */
     } else if (options.help || options.version ||
                options.command == COMMAND_HELP) {
         help_answer(&text, &options);
         fwrite(text.data, 1, text.size, stdout);
     } else {
-        join_arguments(&text, argc, argv);
+        join_arguments(&text, call->argc, call->argv);
         status = do_command(&options, strbuf_str(&text).data, &memory, &err);
     }
     if (err.code) {
@@ -170,5 +182,29 @@ int main(int argc, char **argv) {
     }
     strbuf_free(&text);
     options_free(&options);
-    return check_output(status);
+    call->status = check_output(status);
+    return NULL;
+}
+
+/* Our deepest calls take about 100 KiB, libraries' have not been measured. */
+static bool stack_is_small(void) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_STACK, &limit) == 0 &&
+           limit.rlim_cur < STACK_LEAST_BYTES;
+}
+
+/* Where the shell allows a small stack (ulimit -s) a thread has one that is
+ * large enough. */
+int main(int argc, char **argv) {
+    struct call call = {.argc = argc, .argv = argv};
+    pthread_t thread;
+    hold_closed_streams();
+    ignore_signals();
+    cut_file_watch();
+    return_large_blocks();
+    if (stack_is_small() && thread_start(&thread, answer, &call) == 0)
+        pthread_join(thread, NULL);
+    else
+        answer(&call);
+    return call.status;
 }

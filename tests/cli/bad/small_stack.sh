@@ -6,7 +6,7 @@ set -- --model "$MODELS/m3" --model "$MODELS/jina3:name=second" --model "$MODELS
 ensembed run many.jsonl "$@" --out whole
 ensembed search whole/many "number 7" >whole/answer
 (
-    ulimit -s 128
+    ulimit -s 16
     ensembed plan many.jsonl "$@" --out o >plan
     ensembed run many.jsonl "$@" --out o
     ensembed search o/many "number 7" >o/answer

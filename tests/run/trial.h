@@ -12,6 +12,7 @@
 #define TESTS_RUN_TRIAL_H
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@
 
 #define TRIAL_MODELS "tests/fixtures/models/"
 
-enum { TRIAL_MODELS_MOST = 4, TRIAL_LIMITS_MOST = 4 };
+enum { TRIAL_MODELS_MOST = 4, TRIAL_LIMITS_MOST = 4, TRIAL_STILL_SECONDS = 60 };
 
 struct trial_terms {
     const char *models;  /* names of fixtures or folders, joined by commas */
@@ -59,6 +60,24 @@ struct trial {
     void (*on_event)(void *context, const char *type, const json_t *fields);
     bool keeps_folder; /* it is another trial's */
 };
+
+/* ---- a run that stands still --------------------------------------------- */
+
+/* Only what a signal's handler may call; the test's other threads wait for
+ * what does not come. */
+static inline void trial_stands_still(int number) {
+    static const char text[] = "trial.h: the run told of nothing for "
+                               "60 s: some device waits for what never comes\n";
+    (void)number;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(EXIT_FAILURE);
+}
+
+/* It has told something, or is going to begin. */
+static inline void trial_goes_on(void) {
+    signal(SIGALRM, trial_stands_still);
+    alarm(TRIAL_STILL_SECONDS);
+}
 
 /* ---- making ------------------------------------------------------------- */
 
@@ -98,6 +117,7 @@ static inline void trial_note(void *context, const char *type,
         trial->on_event(NULL, type, fields);
     if (!strcmp(type, "memory_sample") || !strcmp(type, "chunk_truncated"))
         return;
+    trial_goes_on();
     json_t *event = fields ? json_deep_copy(fields) : json_object();
     json_object_set_new(event, "type", json_string(type));
     json_array_append_new(trial->events, event);
@@ -189,7 +209,10 @@ static inline void trial_run(struct trial *trial,
         .library_folders = terms->library_folders,
         .fuse = FUSE_CONCAT,
     };
-    if (!pipeline_run(&options, &sink, &result, &err)) {
+    trial_goes_on();
+    bool began = pipeline_run(&options, &sink, &result, &err);
+    alarm(0);
+    if (!began) {
         trial->worst = err;
         return;
     }

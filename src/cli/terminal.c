@@ -139,19 +139,23 @@ static void count(char *out, size_t capacity, const struct progress *p) {
                  grouped(p->total, total));
 }
 
-/* "1,234 tok/s  0:12 left  180 MiB of 2.0 GiB", what is known of it. */
+/* "  0:12 left", or "" where nobody knows. */
+static const char *time_left(const struct progress *p, char text[48]) {
+    char a[32];
+    text[0] = '\0';
+    if (p->seconds_left >= 0 && p->total)
+        snprintf(text, 48, "  %s left", duration(p->seconds_left, a));
+    return text;
+}
+
+/* "  0:12 left  1,234 tok/s  180 MiB of 2.0 GiB", what is known of it. */
 static void measures(char *out, size_t capacity, const struct progress *p) {
-    char a[32], b[32];
-    size_t size = 0;
-    out[0] = '\0';
+    char a[48], b[32];
+    snprintf(out, capacity, "%s", time_left(p, a));
+    size_t size = strlen(out);
     if (p->tokens_per_second > 0 && p->tokens_per_second < 1e15) {
-        snprintf(out, capacity, "  %s tok/s",
+        snprintf(out + size, capacity - size, "  %s tok/s",
                  grouped((uint64_t)p->tokens_per_second, a));
-        size = strlen(out);
-    }
-    if (p->seconds_left >= 0 && p->total) {
-        snprintf(out + size, capacity - size, "  %s left",
-                 duration(p->seconds_left, a));
         size = strlen(out);
     }
     if (p->memory_live && p->memory_ceiling)
@@ -204,10 +208,15 @@ static void compose(struct terminal *terminal, const struct progress *p) {
         snprintf(terminal->line, sizeof terminal->line, "%s%s", head, tail);
     } else {
         int percent = (int)(fraction(p) * 100);
-        /* In a narrow terminal what changes stays, and the title is cut. */
-        int left = width - (int)strlen(numbers) - 6;
-        if (left >= TITLE_LEAST)
-            cut(head, left);
+        /* In a narrow terminal what changes stays, and the title is cut: for
+         * the time left too, where a title remains. */
+        char last[48];
+        int room_for_head = width - (int)strlen(numbers) - 6;
+        int beside_time = room_for_head - (int)strlen(time_left(p, last));
+        if (beside_time >= TITLE_LEAST)
+            cut(head, beside_time);
+        else if (room_for_head >= TITLE_LEAST)
+            cut(head, room_for_head);
         drop_measures(tail,
                       width - columns_in(head) - (int)strlen(numbers) - 6);
         /* "head [bar] 45% numbers tail" */

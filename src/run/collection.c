@@ -203,6 +203,15 @@ static bool note_turns(struct work *work, bool ended) {
     return done > 0;
 }
 
+static void explain_failures(struct work *work, bool fine, struct error *err) {
+    const struct session *session = &work->run->session;
+    for (size_t i = 0; work->schedule.turns && i < work->roster.count; i++)
+        pass_blame_longest(session, work->intake,
+                           &work->schedule.turns[i].failure);
+    if (!fine)
+        pass_blame_longest(session, work->intake, err);
+}
+
 static bool run_passes(struct work *work, struct error *err) {
     struct run *run = work->run;
     work->schedule = (struct schedule){.session = &run->session,
@@ -215,6 +224,7 @@ static bool run_passes(struct work *work, struct error *err) {
                                        .engines = run->engines,
                                        .collections = run->list->count};
     bool fine = schedule_run(&work->schedule, err);
+    explain_failures(work, fine, err);
     bool any = work->schedule.turns && note_turns(work, !fine);
     note_mode(work);
     schedule_free(&work->schedule);

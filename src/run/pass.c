@@ -1,5 +1,6 @@
 #include "run/pass.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@
 
 enum {
     SYNC_MS = 5000,
-    AHEAD_TEXTS = 256 /* read before finished batches are looked at again */
+    AHEAD_TEXTS = 256, /* read before finished batches are looked at again */
+    LONG_BYTES = 1024 * 1024, /* of a text: it is what takes the memory */
 };
 
 /* ---- reports ------------------------------------------------------------ */
@@ -107,6 +109,18 @@ uint64_t pass_scratch_bytes(const struct session *session,
         bytes += pool_threads(session->pool) * 2 *
                  intake->counts.text_bytes_longest * sizeof(uint32_t);
     return bytes;
+}
+
+void pass_blame_longest(const struct session *session,
+                        const struct intake *intake, struct error *err) {
+    uint64_t longest = intake->counts.text_bytes_longest;
+    if (err->code == ERROR_MEMORY && session->options->long_texts.windows &&
+        longest >= LONG_BYTES)
+        error_set(err, ERROR_MEMORY,
+                  "%s; the longest text, of %" PRIu64
+                  " bytes, takes room for all of it with --long window: split "
+                  "it, or cut it (--long cut)",
+                  err->message, longest);
 }
 
 /* ---- reading a window --------------------------------------------------- */

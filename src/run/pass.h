@@ -114,6 +114,10 @@ struct window_size pass_window_size(const struct intake *intake,
 uint64_t pass_staging_bytes(const struct intake *intake,
                             const struct member *member,
                             const struct engine *engine);
+/* Where texts are not cut the longest one decides how much that is: ERR, if it
+ * is a lack of memory, names it and what to do about it. */
+void pass_blame_longest(const struct session *session,
+                        const struct intake *intake, struct error *err);
 uint64_t pass_scratch_bytes(const struct session *session,
                             const struct intake *intake);
 

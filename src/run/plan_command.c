@@ -199,6 +199,7 @@ static bool plan_alone(struct planning *p, size_t i, json_t *list,
     bool fits = begun && plan_exclusive(p->session, member, p->longest[i],
                                         &team, &refusal);
     plan.drift_bytes = begun ? drift_of(p, i, plan.base_bytes) : 0;
+    pass_blame_longest(p->session, p->intake, &refusal);
     bool fine = fits || refusal.code == ERROR_MEMORY ||
                 error_set(err, refusal.code, "%s", refusal.message);
     if (!fits)
@@ -248,8 +249,10 @@ static bool plan_together(struct planning *p, json_t *list, struct error *err) {
         if (p->engines[i])
             staging +=
                 pass_staging_bytes(p->intake, member_at(p, i), p->engines[i]);
-    if (!begin_plan(p, staging, &plan, err))
+    if (!begin_plan(p, staging, &plan, err)) {
+        pass_blame_longest(p->session, p->intake, err);
         return false;
+    }
     for (size_t i = 0; i < p->roster->count; i++) {
         uint64_t bytes = p->engines[i] ? drift_of(p, i, plan.base_bytes) : 0;
         if (bytes > plan.drift_bytes)

@@ -9,3 +9,9 @@ ensembed run less.jsonl --model "$MODELS/mean" --out p --quiet --export npy --ce
 [ -s p/less/embeddings.npy ]
 ensembed run less.jsonl --model "$MODELS/mean" --out q --quiet --ceiling cpu=48MiB 2>&1 ||
     echo "exit status $?"
+# Taken in windows it is tokenized whole.
+for mib in 48 120; do
+    ensembed run less.jsonl --model "$MODELS/mean" --out w --quiet --export npy --ceiling cpu=${mib}MiB --long window 2>&1 ||
+        echo "exit status $?"
+done
+ensembed plan less.jsonl --model "$MODELS/mean" --ceiling cpu=80MiB --long window 2>&1 | sed -n "s/.*the longest/the longest/p" | uniq

@@ -400,6 +400,79 @@ static void a_file_is_written_in_whole_pieces(void **state) {
     assert_true(folder_remove(folder, NULL));
 }
 
+/* ---- a system that refuses ----------------------------------------------- */
+
+enum call { NO_CALL, WRITE, FSYNC, CLOSE, RENAME };
+static enum call refused; /* the next one of these fails, once */
+
+static bool refuse(enum call call) {
+    if (refused != call)
+        return false;
+    refused = NO_CALL;
+    errno = EIO;
+    return true;
+}
+
+ssize_t __real_write(int fd, const void *data, size_t size);
+ssize_t __wrap_write(int fd, const void *data, size_t size);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+
+ssize_t __wrap_write(int fd, const void *data, size_t size) {
+    return refuse(WRITE) ? -1 : __real_write(fd, data, size);
+}
+
+int __wrap_fsync(int fd) {
+    return refuse(FSYNC) ? -1 : __real_fsync(fd);
+}
+
+/* The number is free again, whatever it says (Linux). */
+int __wrap_close(int fd) {
+    return __real_close(fd) != 0 || refuse(CLOSE) ? -1 : 0;
+}
+
+int __wrap_rename(const char *from, const char *to) {
+    return refuse(RENAME) ? -1 : __real_rename(from, to);
+}
+
+static void a_refused_commit_leaves_the_former_file(void **state) {
+    (void)state;
+    static const struct {
+        enum call call;
+        const char *says; /* before the name */
+    } cases[] = {{WRITE, "cannot write "},
+                 {FSYNC, "cannot sync "},
+                 {CLOSE, "cannot close "},
+                 {RENAME, "cannot rename "}};
+    struct memory memory = {0};
+    char folder[] = "/tmp/ensembed_file_XXXXXX", path[128], part[140];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/artefact", folder);
+    snprintf(part, sizeof part, "%s.part", path);
+    assert_true(file_write(path, STR("former"), &memory, NULL));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        struct strbuf there = strbuf_make(&memory);
+        refused = cases[i].call;
+        assert_false(file_write(path, STR("new"), &memory, &err));
+        assert_int_equal(refused, NO_CALL);
+        assert_int_equal(err.code, ERROR_IO);
+        assert_int_equal(
+            strncmp(err.message, cases[i].says, strlen(cases[i].says)), 0);
+        assert_non_null(strstr(err.message, path));
+        assert_false(file_exists(part));
+        assert_true(file_read(path, 100, &there, NULL));
+        assert_string_equal(strbuf_str(&there).data, "former");
+        strbuf_free(&there);
+    }
+    assert_true(folder_remove(folder, NULL));
+    assert_int_equal(memory_live(&memory), 0);
+}
+
 static void a_file_is_whole_or_not_there(void **state) {
     (void)state;
     struct memory memory = {0};
@@ -469,6 +542,7 @@ int main(void) {
         cmocka_unit_test(disk_index_keeps_what_is_young),
         cmocka_unit_test(pool_does_each_item_once),
         cmocka_unit_test(a_file_is_whole_or_not_there),
+        cmocka_unit_test(a_refused_commit_leaves_the_former_file),
         cmocka_unit_test(a_file_is_written_in_whole_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,11 @@ endforeach()
 # A file's writer hears from this test that its system refuses.
 target_link_options(test_base_base PRIVATE -Wl,--wrap=write -Wl,--wrap=fsync
                     -Wl,--wrap=close -Wl,--wrap=rename)
+# Names that the system cannot look at for a moment (base/blind.h).
+foreach(test test_hub_model_files test_data_chunk_list)
+  target_link_options(${test} PRIVATE -Wl,--wrap=stat -Wl,--wrap=lstat
+                      -Wl,--wrap=opendir)
+endforeach()
 # Which threads start, too.
 foreach(test test_base_thread test_run_threads)
   target_link_options(${test} PRIVATE -Wl,--wrap=pthread_create)

@@ -51,6 +51,22 @@ bool error_set(struct error *err, enum error_code code, const char *format,
     return false;
 }
 
+/* What a person can do about CAUSE, behind what strerror says of it. */
+static const char *remedy(int cause) {
+    switch (cause) {
+    case EIO:
+        return "; what it lies on fails (a disk, a network): once that is "
+               "mended, run the same command again";
+    case EROFS:
+        return "; choose another place, or have this one mounted for writing";
+    case EACCES:
+    case EPERM:
+        return "; give this user the right to, or choose another place";
+    default:
+        return "";
+    }
+}
+
 bool error_errno(struct error *err, const char *format, ...) {
     int cause = errno;
     char what[900];
@@ -76,7 +92,7 @@ bool error_errno(struct error *err, const char *format, ...) {
                          "(ulimit -n)",
                          what);
     return error_set(err, cause == ENOENT ? ERROR_MISSING : ERROR_IO,
-                     "cannot %s: %s", what, strerror(cause));
+                     "cannot %s: %s%s", what, strerror(cause), remedy(cause));
 }
 
 const char *error_name(enum error_code code) {

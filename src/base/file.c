@@ -85,6 +85,15 @@ bool file_read(const char *path, size_t max_bytes, struct strbuf *out,
     return fine && strbuf_ok(out, err);
 }
 
+/* File systems in a network or in a process of their own are interrupted. */
+bool file_sync(int fd, const char *path, struct error *err) {
+    int failed;
+    do
+        failed = fsync(fd);
+    while (failed && errno == EINTR);
+    return !failed || error_errno(err, "sync %s", path);
+}
+
 static bool write_all(int fd, const void *data, size_t size, const char *path,
                       struct error *err) {
     const char *at = data;
@@ -235,8 +244,8 @@ static bool sync_parent(const char *path, struct error *err) {
 bool file_writer_commit(struct file_writer *writer, struct error *err) {
     if (!writer_flush(writer, err))
         return false;
-    if (!writer->stream && fsync(writer->fd) != 0)
-        return error_errno(err, "sync %s", writer->path);
+    if (!writer->stream && !file_sync(writer->fd, writer->path, err))
+        return false;
     int fd = writer->fd;
     writer->fd = -1;
     bool fine = close(fd) == 0 || error_errno(err, "close %s", writer->path);
@@ -343,6 +352,16 @@ bool file_exists(const char *path) {
     return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+bool file_is_absent(int cause) {
+    return cause == ENOENT || cause == ENOTDIR;
+}
+
+bool file_may_exist(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 ? S_ISREG(status.st_mode)
+                                    : !file_is_absent(errno);
+}
+
 bool folder_exists(const char *path) {
     struct stat status;
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
@@ -418,7 +437,7 @@ bool folder_sync(const char *path, struct error *err) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, "open folder %s", path);
-    bool fine = fsync(fd) == 0 || error_errno(err, "sync folder %s", path);
+    bool fine = file_sync(fd, path, err);
     close(fd);
     return fine;
 }

@@ -99,6 +99,13 @@ bool path_join(char path[PATH_MAX], const char *folder, const char *name,
 /* A device, a pipe, or one of the process's own open files (/dev/stdout). */
 bool file_is_stream(const char *path);
 bool file_exists(const char *path); /* a regular file, links followed */
+/* The same, but true where the system does not tell, for a reason other than
+ * that nothing is there: who opens it hears why. For files without which
+ * something else is computed: one that a failing disk hides for a moment is not
+ * one that nobody has written. */
+bool file_may_exist(const char *path);
+/* Does errno, after stat and its like, say that nothing is there? */
+bool file_is_absent(int cause);
 bool folder_exists(const char *path);
 bool file_size(const char *path, uint64_t *bytes, struct error *err);
 /* Which file PATH is now, and when its bytes were written. Between two that are
@@ -122,6 +129,8 @@ bool file_remove(const char *path, struct error *err); /* absent is fine */
 bool file_rename(const char *from, const char *to, struct error *err);
 /* Make PATH and what is missing above it. */
 bool folder_make(const char *path, struct error *err);
+/* fsync of what FD has open, PATH for the message. */
+bool file_sync(int fd, const char *path, struct error *err);
 /* fsync of a folder, so that a rename in it survives a power failure. */
 bool folder_sync(const char *path, struct error *err);
 /* PATH and everything in it; links are removed, not followed. Absent is fine.

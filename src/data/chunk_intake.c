@@ -439,15 +439,16 @@ static bool open_file(struct scanning *s, struct error *err, bool *fine) {
     struct stat status;
     *fine = true;
     s->fd = open(s->file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (s->fd >= 0 && fstat(s->fd, &status) == 0 && S_ISREG(status.st_mode)) {
+    bool known = s->fd >= 0 && fstat(s->fd, &status) == 0;
+    if (known && S_ISREG(status.st_mode)) {
         s->size = (uint64_t)status.st_size;
         s->intake->counts.bytes += s->size;
         return true;
     }
-    if (s->fd < 0)
-        error_errno(&cause, "open it");
-    else
+    if (known)
         error_set(&cause, ERROR_INPUT, "it is not a file");
+    else
+        error_errno(&cause, "open it");
     s->size = bytes_of_file(s->file); /* passed over, for progress */
     *fine = problem_of_file(s, "unreadable_file", true, cause.message, err);
     return false;

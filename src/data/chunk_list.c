@@ -157,8 +157,12 @@ static bool a_collection_a_folder(struct listing *list,
             return false;
     }
     /* From here on paths are relative to the collection's own folder. */
-    for (size_t i = 0; i < walk->count; i++)
-        walk->files[i].relative += first_level_size(&walk->files[i]) + 1;
+    for (size_t i = 0; i < walk->count; i++) {
+        struct chunk_file *file = &walk->files[i];
+        file->relative += first_level_size(file) + 1;
+        if (!*file->relative) /* the folder itself, which may not be read */
+            file->relative = ".";
+    }
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "data/chunk_text.h"
 
 struct walk_folder {
@@ -102,15 +103,29 @@ static bool add_folder(struct walk *walk, char *path, char *relative,
     return fine;
 }
 
+/* A folder that may not be read is listed as a file that cannot be, and belongs
+ * to the collection of its name. Where the system fails that would be another
+ * list for the moment: there is none then. */
+static bool list_unreadable(struct walk *walk, const char *path,
+                            const char *relative, struct error *err) {
+    if (errno != EACCES && errno != EPERM && !file_is_absent(errno))
+        return error_errno(err, "read folder %s", path);
+    char *shown = arena_printf(walk->arena, err, "%s/", relative);
+    return shown && walk_add(walk, path, shown, strlen(shown), false, err);
+}
+
 /* A name that cannot be looked at: a link to nowhere, a folder that may be
  * listed but not used. What would be input is listed, so that reading it says
  * what is wrong. */
 static bool visit_unknown(struct walk *walk, const struct dirent *entry,
                           const char *path, const char *relative,
                           struct error *err) {
-    if (entry->d_type != DT_DIR && !is_chunk_file(entry->d_name))
+    if (entry->d_type == DT_DIR)
+        return list_unreadable(walk, path, relative, err);
+    if (!is_chunk_file(entry->d_name))
         return true;
-    return walk_add(walk, path, relative, strlen(relative), false, err);
+    return walk_add(walk, path, relative, strlen(relative),
+                    walk_is_lines(entry->d_name), err);
 }
 
 /* One name in the folder numbered AT. */
@@ -144,11 +159,8 @@ static bool enter(struct walk *walk, size_t at, struct error *err) {
     DIR *dir = opendir(folder->path);
     if (!dir && at == 0)
         return error_errno(err, "read folder %s", folder->path);
-    if (!dir) {
-        char *shown = arena_printf(walk->arena, err, "%s/", folder->relative);
-        return shown &&
-               walk_add(walk, folder->path, shown, strlen(shown), false, err);
-    }
+    if (!dir)
+        return list_unreadable(walk, folder->path, folder->relative, err);
     bool fine = true;
     struct dirent *entry;
     while (fine && (errno = 0, entry = readdir(dir)))

@@ -39,7 +39,7 @@ static bool read_header(struct store_array *array, uint64_t bytes, size_t width,
 static char *relative_path(struct arena *arena, const char *folder,
                            const char *to, struct error *err) {
     char *folder_full = realpath(folder, NULL);
-    char *to_full = realpath(to, NULL);
+    char *to_full = folder_full ? realpath(to, NULL) : NULL;
     char *relative = NULL;
     if (!folder_full || !to_full) {
         error_errno(err, "resolve %s", folder_full ? to : folder);

@@ -45,7 +45,7 @@ static bool record_is_ours(const json_t *record) {
 
 bool store_record_read(const char *path, json_t **out, struct error *err) {
     *out = NULL;
-    if (!file_exists(path))
+    if (!file_may_exist(path))
         return true;
     struct error cause;
     json_t *record = json_read_file(path, RECORD_BYTES_MAX, &cause);

@@ -286,7 +286,7 @@ bool chat_pair_read(struct reading *r, struct pair_template *pair,
     json_t *config = NULL;
     if (!path)
         return false;
-    if (file_exists(path))
+    if (file_may_exist(path))
         return read_file(r, path, pair, err);
     if (!reading_loose(r, dir, "tokenizer_config.json", &config, &name, err))
         return false;

@@ -37,7 +37,7 @@ bool multi_need(struct reading *r, struct error *err) {
     }
     /* A dense model is whole without it. */
     const char *path = reading_path(r, "", BGE, err);
-    if (path && (r->files.use != MODEL_DENSE || !file_exists(path)))
+    if (path && (r->files.use != MODEL_DENSE || !file_may_exist(path)))
         multi->exists = false;
     return path != NULL;
 }

@@ -41,7 +41,7 @@ bool sparse_need(struct reading *r, struct error *err) {
     }
     /* A dense model is whole without it. */
     const char *path = reading_path(r, "", LEXICAL, err);
-    if (path && (r->files.use != MODEL_DENSE || !file_exists(path)))
+    if (path && (r->files.use != MODEL_DENSE || !file_may_exist(path)))
         sparse->kind = SPARSE_NONE;
     return path != NULL;
 }

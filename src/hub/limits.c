@@ -246,7 +246,7 @@ bool reading_loose(struct reading *r, const char *dir, const char *name,
                    json_t **object, const char **path, struct error *err) {
     *object = NULL;
     *path = reading_path(r, dir, name, err);
-    if (!*path || !file_exists(*path))
+    if (!*path || !file_may_exist(*path))
         return *path != NULL;
     *object = read_loose(*path, err);
     return *object != NULL;
@@ -315,7 +315,7 @@ static bool read_chat(struct reading *r, struct error *err) {
     const json_t *modalities = json_object_get(r->limits, "modality_config");
     r->chat = r->has_modules
                   ? json_object_get(modalities, "message") != NULL
-                  : file_exists(path) ||
+                  : file_may_exist(path) ||
                         !is_empty(json_object_get(config, "chat_template"));
     json_decref(config);
     return !r->chat || r->files.use == MODEL_RERANK ||

@@ -36,7 +36,7 @@ bool reading_object(struct reading *r, const char *dir, const char *name,
                     json_t **object, const char **path, struct error *err) {
     *object = NULL;
     *path = reading_path(r, dir, name, err);
-    if (!*path || !file_exists(*path))
+    if (!*path || !file_may_exist(*path))
         return *path != NULL;
     *object = json_read_file(*path, CONFIG_BYTES_MAX, err);
     if (!*object || json_is_object(*object))

@@ -72,7 +72,7 @@ static bool read_adapter(struct reading *r, struct error *err) {
         reading_path(r, "adapters", "adapter_config.json", err);
     if (!path || !config)
         return false;
-    if (file_exists(path) && file_exists(config)) {
+    if (file_may_exist(path) && file_may_exist(config)) {
         r->files.adapter_path = path;
         r->files.adapter_config_path = config;
     }

@@ -69,7 +69,7 @@ bool tokenizer_files_read(struct reading *r, struct error *err) {
             reading_path(r, modules_transformer(r), NAMES[i].name, err);
         if (!path)
             return false;
-        if (!counts(r, i, json) || !file_exists(path))
+        if (!counts(r, i, json) || !file_may_exist(path))
             continue;
         json |= i == 0;
         list[files->tokenizer_files_count++] =

@@ -117,8 +117,12 @@ static enum state judge(const struct whole *w, const char *path,
     struct stat status;
     uint64_t size = 0;
     *why = "";
-    if (!full || lstat(full, &status) != 0)
+    if (!full)
         return judge_absent(w, path, why);
+    if (lstat(full, &status) != 0)
+        return file_is_absent(errno) ? judge_absent(w, path, why) : PRESENT;
+    if (stat(full, &status) != 0 && (errno == EIO || errno == ENOMEM))
+        return PRESENT; /* who opens it hears why */
     if (stat(full, &status) != 0) {
         *why = errno == EACCES ? " (may not be read)"
                : w->cut_off    ? " (its download was cut off)"

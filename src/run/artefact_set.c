@@ -173,7 +173,7 @@ static bool is_whole(const struct artefacts *a) {
 
 static json_t *read_complete(const char *folder) {
     char path[PATH_MAX];
-    if (!complete_path(path, folder, NULL) || !file_exists(path))
+    if (!complete_path(path, folder, NULL) || !file_may_exist(path))
         return NULL;
     return json_read_file(path, COMPLETE_MAX_BYTES, NULL);
 }

@@ -88,7 +88,10 @@ static void a_refused_write_says_what_helps(void **state) {
     } cases[] = {{ENOSPC, ERROR_FULL, "free some and run the same command"},
                  {EDQUOT, ERROR_FULL, "(its quota); free some and run"},
                  {EFBIG, ERROR_FULL, "(ulimit -f); raise that and run"},
-                 {EMFILE, ERROR_IO, "(ulimit -n)"}};
+                 {EMFILE, ERROR_IO, "(ulimit -n)"},
+                 {EIO, ERROR_IO, "once that is mended, run the same command"},
+                 {EROFS, ERROR_IO, "choose another place"},
+                 {EACCES, ERROR_IO, "give this user the right to"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error err = {0};
         errno = cases[i].cause;

@@ -1,6 +1,7 @@
 /* test_chunk_list.c - which collections a folder, a file or standard input is,
  * and which of the files below it are theirs. */
 
+#include "base/blind.h"
 #include "data/chunk_folder.h"
 
 static void folders_and_names(void **state) {
@@ -177,6 +178,35 @@ static void our_own_output_is_not_input(void **state) {
     chunks_free(list);
 }
 
+/* A folder that cannot be looked at is not one that holds no chunks, nor a file
+ * that makes one collection of all: there is no list, or the same one. */
+static void a_folder_that_is_hidden_for_a_moment(void **state) {
+    const struct place *place = *state;
+    put(place, "a/x_chunks.json", "[]");
+    put(place, "b/y.jsonl", "");
+    put(place, "b/below/z.json", "[]");
+    int questions = 0;
+    for (;; questions++) {
+        struct error err = {0};
+        struct chunk_options options = {0};
+        blind_from(questions + 1);
+        struct chunk_listing *list =
+            chunks_list(&memory, place->root, &options, &err);
+        bool was = blind_was();
+        assert_true(list || err.code == ERROR_IO);
+        if (list) {
+            assert_int_equal(list->count, 2);
+            assert_int_equal(list->collections[0].files_count, 1);
+            assert_int_equal(list->collections[1].files_count, 2);
+            assert_true(list->collections[1].files[1].lines);
+        }
+        chunks_free(list);
+        if (!was)
+            break;
+    }
+    assert_true(questions > 8);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(folders_and_names),
@@ -186,6 +216,7 @@ int main(void) {
         IN_A_FOLDER(an_empty_folder_has_no_collection),
         IN_A_FOLDER(links_do_not_loop),
         IN_A_FOLDER(our_own_output_is_not_input),
+        IN_A_FOLDER(a_folder_that_is_hidden_for_a_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * sentence-transformers makes of the fixtures stands in their reference.json.
  */
 
+#include "base/blind.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "hub/model_folder.h"
@@ -512,6 +513,37 @@ static void fixtures_with_broken_weights(void **state) {
     broken_safetensors("broken_offset", "lies at bytes");
 }
 
+/* What a failing disk hides is not what nobody has written: a model without its
+ * limits, its prompts or its last module would give other vectors. */
+static void a_file_that_is_hidden_for_a_moment(void **state) {
+    (void)state;
+    put_model();
+    put("modules.json", "[" TWO "," MODULE("2", OLD "Normalize") "]");
+    put("sentence_bert_config.json", "{\"max_seq_length\":40}");
+    put("config_sentence_transformers.json",
+        "{\"prompts\":{\"q\":\"Q: \"},\"default_prompt_name\":\"q\"}");
+    put("tokenizer_config.json", "{\"model_max_length\":30}");
+    put("1_Pooling/config.json", "{\"pooling_mode_cls_token\":true}");
+    int questions = 0, opened = 0;
+    for (struct model_files *m;; questions++) {
+        blind_from(questions + 1);
+        m = model_files_open(&memory, folder, NULL, MODEL_DENSE, NULL, &err);
+        bool was = blind_was();
+        if (m) {
+            assert_int_equal(m->max_length, 40);
+            assert_int_equal(m->sentence_count, 1);
+            assert_int_equal(m->pooling[0], POOL_CLS);
+            assert_string_equal(m->default_prompt, "q");
+            assert_true(m->tokenizer_files_count >= 2);
+            opened++;
+        }
+        model_files_free(m);
+        if (!was)
+            break;
+    }
+    assert_true(questions > 8 && opened > 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(defaults),
@@ -524,6 +556,7 @@ int main(void) {
         TEST(without_modules),
         TEST(a_transformer_in_a_folder_of_its_own),
         TEST(shards),
+        TEST(a_file_that_is_hidden_for_a_moment),
         TEST(digests),
         TEST(keys_of_folders),
         TEST(fixtures_agree_with_the_library),

@@ -1,5 +1,6 @@
 #include "device/cpu/facts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -185,12 +186,15 @@ static void lower_to_groups(const char *root, const struct group_files *files,
 bool cpu_memory(const char *root, uint64_t *bytes_total, uint64_t *bytes_free,
                 struct error *err) {
     uint64_t total, available;
+    errno = 0;
     if (!number_after(root, "/proc/meminfo", "MemTotal:", &total) ||
         !number_after(root, "/proc/meminfo", "MemAvailable:", &available))
-        return error_set(err, ERROR_IO,
-                         "%s/proc/meminfo does not tell MemTotal and "
-                         "MemAvailable; set a ceiling for the cpu by hand",
-                         root);
+        return errno ? error_errno(err, "read %s/proc/meminfo", root)
+                     : error_set(err, ERROR_IO,
+                                 "%s/proc/meminfo does not tell MemTotal and "
+                                 "MemAvailable; set a ceiling for the cpu by "
+                                 "hand",
+                                 root);
     *bytes_total = total * 1024;
     *bytes_free = available * 1024;
     struct text groups;

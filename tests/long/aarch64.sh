@@ -117,7 +117,8 @@ left_out() { # PART
     run/crew | run/ladder) echo "computes for many seconds on a real processor" ;;
     *_judged | *_scipy | hub/pull | run/head_cases)
         echo "Python starts the program, and knows nothing of QEMU" ;;
-    *_oracle | */config_keys | */head_keys | text/package | text/bm25_tables | device/kernels_compile)
+    *_oracle | */config_keys | */head_keys | text/package | text/bm25_tables | device/kernels_* | \
+        device/gpu_check)
         echo "asks nothing of the program" ;;
     cli/scene/* | cli/memory/*) echo "computes for minutes under QEMU" ;;
     cli/faults/* | cli/heads/bm25_kill | cli/resume/*signal* | cli/resume/torn | \

@@ -7,8 +7,8 @@ The inline PTX of prelude.cu is what no other test executes: the emulation of
 kernels (emulate.h) has its own functions in its place. Here the PTX is run, by
 ptx.py, and held against numpy: the test kernels (test_kernels.cu), which have each
 function of the prelude, and attention by tensor cores; with --all at every width,
-for every kind of card and by each NVRTC that is there. Needs no card, only the
-packages of tests/requirements-cuda.txt.
+for every kind of card and by each NVRTC that is there, and norms and rows in e4m3.
+Needs no card, only the packages of tests/requirements-cuda.txt.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import sysconfig
 import numpy as np
 
 from ptx import Memory, Module, Wrong
-from ptx_numbers import NARROW, e4m3_bits
+from ptx_numbers import NARROW, bf16_bits, bf16_value, e4m3_bits
 
 KERNELS = "src/device/cuda/kernels"
 TESTS = "tests/device/cuda/test_kernels.cu"
@@ -248,6 +248,39 @@ def test_attention(nvrtc, arch, narrow, wide, head_dim, lengths, rotary=False):
          2.0 ** (-10 if narrow == 1 else -7) * (6 if rotary else 3))
 
 
+# ---- rows ------------------------------------------------------------------------
+
+def test_norm(module, narrow, width):
+    """A warp a row, and of wide rows a block."""
+    random, rows = np.random.default_rng(4), 5
+    x, residual = random.standard_normal((2, rows, width)).astype(np.float32)
+    scale, shift = random.standard_normal((2, width)).astype(np.float32)
+    y, z = np.zeros_like(x), np.zeros((rows, width), np.uint16)
+    wide, rounded = Call(x, residual, scale, shift, y, z, rows, width, 1e-5, 0).run(
+        module, "norm_rows", y, z, threads=128,
+        blocks=(-(-rows // 4) if width <= 1024 else rows, 1))
+    exact = x.astype(np.float64)
+    exact = exact - exact.mean(1, keepdims=True)
+    exact /= np.sqrt((exact ** 2).mean(1, keepdims=True) + 1e-5)
+    near("a norm", wide, exact * scale + shift + residual, 1e-5)
+    same("a norm, rounded", rounded, TYPES[narrow][0](wide))
+
+
+def test_quantize(nvrtc, arch):
+    module = nvrtc.module(f"{KERNELS}/fp8.cu", arch, NARROW=2)
+    rows, width = 3, 272
+    x = np.random.default_rng(5).standard_normal((rows, width)).astype(np.float32)
+    x = bf16_value(bf16_bits(x * np.float32(30)))
+    codes = np.zeros((rows, 2 * width), np.uint8)
+    got = Call(bf16_bits(x), None, codes, rows, width).run(
+        module, "quantize_rows", codes, threads=128)
+    most = np.abs(x).max(1)
+    same("scales", got[:, width:width + 4].copy().view(np.float32)[:, 0],
+         most / np.float32(448))
+    same("codes", got[:, :width],
+         e4m3_bits(x * (np.float32(448) / most)[:, None]).astype(np.uint8))
+
+
 # ---- all of them -----------------------------------------------------------------
 
 def usual(nvrtc):
@@ -262,6 +295,12 @@ def usual(nvrtc):
 
 
 def every(nvrtc):
+    for arch, narrow in ((75, 1), (80, 2), (120, 2)):
+        module = nvrtc.module(f"{KERNELS}/rows.cu", arch, NARROW=narrow)
+        for width in (100, 384, 1024, 1028, 4096, 5000):
+            test_norm(module, narrow, width)
+    for arch in (89, "90a", 120):
+        test_quantize(nvrtc, arch)
     for arch, narrow in ((75, 1), (80, 1), (86, 2), (89, 1), ("90a", 2), (100, 1),
                          (120, 2)):
         for wide, head_dim in ((32, 24), (64, 64), (96, 80), (128, 128), (192, 160),

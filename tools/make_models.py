@@ -825,9 +825,16 @@ def albert_groups(folder):
     family(folder, config, w)
 
 
+def albert_spare(folder):
+    # More groups of layers than there are layers.
+    config = family_config("albert", hidden=12, heads=2, inter=16,
+                           embedding_size=10, num_hidden_groups=5)
+    family(folder, config, albert_weights(config, 704))
+
+
 FAMILIES = [distilbert, mpnet, mpnet_lm, mpnet_long, electra, electra_small,
             electra_wide, roberta, roberta_pad, xlm_roberta, camembert, albert,
-            albert_groups]
+            albert_groups, albert_spare]
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
 mpnet_long.texts = (LONG_NAME, LONG)

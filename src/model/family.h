@@ -168,7 +168,8 @@ struct family {
     float epsilon; /* what a config that says none means; 0: 1e-12 */
     bool untied; /* its decoder has its own table where a config says nothing */
     bool fixed_epsilon; /* 1e-12 whatever the config says */
-    bool shares_layers; /* num_hidden_groups of them, used several times */
+    bool shares_layers; /* num_hidden_groups of them, used several times or
+                           not at all */
     bool no_layers;     /* the tables alone: rows go to the heads as they are */
     enum norm_order norms;
     bool rms;            /* norms do not take the mean away ... */

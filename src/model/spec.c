@@ -22,7 +22,8 @@ static const char *word_used(const struct config_source *from, const char *word,
                : word;
 }
 
-/* Layers that share their weights are held once: LAYERS counts groups. */
+/* Layers that share their weights are held once: LAYERS counts groups, of which
+ * there may be more than a text goes through. */
 static bool read_groups(const struct config_source *from,
                         struct model_spec *spec, struct error *err) {
     size_t groups = 1, inner = 1;
@@ -33,11 +34,9 @@ static bool read_groups(const struct config_source *from,
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: inner_group_num %zu is not supported; only 1 is",
                          from->path, inner);
-    if (groups > spec->layers)
+    if (groups > LAYERS_LIMIT)
         return error_set(err, ERROR_INPUT,
-                         "%s: num_hidden_groups %zu is more than "
-                         "num_hidden_layers %zu",
-                         from->path, groups, spec->layers);
+                         "%s: \"num_hidden_groups\" is too large", from->path);
     spec->layers = groups;
     return true;
 }

@@ -165,6 +165,15 @@ static const char *other_use(const struct model_files *files) {
                : "";
 }
 
+/* The matrix behind the rows of a model that was made to give each token a
+ * class: where a text's vector is wanted, nobody reads it. */
+static bool is_token_class(const struct model_files *files, const char *name) {
+    const json_t *list = json_object_get(files->config, "architectures");
+    const char *type = json_string_value(json_array_get(list, 0));
+    return type && str_ends(str_from(type), STR("ForTokenClassification")) &&
+           str_starts(str_from(name), STR("classifier."));
+}
+
 static bool report_problems(const struct loader *loader, struct error *err) {
     if (!loader->missing_count && !loader->unexpected_count)
         return true;
@@ -219,7 +228,8 @@ bool check_encoder(struct loader *loader, struct error *err) {
         return false;
     for (size_t i = 0; i < tensors_count(loader->st); i++) {
         const char *name = tensors_at(loader->st, i)->name;
-        if (!loader->used[i] && !is_ignored(family, loader->prefix, name))
+        if (!loader->used[i] && !is_ignored(family, loader->prefix, name) &&
+            !is_token_class(loader->files, name))
             name_problem(&loader->unexpected, &loader->unexpected_count, name);
     }
     return report_problems(loader, err);

@@ -168,6 +168,7 @@ static void bits_do_not_depend_on_where_layers_are(void **state) {
                                           "electra_small",
                                           "albert",
                                           "albert_groups",
+                                          "albert_spare",
                                           "t5_gated",
                                           "jina3_lora",
                                           "deberta",

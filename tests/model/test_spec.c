@@ -103,7 +103,7 @@ static void options_are_refused_by_name(void **state) {
          ERROR_UNSUPPORTED},
         {"albert", "{\"inner_group_num\": 2}", "inner_group_num",
          ERROR_UNSUPPORTED},
-        {"albert", "{\"num_hidden_groups\": 5}", "num_hidden_groups",
+        {"albert", "{\"num_hidden_groups\": 513}", "num_hidden_groups",
          ERROR_INPUT},
         {"albert", "{\"num_hidden_groups\": 0}", "num_hidden_groups",
          ERROR_INPUT},

@@ -188,6 +188,24 @@ static void adapters_of_all_tasks_are_there(void **state) {
     rig_close(&r);
 }
 
+/* A classifier of texts is told where it belongs, and one of tokens is not
+ * read. */
+static void classifiers_beside_a_dense_model(void **state) {
+    (void)state;
+    struct rig r;
+    struct error err = {0};
+    rig_open(&r, "cpu", 1, "cross_bert", 0);
+    assert_false(weights_check(&r.memory, &r.spec, &r.deep, &err));
+    assert_non_null(strstr(err.message, "goes to --rerank"));
+    json_t *config = json_deep_copy(r.deep.config);
+    json_object_set_new(config, "architectures",
+                        json_pack("[s]", "BertForTokenClassification"));
+    r.deep.config = config; /* now the rig's to free */
+    if (!weights_check(&r.memory, &r.spec, &r.deep, &err))
+        fail_msg("%s", err.message);
+    rig_close(&r);
+}
+
 /* static_folded's file: 50 rows, of which "mapping" makes those of all words.
  */
 #define FOLDED MODELS "static_folded/0_StaticEmbedding/model.safetensors"
@@ -268,6 +286,7 @@ int main(void) {
         cmocka_unit_test(adapters_in_a_file_are_read_or_refused),
         cmocka_unit_test(adapters_of_all_tasks_are_there),
         cmocka_unit_test(a_folded_table_must_fit),
+        cmocka_unit_test(classifiers_beside_a_dense_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,7 @@ static const struct reference references[] = {
     {"camembert", "reference.json"},
     {"albert", "reference.json"},
     {"albert_groups", "reference.json"},
+    {"albert_spare", "reference.json"},
     {"t5", "reference.json"},
     {"t5_gated", "reference.json"},
     {"t5_long", "reference.json"},

@@ -50,7 +50,7 @@ static bool read_config(const struct model_files *files, json_t **config,
     *config = NULL;
     if (!path_join(path, files->tokenizer_folder, "tokenizer_config.json", err))
         return false;
-    if (!file_exists(path))
+    if (!file_may_exist(path))
         return true;
     *config = json_read_file(path, CONFIG_BYTES_MAX, err);
     return *config != NULL;

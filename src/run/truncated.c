@@ -59,7 +59,7 @@ static bool load(struct disk_index *index, const char *path,
                  struct error *err) {
     uint64_t bytes;
     int fd;
-    if (!file_exists(path))
+    if (!file_may_exist(path))
         return true;
     bool fine = file_open_sized(path, &fd, &bytes, err) &&
                 load_pieces(index, fd, bytes / SHA256_BYTES, path, err);

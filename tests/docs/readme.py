@@ -8,9 +8,11 @@ examples/chunks and the models are in a Hugging Face cache (small ones with
 random weights in place of those of STAND_INS); each must end with 0 and say
 something. In README.md `tools/...` lines must name programs of this checkout
 that can be run (tools/test is what runs this, tools/demo is a stage of its own),
-and there is nothing else. Documents have other indented lines too, begin with
+and there is nothing else; what it shows of tools/demo has as many chunks as
+examples/chunks. Documents have other indented lines too, begin with
 what SETUP made, and need no real model.
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -90,7 +92,23 @@ def run_page(page, program):
     return ran
 
 
+def demo_counts():
+    """What README.md would show of the chunk files that are there."""
+    counts = {folder.name: sum(len(json.loads(file.read_text("utf-8")))
+                               for file in folder.glob("*_chunks.json"))
+              for folder in sorted((ROOT / "examples" / "chunks").iterdir())}
+    for name, count in counts.items():
+        yield f"{name}: completed, {count} of {count} chunks"
+    yield f"{sum(counts.values())} vectors in "
+    yield f" s: {sum(counts.values())} texts computed"
+
+
 def main():
+    shown = (ROOT / "README.md").read_text("utf-8")
+    for line in demo_counts():
+        if line not in shown:
+            print(f"README.md: tools/demo shows '{line}' today")
+            return 1
     program = pathlib.Path(sys.argv[1]).resolve()
     pages = DOCUMENTS
     if (MODEL / "model.safetensors").exists():

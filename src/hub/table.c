@@ -1,10 +1,8 @@
 /* table.c - a StaticEmbedding: a table of words, whose mean is a text's vector.
  *
  * There is no config.json; what one would say is in the shapes of the tensors,
- * and an object like it is made of them:
- *
- *     {"model_type": "StaticEmbedding", "hidden_size": 256, "vocab_size":
- * 30522}
+ * and an object like it is made of them: "model_type" StaticEmbedding,
+ * "hidden_size" and "vocab_size".
  *
  * model2vec calls the table "embeddings", and may keep fewer rows than there
  * are ids: "mapping" says which row an id has, "weights" by what it is

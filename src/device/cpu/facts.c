@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 /* A file of the kernel's, a line at a time and without taking memory: free
  * memory is asked for before and after each batch. A line that BYTES cannot
  * hold is told in pieces. */
@@ -189,12 +191,13 @@ bool cpu_memory(const char *root, uint64_t *bytes_total, uint64_t *bytes_free,
     errno = 0;
     if (!number_after(root, "/proc/meminfo", "MemTotal:", &total) ||
         !number_after(root, "/proc/meminfo", "MemAvailable:", &available))
-        return errno ? error_errno(err, "read %s/proc/meminfo", root)
-                     : error_set(err, ERROR_IO,
-                                 "%s/proc/meminfo does not tell MemTotal and "
-                                 "MemAvailable; set a ceiling for the cpu by "
-                                 "hand",
-                                 root);
+        return errno && !file_is_absent(errno)
+                   ? error_errno(err, "read %s/proc/meminfo", root)
+                   : error_set(err, ERROR_IO,
+                               "%s/proc/meminfo does not tell MemTotal and "
+                               "MemAvailable; set a ceiling for the cpu by "
+                               "hand",
+                               root);
     *bytes_total = total * 1024;
     *bytes_free = available * 1024;
     struct text groups;

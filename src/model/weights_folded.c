@@ -97,7 +97,10 @@ void read_folded(const struct loader *loader, const struct tensor *table,
         size_t from =
             mapping ? (size_t)integer_at(mapping, first + i) : first + i;
         tensor_read_f32(table, from * columns, columns, row);
-        for (size_t c = 0; weights && c < columns; c++)
-            row[c] = (float)((double)row[c] * real_at(weights, first + i));
+        if (!weights)
+            continue;
+        double weight = real_at(weights, first + i);
+        for (size_t c = 0; c < columns; c++)
+            row[c] = (float)((double)row[c] * weight);
     }
 }

@@ -214,6 +214,19 @@ static bool in_order_of_time(const struct gate_device *device) {
     return other->batches > 0 && own->until <= other->until;
 }
 
+/* A run of TERMS over a device and one that takes SECONDS times as long. */
+static void run_unequal(struct trial *t, struct trial_terms *terms,
+                        double seconds) {
+    terms->models = "mean";
+    terms->texts = SHARED_TEXTS;
+    terms->devices = "sim:slow=20MB,sim:fast=20MB";
+    terms->mode = MODE_EXCLUSIVE;
+    slow_seconds = seconds;
+    gate_close(in_order_of_time, NULL);
+    trial_run_well(t, terms);
+    gate_open();
+}
+
 /* A budget would let two batches do it all. The slow one must not have half of
  * the tokens, and pieces get smaller towards the end, so that nobody waits long
  * for the other: by halves at most, so there are more than four. */
@@ -221,15 +234,8 @@ static void a_slow_device_gets_less(void **state) {
     struct trial t;
     struct trial_terms terms = CALM;
     (void)state;
-    terms.models = "mean";
     terms.budget = 8192;
-    terms.texts = SHARED_TEXTS;
-    terms.devices = "sim:slow=20MB,sim:fast=20MB";
-    terms.mode = MODE_EXCLUSIVE;
-    slow_seconds = 40;
-    gate_close(in_order_of_time, NULL);
-    trial_run_well(&t, &terms);
-    gate_open();
+    run_unequal(&t, &terms, 40);
     const json_t *pass = trial_pass(&t, 0, 0);
     json_int_t slow = trial_number(trial_device(pass, "sim:slow"), "tokens");
     json_int_t fast = trial_number(trial_device(pass, "sim:fast"), "tokens");
@@ -259,16 +265,9 @@ static void pieces_are_shared_by_speed(void **state) {
     struct trial t;
     struct trial_terms terms = CALM;
     (void)state;
-    terms.models = "mean";
     terms.budget = 2048;
-    terms.texts = SHARED_TEXTS;
     terms.words = 50;
-    terms.devices = "sim:slow=20MB,sim:fast=20MB";
-    terms.mode = MODE_EXCLUSIVE;
-    slow_seconds = 4;
-    gate_close(in_order_of_time, NULL);
-    trial_run_well(&t, &terms);
-    gate_open();
+    run_unequal(&t, &terms, 4);
     json_int_t first = slow_batch(&t, 0), second = slow_batch(&t, 1);
     assert_true(second < first * 3 / 4);
     trial_end(&t);

@@ -10,7 +10,6 @@
 
 #include "hub/reading.h"
 
-#include "base/file.h"
 #include "base/json.h"
 #include "hub/tensors.h"
 

@@ -80,9 +80,8 @@ enum { MODEL_LENGTH_MAX = 1 << 20 };
 struct model_spec {
     const struct family *family;
     size_t hidden, layers, heads, kv_heads, head_dim, inter;
-    size_t
-        depth; /* times that a text goes through a layer: layers, or more
-                  where layers are shared; less where ALBERT has spare ones */
+    size_t depth; /* times that a text goes through a layer: layers, or more
+                     where they are shared, or fewer where some are spare */
     size_t vocab, positions, types, buckets; /* 0: the family has none */
     size_t embedding;                        /* width of the tables */
     size_t folded_rows;    /* of the file's table, where those of VOCAB are made

@@ -2,6 +2,8 @@
  * part of the layers that streams; refused submits leave everything usable;
  * and no memory is taken while a batch is encoded. */
 
+#include <math.h>
+
 #include "model/fixture.h"
 
 /* ---- a batch and an encoder --------------------------------------------- */
@@ -113,6 +115,8 @@ static float *one_by_one(const char *folder, size_t layers) {
         struct encoder_batch batch = {
             .ids = t.ids + t.starts[i], .starts = starts, .texts = 1};
         float *one = encode(&e, &batch);
+        for (size_t j = 0; j < width; j++)
+            assert_true(isfinite(one[j]));
         memcpy(all + i * width, one, width * sizeof *all);
         free(one);
         for (size_t j = 0; i > 0 && j < width; j++)

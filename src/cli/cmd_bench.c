@@ -48,6 +48,21 @@ static bool bench_widths(struct session *session, bool json, json_t *list,
     return true;
 }
 
+/* CEILING: the gemm's rate. A table of words has no products to hold to it. */
+static void print_model(const struct engine *engine,
+                        const struct bench_model *result, double ceiling) {
+    printf("model %s: %.0f tokens/s in texts of %zu tokens, ",
+           engine->member->key, result->tokens_per_second,
+           result->tokens / result->texts);
+    if (result->gflops > 0)
+        printf("%.1f GFLOP/s in its matrix products, %.0f %% of the gemm's "
+               "%.1f in its shapes; ",
+               result->gflops, 100 * result->gflops / ceiling, ceiling);
+    else
+        printf("no matrix products; ");
+    printf("loaded in %.0f ms\n", engine->load_ms);
+}
+
 static bool bench_length(struct engine *engine, size_t text_tokens,
                          double ceiling, bool json, json_t *list,
                          struct error *err) {
@@ -63,12 +78,7 @@ static bool bench_length(struct engine *engine, size_t text_tokens,
                   result.gflops, "gemm_gflops", ceiling, "fraction_of_gemm",
                   result.gflops / ceiling, "load_ms", engine->load_ms));
     if (!json)
-        printf("model %s: %.0f tokens/s in texts of %zu tokens, %.1f GFLOP/s "
-               "in its matrix products, %.0f %% of the gemm's %.1f in its "
-               "shapes; loaded in %.0f ms\n",
-               key, result.tokens_per_second, result.tokens / result.texts,
-               result.gflops, 100 * result.gflops / ceiling, ceiling,
-               engine->load_ms);
+        print_model(engine, &result, ceiling);
     return true;
 }
 
@@ -82,7 +92,7 @@ static double read_ms(const struct bench_read *read, double rate) {
 }
 
 static void print_read(const struct bench_read *read) {
-    if (read->memory > 0)
+    if (read->memory > 0 && read->weights_bytes > 0)
         printf("reading the layers' %.1f MB: %.2f ms at memory's %.1f GB/s, "
                "%.2f ms at %.1f GB/s when read again and again\n",
                read->weights_bytes / 1e6, read_ms(read, read->memory),
@@ -93,12 +103,13 @@ static void print_read(const struct bench_read *read) {
 static void print_query(const struct bench_query *query,
                         const struct bench_read *read, double gflops) {
     double product = query->flops / gflops / 1e6;
-    printf("query of %3zu tokens: %6.2f ms; its products at the gemm's rate "
-           "%.2f ms; ",
-           query->tokens, query->ms, product);
-    if (!(product > 0)) /* a model without layers */
-        printf("it has none\n");
-    else if (read->memory > 0)
+    printf("query of %3zu tokens: %6.2f ms; ", query->tokens, query->ms);
+    if (!(product > 0)) {
+        printf("no matrix products\n");
+        return;
+    }
+    printf("its products at the gemm's rate %.2f ms; ", product);
+    if (read->memory > 0)
         printf("%.2f times the larger of that and reading from memory, %.2f "
                "of that and reading again\n",
                query->ms / larger(product, read_ms(read, read->memory)),

@@ -22,6 +22,11 @@ static const char *text(const json_t *object, const char *key) {
     return value ? value : "";
 }
 
+/* Of a noun behind COUNT. */
+static const char *ending(uint64_t count) {
+    return count == 1 ? "" : "s";
+}
+
 static void print_device(const json_t *device) {
     char total[32], bytes_free[32], ceiling[32], margin[32];
     command_bytes(number(device, "total_bytes"), total);
@@ -43,12 +48,15 @@ static void print_home(const json_t *home) {
     char weights[32], workspace[32];
     command_bytes(number(home, "weights_bytes"), weights);
     command_bytes(number(home, "workspace_bytes"), workspace);
-    printf("    %-18s %" PRIu64 " of %" PRIu64
-           " layers, %s of weights, %s of workspace for %" PRIu64
-           " tokens: %s\n",
-           text(home, "device"), number(home, "layers_resident"),
-           number(home, "layers"), weights, workspace,
-           number(home, "budget_tokens"), text(home, "why"));
+    printf("    %-18s ", text(home, "device"));
+    if (number(home, "layers"))
+        printf("%" PRIu64 " of %" PRIu64 " layers",
+               number(home, "layers_resident"), number(home, "layers"));
+    else
+        printf("a table of words, no layers");
+    printf(", %s of weights, %s of workspace for %" PRIu64 " tokens: %s\n",
+           weights, workspace, number(home, "budget_tokens"),
+           text(home, "why"));
 }
 
 static void print_budget(const json_t *budget) {
@@ -127,11 +135,12 @@ static void print_collection(const json_t *entry) {
         printf("  is not there\n");
         return;
     }
-    uint64_t files = number(entry, "files");
-    printf("  %" PRIu64 " chunks in %" PRIu64 " file%s, %" PRIu64
-           " distinct texts, %" PRIu64 " blank\n",
-           number(entry, "found"), files, files == 1 ? "" : "s",
-           number(entry, "unique_texts"), number(entry, "blank"));
+    uint64_t chunks = number(entry, "found"), files = number(entry, "files"),
+             texts = number(entry, "unique_texts");
+    printf("  %" PRIu64 " chunk%s in %" PRIu64 " file%s, %" PRIu64
+           " distinct text%s, %" PRIu64 " blank\n",
+           chunks, ending(chunks), files, ending(files), texts, ending(texts),
+           number(entry, "blank"));
     json_array_foreach(json_object_get(entry, "passes"), i, pass)
         print_pass(pass);
     print_disk(json_object_get(entry, "disk"));

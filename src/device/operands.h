@@ -160,6 +160,18 @@ enum rows_meant {
     ROWS_LAST,
 };
 
+/* The one row of a text that POOLING copies; ROWS_ALL: it reads them all. */
+static inline enum rows_meant pooling_row(enum pooling pooling) {
+    return pooling == POOLING_CLS    ? ROWS_FIRST
+           : pooling == POOLING_LAST ? ROWS_LAST
+                                     : ROWS_ALL;
+}
+
+/* And back: what copies the row ROW, which is one. */
+static inline enum pooling pooling_of_row(enum rows_meant row) {
+    return row == ROWS_FIRST ? POOLING_CLS : POOLING_LAST;
+}
+
 /* A packed batch, or a piece of one. Host memory. */
 struct sequences {
     size_t texts;

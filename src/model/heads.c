@@ -84,12 +84,6 @@ static size_t skipped(const struct model_spec *spec,
     return spec->pooling_include_prompt ? 0 : batch->prompt_tokens;
 }
 
-static enum rows_meant rows_of(enum pooling pooling) {
-    return pooling == POOLING_CLS    ? ROWS_FIRST
-           : pooling == POOLING_LAST ? ROWS_LAST
-                                     : ROWS_ALL;
-}
-
 enum rows_meant heads_read(const struct model_spec *spec,
                            const struct encoder_batch *batch,
                            const struct encoder_output *out) {
@@ -97,9 +91,9 @@ enum rows_meant heads_read(const struct model_spec *spec,
     if (tokens || (out->dense && out->scores))
         return ROWS_ALL;
     if (out->scores)
-        return rows_of(spec->label_pooling);
+        return pooling_row(spec->label_pooling);
     return spec->pooling_count == 1 && !skipped(spec, batch)
-               ? rows_of(spec->pooling[0])
+               ? pooling_row(spec->pooling[0])
                : ROWS_ALL;
 }
 

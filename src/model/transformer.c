@@ -106,11 +106,10 @@ static struct narrow *leave_others(const struct transformer *t,
                                    const struct narrow *context,
                                    struct lane_work *work) {
     const struct model_spec *spec = t->spec;
-    enum pooling row = texts->meant == ROWS_FIRST ? POOLING_CLS : POOLING_LAST;
     device_pick(lane, texts, context, spec->heads * spec->head_dim,
                 work->inside);
-    device_pool(lane, row, texts, work->x, spec->hidden, work->pooled,
-                spec->hidden);
+    device_pool(lane, pooling_of_row(texts->meant), texts, work->x,
+                spec->hidden, work->pooled, spec->hidden);
     work->x = work->pooled;
     if (t->device->narrow_is_float && norms_behind(spec))
         work->narrow = (struct narrow *)work->x;

@@ -214,7 +214,7 @@ struct lane {
     unsigned number;
 };
 
-/* Read a script for simulated cards, JSON Lines as DESIGN 5 has them; see
+/* Read a script for simulated cards, JSON Lines as docs/sim.md has them; see
  * device/sim/script.h. ORIGIN names it in errors. */
 struct device_script *device_script_read(struct memory *memory, struct str text,
                                          const char *origin, struct error *err);

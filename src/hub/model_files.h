@@ -190,7 +190,7 @@ struct model_prompt {
 struct model_files {
     enum model_use use;
     const char *id;       /* hub id, or NULL for a folder outside of a cache */
-    const char *key;      /* for file and vector names (DESIGN 4), no `name=` */
+    const char *key;      /* for file and vector names; without `name=` */
     const char *folder;   /* absolute path of the snapshot or folder */
     const char *commit;   /* 40 hex digits, or NULL where none is known */
     const char *revision; /* what was asked for: "main" by default */

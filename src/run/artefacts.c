@@ -11,8 +11,10 @@
 #include "base/json.h"
 #include "data/fuse.h"
 #include "data/npy.h"
+#include "run/artefact_former.h"
 #include "run/artefact_lines.h"
 #include "run/artefact_ragged.h"
+#include "run/artefact_record.h"
 #include "run/artefact_set.h"
 #include "run/pass.h"
 
@@ -389,7 +391,8 @@ static bool write_stats(struct writing *w, struct error *err) {
 static bool commit_whole(struct writing *w, struct error *err) {
     char stats[PATH_MAX];
     if (!artefact_path(stats, w->a, "stats.json", err) ||
-        !file_remove(stats, err) || !artefact_set_begin(w->a, err))
+        !file_remove(stats, err) || !artefact_former_drop(w->a, err) ||
+        !artefact_record_begin(w->a, err))
         return false;
     for (size_t i = 0; i < w->arrays_count; i++)
         if (w->arrays[i].open && !npy_writer_commit(&w->arrays[i].npy, err))
@@ -447,10 +450,10 @@ bool artefacts_write(struct artefacts *a, struct error *err) {
     json_decref(a->left_out_chunks);
     a->left_out_chunks = json_array();
     bool fine = artefact_set_list(a, err) && take_rows_back(a, err) &&
-                artefact_set_keep_others(a, err) && count_rows(&w, err) &&
+                artefact_former_keep(a, err) && count_rows(&w, err) &&
                 open_writing(&w, err) && write_points(&w, err) &&
                 commit_files(&w, err) && retire_stores(&w, err) &&
-                artefact_set_complete(a, err);
+                artefact_record_complete(a, err);
     if (fine)
         tell_progress(&w, a->points);
     if (fine && (w.exports & EXPORT_POINTS))

@@ -1,6 +1,6 @@
-/* artefacts.h - the files that a collection ends with (DESIGN 8): arrays, line
- * files, stats.json, each complete or not there, and byte for byte the same
- * from run to run.
+/* artefacts.h - the files that a collection ends with (docs/outputs.md):
+ * arrays, line files, stats.json, each complete or not there, and byte for byte
+ * the same from run to run.
  *
  * What the files were made from is written down last, in
  * .ensembed/complete.json; a run that would make the same files from the same

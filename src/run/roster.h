@@ -45,7 +45,7 @@ struct member {
     bool undeclared_cut; /* cut below its own width without declaring it */
     struct long_texts long_texts;
     char weights_sha256[65], tokenizer_sha256[65];
-    json_t *fingerprints[ROW_KINDS];   /* what decides a row (DESIGN 6); NULL:
+    json_t *fingerprints[ROW_KINDS];   /* what decides a row; NULL:
                                            that head is not wanted */
     enum number_type types[ROW_KINDS]; /* that the head's rows are made in */
     struct cache_use cache;            /* how it came out of the hub's cache */

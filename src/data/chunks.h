@@ -51,7 +51,7 @@ struct chunk_file {
 struct collection {
     const char *name;      /* as the folder or --as says */
     const char *folder;    /* its output folder's name: [A-Za-z0-9_-] */
-    const char *canonical; /* Qdrant name, ORIGINAL 1.5 */
+    const char *canonical; /* payload_canonical_collection */
     const struct chunk_file *files; /* sorted by path bytes */
     size_t files_count;
     bool missing; /* asked for by name, and not there */

@@ -1,6 +1,6 @@
 /* derive.h - the fields that users of the original system filter by, worked
- * out from a chunk's metadata and text (docs: the original's sections 1.4 and
- * 1.5). Each is appended to OUT as a JSON value on one line. */
+ * out from a chunk's metadata and text by its rules. Each is appended to OUT as
+ * a JSON value on one line. */
 
 #ifndef DATA_DERIVE_H
 #define DATA_DERIVE_H

@@ -3,7 +3,7 @@
  * The chunk's text, id and collection, its metadata as it came (a member whose
  * name we use ourselves is ours), and the four fields that users of the
  * original system filter by: qdrant_collection, modal_hint, hierarchy_path,
- * sparse_vector (docs/ORIGINAL 1.4 and 1.5 have the rules).
+ * sparse_vector (data/derive.h).
  */
 
 #ifndef DATA_PAYLOAD_H
@@ -22,8 +22,9 @@ void payload_write(struct strbuf *out, const struct chunk *chunk,
 /* Whether we write a member of that name ourselves, beside the text. */
 bool payload_has_own(struct str key);
 
-/* The Qdrant name that stands for a folder's name (ORIGINAL 1.5), into NAME,
- * cut to CAPACITY. */
+/* The Qdrant name that the original system gives a collection whose folder is
+ * called FOLDER, into NAME, cut to CAPACITY: in small letters, '-' and ' ' as
+ * '_', without "_v4_outputs"; or the one that it knows by a word in it. */
 void payload_canonical_collection(const char *folder, char *name,
                                   size_t capacity);
 

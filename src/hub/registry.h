@@ -1,5 +1,5 @@
-/* registry.h - the short names of models, and what we know of them beyond
- * their own files (ORIGINAL 2.1 of the system that this replaces). */
+/* registry.h - the short names of models, which are those of the system that
+ * this replaces, and what we know of them beyond their own files. */
 
 #ifndef HUB_REGISTRY_H
 #define HUB_REGISTRY_H

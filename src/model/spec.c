@@ -34,22 +34,17 @@ static bool read_groups(const struct config_source *from,
         return error_set(err, ERROR_UNSUPPORTED,
                          "%s: inner_group_num %zu is not supported; only 1 is",
                          from->path, inner);
-    if (groups > LAYERS_LIMIT)
-        return error_set(err, ERROR_INPUT,
-                         "%s: \"num_hidden_groups\" is too large", from->path);
     spec->layers = groups;
-    return true;
+    return config_at_most(from, "num_hidden_groups", groups, LAYERS_LIMIT, err);
 }
 
 static bool read_layers(const struct config_source *from,
                         struct model_spec *spec, struct error *err) {
     const char *key =
         size_word(from, spec->family->words->layers, "num_hidden_layers");
-    if (!config_size(from, key, &spec->layers, err))
+    if (!config_size(from, key, &spec->layers, err) ||
+        !config_at_most(from, key, spec->layers, LAYERS_LIMIT, err))
         return false;
-    if (spec->layers > LAYERS_LIMIT)
-        return error_set(err, ERROR_INPUT, "%s: \"%s\" is too large",
-                         from->path, key);
     spec->depth = spec->layers;
     return !spec->family->shares_layers || read_groups(from, spec, err);
 }
@@ -71,12 +66,12 @@ static bool read_heads(const struct config_source *from,
 static bool finish_heads(const struct config_source *from,
                          struct model_spec *spec, struct error *err) {
     const struct config_words *words = spec->family->words;
+    const char *hidden = size_word(from, words->hidden, "hidden_size");
+    const char *heads = size_word(from, words->heads, "num_attention_heads");
     if (!spec->head_dim && spec->hidden % spec->heads != 0)
-        return error_set(
-            err, ERROR_INPUT, "%s: %s %zu is not a multiple of %s %zu",
-            from->path, size_word(from, words->hidden, "hidden_size"),
-            spec->hidden, size_word(from, words->heads, "num_attention_heads"),
-            spec->heads);
+        return error_set(err, ERROR_INPUT,
+                         "%s: %s %zu is not a multiple of %s %zu", from->path,
+                         hidden, spec->hidden, heads, spec->heads);
     if (!spec->head_dim)
         spec->head_dim = spec->hidden / spec->heads;
     if (spec->head_dim > HEAD_DIM_MAX)
@@ -88,8 +83,8 @@ static bool finish_heads(const struct config_source *from,
         spec->attention_scale = 1.0f / sqrtf((float)spec->head_dim);
     return spec->heads % spec->kv_heads == 0 ||
            error_set(err, ERROR_INPUT,
-                     "%s: %zu attention heads cannot share %zu key heads",
-                     from->path, spec->heads, spec->kv_heads);
+                     "%s: %s %zu is not a multiple of num_key_value_heads %zu",
+                     from->path, heads, spec->heads, spec->kv_heads);
 }
 
 /* Position ids begin behind padding's own. */
@@ -227,6 +222,15 @@ bool activation_named(const char *name, enum activation *activation) {
     return false;
 }
 
+bool activation_read(const char *path, const char *key, const char *name,
+                     enum activation *activation, struct error *err) {
+    return activation_named(name, activation) ||
+           error_set(err, ERROR_UNSUPPORTED,
+                     "%s: %s \"%s\" is not supported; gelu and its tanh forms, "
+                     "relu, silu, tanh and sigmoid are",
+                     path, key, name);
+}
+
 static bool read_epsilon(const struct config_source *from,
                          struct model_spec *spec, struct error *err) {
     const struct family *family = spec->family;
@@ -238,8 +242,10 @@ static bool read_epsilon(const struct config_source *from,
     if (!family->fixed_epsilon && !config_real(from, key, &epsilon, err))
         return false;
     if (!(epsilon >= 0 && epsilon < 1))
-        return error_set(err, ERROR_INPUT, "%s: \"%s\" is %g", from->path, key,
-                         epsilon);
+        return error_set(err, ERROR_INPUT,
+                         "%s: \"%s\" is %g; a number from 0 to below 1 belongs "
+                         "there",
+                         from->path, key, epsilon);
     spec->norm_epsilon = (float)epsilon;
     return true;
 }
@@ -252,9 +258,7 @@ static bool read_activation(const struct config_source *from,
         return true;
     if (key && !config_word(from, key, &act, err))
         return false;
-    return activation_named(act, &spec->activation) ||
-           error_set(err, ERROR_UNSUPPORTED, "%s: %s \"%s\" is not supported",
-                     from->path, key, act);
+    return activation_read(from->path, key, act, &spec->activation, err);
 }
 
 /* Some families share a word. */

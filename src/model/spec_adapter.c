@@ -15,7 +15,9 @@ static bool config_empty(const struct config_source *from, const char *key,
            (json_is_object(value) && json_object_size(value) == 0) ||
            (json_is_array(value) && json_array_size(value) == 0) ||
            error_set(err, ERROR_UNSUPPORTED,
-                     "%s: %s is not supported in an adapter", from->path, key);
+                     "%s: %s with something in it is not supported; only an "
+                     "empty one is",
+                     from->path, key);
 }
 
 /* What would change how adapters are added, and is not done here. */
@@ -44,8 +46,9 @@ static bool read_scale(const struct config_source *from,
     spec->lora_rank = rank;
     spec->lora_scale = (float)(alpha / by);
     return isfinite(alpha) ||
-           error_set(err, ERROR_INPUT, "%s: lora_alpha is %g", from->path,
-                     alpha);
+           error_set(err, ERROR_INPUT,
+                     "%s: lora_alpha is %g; a finite number belongs there",
+                     from->path, alpha);
 }
 
 bool read_adapter_file(const struct model_files *files, struct model_spec *spec,
@@ -62,8 +65,8 @@ bool read_adapter_file(const struct model_files *files, struct model_spec *spec,
     struct config_source from = {.config = config,
                                  .path = files->adapter_config_path};
     bool fine = config && (json_is_object(config) ||
-                           error_set(err, ERROR_INPUT, "%s: is not an object",
-                                     from.path));
+                           error_set(err, ERROR_INPUT,
+                                     "%s is not a JSON object", from.path));
     fine = fine && check_kind(&from, err) && read_scale(&from, spec, err);
     json_decref(config);
     spec->lora_tasks = files->tasks_count;

@@ -15,10 +15,20 @@ bool config_size(const struct config_source *from, const char *key, size_t *out,
     if (!absent(from, key) &&
         !json_member_size(from->config, key, from->path, out, err))
         return false;
-    if (*out < 1 || *out > SIZE_LIMIT)
-        return error_set(err, ERROR_INPUT, "%s: \"%s\" is %s", from->path, key,
-                         *out ? "too large" : "missing or 0");
-    return true;
+    if (!*out)
+        return error_set(err, ERROR_INPUT,
+                         "%s: \"%s\" is %s; a whole number above 0 belongs "
+                         "there",
+                         from->path, key, absent(from, key) ? "missing" : "0");
+    return config_at_most(from, key, *out, SIZE_LIMIT, err);
+}
+
+bool config_at_most(const struct config_source *from, const char *key,
+                    size_t value, size_t most, struct error *err) {
+    return value <= most ||
+           error_set(err, ERROR_INPUT,
+                     "%s: \"%s\" is %zu, which is too large; %zu at most",
+                     from->path, key, value, most);
 }
 
 bool config_flag(const struct config_source *from, const char *key, bool *out,
@@ -77,11 +87,9 @@ bool config_types(const struct config_source *from, size_t fallback,
                   struct model_spec *spec, struct error *err) {
     const char *key = "type_vocab_size";
     spec->types = fallback;
-    if (!json_member_size(from->config, key, from->path, &spec->types, err))
+    if (!json_member_size(from->config, key, from->path, &spec->types, err) ||
+        !config_at_most(from, key, spec->types, SIZE_LIMIT, err))
         return false;
-    if (spec->types > SIZE_LIMIT)
-        return error_set(err, ERROR_INPUT, "%s: \"%s\" is too large",
-                         from->path, key);
     spec->traits |= spec->types ? TRAIT_TYPES : 0;
     return true;
 }
@@ -125,8 +133,9 @@ bool config_layer_types(const struct config_source *from,
         return true;
     if (json_array_size(types) != spec->layers)
         return error_set(err, ERROR_INPUT,
-                         "%s: layer_types is no list of %zu layers", from->path,
-                         spec->layers);
+                         "%s: layer_types is not a list of %zu entries, one "
+                         "for each layer",
+                         from->path, spec->layers);
     for (size_t i = 0; i < spec->layers; i++)
         if (!add_layer_type(from, json_array_get(types, i), i, spec, err))
             return false;

@@ -44,13 +44,10 @@ static bool read_reach(const struct config_source *from, size_t window,
 
 static bool check_whole(const struct config_source *from,
                         const struct model_spec *spec, struct error *err) {
-    size_t local = spec->rotary[1].dims; /* 0: not there yet, or none */
-    return (spec->rotary[0].dims == spec->head_dim &&
-            (!local || local == spec->head_dim)) ||
-           error_set(err, ERROR_UNSUPPORTED,
-                     "%s: partial_rotary_factor below 1 is not supported in "
-                     "such a model",
-                     from->path);
+    const struct rotary_spec *local = &spec->rotary[1];
+    return config_rotary_whole(from, &spec->rotary[0], spec->head_dim, err) &&
+           (!local->dims || /* not there yet, or none */
+            config_rotary_whole(from, local, spec->head_dim, err));
 }
 
 /* Key heads and head_dim where the config says none; 0: those of queries, and
@@ -66,8 +63,11 @@ static bool read_heads(const struct config_source *from, size_t keys,
     if (!spec->head_dim)
         spec->head_dim = spec->hidden / spec->heads;
     return spec->head_dim > 0 ||
-           error_set(err, ERROR_INPUT, "%s: %zu heads of a hidden size of %zu",
-                     from->path, spec->heads, spec->hidden);
+           error_set(
+               err, ERROR_INPUT,
+               "%s: num_attention_heads %zu is more than hidden_size %zu, "
+               "and there is no head_dim",
+               from->path, spec->heads, spec->hidden);
 }
 
 /* One kind of rotary positions for all layers. */
@@ -264,7 +264,9 @@ static bool read_gemma_scales(const struct config_source *from,
     if (!config_real(from, "query_pre_attn_scalar", &scalar, err))
         return false;
     if (!(scalar > 0) || !isfinite(scalar))
-        return error_set(err, ERROR_INPUT, "%s: query_pre_attn_scalar is %g",
+        return error_set(err, ERROR_INPUT,
+                         "%s: query_pre_attn_scalar is %g; a number above 0 "
+                         "belongs there",
                          from->path, scalar);
     spec->attention_scale = (float)(1 / sqrt(scalar));
     spec->embedding_scale = (float)sqrt((double)spec->hidden);

@@ -61,9 +61,7 @@ static bool read_linear(const struct tensor_source *source, size_t *width,
                          "come in",
                          place, to->in, to->out, *width);
     *width = to->out;
-    return activation_named(name, &to->activation) ||
-           error_set(err, ERROR_UNSUPPORTED,
-                     "%s: activation \"%s\" is not supported", place, name);
+    return activation_read(place, "activation", name, &to->activation, err);
 }
 
 static bool read_sentence_module(const struct sentence_module *from,
@@ -256,10 +254,9 @@ static bool read_scores(const struct model_files *files,
         return read_token_modules(rerank->dense, rerank->dense_count, spec,
                                   err);
     spec->gives |= HEAD_SCORE;
-    if (!activation_named(name, &spec->label_activation))
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: activation \"%s\" of scores is not supported",
-                         files->folder, name);
+    if (!activation_read(files->folder, "the scores' activation", name,
+                         &spec->label_activation, err))
+        return false;
     switch (rerank->kind) {
     case RERANK_CLASSIFIER:
         return read_classifier(files, spec, err);

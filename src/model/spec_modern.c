@@ -25,15 +25,11 @@ static size_t even_head(const struct model_spec *spec) {
     return spec->hidden / spec->heads;
 }
 
-/* All numbers of a head are turned: upstream knows no part of it here. */
 static bool read_whole_rotary(const struct config_source *from,
                               const char *kind, size_t dims, double theta,
                               struct rotary_spec *rotary, struct error *err) {
     return config_rotary(from, kind, dims, theta, rotary, err) &&
-           (rotary->dims == dims ||
-            error_set(err, ERROR_UNSUPPORTED,
-                      "%s: partial_rotary_factor is not supported here",
-                      from->path));
+           config_rotary_whole(from, rotary, dims, err);
 }
 
 /* ---- ModernBERT --------------------------------------------------------- */
@@ -92,10 +88,9 @@ static bool read_modern_heads(const struct config_source *from,
                          "%s: classifier_pooling \"%s\" is not supported; cls "
                          "and mean are",
                          from->path, pooling);
-    if (!activation_named(inside, &spec->word_inside))
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: classifier_activation \"%s\" is not supported",
-                         from->path, inside);
+    if (!activation_read(from->path, "classifier_activation", inside,
+                         &spec->word_inside, err))
+        return false;
     spec->label_inside = spec->word_inside;
     return true;
 }
@@ -141,7 +136,8 @@ static bool read_ntk(const struct config_source *from,
         return false;
     if (json_is_number(json_object_get(scaling->config, "mixed_b")))
         return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: rope_scaling's mixed_b is not supported",
+                         "%s: rope_scaling's mixed_b is not supported; only "
+                         "null is",
                          from->path);
     if (!(theta > 0) || !isfinite(theta) || !(factor > 0) || !isfinite(factor))
         return error_set(err, ERROR_INPUT,
@@ -301,8 +297,9 @@ static bool read_nomic_rotary(const struct config_source *from,
     return memcmp(again.inverse, rotary->inverse,
                   dims / 2 * sizeof *again.inverse) == 0 ||
            error_set(err, ERROR_INPUT,
-                     "%s: rotary_emb_base and the rope parameters disagree",
-                     from->path);
+                     "%s: rotary_emb_base is %g, and the rope parameters say "
+                     "something else; make them agree",
+                     from->path, theta);
 }
 
 /* The spelling of nomic-ai's own code (of GPT-2's). */
@@ -335,11 +332,9 @@ bool read_nomic(const struct config_source *from, struct model_spec *spec,
     spec->traits |= TRAIT_GATED;
     if (!config_word(from, "hidden_act", &act, err))
         return false;
-    if (!activation_named(act, &spec->activation))
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: hidden_act \"%s\" is not supported", from->path,
-                         act);
-    if (!config_types(from, 2, spec, err) || !config_heads(from, spec, err) ||
+    if (!activation_read(from->path, "hidden_act", act, &spec->activation,
+                         err) ||
+        !config_types(from, 2, spec, err) || !config_heads(from, spec, err) ||
         !only_size(from, "num_key_value_heads", spec->heads, err))
         return false;
     size_t dims = spec->head_dim ? spec->head_dim : even_head(spec);

@@ -23,6 +23,9 @@ struct config_source {
  * 0: it must be there. */
 bool config_size(const struct config_source *from, const char *key, size_t *out,
                  struct error *err);
+/* ERROR_INPUT, unless VALUE, which KEY says, is at most MOST. */
+bool config_at_most(const struct config_source *from, const char *key,
+                    size_t value, size_t most, struct error *err);
 /* What a missing member means is in *OUT. */
 bool config_flag(const struct config_source *from, const char *key, bool *out,
                  struct error *err);
@@ -51,6 +54,10 @@ bool config_types(const struct config_source *from, size_t fallback,
 
 /* transformers' or torch's name. */
 bool activation_named(const char *name, enum activation *activation);
+/* The same of the name that KEY says in the file PATH; ERROR_UNSUPPORTED lists
+ * those that there are. */
+bool activation_read(const char *path, const char *key, const char *name,
+                     enum activation *activation, struct error *err);
 
 /* num_key_value_heads and head_dim. What missing ones mean is in SPEC: heads,
  * and 0 for hidden / heads, unless the caller has set others. A null
@@ -77,6 +84,12 @@ bool config_rotary(const struct config_source *from, const char *kind,
 bool config_rotary_object(const struct config_source *from,
                           const json_t *parameters, size_t dims, double theta,
                           struct rotary_spec *rotary, struct error *err);
+
+/* ERROR_UNSUPPORTED, unless ROTARY turns all DIMS numbers of a head: for
+ * families in which upstream knows no part of them. */
+bool config_rotary_whole(const struct config_source *from,
+                         const struct rotary_spec *rotary, size_t dims,
+                         struct error *err);
 
 /* ---- spec_heads.c ------------------------------------------------------- */
 

@@ -32,10 +32,8 @@ static bool read_t5_feed(const struct config_source *from,
         !config_flag(from, "is_gated_act", &gated, err))
         return false;
     spec->traits |= gated ? TRAIT_GATED : TRAIT_PLAIN;
-    return activation_named(act, &spec->activation) ||
-           error_set(err, ERROR_UNSUPPORTED,
-                     "%s: feed_forward_proj \"%s\" is not supported",
-                     from->path, act);
+    return activation_read(from->path, "feed_forward_proj", act,
+                           &spec->activation, err);
 }
 
 static bool read_t5_distances(const struct config_source *from,
@@ -46,8 +44,9 @@ static bool read_t5_distances(const struct config_source *from,
         return false;
     return (spec->buckets >= 4 && spec->distance_reach > spec->buckets / 4) ||
            error_set(err, ERROR_UNSUPPORTED,
-                     "%s: relative_attention_max_distance %zu with %zu "
-                     "relative_attention_num_buckets is not supported",
+                     "%s: relative_attention_max_distance %zu with "
+                     "relative_attention_num_buckets %zu is not supported; a "
+                     "distance above a quarter of 4 or more buckets is",
                      from->path, spec->distance_reach, spec->buckets);
 }
 
@@ -88,10 +87,12 @@ static bool read_count(const struct config_source *from, const char *key,
     double number = -1;
     if (!config_real(from, key, &number, err))
         return false;
+    if (number > SIZE_LIMIT)
+        return error_set(err, ERROR_INPUT,
+                         "%s: \"%s\" is %g, which is too large; %d at most",
+                         from->path, key, number, SIZE_LIMIT);
     *out = number < 1 ? none : (size_t)number;
-    return number <= SIZE_LIMIT ||
-           error_set(err, ERROR_INPUT, "%s: \"%s\" is too large", from->path,
-                     key);
+    return true;
 }
 
 /* Distances up to the reach have rows of their own, or share buckets. */
@@ -105,10 +106,13 @@ static bool read_relative(const struct config_source *from,
     spec->relative_rows = 2 * (buckets ? buckets : spec->relative_reach);
     return (buckets % 2 == 0 && spec->relative_reach > buckets / 2 + 1 &&
             spec->relative_rows <= RELATIVE_MAX) ||
-           error_set(err, ERROR_UNSUPPORTED,
-                     "%s: position_buckets %zu with max_relative_positions %zu "
-                     "is not supported",
-                     from->path, buckets, spec->relative_reach);
+           error_set(
+               err, ERROR_UNSUPPORTED,
+               "%s: position_buckets %zu with max_relative_positions %zu "
+               "is not supported; buckets have to be even and at most %d "
+               "(without buckets: the positions), positions more than half of "
+               "the buckets and 1",
+               from->path, buckets, spec->relative_reach, RELATIVE_MAX / 2);
 }
 
 static bool read_relative_norm(const struct config_source *from,
@@ -274,10 +278,7 @@ bool read_jina3(const struct config_source *from, struct model_spec *spec,
     if (!config_types(from, 1, spec, err) ||
         !config_rotary(from, NULL, dims, 20000, &spec->rotary[0], err))
         return false;
-    return spec->rotary[0].dims == dims || /* upstream turns all of them */
-           error_set(err, ERROR_UNSUPPORTED,
-                     "%s: partial_rotary_factor is not supported here",
-                     from->path);
+    return config_rotary_whole(from, &spec->rotary[0], dims, err);
 }
 
 /* What the hub's implementation has besides, and no published model uses. */

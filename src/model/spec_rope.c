@@ -118,8 +118,9 @@ static bool check_type(const struct scaling *s, struct error *err) {
 static bool check_numbers(const struct scaling *s, struct error *err) {
     bool llama3 = is_type(s, "llama3"), yarn = is_type(s, "yarn");
     if (!(s->theta > 0) || !isfinite(s->theta))
-        return error_set(err, ERROR_INPUT, "%s: rope_theta is %g", s->from.path,
-                         s->theta);
+        return error_set(err, ERROR_INPUT,
+                         "%s: rope_theta is %g; a number above 0 belongs there",
+                         s->from.path, s->theta);
     if (!is_type(s, "default") && (!(s->factor > 0) || !isfinite(s->factor)))
         return error_set(err, ERROR_INPUT,
                          "%s: rope scaling \"%s\" has no factor above 0",
@@ -149,8 +150,11 @@ static bool read_part(const struct config_source *from, const struct scaling *s,
         !config_real(&s->from, "partial_rotary_factor", &part, err))
         return false;
     if (!(part > 0 && part <= 1))
-        return error_set(err, ERROR_INPUT, "%s: partial_rotary_factor is %g",
-                         from->path, part);
+        return error_set(
+            err, ERROR_INPUT,
+            "%s: partial_rotary_factor is %g; a number above 0 and "
+            "up to 1 belongs there",
+            from->path, part);
     *dims = (size_t)((double)*dims * part);
     if (*dims >= 2 && *dims % 2 == 0 && *dims <= 2 * ROTARY_PAIRS)
         return true;
@@ -240,4 +244,16 @@ bool config_rotary(const struct config_source *from, const char *kind,
     return find_parameters(from, kind, &parameters, err) &&
            (kind || config_real(from, "rope_theta", &theta, err)) &&
            config_rotary_object(from, parameters, dims, theta, rotary, err);
+}
+
+bool config_rotary_whole(const struct config_source *from,
+                         const struct rotary_spec *rotary, size_t dims,
+                         struct error *err) {
+    return rotary->dims == dims ||
+           error_set(
+               err, ERROR_UNSUPPORTED,
+               "%s: partial_rotary_factor has %zu of a head's %zu numbers "
+               "turned, which is not supported in this family; only 1, "
+               "all of them, is",
+               from->path, rotary->dims, dims);
 }

@@ -246,6 +246,12 @@ def classifier_two(folder):
          sentence_transformers={"activation_fn": "my.code.Softmax"})
 
 
+def classifier_counted(folder):
+    """num_labels counts, and names for another number of labels do not."""
+    save(folder, bert(BertForSequenceClassification, num_labels=1),
+         id2label={"0": "no", "1": "yes"}, label2id={"no": 0, "yes": 1}, num_labels=1)
+
+
 def classifier_saved(folder):
     save(folder / "base", bert(BertForSequenceClassification, num_labels=1))
     model = CrossEncoder(str(folder / "base"), activation_fn=torch.nn.Identity(), max_length=33, device="cpu")
@@ -320,8 +326,8 @@ MAKERS = {
     ask_sparse: [splade_default, splade_saved, splade_old, static],
     ask_multi: [multi_saved, multi_bare, pylate_3, pylate_3_defaults, pylate_1, multi_from_dense, stanford_default,
                 stanford_metadata],
-    ask_rerank: [classifier, classifier_old, classifier_three, classifier_two, classifier_saved, classifier_in_dense,
-                 yes_no, yes_no_in_config, yes_no_saved],
+    ask_rerank: [classifier, classifier_old, classifier_three, classifier_two, classifier_counted, classifier_saved,
+                 classifier_in_dense, yes_no, yes_no_in_config, yes_no_saved],
 }
 
 

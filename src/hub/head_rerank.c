@@ -39,7 +39,8 @@ bool rerank_need(struct reading *r, struct error *err) {
     return true;
 }
 
-/* transformers counts id2label; without one num_labels; without both 2, but
+/* transformers counts num_labels, which makes new names where id2label has
+ * another number of them; without it id2label; without both 2, but
  * sentence-transformers makes that 1 for a model that was never a classifier.
  */
 static bool read_labels(struct reading *r, struct error *err) {
@@ -53,10 +54,8 @@ static bool read_labels(struct reading *r, struct error *err) {
                          "it is no reranker",
                          r->files.config_path);
     }
-    if (json_is_object(names)) {
+    if (json_is_object(names))
         rerank->labels = json_object_size(names);
-        return true;
-    }
     return json_member_size(r->config, "num_labels", r->files.config_path,
                             &rerank->labels, err);
 }

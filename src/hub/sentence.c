@@ -280,6 +280,17 @@ static bool read_own_pooling(struct reading *r, struct error *err) {
     return add_sentence(r, SENTENCE_NORMALIZE, err) != NULL;
 }
 
+/* Models whose files leave out that prompts are not pooled: the library knows
+ * them by their names (sentence_transformer/model.py). */
+static void know_by_name(struct reading *r) {
+    static const char *const NAMES[] = {"hkunlp/instructor-base",
+                                        "hkunlp/instructor-large",
+                                        "hkunlp/instructor-xl"};
+    for (size_t i = 0; r->files.id && i < sizeof NAMES / sizeof *NAMES; i++)
+        if (strcmp(r->files.id, NAMES[i]) == 0)
+            r->files.pooling_include_prompt = false;
+}
+
 bool sentence_read(struct reading *r, struct error *err) {
     if (r->files.use != MODEL_DENSE)
         return true;
@@ -295,5 +306,6 @@ bool sentence_read(struct reading *r, struct error *err) {
     for (size_t i = 1; i < r->modules_count; i++)
         if (!read_one(r, &r->modules[i], err))
             return false;
+    know_by_name(r);
     return true;
 }

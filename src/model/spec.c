@@ -309,17 +309,20 @@ bool model_spec_read_sizes(const json_t *config, const char *path,
 }
 
 /* Tables of positions have an end; otherwise the files say how far, or the
- * family does. */
+ * family does. -1 is XLNet's word for no end, which every family's config may
+ * have (see limits.c). */
 static bool read_limit(const struct config_source *from,
                        const struct model_files *files, struct model_spec *spec,
                        struct error *err) {
+    const char *key = "max_position_embeddings";
+    bool endless = json_integer_value(json_object_get(from->config, key)) == -1;
+    bool said = endless || (files->max_length && !files->positions_unsaid);
     size_t length = spec->family->length;
-    bool said = files->max_length && !files->positions_unsaid;
     spec->max_length = length && !said ? length : MODEL_LENGTH_MAX;
     if (spec->positions)
         spec->max_length = spec->positions - spec->position_first;
-    else if (!files->max_length && !config_size(from, "max_position_embeddings",
-                                                &spec->max_length, err))
+    else if (!files->max_length && !endless &&
+             !config_size(from, key, &spec->max_length, err))
         return false;
     if (files->max_length && files->max_length < spec->max_length)
         spec->max_length = files->max_length;

@@ -235,6 +235,20 @@ static void a_replaced_model_keeps_its_name(void **state) {
     model_files_free(m);
 }
 
+/* The library leaves INSTRUCTOR's prompts out of the pooling by the hub's name,
+ * for its files do not say so. */
+static void a_model_that_is_known_by_its_name(void **state) {
+    (void)state;
+    struct model_files *m = open_it("org/Name", NULL);
+    assert_true(m->pooling_include_prompt);
+    model_files_free(m);
+    assert_int_equal(rename(at(REPO), at("models--hkunlp--instructor-large")),
+                     0);
+    m = open_it("hkunlp/instructor-large", NULL);
+    assert_false(m->pooling_include_prompt);
+    model_files_free(m);
+}
+
 static void a_snapshot_by_its_folder(void **state) {
     (void)state;
     struct model_files *m = open_it(at(REPO "/snapshots/" COMMIT "/"), NULL);
@@ -412,6 +426,7 @@ int main(void) {
         TEST(registry_keys),
         TEST(onnx_only),
         TEST(a_replaced_model_keeps_its_name),
+        TEST(a_model_that_is_known_by_its_name),
         TEST(a_snapshot_by_its_folder),
         TEST(real_files_in_the_snapshot),
         TEST(a_blob_is_named_by_its_digest),

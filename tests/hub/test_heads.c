@@ -192,7 +192,7 @@ static void as_the_library(void **state) {
             count++;
         }
     closedir(dir);
-    assert_int_equal(count, 21);
+    assert_int_equal(count, 22);
     assert_int_equal(memory_live(&memory), 0);
 }
 

@@ -464,17 +464,21 @@ static void shared_layers_take_turns_as_upstream(void **state) {
     }
 }
 
-/* FOLDER's limit where its config says no number of positions and its
- * tokenizer TOKENS. */
-static size_t limit_without_positions(const char *folder, size_t tokens) {
+/* FOLDER's limit where its tokenizer says TOKENS, and its config POSITIONS, or
+ * none for 0. */
+static size_t limit_of(const char *folder, int positions, size_t tokens) {
     struct rig r;
     struct error err = {0};
     rig_open_device(&r, "cpu", 1, NULL);
     rig_read(&r, folder);
     r.deep.config = json_deep_copy(r.files->config);
-    json_object_del((json_t *)r.deep.config, "max_position_embeddings");
+    json_t *config = (json_t *)r.deep.config;
+    json_object_del(config, "max_position_embeddings");
+    if (positions)
+        json_object_set_new(config, "max_position_embeddings",
+                            json_integer(positions));
     r.deep.max_length = tokens;
-    r.deep.positions_unsaid = true;
+    r.deep.positions_unsaid = !positions;
     if (!model_spec_read(&r.deep, &r.spec, &err))
         fail_msg("%s: %s", folder, err.message);
     size_t limit = r.spec.max_length;
@@ -504,17 +508,27 @@ static void positions_that_a_config_leaves_out(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *folder = cases[i].folder;
-        size_t limit = limit_without_positions(folder, 1 << 30);
+        size_t limit = limit_of(folder, 0, 1 << 30);
         if (limit != cases[i].limit)
             fail_msg("%s: %zu tokens", folder, limit);
-        assert_int_equal(limit_without_positions(folder, 0), cases[i].limit);
-        assert_int_equal(limit_without_positions(folder, 100), 100);
+        assert_int_equal(limit_of(folder, 0, 0), cases[i].limit);
+        assert_int_equal(limit_of(folder, 0, 100), 100);
+    }
+}
+
+static void positions_without_an_end(void **state) {
+    (void)state;
+    static const char *const folders[] = {"llama", "qwen2", "modernbert"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        assert_int_equal(limit_of(folders[i], -1, 0), MODEL_LENGTH_MAX);
+        assert_int_equal(limit_of(folders[i], -1, 100000), 100000);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(positions_that_a_config_leaves_out),
+        cmocka_unit_test(positions_without_an_end),
         cmocka_unit_test(options_are_refused_by_name),
         cmocka_unit_test(what_a_config_leaves_out),
         cmocka_unit_test(decoders_see_what_upstream_lets_them),

@@ -5,10 +5,11 @@ have found once.
     tools/make_head_cases.py           writes it
     tools/make_head_cases.py --check   makes it anew and compares
 
-A case is a folder of tests/fixtures/models with other files in it, texts, the
-`sizes` of their rows (vectors of a multivector, pairs of a sparse vector), and
-questions with the scores of the texts, as the library of sentence-transformers
-6 that the head belongs to makes them. tests/run/head_cases.py asks the program.
+A case is a folder of tests/fixtures/models with other files in it (and, by
+`copies`, other folders of them), texts, the `sizes` of their rows (vectors of a
+multivector, pairs of a sparse vector), and questions with the scores of the
+texts, as the library of sentence-transformers 6 that the head belongs to makes
+them. tests/run/head_cases.py asks the program.
 
 Needs: torch, sentence-transformers 6."""
 
@@ -21,7 +22,7 @@ import tempfile
 import make_models as base
 import torch
 from sentence_transformers import (CrossEncoder, MultiVectorEncoder,
-                                   SparseEncoder)
+                                   SentenceTransformer, SparseEncoder)
 
 FILE = base.ROOT / "tests" / "fixtures" / "head_cases.json"
 TEXTS = ["the function returns a list of keys", "import class from module.",
@@ -52,8 +53,41 @@ def multi(mask=None, **limits):
             "model_type": "MultiVectorEncoder", "prompts": {}}}
 
 
+def routes(default=None, **more):
+    """A Router: questions go through fewer tokens and another pooling."""
+    structure = {task: [f"{task}_0_Transformer", f"{task}_1_Pooling"]
+                 for task in ("query", "document")}
+    kinds = {"Transformer": base.BASE + "transformer.Transformer",
+             "Pooling": base.DENSE + "pooling.Pooling"}
+    return {
+        "modules.json": modules(("", base.BASE + "router.Router"),
+                                ("1_Unit", base.BASE + "normalize.Normalize")),
+        "1_Unit/config.json": {},
+        "router_config.json": {
+            "types": {name: kinds[name.rpartition("_")[2]]
+                      for names in structure.values() for name in names},
+            "structure": structure,
+            "parameters": {"default_route": default, "allow_empty_key": True,
+                           "route_mappings": {}}},
+        "query_0_Transformer/sentence_bert_config.json": {
+            "max_seq_length": 7},
+        "query_1_Pooling/config.json": {
+            "embedding_dimension": 32, "pooling_mode": "max",
+            "include_prompt": True},
+        "document_1_Pooling/config.json": {
+            "embedding_dimension": 32, "pooling_mode": "mean",
+            "include_prompt": True}, **more}
+
+
+# Where the Transformers of routes() are.
+ROUTES = {"query_0_Transformer": "mean", "document_0_Transformer": "mean"}
+
+
 def cases():
-    """(name, head, folder, its other files)"""
+    """(name, head, folder, its other files, and where there are any its
+    copies)"""
+    yield ("questions and documents by routes of their own", "dense", "mean",
+           routes("document"), ROUTES)
     words = ["the", ",", "."]
     yield ("words left out of queries alone", "multi", "mean", multi(
         {"skiplist_words": words, "skiplist_tasks": ["query"]}))
@@ -93,11 +127,14 @@ def cases():
     yield "a text with a NUL", "rerank", "cross_bert", {}
 
 
-def lay(source, files, folder):
+def lay(source, files, copies, folder):
     """A folder of tests/fixtures/models with other files in it; null: none."""
     shutil.copytree(base.MODELS / source, folder)
+    for name, other in copies.items():
+        shutil.copytree(base.MODELS / other, folder / name)
     for name, content in files.items():
         path = folder / name
+        path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
         if isinstance(content, str):
             path.write_text(content)
@@ -116,6 +153,11 @@ def max_sim(query, rows):
 
 def ask(head, folder):
     """(sizes of the texts' rows, scores of the texts for each question)"""
+    if head == "dense":
+        model = cpu(SentenceTransformer, folder)
+        rows = model.encode_document(TEXTS, batch_size=1)
+        return [], [model.similarity(model.encode_query(q), rows)[0].tolist()
+                    for q in QUESTIONS]
     if head == "rerank":
         model = cpu(CrossEncoder, folder)
         return [], [[float(model.predict([(q, t)])[0]) for t in TEXTS]
@@ -137,13 +179,14 @@ def ask(head, folder):
 
 def made():
     got = []
-    for name, head, source, files in cases():
+    for name, head, source, files, *copies in cases():
+        copies = copies[0] if copies else {}
         with tempfile.TemporaryDirectory() as place:
             folder = pathlib.Path(place) / "model"
-            lay(source, files, folder)
+            lay(source, files, copies, folder)
             sizes, scores = ask(head, folder)
         got.append({"name": name, "head": head, "folder": source,
-                    "files": files, "sizes": sizes,
+                    "copies": copies, "files": files, "sizes": sizes,
                     "scores": [[float("%.7g" % s) for s in row]
                                for row in scores]})
     return {"texts": TEXTS, "questions": QUESTIONS, "cases": got}

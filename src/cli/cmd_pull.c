@@ -48,7 +48,7 @@ static void pull_one(const struct program *program, struct run_options *run,
         struct model_request request = {.reference = model.reference,
                                         .revision = model.revision};
         files = fetching_open(program->memory, run, &program->sink, &request,
-                              &use, cause);
+                              "", &use, cause);
     }
     terminal_close(program->terminal);
     if (program->options->json)

@@ -303,17 +303,19 @@ static bool read_files(struct reading *r, struct error *err) {
            rerank_read(r, err) && tasks_read(r, err);
 }
 
-struct model_files *model_files_open(struct memory *memory,
-                                     const char *reference,
-                                     const char *revision, enum model_use use,
-                                     const struct hub_places *places,
-                                     struct error *err) {
+struct model_files *model_files_open_for(struct memory *memory,
+                                         const char *reference,
+                                         const char *revision,
+                                         enum model_use use, const char *task,
+                                         const struct hub_places *places,
+                                         struct error *err) {
     struct reading *r = memory_zalloc(memory, 1, sizeof *r, err);
     if (!r)
         return NULL;
     r->memory = memory;
     r->arena = arena_make(memory);
     r->files.use = use;
+    r->route = task;
     bool fine = locate(r, reference, revision, places, err) &&
                 check_files(r, err) && read_files(r, err);
     whole_free(&r->whole);
@@ -321,6 +323,15 @@ struct model_files *model_files_open(struct memory *memory,
         return &r->files;
     model_files_free(&r->files);
     return NULL;
+}
+
+struct model_files *model_files_open(struct memory *memory,
+                                     const char *reference,
+                                     const char *revision, enum model_use use,
+                                     const struct hub_places *places,
+                                     struct error *err) {
+    return model_files_open_for(memory, reference, revision, use, "", places,
+                                err);
 }
 
 void model_files_free(struct model_files *files) {

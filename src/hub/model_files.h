@@ -194,6 +194,7 @@ struct model_files {
     const char *folder;   /* absolute path of the snapshot or folder */
     const char *commit;   /* 40 hex digits, or NULL where none is known */
     const char *revision; /* what was asked for: "main" by default */
+    bool routed; /* a Router chose what follows, and other tasks have others */
 
     const char *config_path;
     const json_t *config;         /* config.json, an object; of a
@@ -255,6 +256,15 @@ struct model_files *model_files_open(struct memory *memory,
                                      const char *revision, enum model_use use,
                                      const struct hub_places *places,
                                      struct error *err);
+/* The same of a model that may have a Router, for texts of this TASK of
+ * sentence-transformers: "query", "document", or "" for none, which is what
+ * model_files_open opens. Borrowed while it opens. */
+struct model_files *model_files_open_for(struct memory *memory,
+                                         const char *reference,
+                                         const char *revision,
+                                         enum model_use use, const char *task,
+                                         const struct hub_places *places,
+                                         struct error *err);
 void model_files_free(struct model_files *files); /* NULL is fine */
 
 /* The hub id that REFERENCE means: itself, or that of a registry key. NULL for

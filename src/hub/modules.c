@@ -98,12 +98,16 @@ static const char *without_dot(const char *path) {
     return path[1] ? path + 2 : path + 1;
 }
 
+static bool too_many(const char *name, struct error *err) {
+    return error_set(err, ERROR_UNSUPPORTED, "%s: more than %d modules", name,
+                     MODULES_MAX);
+}
+
 /* TYPE and PATH as a module behind the others. */
 static bool add_module(struct reading *r, const char *type, const char *path,
                        const char *name, struct error *err) {
     if (r->modules_count == MODULES_MAX)
-        return error_set(err, ERROR_UNSUPPORTED, "%s: more than %d modules",
-                         name, MODULES_MAX);
+        return too_many(name, err);
     path = without_dot(path);
     struct module *module = &r->modules[r->modules_count++];
     if (!inner_path(path))
@@ -130,8 +134,8 @@ static bool list_one(struct reading *r, const json_t *row, const char *name,
     return add_module(r, type, path, name, err);
 }
 
-/* A Router. The one that sparse models have: a table for queries, a
- * transformer for documents. */
+/* A Router: a text's task chooses the modules that it passes through. Those of
+ * the route are listed in the Router's place. */
 
 static bool route_module(struct reading *r, const json_t *config,
                          const char *dir, const json_t *id, const char *name,
@@ -146,8 +150,70 @@ static bool route_module(struct reading *r, const json_t *config,
     return path && add_module(r, type, path, name, err);
 }
 
-static bool routes(struct reading *r, const json_t *config, const char *dir,
-                   const char *name, struct error *err) {
+static bool list_route(struct reading *r, const json_t *config, const char *dir,
+                       const json_t *route, const char *name,
+                       struct error *err) {
+    for (size_t i = 0; i < json_array_size(route); i++)
+        if (!route_module(r, config, dir, json_array_get(route, i), name, err))
+            return false;
+    return true;
+}
+
+/* The route of no task: the one that is named, or the first. */
+static const char *default_route(const json_t *structure,
+                                 const json_t *parameters) {
+    const json_t *named = json_object_get(parameters, "default_route");
+    bool any = !json_is_false(json_object_get(parameters, "allow_empty_key"));
+    if (json_is_string(named))
+        return json_string_value(named);
+    return any ? json_object_iter_key(
+                     json_object_iter((json_t *)(uintptr_t)structure))
+               : NULL;
+}
+
+/* Of a dense model, as the library's Router._resolve_route chooses it for
+ * texts; what stands behind the Router follows. */
+static bool dense_route(struct reading *r, const json_t *config,
+                        const char *dir, const char *name, struct error *err) {
+    const json_t *structure = json_object_get(config, "structure");
+    const json_t *parameters = json_object_get(config, "parameters");
+    const char *route = json_object_get(structure, r->route) ? r->route
+                        : json_object_get(structure, "text") ? "text"
+                        : *r->route                          ? NULL
+                                    : default_route(structure, parameters);
+    const json_t *list = route ? json_object_get(structure, route) : NULL;
+    if (json_object_size(json_object_get(parameters, "route_mappings")) > 0)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: route_mappings cannot be run here: save the "
+                         "modules of the route that you mean as a model of "
+                         "their own",
+                         name);
+    if (!json_array_size(list))
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: there is no route for texts of the task \"%s\" "
+                         "(a run's is document, a search's query): save the "
+                         "modules of the route that you mean as a model of "
+                         "their own",
+                         name, r->route);
+    struct module behind[MODULES_MAX];
+    size_t count = r->modules_count - 1;
+    memcpy(behind, r->modules + 1, count * sizeof *behind);
+    r->modules_count = 0;
+    r->files.routed = true;
+    if (!list_route(r, config, dir, list, name, err))
+        return false;
+    if (r->modules_count + count > MODULES_MAX)
+        return too_many(name, err);
+    memcpy(r->modules + r->modules_count, behind, count * sizeof *behind);
+    r->modules_count += count;
+    return true;
+}
+
+/* The one that sparse models have: a table for queries, a transformer for
+ * documents. */
+static bool sparse_routes(struct reading *r, const json_t *config,
+                          const char *dir, const char *name,
+                          struct error *err) {
     const json_t *structure = json_object_get(config, "structure");
     const json_t *query = json_object_get(structure, "query");
     const json_t *document = json_object_get(structure, "document");
@@ -155,10 +221,11 @@ static bool routes(struct reading *r, const json_t *config, const char *dir,
     const json_t *mappings = json_object_get(parameters, "route_mappings");
     if (r->files.use != MODEL_SPARSE || json_object_size(structure) != 2 ||
         json_array_size(query) != 1 || json_array_size(document) < 2 ||
-        json_object_size(mappings) > 0)
+        json_object_size(mappings) > 0 || r->modules_count > 1)
         return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: a Router is only run in a sparse model with the "
-                         "routes query (a SparseStaticEmbedding) and document",
+                         "%s: a Router is only run in a dense model, or alone "
+                         "in a sparse one with the routes query (a "
+                         "SparseStaticEmbedding) and document",
                          name);
     r->modules_count = 0;
     if (!route_module(r, config, dir, json_array_get(query, 0), name, err))
@@ -170,11 +237,14 @@ static bool routes(struct reading *r, const json_t *config, const char *dir,
                          name, r->modules[0].type);
     r->static_path = r->modules[0].path;
     r->modules_count = 0;
-    for (size_t i = 0; i < json_array_size(document); i++)
-        if (!route_module(r, config, dir, json_array_get(document, i), name,
-                          err))
-            return false;
-    return true;
+    return list_route(r, config, dir, document, name, err);
+}
+
+static bool routes(struct reading *r, const json_t *config, const char *dir,
+                   const char *name, struct error *err) {
+    return r->files.use == MODEL_DENSE
+               ? dense_route(r, config, dir, name, err)
+               : sparse_routes(r, config, dir, name, err);
 }
 
 static bool open_router(struct reading *r, struct error *err) {
@@ -274,8 +344,7 @@ static bool list_all(struct reading *r, const json_t *rows, const char *name,
             return false;
     if (!check_names(rows, name, err))
         return false;
-    if (r->modules[0].kind == MODULE_ROUTER && count == 1 &&
-        !open_router(r, err))
+    if (r->modules[0].kind == MODULE_ROUTER && !open_router(r, err))
         return false;
     return check_order(r, name, err);
 }

@@ -46,6 +46,7 @@ struct reading {
     struct module modules[MODULES_MAX]; /* the first is the transformer, or the
                                            table in its place */
     size_t modules_count;
+    const char *route;       /* borrowed: the task by which a Router chooses */
     const char *static_path; /* the module that a Router has for queries */
     bool has_modules;        /* modules.json is there, and counts for USE */
     /* config_sentence_transformers.json, owned; NULL where there is none or it

@@ -15,6 +15,7 @@ struct search {
     const struct sink *sink;
     const struct model_request *request;
     const char *revision;
+    const char *task;
     struct cache_use *use;
 };
 
@@ -36,9 +37,9 @@ static void emit(const struct search *s, const char *id,
 
 static struct model_files *open_files(const struct search *s,
                                       struct error *err) {
-    struct model_files *files =
-        model_files_open(s->memory, s->request->reference, s->request->revision,
-                         s->request->use, &s->options->places, err);
+    struct model_files *files = model_files_open_for(
+        s->memory, s->request->reference, s->request->revision, s->request->use,
+        s->task, &s->options->places, err);
     if (files && files->commit)
         snprintf(s->use->commit, sizeof s->use->commit, "%s", files->commit);
     return files;
@@ -146,12 +147,14 @@ struct model_files *fetching_open(struct memory *memory,
                                   const struct run_options *options,
                                   const struct sink *sink,
                                   const struct model_request *request,
-                                  struct cache_use *use, struct error *err) {
+                                  const char *task, struct cache_use *use,
+                                  struct error *err) {
     const char *id = model_hub_id(request->reference);
     struct search s = {.memory = memory,
                        .options = options,
                        .sink = sink,
                        .request = request,
+                       .task = task,
                        .revision =
                            request->revision ? request->revision : "main",
                        .use = use};

@@ -3,7 +3,7 @@
  *
  *     struct cache_use use;
  *     struct model_files *files =
- *         fetching_open(memory, options, sink, request, &use, err);
+ *         fetching_open(memory, options, sink, request, "", &use, err);
  *
  * A whole cache costs no request. What was done is a `cache` event: hit,
  * downloaded (nothing of the commit was here), resumed (a part was), refreshed
@@ -31,13 +31,15 @@ struct cache_use {
     uint64_t requests;
 };
 
-/* As model_files_open, after a pull where options->hub allows one and it takes
- * one. ERROR_INTERRUPTED, ERROR_BUSY and ERROR_FULL: the next call goes on. */
+/* As model_files_open_for, after a pull where options->hub allows one and it
+ * takes one. ERROR_INTERRUPTED, ERROR_BUSY and ERROR_FULL: the next call goes
+ * on. */
 struct model_files *fetching_open(struct memory *memory,
                                   const struct run_options *options,
                                   const struct sink *sink,
                                   const struct model_request *request,
-                                  struct cache_use *use, struct error *err);
+                                  const char *task, struct cache_use *use,
+                                  struct error *err);
 
 /* {"status", "commit", "bytes_downloaded", "requests"} */
 json_t *cache_use_json(const struct cache_use *use);

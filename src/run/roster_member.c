@@ -239,8 +239,9 @@ bool member_open(struct member *member, const struct model_request *request,
             copy_key(memory, request->name ? request->name : BM25_KEY, err);
         return member->key && open_bm25(member, memory, digests, err);
     }
-    member->files = fetching_open(memory, session->options, session->sink,
-                                  request, &member->cache, &member->error);
+    member->files =
+        fetching_open(memory, session->options, session->sink, request, what,
+                      &member->cache, &member->error);
     if (member->error.code == ERROR_INTERRUPTED) {
         *err = member->error;
         return false;

@@ -172,6 +172,10 @@ static bool check_same(const struct member *member, const json_t *model,
                  {"pooling", "pooling"},
                  {"normalized", "normalisation"},
                  {"sparse", "head of sparse vectors"}};
+    if (member->error.code) {
+        *err = member->error;
+        return false;
+    }
     json_t *now = member_describe(member);
     const char *changed = NULL;
     for (size_t i = 0; !changed && i < sizeof parts / sizeof *parts; i++) {
@@ -246,8 +250,11 @@ static bool fuse_query(struct searching *s, const struct roster *roster,
                      "out");
 }
 
+/* MADE: the roster as the run had it, which of a model with a Router has other
+ * files than ROSTER. */
 static bool ask_all(struct searching *s, const struct shelf *shelf,
-                    const struct roster *roster, struct error *err) {
+                    const struct roster *roster, const struct roster *made,
+                    struct error *err) {
     for (size_t i = 0; i < s->models_count; i++) {
         struct asked_model *asked = &s->models[i];
         const struct member *member = member_of(roster, asked->key);
@@ -264,10 +271,19 @@ static bool ask_all(struct searching *s, const struct shelf *shelf,
                              "cannot be",
                              shelf->folder, asked->key);
         if (!ask_member(s, member, &asked->question, err) ||
-            !check_same(member, asked->model, shelf, err))
+            !check_same(member_of(made, asked->key), asked->model, shelf, err))
             return false;
     }
     return fuse_query(s, roster, err);
+}
+
+static bool is_routed(const struct roster *roster) {
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct model_files *files = roster->members[i].files;
+        if (files && files->routed)
+            return true;
+    }
+    return false;
 }
 
 void search_forget(struct searching *s) {
@@ -294,12 +310,18 @@ bool search_ask(struct searching *s, const struct shelf *shelf,
         return s->models_count || err->code == ERROR_NONE;
     const char *fuse = json_string_value(json_object_get(shelf->stats, "fuse"));
     s->options.fuse = fuse && !strcmp(fuse, "concat") ? FUSE_CONCAT : FUSE_MEAN;
-    struct roster roster = {0};
+    struct roster roster = {0}, documents = {0};
     bool models_asked = s->options.models_count || s->options.sparse_count ||
                         s->options.multi_count;
     if (models_asked && !roster_open(&roster, &s->session, "query", true, err))
         return false;
-    bool fine = ask_all(s, shelf, &roster, err);
+    bool routed = is_routed(&roster);
+    bool fine =
+        !routed || roster_open(&documents, &s->session, "document", true, err);
+    fine =
+        fine && ask_all(s, shelf, &roster, routed ? &documents : &roster, err);
+    if (routed)
+        roster_free(&documents);
     if (models_asked)
         roster_free(&roster);
     s->answered = fine ? models : NULL;

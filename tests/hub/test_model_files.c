@@ -76,6 +76,77 @@ static void pooling_in_both_spellings(void **state) {
     refused(ERROR_INPUT, "1_Pooling/config.json");
 }
 
+/* A Router with these members of "structure" and "parameters". */
+static void put_routes(const char *structure, const char *parameters) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"types\":{\"a\":\"" OLD "Transformer\",\"max\":\"" OLD
+             "Pooling\",\"cls\":\"" OLD "Pooling\"},\"structure\":{%s},"
+             "\"parameters\":{%s}}",
+             structure, parameters);
+    put("router_config.json", text);
+}
+
+static struct model_files *open_for(const char *task) {
+    err = (struct error){0};
+    return model_files_open_for(&memory, folder, NULL, MODEL_DENSE, task, NULL,
+                                &err);
+}
+
+/* The pooling says which route TASK has. */
+static void goes(const char *task, enum pooling_mode pooling) {
+    struct model_files *m = open_for(task);
+    if (!m)
+        fail_msg("%s", err.message);
+    assert_true(m->routed);
+    assert_int_equal(m->pooling[0], pooling);
+    assert_int_equal(m->sentence_count, 1); /* the Dense behind the Router */
+    model_files_free(m);
+}
+
+static void goes_nowhere(const char *task, const char *word) {
+    assert_null(open_for(task));
+    assert_int_equal(err.code, ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "router_config.json"));
+    assert_non_null(strstr(err.message, word));
+}
+
+/* As Router._resolve_route of sentence-transformers 6: a task's own route, then
+ * that of texts, and the default only where there is no task. */
+static void routes_by_tasks(void **state) {
+    (void)state;
+    static const char BOTH[] =
+        "\"query\":[\"a\",\"max\"],\"document\":[\"a\",\"cls\"]";
+    put("modules.json",
+        "[" MODULE("", OLD "Router") "," MODULE("1_Dense", OLD "Dense") "]");
+    put("1_Dense/config.json", "{\"in_features\":8,\"out_features\":4}");
+    put("1_Dense/model.safetensors", "w");
+    put("a/config.json", "{\"model_type\":\"bert\"}");
+    put("a/tokenizer.json", "{}");
+    put("a/model.safetensors", "w");
+    put("max/config.json", "{\"pooling_mode\":\"max\"}");
+    put("cls/config.json", "{\"pooling_mode\":\"cls\"}");
+    put_routes(BOTH, "\"default_route\":null");
+    goes("query", POOL_MAX);
+    goes("document", POOL_CLS);
+    goes("", POOL_MAX);
+    put_routes(BOTH, "\"default_route\":\"document\"");
+    goes("", POOL_CLS);
+    goes("query", POOL_MAX);
+    put_routes(BOTH, "\"allow_empty_key\":false");
+    goes("query", POOL_MAX);
+    goes_nowhere("", "task \"\"");
+    put_routes("\"query\":[\"a\",\"max\"],\"text\":[\"a\",\"cls\"]", "");
+    goes("query", POOL_MAX);
+    goes("document", POOL_CLS);
+    goes("", POOL_CLS);
+    put_routes("\"query\":[\"a\",\"max\"]", "");
+    goes("", POOL_MAX);
+    goes_nowhere("document", "task \"document\"");
+    put_routes(BOTH, "\"route_mappings\":{\"('query', None)\":\"query\"}");
+    goes_nowhere("query", "route_mappings");
+}
+
 static void modules_that_are_not_run(void **state) {
     (void)state;
     put_model();
@@ -548,6 +619,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(defaults),
         TEST(pooling_in_both_spellings),
+        TEST(routes_by_tasks),
         TEST(modules_that_are_not_run),
         TEST(dense_layers),
         TEST(all_that_is_missing_is_named),

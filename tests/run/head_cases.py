@@ -36,6 +36,8 @@ def call(program, *words):
 def lay(case, folder):
     """A folder of the fixtures with other files in it."""
     shutil.copytree(MODELS / case["folder"], folder)
+    for name, other in case["copies"].items():
+        shutil.copytree(MODELS / other, folder / name)
     for name, content in case["files"].items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -59,22 +61,24 @@ def check(program, case, place, way):
     lay(case, model) if not model.exists() else None
     chunks.write_text("".join(json.dumps({"text": t}) + "\n"
                               for t in CASES["texts"]))
-    which = {"multi": ["--colbert", f"{model}:name=m"],
+    which = {"dense": ["--model", f"{model}:name=m"],
+             "multi": ["--colbert", f"{model}:name=m"],
              "sparse": ["--sparse", f"{model}:name=m"],
              "rerank": ["--model", MODELS / "mean", "--rerank", model]}[head]
     call(program, "run", chunks, *which, "--out", out, "--quiet", "--dtype",
          "f32", *way)
-    if head != "rerank":
+    if head in ("multi", "sparse"):
         have = sizes_of(head, out)
         assert have == case["sizes"], (have, case["sizes"])
     for question, want in zip(CASES["questions"], case["scores"]):
-        by = [] if head == "rerank" else ["--by", "m-" + head]
+        by = ["--by", "m-" + head] if head in ("multi", "sparse") else []
         hits = json.loads(call(program, "search", out, question, "--json", "-k",
                                    100, "--dtype", "f32", *way, *by))["hits"]
         have = [0.0] * len(want)
         for hit in hits:
             have[hit["row"]] = hit["score"]
-        want = [max(w, 0) for w in want]  # others are no answers
+        if head != "dense":
+            want = [max(w, 0) for w in want]  # others are no answers
         assert all(abs(a - b) <= 1e-4 * max(1, abs(a))
                    for a, b in zip(want, have)), (question, have, want)
 

@@ -58,7 +58,7 @@ from make_models import BASE, DENSE, OLD, old_pooling, st_config, write_json
 LOWEST, FARTHEST = 0.999999, 1e-4
 MODES = ["cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean",
          "lasttoken"]
-REFUSALS = ("not supported|cannot be run|is missing or 0|BF16 are supported|"
+REFUSALS = ("not supported|cannot be run|is missing; a whole number|BF16 are supported|"
             "leaves no room|a reranker goes to --rerank|has no unk_token|"
             "the files say that there is none|is not in the vocabulary|"
             "is not of that class's kind|other token types than 0")

@@ -275,6 +275,9 @@ bool read_jina3(const struct config_source *from, struct model_spec *spec,
                 struct error *err) {
     size_t dims = spec->hidden / spec->heads;
     drop_positions(spec);
+    if (!config_size(from, "head_dim", &dims, err))
+        return false;
+    spec->head_dim = dims;
     if (!config_types(from, 1, spec, err) ||
         !config_rotary(from, NULL, dims, 20000, &spec->rotary[0], err))
         return false;

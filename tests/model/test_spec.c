@@ -322,6 +322,11 @@ static void what_a_config_leaves_out(void **state) {
     s = changed("t5", "{\"num_attention_heads\": 7, \"head_dim\": 9}");
     assert_int_equal(s.heads, 7);
     assert_int_equal(s.head_dim, 9);
+    /* as JinaEmbeddingsV3Attention takes it, and the model's rotary positions
+     */
+    s = changed("jina3", "{\"head_dim\": 6}");
+    assert_int_equal(s.head_dim, 6);
+    assert_int_equal(s.rotary[0].dims, 6);
     /* fewer positions than the limit that is written beside them */
     assert_int_equal(
         changed("roberta", "{\"max_position_embeddings\": 102}").max_length,

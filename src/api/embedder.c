@@ -91,7 +91,7 @@ static bool on_interrupted(void *context) {
            e->callbacks.interrupted(e->callbacks.context);
 }
 
-void embedder_sink(ens_embedder *e) {
+static void make_sink(ens_embedder *e) {
     e->sink = (struct sink){.context = e,
                             .log = on_log,
                             .progress = on_progress,
@@ -275,7 +275,7 @@ ens_embedder *ens_create(const ens_config *config, ens_error *error) {
         return NULL;
     }
     e->arena = arena_make(&e->memory);
-    embedder_sink(e);
+    make_sink(e);
     if (configure(e, config, &err))
         return e;
     embedder_fail(error, &err);

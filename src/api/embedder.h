@@ -31,7 +31,6 @@ struct ens_embedder {
     bool open; /* session and roster are */
 };
 
-void embedder_sink(ens_embedder *embedder);
 bool embedder_fail(ens_error *error, const struct error *cause);
 
 #endif

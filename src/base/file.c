@@ -85,8 +85,9 @@ bool file_read(const char *path, size_t max_bytes, struct strbuf *out,
     return fine && strbuf_ok(out, err);
 }
 
-/* File systems in a network or in a process of their own are interrupted. */
-bool file_sync(int fd, const char *path, struct error *err) {
+/* fsync of what FD has open, PATH for the message. File systems in a network or
+ * in a process of their own are interrupted. */
+static bool sync_open(int fd, const char *path, struct error *err) {
     int failed;
     do
         failed = fsync(fd);
@@ -244,7 +245,7 @@ static bool sync_parent(const char *path, struct error *err) {
 bool file_writer_commit(struct file_writer *writer, struct error *err) {
     if (!writer_flush(writer, err))
         return false;
-    if (!writer->stream && !file_sync(writer->fd, writer->path, err))
+    if (!writer->stream && !sync_open(writer->fd, writer->path, err))
         return false;
     int fd = writer->fd;
     writer->fd = -1;
@@ -437,7 +438,7 @@ bool folder_sync(const char *path, struct error *err) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, "open folder %s", path);
-    bool fine = file_sync(fd, path, err);
+    bool fine = sync_open(fd, path, err);
     close(fd);
     return fine;
 }

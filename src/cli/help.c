@@ -64,7 +64,7 @@ static void option_help(struct strbuf *out, const struct option_row *row) {
     strbuf_free(&text);
 }
 
-void help_overview(struct strbuf *out) {
+static void overview(struct strbuf *out) {
     strbuf_add(out, STR("ensembed embeds collections of text chunks with one "
                         "or several models.\n\n"
                         "usage: ensembed COMMAND [OPTIONS]\n\ncommands:\n"));
@@ -81,7 +81,7 @@ void help_overview(struct strbuf *out) {
             "later.\n"));
 }
 
-void help_command(struct strbuf *out, enum command command) {
+static void command_help(struct strbuf *out, enum command command) {
     const struct command_row *row = &command_rows[command];
     strbuf_printf(out, "%s.\n\nusage: ensembed %s%s%s [OPTIONS]\n\n", row->help,
                   row->name, *row->words ? " " : "", row->words);
@@ -111,7 +111,7 @@ void help_answer(struct strbuf *out, const struct options *options) {
     else if (options->completion)
         completion_write(out, options->completion);
     else if (options->topic)
-        help_command(out, command_find(options->topic));
+        command_help(out, command_find(options->topic));
     else
-        help_overview(out);
+        overview(out);
 }

@@ -11,9 +11,6 @@
 /* The answer to --help, --version, and `ensembed help` with its options. */
 void help_answer(struct strbuf *out, const struct options *options);
 
-void help_overview(struct strbuf *out);
-void help_command(struct strbuf *out, enum command command);
-
 /* The whole man page, section 1, for man(7) macros. */
 void man_write(struct strbuf *out);
 

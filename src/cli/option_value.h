@@ -27,10 +27,6 @@ bool text_list_add(struct text_list *list, const char *text,
 bool value_number(const char *text, uint64_t least, uint64_t most,
                   const char *where, uint64_t *number, struct error *err);
 
-/* 1, true, yes, on or 0, false, no, off in any case. */
-bool value_bool(const char *text, const char *where, bool *flag,
-                struct error *err);
-
 /* MODEL[@REVISION][:key=value,...]. A reference that is an existing folder as
  * a whole has no revision, whatever stands in its name. */
 bool value_model(const char *text, const char *where, struct arena *arena,

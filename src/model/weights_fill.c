@@ -324,13 +324,13 @@ size_t widest_row(const struct model_spec *spec) {
 }
 
 /* Room for two rows; for three, where rows are normed. */
-size_t stage_floats(const struct model_spec *spec) {
+static size_t floats_of_stage(const struct model_spec *spec) {
     size_t widest = widest_row(spec), rows = spec->relative_rows ? 3 : 2;
     return rows * widest > STAGE_FLOATS ? rows * widest : STAGE_FLOATS;
 }
 
 uint64_t stage_bytes(const struct model_spec *spec) {
-    return memory_block_bytes((stage_floats(spec) + lora_floats(spec)) *
+    return memory_block_bytes((floats_of_stage(spec) + lora_floats(spec)) *
                               sizeof(float));
 }
 
@@ -340,7 +340,7 @@ void put_stage(const struct loader *loader, const float *to, size_t count) {
 }
 
 bool fill_weights(struct loader *loader, struct error *err) {
-    loader->stage_floats = stage_floats(loader->spec);
+    loader->stage_floats = floats_of_stage(loader->spec);
     loader->stage = memory_alloc(
         loader->weights->memory,
         loader->stage_floats + lora_floats(loader->spec), sizeof(float), err);

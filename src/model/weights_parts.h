@@ -75,7 +75,6 @@ void place_weights(const struct loader *loader, struct layout *on_device,
 /* ---- weights_fill.c ----------------------------------------------------- */
 
 size_t widest_row(const struct model_spec *spec); /* of any matrix */
-size_t stage_floats(const struct model_spec *spec);
 bool fill_weights(struct loader *loader, struct error *err);
 /* A layer's tensors to where LAYER says; the stage must be there. */
 void fill_layer(const struct loader *loader, size_t number,

@@ -75,8 +75,6 @@ struct crew {
 /* The thread of a worker, until the crew closes. */
 void *crew_worker(void *worker);
 
-/* The CPU is: nonsense that it computes is the model's. */
-bool crew_trusts(const struct station *station);
 /* May it take pieces of the job: those that it did not spoil itself. */
 bool crew_may_take(const struct worker *worker, const struct job *job);
 

@@ -18,7 +18,8 @@ static bool job_is_open(const struct job *job) {
     return !job->failure.code && !job->paused && job->window->waiting > 0;
 }
 
-bool crew_trusts(const struct station *station) {
+/* The CPU is: nonsense that it computes is the model's. */
+static bool is_trusted(const struct station *station) {
     return station->device->shared;
 }
 
@@ -62,7 +63,7 @@ static size_t paced(const struct resident *resident) {
 
 /* A device whose results are in doubt waits for the verdict. */
 bool crew_may_take(const struct worker *worker, const struct job *job) {
-    bool trusted = crew_trusts(worker->station);
+    bool trusted = is_trusted(worker->station);
     bool doubted = !trusted && worker->doubts > NONSENSE_MOST &&
                    job->nonsense <= NONSENSE_MOST;
     return !doubted && window_longest(job->window, trusted) > 0;
@@ -122,7 +123,7 @@ static void tell(struct worker *worker, struct note note) {
 
 static size_t tokens_least(const struct station *station,
                            const struct job *job) {
-    return window_longest(job->window, crew_trusts(station));
+    return window_longest(job->window, is_trusted(station));
 }
 
 /* Follow what the controller wishes at a reading of BYTES_FREE. With the lock
@@ -263,7 +264,7 @@ static void give_back(struct worker *worker, struct batch *batch,
 /* The CPU is trusted: nonsense that it computes is the model's. */
 static bool must_be_checked(const struct worker *worker,
                             const struct batch *batch) {
-    return !crew_trusts(worker->station) &&
+    return !is_trusted(worker->station) &&
            batch->job->nonsense <= NONSENSE_MOST;
 }
 
@@ -399,7 +400,7 @@ static bool begin_piece(struct worker *worker, struct slot *slot,
     batch->free_before = bytes_free;
     return window_cut(job->window, tokens,
                       rows_texts_most(job->member, crew->size.texts),
-                      crew_trusts(station), &batch->piece);
+                      is_trusted(station), &batch->piece);
 }
 
 static bool is_broken(const struct worker *worker) {

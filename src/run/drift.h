@@ -119,9 +119,6 @@ double drift_median(double *values, size_t count);
 
 /* ---- telling ------------------------------------------------------------ */
 
-/* The lowest cosine that needs no warning. */
-double drift_bound(enum number_type type);
-
 /* Nothing can be compared, for the reason WHY. */
 struct drift drift_skip(const struct member *member, const struct error *why);
 

@@ -13,7 +13,8 @@ struct drift drift_skip(const struct member *member, const struct error *why) {
     return drift;
 }
 
-double drift_bound(enum number_type type) {
+/* The lowest cosine that needs no warning. */
+static double least_cosine(enum number_type type) {
     switch (type) {
     case NUMBER_FP8:
         return 0.98;
@@ -44,7 +45,7 @@ json_t *drift_describe(const struct drift *drift) {
     json_object_update_new(object,
                            json_pack("{s:I, s:f, s:f, s:o}", "texts",
                                      (json_int_t)drift->texts, "bound",
-                                     drift_bound(drift->type), "duration_ms",
+                                     least_cosine(drift->type), "duration_ms",
                                      drift->ms, "heads", heads));
     return object;
 }
@@ -58,7 +59,7 @@ static void warn(const struct pass *pass, const struct drift *drift,
               "texts that were compared; that is below %g: run again with "
               "--restart and --dtype f32%s",
               pass->intake->collection->name, name, dtype_name(drift->type),
-              drift->of[head].lowest, drift->texts, drift_bound(drift->type),
+              drift->of[head].lowest, drift->texts, least_cosine(drift->type),
               drift->type == NUMBER_INT8 || drift->type == NUMBER_FP8
                   ? " (or bf16)"
                   : "");
@@ -77,6 +78,6 @@ void drift_tell(const struct pass *pass, const struct drift *drift) {
                fields);
     for (enum row_kind h = 0; !*drift->skipped && h < ROW_KINDS; h++)
         if ((drift->heads & head_bit(h)) &&
-            drift->of[h].lowest < drift_bound(drift->type))
+            drift->of[h].lowest < least_cosine(drift->type))
             warn(pass, drift, h);
 }

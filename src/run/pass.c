@@ -71,9 +71,9 @@ size_t pass_longest(const struct intake *intake, const struct member *member,
     return tokens < most ? tokens : most;
 }
 
-struct window_size pass_window_size(const struct intake *intake,
-                                    const struct member *member,
-                                    const struct engine *engine) {
+static struct window_size size_of_window(const struct intake *intake,
+                                         const struct member *member,
+                                         const struct engine *engine) {
     size_t most = engine->frame.limit
                       ? pass_tokens_longest(intake, member, engine)
                       : member->spec.max_length;
@@ -93,7 +93,7 @@ static bool doubles(const struct intake *intake, const struct engine *engine) {
 uint64_t pass_staging_bytes(const struct intake *intake,
                             const struct member *member,
                             const struct engine *engine) {
-    struct window_size size = pass_window_size(intake, member, engine);
+    struct window_size size = size_of_window(intake, member, engine);
     uint64_t windows = doubles(intake, engine) ? 2 : 1;
     return windows * window_bytes(&size) + chunk_reader_bytes(intake) +
            pass_texts_bytes(intake, engine->session->pool);
@@ -354,7 +354,7 @@ void pass_begin(struct pass *pass) {
 
 bool pass_open(struct pass *pass, struct error *err) {
     struct window_size size =
-        pass_window_size(pass->intake, pass->member, pass->engine);
+        size_of_window(pass->intake, pass->member, pass->engine);
     pass_begin(pass);
     pass->end = pass->report.texts == 0;
     if (!window_open(&pass->window, &pass->session->memory, &size, err))

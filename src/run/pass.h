@@ -106,9 +106,6 @@ size_t pass_longest(const struct intake *intake, const struct member *member,
 size_t pass_tokens_longest(const struct intake *intake,
                            const struct member *member,
                            const struct engine *engine);
-struct window_size pass_window_size(const struct intake *intake,
-                                    const struct member *member,
-                                    const struct engine *engine);
 /* Bytes that pass_open takes, and all that reading takes besides, for a while,
  * as memory counts them. */
 uint64_t pass_staging_bytes(const struct intake *intake,

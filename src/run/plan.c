@@ -66,10 +66,13 @@ static bool fits(struct session *session, const struct member *member,
            need.charge <= bytes;
 }
 
-/* A batch is a multiple of the step, or the longest text by itself. */
-size_t plan_tokens(struct session *session, const struct member *member,
-                   size_t station, bool stream, size_t longest,
-                   size_t tokens_most, uint64_t bytes) {
+/* The largest batch of a model that is on a station with BYTES left for the
+ * workspace: a multiple of the step, or the longest text by itself; 0: not even
+ * that fits. */
+static size_t batch_that_fits(struct session *session,
+                              const struct member *member, size_t station,
+                              bool stream, size_t longest, size_t tokens_most,
+                              uint64_t bytes) {
     size_t high = tokens_most > longest ? tokens_most : longest, low = longest;
     if (!fits(session, member, station, stream, low, longest, bytes))
         return 0;
@@ -174,8 +177,8 @@ static bool try_placement(struct session *session, const struct member *member,
         return true;
     bool stream = resident < member->charged.layers;
     home->tokens =
-        plan_tokens(session, member, home->station, stream, home->longest,
-                    tokens, room - home->weights_bytes);
+        batch_that_fits(session, member, home->station, stream, home->longest,
+                        tokens, room - home->weights_bytes);
     if (!station->device->shared)
         home->tokens = tokens_for_host(session, home, stream);
     struct encoder_need space;

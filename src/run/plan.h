@@ -78,12 +78,6 @@ bool plan_home(struct session *session, const struct member *member,
                size_t tokens, size_t longest, struct plan_home *home,
                struct error *err);
 
-/* The largest batch of a model that is on a station with BYTES left for the
- * workspace; 0: not even one text of LONGEST fits. */
-size_t plan_tokens(struct session *session, const struct member *member,
-                   size_t station, bool stream, size_t longest,
-                   size_t tokens_most, uint64_t bytes);
-
 /* ERROR_MEMORY that says what MEMBER needs, what each station has, and the
  * ceiling or margin that would do. */
 bool plan_refuse(struct session *session, const struct member *member,

@@ -90,10 +90,6 @@ bool search_head_wanted(const struct searching *s, const char *key,
                         enum row_kind head);
 /* Does a model of stats.json have vectors of this kind there? */
 bool search_model_gives(const json_t *model, enum row_kind head);
-/* Where the model was when the run used it: a folder that was named by a
- * relative path is found from anywhere. NULL: not known. */
-const char *search_model_folder(const struct shelf *shelf, const char *key,
-                                struct arena *arena);
 
 /* ---- search_scan.c ------------------------------------------------------ */
 

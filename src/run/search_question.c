@@ -15,7 +15,9 @@
 
 /* ---- which models made the rows ----------------------------------------- */
 
-const char *search_model_folder(const struct shelf *shelf, const char *key,
+/* Where the model was when the run used it: a folder that was named by a
+ * relative path is found from anywhere. NULL: not known. */
+static const char *model_folder(const struct shelf *shelf, const char *key,
                                 struct arena *arena) {
     char path[PATH_MAX];
     if (!path_join(path, shelf->folder, ".ensembed/complete.json", NULL) ||
@@ -56,7 +58,7 @@ static bool read_model(struct searching *s, const struct shelf *shelf,
     if (id)
         request->revision = commit;
     if (!id && !folder_exists(reference)) {
-        const char *folder = search_model_folder(shelf, key, &s->result->arena);
+        const char *folder = model_folder(shelf, key, &s->result->arena);
         if (folder)
             request->reference = folder;
     }

@@ -29,7 +29,9 @@ static unsigned quota_cpus(void) {
     return (unsigned)((quota + period - 1) / period);
 }
 
-unsigned session_threads_default(void) {
+/* Threads that this process may use: its affinity, and the cgroup's quota
+ * rounded up. */
+static unsigned threads_default(void) {
     cpu_set_t set;
     unsigned cpus = 1;
     if (sched_getaffinity(0, sizeof set, &set) == 0)
@@ -164,8 +166,7 @@ bool session_open(struct session *session, const struct run_options *options,
     *session = (struct session){
         .options = options, .sink = sink, .base = process_memory_now()};
     phases_begin(&session->phases);
-    unsigned threads =
-        options->threads ? options->threads : session_threads_default();
+    unsigned threads = options->threads ? options->threads : threads_default();
     session->pool = pool_create(&session->memory, threads, err);
     if (session->pool && read_script(session, err) &&
         choose_devices(session, err) && choose_type(session, err) &&

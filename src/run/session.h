@@ -181,8 +181,4 @@ struct lease_terms;
 /* As the options say; with the session's sink. */
 struct lease_terms session_lease_terms(const struct session *session);
 
-/* Threads that this process may use: its affinity, and the cgroup's quota
- * rounded up. */
-unsigned session_threads_default(void);
-
 #endif

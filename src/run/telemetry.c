@@ -111,7 +111,8 @@ static void plan_next_sample(struct telemetry *telemetry, int64_t now_ms) {
     telemetry->sample_at_ms = now_ms + telemetry->sample_period_ms;
 }
 
-void telemetry_tick(struct telemetry *telemetry) {
+/* Emit a memory_sample if it is time: asked at events and progress. */
+static void sample_if_due(struct telemetry *telemetry) {
     struct sample sample;
     int64_t now_ms = telemetry_now_ms(telemetry);
     if (!telemetry->sampler || now_ms < telemetry->sample_at_ms ||
@@ -134,7 +135,7 @@ static bool is_a_moment(const char *type) {
 
 static void on_event(void *context, const char *type, const json_t *fields) {
     struct telemetry *telemetry = context;
-    telemetry_tick(telemetry); /* before: nothing comes behind run_ended */
+    sample_if_due(telemetry); /* before: nothing comes behind run_ended */
     emit(telemetry, type, fields);
     if (telemetry->sampler && is_a_moment(type))
         sampler_now(telemetry->sampler);
@@ -151,7 +152,7 @@ static void on_log(void *context, enum log_level level, const char *message) {
 }
 
 static void on_progress(void *context, const struct progress *progress) {
-    telemetry_tick(context);
+    sample_if_due(context);
     const struct sink *outer = ((struct telemetry *)context)->outer;
     if (outer && outer->progress)
         outer->progress(outer->context, progress);

@@ -73,10 +73,6 @@ void telemetry_catch_up(struct telemetry *telemetry,
 /* Milliseconds since the run began, as in t_ms. */
 int64_t telemetry_now_ms(const struct telemetry *telemetry);
 
-/* Emit a memory_sample if it is time. Telemetry calls it itself at events and
- * progress; a loop that waits long without either may. */
-void telemetry_tick(struct telemetry *telemetry);
-
 /* Dropped events by type, for the summary. */
 json_t *telemetry_dropped(const struct telemetry *telemetry);
 

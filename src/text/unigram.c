@@ -23,9 +23,11 @@ struct unigram_node {
 
 #define NOWHERE UINT32_MAX
 
-/* The digits as a whole number, then a power of ten: exact as long as both
- * are, and one unit off for one number of eight with 17 digits. */
-double unigram_score(double number) {
+/* The value that `tokenizers` reads where a file says NUMBER: its reader of
+ * JSON rounds twice, and pieces that tie are decided by that. It takes the
+ * digits as a whole number, then a power of ten: exact as long as both are, and
+ * one unit off for one number of eight with 17 digits. */
+static double score_of(double number) {
     char text[40], digits[40];
     int size = 0, exponent = 0;
     for (int precision = 0; precision < 17; precision++) {
@@ -75,7 +77,7 @@ static bool load_scores(struct unigram *unigram, const struct part *part,
                              "score",
                              part->name, i);
         double number = json_number_value(score);
-        unigram->scores[i] = exact ? number : unigram_score(number);
+        unigram->scores[i] = exact ? number : score_of(number);
         least = unigram->scores[i] < least ? unigram->scores[i] : least;
     }
     unigram->unknown_score = least - UNKNOWN_PENALTY;

@@ -51,8 +51,4 @@ bool unigram_word(const struct unigram *unigram,
                   struct unigram_scratch *scratch, struct str word,
                   struct tokens *out, struct error *err);
 
-/* The value that `tokenizers` reads where a file says NUMBER: its reader of
- * JSON rounds twice, and pieces that tie are decided by that. */
-double unigram_score(double number);
-
 #endif

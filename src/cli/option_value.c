@@ -26,8 +26,9 @@ bool value_number(const char *text, uint64_t least, uint64_t most,
     return true;
 }
 
-bool value_bool(const char *text, const char *where, bool *flag,
-                struct error *err) {
+/* 1, true, yes, on or 0, false, no, off in any case. */
+static bool value_bool(const char *text, const char *where, bool *flag,
+                       struct error *err) {
     static const char *const names[] = {"0",  "1",   "false", "true",
                                         "no", "yes", "off",   "on"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -112,49 +113,49 @@ static bool model_dtype(const char *text, const char *where, const char **dtype,
     return true;
 }
 
+static bool model_size(const char *text, uint64_t most, const char *where,
+                       size_t *size, struct error *err) {
+    uint64_t number = 0;
+    if (!value_number(text, 1, most, where, &number, err))
+        return false;
+    *size = (size_t)number;
+    return true;
+}
+
+/* Where the text of KEY goes as it stands. NULL: it is no such key. */
+static const char **model_text(struct model_option *model, const char *key) {
+    const struct {
+        const char *key, **text;
+    } texts[] = {{"prompt", &model->prompt},
+                 {"task", &model->task},
+                 {"account", &model->account},
+                 {"language", &model->language},
+                 {"stopwords", &model->stopwords}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strcmp(key, texts[i].key) == 0)
+            return texts[i].text;
+    return NULL;
+}
+
 static bool model_key(const char *key, const char *value, const char *where,
                       struct model_option *model, struct error *err) {
-    uint64_t number = 0;
-    if (strcmp(key, "weight") == 0)
-        return model_weight(value, where, &model->weight, err);
-    if (strcmp(key, "dim") == 0) {
-        if (!value_number(value, 1, 65536, where, &number, err))
-            return false;
-        model->dim = (size_t)number;
-        return true;
-    }
-    if (strcmp(key, "budget") == 0) {
-        if (!value_number(value, 1, UINT32_MAX, where, &number, err))
-            return false;
-        model->budget = (size_t)number;
-        return true;
-    }
-    if (strcmp(key, "dtype") == 0)
-        return model_dtype(value, where, &model->dtype, err);
-    if (strcmp(key, "prompt") == 0) {
-        model->prompt = value;
-        return true;
-    }
-    if (strcmp(key, "task") == 0) {
-        model->task = value;
+    const char **text = model_text(model, key);
+    if (text) {
+        *text = value;
         return true;
     }
     if (strcmp(key, "name") == 0) {
         model->name = value;
         return model_name(value, where, err);
     }
-    if (strcmp(key, "account") == 0) {
-        model->account = value;
-        return true;
-    }
-    if (strcmp(key, "language") == 0) {
-        model->language = value;
-        return true;
-    }
-    if (strcmp(key, "stopwords") == 0) {
-        model->stopwords = value;
-        return true;
-    }
+    if (strcmp(key, "weight") == 0)
+        return model_weight(value, where, &model->weight, err);
+    if (strcmp(key, "dim") == 0)
+        return model_size(value, 65536, where, &model->dim, err);
+    if (strcmp(key, "budget") == 0)
+        return model_size(value, UINT32_MAX, where, &model->budget, err);
+    if (strcmp(key, "dtype") == 0)
+        return model_dtype(value, where, &model->dtype, err);
     if (strcmp(key, "k") == 0)
         return model_number(key, value, where, &model->k, err);
     if (strcmp(key, "b") == 0)

@@ -1,11 +1,10 @@
 #include "run/summary.h"
 
-#include "run/dtype.h"
-
 #include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "run/dtype.h"
 
 static double per_second(uint64_t count, double ms) {
     return ms > 0 ? (double)count * 1000 / ms : 0;
@@ -41,13 +40,14 @@ static void add_list(json_t *object, const char *name, json_t *list) {
         json_object_set(object, name, list);
 }
 
-json_t *summary_pass(const struct session *session, const struct turn *turn) {
+/* Whose pass it was, how it ended, and what was done in how long. */
+static json_t *describe_work(const struct session *session,
+                             const struct turn *turn) {
     const struct pass *pass = &turn->pass;
     const struct pass_report *report = &pass->report;
-    json_t *object = json_pack(
+    return json_pack(
         "{s:s, s:o, s:i, s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, "
-        "s:I, s:I, s:f}",
+        "s:I, s:I, s:I, s:f}",
         "model", pass->member->key, "heads", member_heads_list(pass->member),
         "pass", (int)pass->number, "device",
         turn->ran ? turn->devices : session->facts.name, "status",
@@ -60,9 +60,11 @@ json_t *summary_pass(const struct session *session, const struct turn *turn) {
         (json_int_t)report->elsewhere, "tokens", (json_int_t)report->tokens,
         "batches", (json_int_t)report->batches, "tokens_per_second",
         per_second(report->tokens, report->duration_ms));
-    if (member_has(pass->member, ROW_SPARSE))
-        json_object_set_new(object, "empty_sparse",
-                            json_integer((json_int_t)report->empty));
+}
+
+/* Where it ran, with how much memory, and what had to be done for that. */
+static void add_devices(json_t *object, const struct session *session,
+                        const struct turn *turn) {
     json_object_set_new(object, "leases",
                         turn->leases ? json_incref(turn->leases)
                                      : json_array());
@@ -78,13 +80,23 @@ json_t *summary_pass(const struct session *session, const struct turn *turn) {
     }
     if (turn->budgets)
         json_object_set(object, "budgets", turn->budgets);
+}
+
+json_t *summary_pass(const struct session *session, const struct turn *turn) {
+    const struct member *member = turn->pass.member;
+    const struct pass_report *report = &turn->pass.report;
+    json_t *object = describe_work(session, turn);
+    if (member_has(member, ROW_SPARSE))
+        json_object_set_new(object, "empty_sparse",
+                            json_integer((json_int_t)report->empty));
+    add_devices(object, session, turn);
     add_list(object, "truncated_chunks", report->truncated_chunks);
     json_object_set_new(object, "reading_ms", json_real(report->reading_ms));
     json_object_set_new(object, "read_ahead",
                         json_integer((json_int_t)report->read_ahead));
-    if (!pass->member->bm25)
+    if (!member->bm25)
         json_object_set_new(object, "dtype",
-                            json_string(dtype_name(member_type(pass->member))));
+                            json_string(dtype_name(member_type(member))));
     json_t *drift = drift_describe(&turn->drift);
     if (drift)
         json_object_set_new(object, "drift", drift);

@@ -68,8 +68,8 @@ static bool flush_block(struct embedding_job *job, struct error *err) {
         texts[i] = (struct str){job->bytes.data + begin, job->ends[i] - begin};
     }
     job->tokens.count = 0;
-    bool fine = engine_tokenize(job->engine, texts, job->count, TOKENIZER_CUT,
-                                &job->tokens, starts, NULL, err);
+    bool fine = engine_tokenize(job->engine, texts, job->count, &job->tokens,
+                                starts, err);
     for (size_t first = 0, end; fine && first < job->count; first = end) {
         end = first + 1;
         while (end < job->count && starts[end + 1] - starts[first] <= budget)

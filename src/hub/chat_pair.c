@@ -288,7 +288,7 @@ bool chat_pair_read(struct reading *r, struct pair_template *pair,
         return false;
     if (file_may_exist(path))
         return read_file(r, path, pair, err);
-    if (!reading_loose(r, dir, "tokenizer_config.json", &config, &name, err))
+    if (!reading_tokenizer_config(r, dir, &config, &name, err))
         return false;
     const char *text =
         json_string_value(json_object_get(config, "chat_template"));

@@ -242,10 +242,11 @@ static json_t *read_loose(const char *path, struct error *err) {
     return object;
 }
 
-bool reading_loose(struct reading *r, const char *dir, const char *name,
-                   json_t **object, const char **path, struct error *err) {
+bool reading_tokenizer_config(struct reading *r, const char *dir,
+                              json_t **object, const char **path,
+                              struct error *err) {
     *object = NULL;
-    *path = reading_path(r, dir, name, err);
+    *path = reading_path(r, dir, "tokenizer_config.json", err);
     if (!*path || !file_may_exist(*path))
         return *path != NULL;
     *object = read_loose(*path, err);
@@ -256,7 +257,7 @@ static bool tokenizer_limit(struct reading *r, const char *dir, double *limit,
                             struct error *err) {
     json_t *config;
     const char *path;
-    if (!reading_loose(r, dir, "tokenizer_config.json", &config, &path, err))
+    if (!reading_tokenizer_config(r, dir, &config, &path, err))
         return false;
     const char *key = json_object_get(config, "model_max_length")
                           ? "model_max_length"
@@ -309,8 +310,7 @@ static bool read_chat(struct reading *r, struct error *err) {
     const char *dir = modules_transformer(r), *name;
     const char *path = reading_path(r, dir, "chat_template.jinja", err);
     json_t *config = NULL;
-    if (!path ||
-        !reading_loose(r, dir, "tokenizer_config.json", &config, &name, err))
+    if (!path || !reading_tokenizer_config(r, dir, &config, &name, err))
         return false;
     const json_t *modalities = json_object_get(r->limits, "modality_config");
     r->chat = r->has_modules

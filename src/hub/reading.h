@@ -68,10 +68,11 @@ const char *reading_path(struct reading *r, const char *dir, const char *name,
  * file that is not there is *OBJECT NULL and fine. */
 bool reading_object(struct reading *r, const char *dir, const char *name,
                     json_t **object, const char **path, struct error *err);
-/* The same for tokenizer_config.json, whose numbers may be too large: all of
+/* The same of DIR/tokenizer_config.json, whose numbers may be too large: all of
  * them are real ones. */
-bool reading_loose(struct reading *r, const char *dir, const char *name,
-                   json_t **object, const char **path, struct error *err);
+bool reading_tokenizer_config(struct reading *r, const char *dir,
+                              json_t **object, const char **path,
+                              struct error *err);
 /* TEXT in the arena; NULL stays NULL. */
 bool reading_keep(struct reading *r, const char *text, const char **kept,
                   struct error *err);

@@ -201,8 +201,9 @@ static bool implemented_by(const json_t *config, const char *word) {
     return found;
 }
 
-static bool says(const json_t *config, const char *key, const char *word) {
-    const char *text = json_string_value(json_object_get(config, key));
+static bool has_positions(const json_t *config, const char *word) {
+    const char *text =
+        json_string_value(json_object_get(config, "position_embedding_type"));
     return text && strcmp(text, word) == 0;
 }
 
@@ -213,7 +214,7 @@ bool is_jina2_code(const json_t *config) {
 
 bool is_jina2(const json_t *config) {
     return !is_jina2_code(config) &&
-           (says(config, "position_embedding_type", "alibi") ||
+           (has_positions(config, "alibi") ||
             implemented_by(config, "jina-bert-implementation"));
 }
 
@@ -246,7 +247,7 @@ bool read_jina2(const struct config_source *from, struct model_spec *spec,
 /* ---- jina-embeddings-v3 ------------------------------------------------- */
 
 bool is_jina3_hub(const json_t *config) {
-    return says(config, "position_embedding_type", "rotary") ||
+    return has_positions(config, "rotary") ||
            json_is_array(json_object_get(config, "lora_adaptations")) ||
            implemented_by(config, "XLMRobertaFlashConfig") ||
            implemented_by(config, "xlm-roberta-flash-implementation");

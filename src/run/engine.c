@@ -105,11 +105,10 @@ static bool load_resident(struct engine *engine, size_t batch_tokens,
                                                home.tokens, longest, err);
 }
 
-bool engine_bring(struct engine *engine, size_t batch_tokens, size_t longest,
-                  struct error *err) {
+bool engine_bring(struct engine *engine, size_t longest, struct error *err) {
     struct resident *resident = engine->resident;
     if (!resident)
-        return load_resident(engine, batch_tokens, longest, err);
+        return load_resident(engine, 0, longest, err);
     if (resident->budget.longest >= longest)
         return true;
     if (engine->batch_tokens < longest)
@@ -285,8 +284,7 @@ bool engine_tokenize_prompted(struct engine *engine, const struct str *texts,
 }
 
 bool engine_tokenize(struct engine *engine, const struct str *texts,
-                     size_t count, enum tokenizer_count counting,
-                     struct tokens *out, size_t *starts, size_t *cut,
+                     size_t count, struct tokens *out, size_t *starts,
                      struct error *err) {
     struct strbuf buf = strbuf_make(&engine->session->memory);
     struct str *copies = NULL;
@@ -298,7 +296,7 @@ bool engine_tokenize(struct engine *engine, const struct str *texts,
         }
     }
     bool fine = engine_tokenize_prompted(engine, copies ? copies : texts, count,
-                                         counting, out, starts, cut, err);
+                                         TOKENIZER_CUT, out, starts, NULL, err);
     memory_free(&engine->session->memory, copies);
     strbuf_free(&buf);
     return fine;
@@ -328,7 +326,7 @@ bool engine_encode(struct engine *engine, const uint32_t *ids,
                    const uint32_t *starts, size_t texts, float *vectors,
                    struct error *err) {
     if (!engine_check_ids(engine->member, ids, starts[texts], err) ||
-        !engine_bring(engine, 0, longest_of(starts, texts), err))
+        !engine_bring(engine, longest_of(starts, texts), err))
         return false;
     struct encoder_batch batch = {.ids = ids,
                                   .starts = starts,
@@ -361,8 +359,7 @@ bool engine_embed_text(struct engine *engine, struct str text, float *vector,
     struct tokens tokens = tokens_make(memory);
     size_t starts[2];
     float *own = memory_alloc(memory, member->spec.width, sizeof *own, err);
-    bool fine = own && engine_tokenize(engine, &text, 1, TOKENIZER_CUT, &tokens,
-                                       starts, NULL, err);
+    bool fine = own && engine_tokenize(engine, &text, 1, &tokens, starts, err);
     if (fine) {
         uint32_t packed[2] = {0, (uint32_t)tokens.count};
         fine = tokens.count > 0

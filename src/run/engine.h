@@ -56,23 +56,21 @@ void engine_free(struct engine *engine); /* NULL is fine */
 
 /* The model as well, with room for texts of LONGEST tokens, where it is not
  * there yet or has less: for an engine with its tokenizer only, whose texts are
- * known before its weights are needed. */
-bool engine_bring(struct engine *engine, size_t batch_tokens, size_t longest,
-                  struct error *err);
+ * known before its weights are needed. The budget is the default one. */
+bool engine_bring(struct engine *engine, size_t longest, struct error *err);
 
 /* From now on PROMPT (borrowed; NULL: none) instead of the member's. */
 bool engine_use_prompt(struct engine *engine, const char *prompt,
                        struct error *err);
 
-/* COUNT texts, the prompt put before each, at the model's length limit. See
- * tokenizer_encode_batch for the rest. */
+/* COUNT texts, the prompt put before each, cut to the model's length limit: the
+ * ids of text i at [starts[i], starts[i + 1]) of OUT; STARTS [count + 1]. */
 bool engine_tokenize(struct engine *engine, const struct str *texts,
-                     size_t count, enum tokenizer_count counting,
-                     struct tokens *out, size_t *starts, size_t *cut,
+                     size_t count, struct tokens *out, size_t *starts,
                      struct error *err);
 
-/* The same for texts that have the prompt already. Takes
- * tokenizer_batch_bytes while it works. */
+/* The same for texts that have the prompt already; see tokenizer_encode_batch
+ * for the rest. Takes tokenizer_batch_bytes while it works. */
 bool engine_tokenize_prompted(struct engine *engine, const struct str *texts,
                               size_t count, enum tokenizer_count counting,
                               struct tokens *out, size_t *starts, size_t *cut,

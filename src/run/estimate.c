@@ -22,8 +22,7 @@ bool estimate_tokens(struct engine *engine, const struct intake *intake,
         step = chunk_reader_next(reader, true, &chunk, err);
         out.count = 0;
         if (step == CHUNK_OK &&
-            !engine_tokenize(engine, &chunk.text, 1, TOKENIZER_CUT, &out,
-                             starts, NULL, err))
+            !engine_tokenize(engine, &chunk.text, 1, &out, starts, err))
             step = CHUNK_ERROR;
         sum += out.count;
         seen += step == CHUNK_OK;

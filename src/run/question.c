@@ -146,7 +146,7 @@ static bool encode(struct engine *engine, const struct asked *asked,
                                   .keys = all ? NULL : &keys};
     return engine_check_ids(engine->member, asked->tokens.ids,
                             asked->tokens.count, err) &&
-           engine_bring(engine, 0, asked->tokens.count, err) &&
+           engine_bring(engine, asked->tokens.count, err) &&
            encoder_encode(engine->resident->encoder, &batch, out, err);
 }
 

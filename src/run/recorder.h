@@ -7,7 +7,7 @@
  *     struct recorder *recorder = recorder_create(memory, err);
  *     telemetry.recorder = recorder;
  *     ...
- *     json_t *list = recorder_list(recorder, RECORDED_MITIGATIONS, pass_begin);
+ *     json_t *list = recorder_list(recorder, RECORDED_MITIGATIONS);
  *     report_write(path, summary, recorder, series, memory, err);
  *     recorder_free(recorder);
  *
@@ -100,10 +100,8 @@ void recorder_event(struct recorder *recorder, int64_t t_ms, const char *type,
 void recorder_log(struct recorder *recorder, int64_t t_ms, enum log_level level,
                   const char *message);
 
-/* What stands in the list from SINCE_MS on, for a summary. The caller owns the
- * array. */
-json_t *recorder_list(const struct recorder *recorder, enum recorded_kind kind,
-                      int64_t since_ms);
+/* What stands in the list by now. The caller owns the array. */
+json_t *recorder_list(const struct recorder *recorder, enum recorded_kind kind);
 
 /* {LIST: entries that found no room}, only those that overflowed. */
 json_t *recorder_overflow(const struct recorder *recorder);

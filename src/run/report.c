@@ -87,8 +87,8 @@ bool report_write(const char *path, const json_t *summary,
                             .recorder = recorder,
                             .series = series};
     if (recorder) {
-        report.mitigations = recorder_list(recorder, RECORDED_MITIGATIONS, 0);
-        report.leases = recorder_list(recorder, RECORDED_LEASES, 0);
+        report.mitigations = recorder_list(recorder, RECORDED_MITIGATIONS);
+        report.leases = recorder_list(recorder, RECORDED_LEASES);
     } else {
         report.mitigations = gather(summary, "mitigations");
         report.leases = gather(summary, "leases");

@@ -59,7 +59,7 @@ bool rerank_ready(struct reranker *reranker, const struct rerank_rows *rows,
                              reranker->member.key);
     return engine_check_ids(&reranker->member, rows->tokens.ids,
                             rows->tokens.count, err) &&
-           engine_bring(reranker->engine, 0, rerank_rows_longest(rows), err);
+           engine_bring(reranker->engine, rerank_rows_longest(rows), err);
 }
 
 double rerank_cosine(const float *a, const float *b, size_t width) {

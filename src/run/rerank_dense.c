@@ -43,8 +43,8 @@ static bool add_rows(struct reranker *reranker, const char *what,
                      const struct str *texts, size_t count, size_t first,
                      struct rerank_rows *rows, struct error *err) {
     return use_prompt(reranker, what, err) &&
-           engine_tokenize(reranker->engine, texts, count, TOKENIZER_CUT,
-                           &rows->tokens, rows->starts + first, NULL, err);
+           engine_tokenize(reranker->engine, texts, count, &rows->tokens,
+                           rows->starts + first, err);
 }
 
 static bool check_vector(const struct reranker *reranker, float *vector,

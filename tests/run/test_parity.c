@@ -206,8 +206,7 @@ static void check_texts(const char *name, struct engine *engine,
         struct str bytes = {json_string_value(text), json_string_length(text)};
         struct tokens tokens = tokens_make(memory);
         size_t starts[2];
-        if (!engine_tokenize(engine, &bytes, 1, TOKENIZER_CUT, &tokens, starts,
-                             NULL, &err))
+        if (!engine_tokenize(engine, &bytes, 1, &tokens, starts, &err))
             fail_msg("%s, text %zu: %s", name, i, err.message);
         compare_ids(name, i,
                     json_array_get(json_object_get(reference, "ids"), i),

@@ -20,11 +20,12 @@ Sums of products (mma) and fma are taken in double and rounded once or twice, wh
 a card does in another way: results are near to a card's, not equal.
 """
 
-import re
-
 import numpy as np
 
+from ptx_memory import Wrong, gather
 from ptx_numbers import NARROW, e4m3_bits
+from ptx_text import kernels_of
+from ptx_warp import WARP, Warps
 
 NUMBERS = {"u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64,
            "s16": np.int16, "s32": np.int32, "s64": np.int64,
@@ -35,104 +36,12 @@ PLAIN = {"add": np.add, "sub": np.subtract, "rem": np.remainder, "min": np.fmin,
          "max": np.fmax, "and": np.bitwise_and, "or": np.bitwise_or,
          "xor": np.bitwise_xor, "not": np.invert, "neg": np.negative, "abs": np.abs,
          "sqrt": np.sqrt, "rcp": np.reciprocal}
-WARP, WHOLE = 32, 0xffffffff
-ALIGNMENT = 256
 SHARED = 1 << 40  # where generic addresses have the block's shared memory
-
-
-class Wrong(Exception):
-    """A kernel does what it must not, or what is not known here."""
-
-
-# ---- memory ----------------------------------------------------------------------
-
-def gather(buffer, at, bytes_):
-    """[n] addresses: [n, bytes]."""
-    return buffer[at[:, None] + np.arange(bytes_)]
-
-
-class Memory:
-    """The card's, in one piece; what is put into it lies apart."""
-
-    def __init__(self, bytes_=1 << 20, base=1 << 36):
-        self.base = base
-        self.buffer = np.full(bytes_, 0xff, np.uint8)
-        self.begins, self.ends = [], []
-
-    def put(self, array):
-        """Its address."""
-        begin = ALIGNMENT + (self.ends[-1] if self.ends else 0)
-        begin = -(-begin // ALIGNMENT) * ALIGNMENT
-        data = np.ascontiguousarray(array).view(np.uint8).reshape(-1)
-        self.buffer[begin:begin + data.size] = data
-        self.begins.append(begin)
-        self.ends.append(begin + data.size)
-        return self.base + begin
-
-    def get(self, at, like):
-        begin = at - self.base
-        return self.buffer[begin:begin + like.nbytes].view(like.dtype).reshape(
-            like.shape).copy()
-
-    def places(self, at, bytes_):
-        at = at.astype(np.int64) - self.base
-        which = np.searchsorted(self.begins, at, "right") - 1
-        if (which < 0).any() or (at + bytes_ > np.array(self.ends)[which]).any():
-            raise Wrong("an address outside of the memory")
-        return at
-
-
-# ---- the text --------------------------------------------------------------------
-
-TOKEN = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[^\s,]+")
-
-
-def operand(text):
-    if text[0] == "{":
-        return [operand(t) for t in re.findall(r"[^\s,{}]+", text)]
-    if text[0] == "[":
-        name, _, offset = text[1:-1].replace(" ", "").partition("+")
-        return (operand(name), int(offset or 0))
-    if re.match(r"0[fd][0-9A-F]+$", text):
-        return int(text[2:], 16)  # the bits; of its type in an instruction
-    if re.match(r"-?\d+$", text):
-        return int(text)
-    return text
-
-
-class Kernel:
-    """Instructions [(guard, negated, words of the name, operands)]."""
-
-    def __init__(self, param, body):
-        self.param, self.code, self.labels = param, [], {}
-        self.arrays = {}  # of shared memory: name: (bytes, alignment)
-        for line in re.split(r"[;\n]", re.sub(r"//[^\n]*", "", body)):
-            self.add(line.strip())
-
-    def add(self, line):
-        label = re.match(r"(\$\w+):\s*", line)
-        if label:
-            self.labels[label.group(1)] = len(self.code)
-            line = line[label.end():]
-        array = re.match(r"\.shared \.align (\d+) \.b8 (\w+)\[(\d+)\]", line)
-        if array:
-            self.arrays[array.group(2)] = (int(array.group(3)), int(array.group(1)))
-        if not line or line[0] in ".{}":
-            return
-        guard = re.match(r"@(!?)(%\w+)\s+", line)
-        words, _, rest = line[guard.end() if guard else 0:].partition(" ")
-        words, _, more = words.partition("\t")
-        self.code.append((guard and guard.group(2), bool(guard and guard.group(1)),
-                          words.split("."),
-                          [operand(t) for t in TOKEN.findall(more + " " + rest)]))
 
 
 class Module:
     def __init__(self, text):
-        entries = re.findall(r"\.entry (\w+)\(\s*\.param [^)]*?(\w+)\[\d+\]\s*\)"
-                             r"([^{]*)\{(.*?)\n\}", text, re.S)
-        self.kernels = {name: Kernel(param, body)
-                        for name, param, _, body in entries}
+        self.kernels = kernels_of(text)
 
     def run(self, name, memory, params, blocks=(1, 1), threads=WARP, shared=0):
         """PARAMS: the bytes of its struct."""
@@ -147,7 +56,7 @@ class Module:
 READY, WAITS, DONE = range(3)
 
 
-class Block:
+class Block(Warps):
     def __init__(self, kernel, memory, params, block, grid, threads, shared):
         self.kernel, self.memory = kernel, memory
         self.params = np.frombuffer(params, np.uint8)
@@ -406,102 +315,6 @@ class Block:
             self.state[self.now] = WAITS
         else:
             raise Wrong("a barrier of some threads")
-
-    # ---- a warp
-
-    def warps(self, masks=None):
-        """[warps, 32], where all lanes of the masks are; the others are -1."""
-        lane = self.now % WARP
-        lanes = np.full((-(-self.place.size // WARP), WARP), -1)
-        lanes[self.now // WARP, lane] = np.arange(self.now.size)
-        there = ((lanes >= 0) @ (1 << np.arange(WARP)))[self.now // WARP]
-        masks = np.full(lane.size, WHOLE) if masks is None else masks.astype(np.int64)
-        if (masks & ~there | ~(masks >> lane) & 1).any():
-            raise Wrong(f"lanes {there[0]:08x} are there, of {masks[0]:08x}")
-        return lanes[(lanes >= 0).any(1)]
-
-    def do_shfl(self, words, o):
-        to, _, found = o[0].partition("|")
-        value, by, bounds, masks = (self.read(x, "u32") for x in o[1:])
-        lane = (self.now % WARP).astype(np.int64)
-        segment, clamp = (bounds >> 8 & 31).astype(int), (bounds & 31).astype(int)
-        least, most = lane & segment, (lane & segment) | (clamp & ~segment)
-        by = by.astype(np.int64) & 31
-        from_ = {"up": lane - by, "down": lane + by, "bfly": lane ^ by,
-                 "idx": least | (by & ~segment)}[words[2]]
-        fine = from_ >= most if words[2] == "up" else from_ <= most
-        from_ = np.where(fine, from_, lane)
-        got = value.copy()
-        for lanes in self.warps(masks):
-            there = lanes[lanes >= 0]
-            source = lanes[from_[there]]
-            if (source < 0).any():
-                raise Wrong("the value of a lane that is not there")
-            got[there] = value[source]
-        self.write(to, "u32", got)
-        if found:
-            self.write(found, "pred", fine)
-
-    def do_vote(self, words, o):
-        votes = self.read(o[1], "pred")
-        got = np.zeros(self.now.size, np.uint32)
-        for lanes in self.warps(self.read(o[2], "u32")):
-            there = lanes >= 0
-            got[lanes[there]] = sum(1 << int(i) for i in np.nonzero(there)[0]
-                                    if votes[lanes[i]])
-        self.write(o[0], "u32", got)
-
-    # ---- matrices
-
-    def do_ldmatrix(self, words, o):
-        """Lanes 8 m to 8 m + 7 have the rows of matrix m."""
-        if words[1:5] != ["sync", "aligned", "m8n8", "x4"]:
-            raise Wrong("this shape is not known here")
-        rows = gather(*self.space(words, o[1], 16), 16).view(np.uint16)
-        lanes, lane = self.warps(), np.arange(WARP)
-        matrices = rows[lanes].reshape(-1, 4, 8, 8)
-        if "trans" in words:
-            matrices = matrices.swapaxes(2, 3)
-        low, high = (matrices[:, :, lane // 4, lane % 4 * 2 + i].astype(np.uint32)
-                     for i in range(2))
-        for m, register in enumerate(o[0]):
-            result = np.zeros(self.now.size, np.uint32)
-            result[lanes] = low[:, m] | high[:, m] << 16
-            self.write(register, "u32", result)
-
-    def do_mma(self, words, o):
-        """Which lane has which number is the ISA's figures "MMA .m16n8k8 fragment
-        layout" and "MMA .m16n8k16", for .f16 and .bf16."""
-        if (words[1:3] != ["sync", "aligned"] or words[4:7] != ["row", "col", "f32"]
-                or words[7] != words[8] or words[7] not in NARROW):
-            raise Wrong("this product is not known here")
-        depth = {"m16n8k8": 8, "m16n8k16": 16}[words[3]]
-        value = NARROW[words[7]][1]
-        a, b = (self.halves(part, value) for part in o[1:3])
-        c = [self.read(x, "f32") for x in o[3]]
-        if (len(a), len(b), len(c)) != (depth // 2, depth // 4, 4):
-            raise Wrong("registers of another product")
-        lanes = self.warps()
-        lane = np.arange(WARP)
-        group, thread = lane >> 2, lane % 4
-        left, right = np.zeros((len(lanes), 16, depth)), np.zeros((len(lanes), depth, 8))
-        sums = np.zeros((len(lanes), 16, 8))
-        for i, x in enumerate(a):
-            row = group if i < 2 or 4 <= i < 6 else group + 8
-            left[:, row, thread * 2 + (i & 1) + (8 if i >= 4 else 0)] = x[lanes]
-        for i, x in enumerate(b):
-            right[:, thread * 2 + (i & 1) + (8 if i >= 2 else 0), group] = x[lanes]
-        for i, x in enumerate(c):
-            sums[:, group + (8 if i >= 2 else 0), thread * 2 + (i & 1)] = x[lanes]
-        sums += left @ right
-        for i, (register, x) in enumerate(zip(o[0], c)):
-            x[lanes] = sums[:, group + (8 if i >= 2 else 0), thread * 2 + (i & 1)]
-            self.write(register, "f32", x)
-
-    def halves(self, registers, value):
-        """The lower one of each first."""
-        words = [self.read(x, "u32") for x in registers]
-        return [value(bits) for w in words for bits in (w & 0xffff, w >> 16)]
 
     # ---- copies
 

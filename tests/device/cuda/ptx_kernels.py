@@ -26,7 +26,8 @@ except ModuleNotFoundError:
     print("skip: no numpy here (tests/requirements.txt)")
     sys.exit(0)
 
-from ptx import Memory, Module, Wrong
+from ptx import Module
+from ptx_memory import Memory, Wrong
 from ptx_numbers import NARROW, bf16_bits, bf16_value, e4m3_bits
 
 KERNELS = "src/device/cuda/kernels"

@@ -10,7 +10,6 @@ _process_token_weights, and colbert_linear over last_hidden_state[:, 1:]).
 """
 
 import json
-import pathlib
 
 import numpy as np
 import torch

@@ -44,7 +44,7 @@ from sentence_transformers.sparse_encoder.modules import (
 import random_configs
 import random_folders
 import random_tokenizers
-from make_models import BASE, DENSE, MODELS, OLD, st_config, write_json
+from make_models import BASE, MODELS, OLD, st_config, write_json
 from models_ranks import CHAT
 
 SPARSE = "sentence_transformers.sparse_encoder."

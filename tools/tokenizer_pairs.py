@@ -14,7 +14,6 @@ limit, ids, second, cut]]}; second is the place of the first token type 1.
 """
 
 import json
-import pathlib
 import shlex
 import subprocess
 import sys

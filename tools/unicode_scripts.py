@@ -13,7 +13,6 @@ them, and 0 is for those that belong to whatever they stand in.
 
 import hashlib
 
-import tokenizers
 from tokenizers import pre_tokenizers
 
 from unicode_tables import CODES, LIMIT, PINNED, ROOT, generate, numbers

@@ -11,12 +11,10 @@ every fact is asked of the `tokenizers` package: its parts carry four different
 versions of Unicode, and none of them is the newest.
 """
 
-import base64
 import functools
 import hashlib
 import struct
 
-import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 from unicode_tables import BLOCK, CODES, LIMIT, MULTI, PINNED, ROOT, generate, numbers

@@ -125,7 +125,7 @@ static bool read_mask(struct reading *r, const struct module *module,
         !(json_is_array(keep) && json_array_size(keep) == 0))
         fine = error_set(err, ERROR_UNSUPPORTED,
                          "%s: the setting keep_only_token_ids cannot be run "
-                         "here",
+                         "here: use a model without it",
                          name);
     json_decref(config);
     return fine;

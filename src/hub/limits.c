@@ -45,7 +45,9 @@ static bool is_empty(const json_t *value) {
 static bool refuse_setting(const char *name, const char *key,
                            struct error *err) {
     return error_set(err, ERROR_UNSUPPORTED,
-                     "%s: the setting %s cannot be run here", name, key);
+                     "%s: the setting %s cannot be run here: use a model "
+                     "without it",
+                     name, key);
 }
 
 /* What the file may hand to the constructors: keys that change no vector. */

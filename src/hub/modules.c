@@ -75,8 +75,9 @@ static bool kind_of(const char *type, const char *name, enum module_kind *kind,
             return true;
         }
     return error_set(err, ERROR_UNSUPPORTED,
-                     "%s: the module %s is not one that can be run here", name,
-                     type);
+                     "%s: the module %s is not one that can be run here: use "
+                     "a model without it",
+                     name, type);
 }
 
 /* A relative path without "..". */

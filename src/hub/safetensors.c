@@ -3,6 +3,7 @@
  * most 8 dimensions, no NUL in a name. */
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,20 @@ struct entry {
     size_t begin, end; /* in the buffer behind the header */
 };
 
+/* What no writer of safetensors leaves: damage, or another format. */
+__attribute__((format(printf, 3, 4))) static bool broken(
+    const struct source *source, struct error *err, const char *format, ...) {
+    char what[640];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    error_set(err, ERROR_INPUT,
+              "%s: %s: the file is cut off or broken, fetch it again",
+              source->path, what);
+    return false; /* said here, for the compiler to know */
+}
+
 /* JSON reading of one tensor's entry. */
 
 static bool read_size(const json_t *value, size_t *out) {
@@ -34,8 +49,7 @@ static bool read_dtype(const struct source *source, const json_t *info,
                        struct error *err) {
     const char *name = json_string_value(json_object_get(info, "dtype"));
     if (!name)
-        return error_set(err, ERROR_INPUT, "%s: tensor %s has no dtype",
-                         source->path, t->name);
+        return broken(source, err, "tensor %s has no dtype", t->name);
     *row = dtype_find(name);
     if (!*row)
         return error_set(err, ERROR_INPUT,
@@ -51,8 +65,7 @@ static bool read_shape(const struct source *source, const json_t *info,
                        struct tensor *t, struct error *err) {
     const json_t *shape = json_object_get(info, "shape");
     if (!json_is_array(shape))
-        return error_set(err, ERROR_INPUT, "%s: tensor %s has no shape",
-                         source->path, t->name);
+        return broken(source, err, "tensor %s has no shape", t->name);
     size_t rank = json_array_size(shape);
     if (rank > TENSOR_RANK_MAX)
         return error_set(err, ERROR_UNSUPPORTED,
@@ -63,15 +76,15 @@ static bool read_shape(const struct source *source, const json_t *info,
     t->elements = 1;
     for (size_t i = 0; i < rank; i++) {
         if (!read_size(json_array_get(shape, i), &t->shape[i]))
-            return error_set(err, ERROR_INPUT,
-                             "%s: tensor %s: dimension %zu of its shape is not "
-                             "a whole number",
-                             source->path, t->name, i);
+            return broken(
+                source, err,
+                "tensor %s: dimension %zu of its shape is not a whole number",
+                t->name, i);
         if (!size_multiply(t->elements, t->shape[i], &t->elements))
-            return error_set(err, ERROR_INPUT,
-                             "%s: tensor %s: the product of its shape does not "
-                             "fit 64 bits",
-                             source->path, t->name);
+            return broken(
+                source, err,
+                "tensor %s: the product of its shape does not fit 64 bits",
+                t->name);
     }
     return true;
 }
@@ -80,14 +93,13 @@ static bool read_bytes(const struct source *source, unsigned dtype_bits,
                        struct tensor *t, struct error *err) {
     size_t bits;
     if (!size_multiply(t->elements, dtype_bits, &bits))
-        return error_set(err, ERROR_INPUT,
-                         "%s: tensor %s: %zu elements of %s do not fit 64 bits",
-                         source->path, t->name, t->elements, t->dtype_name);
+        return broken(source, err,
+                      "tensor %s: %zu elements of %s do not fit 64 bits",
+                      t->name, t->elements, t->dtype_name);
     if (bits % 8)
-        return error_set(err, ERROR_INPUT,
-                         "%s: tensor %s: %zu elements of %s do not end on a "
-                         "byte",
-                         source->path, t->name, t->elements, t->dtype_name);
+        return broken(source, err,
+                      "tensor %s: %zu elements of %s do not end on a byte",
+                      t->name, t->elements, t->dtype_name);
     t->bytes = bits / 8;
     return true;
 }
@@ -99,20 +111,15 @@ static bool read_offsets(const struct source *source, const json_t *info,
     if (json_array_size(pair) != 2 ||
         !read_size(json_array_get(pair, 0), &e->begin) ||
         !read_size(json_array_get(pair, 1), &e->end))
-        return error_set(err, ERROR_INPUT,
-                         "%s: tensor %s: data_offsets is not two whole numbers",
-                         source->path, name);
+        return broken(source, err,
+                      "tensor %s: data_offsets is not two whole numbers", name);
     if (e->begin > e->end || e->end > buffer)
-        return error_set(err, ERROR_INPUT,
-                         "%s: tensor %s lies at bytes %zu to %zu of %zu: the "
-                         "file is cut off or broken, fetch it again",
-                         source->path, name, e->begin, e->end, buffer);
+        return broken(source, err, "tensor %s lies at bytes %zu to %zu of %zu",
+                      name, e->begin, e->end, buffer);
     if (e->end - e->begin != e->tensor.bytes)
-        return error_set(err, ERROR_INPUT,
-                         "%s: tensor %s has %zu bytes, its shape and dtype "
-                         "need %zu",
-                         source->path, name, e->end - e->begin,
-                         e->tensor.bytes);
+        return broken(source, err,
+                      "tensor %s has %zu bytes, its shape and dtype need %zu",
+                      name, e->end - e->begin, e->tensor.bytes);
     return true;
 }
 
@@ -125,8 +132,7 @@ static bool read_entry(struct tensors *st, const struct source *source,
     if (!e->tensor.name)
         return false;
     if (!json_is_object(info))
-        return error_set(err, ERROR_INPUT, "%s: tensor %s is not an object",
-                         source->path, name);
+        return broken(source, err, "tensor %s is not an object", name);
     return read_dtype(source, info, &e->tensor, &row, err) &&
            read_shape(source, info, &e->tensor, err) &&
            read_bytes(source, row->bits, &e->tensor, err) &&
@@ -141,19 +147,15 @@ static json_t *header_parse(const struct source *source, size_t *header_bytes,
     size_t size = source->map.size;
     uint64_t length = 0;
     if (size < LENGTH_BYTES) {
-        error_set(err, ERROR_INPUT,
-                  "%s: %zu bytes are too few for a safetensors file, fetch it "
-                  "again",
-                  source->path, size);
+        broken(source, err, "%zu bytes are too few for a safetensors file",
+               size);
         return NULL;
     }
     for (unsigned i = 0; i < LENGTH_BYTES; i++)
         length |= (uint64_t)at[i] << (8 * i);
     if (length > HEADER_BYTES_MAX || length > size - LENGTH_BYTES) {
-        error_set(err, ERROR_INPUT,
-                  "%s: a header of %llu bytes cannot be in a file of %zu: not "
-                  "a safetensors file, or cut off",
-                  source->path, (unsigned long long)length, size);
+        broken(source, err, "a header of %llu bytes cannot be in a file of %zu",
+               (unsigned long long)length, size);
         return NULL;
     }
     struct str text = {source->map.data + LENGTH_BYTES, (size_t)length};
@@ -180,9 +182,8 @@ static bool check_metadata(const struct source *source, const json_t *metadata,
     bool fine = json_is_object(metadata);
     json_object_foreach((json_t *)(uintptr_t)metadata, key, value) fine =
         fine && json_is_string(value);
-    return fine || error_set(err, ERROR_INPUT,
-                             "%s: __metadata__ is not an object of strings",
-                             source->path);
+    return fine ||
+           broken(source, err, "__metadata__ is not an object of strings");
 }
 
 static int by_place(const void *a, const void *b) {
@@ -203,22 +204,22 @@ static bool check_places(const struct source *source,
     for (size_t i = 0; i < count; i++) {
         const struct entry *e = &entries[i];
         if (e->begin < at)
-            return error_set(err, ERROR_INPUT,
-                             "%s: tensor %s begins at byte %zu, inside tensor "
-                             "%s, which ends at %zu",
-                             source->path, e->tensor.name, e->begin,
-                             entries[i - 1].tensor.name, at);
+            return broken(source, err,
+                          "tensor %s begins at byte %zu, inside tensor %s, "
+                          "which ends at %zu",
+                          e->tensor.name, e->begin, entries[i - 1].tensor.name,
+                          at);
         if (e->begin > at)
-            return error_set(err, ERROR_INPUT,
-                             "%s: bytes %zu to %zu before tensor %s belong to "
-                             "no tensor",
-                             source->path, at, e->begin, e->tensor.name);
+            return broken(
+                source, err,
+                "bytes %zu to %zu before tensor %s belong to no tensor", at,
+                e->begin, e->tensor.name);
         at = e->end;
     }
-    return at == buffer || error_set(err, ERROR_INPUT,
-                                     "%s: the tensors end at byte %zu of %zu: "
-                                     "bytes that belong to no tensor",
-                                     source->path, at, buffer);
+    return at == buffer || broken(source, err,
+                                  "the tensors end at byte %zu of %zu: bytes "
+                                  "that belong to no tensor",
+                                  at, buffer);
 }
 
 static bool add_tensors(struct tensors *st, unsigned file,

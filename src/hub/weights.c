@@ -33,9 +33,11 @@ static bool shard_names(const json_t *map, const char *index, const char **list,
     json_object_foreach((json_t *)(uintptr_t)map, tensor, value) {
         const char *name = json_string_value(value);
         if (!name || !name[0] || name[0] == '.' || strpbrk(name, "/\\"))
-            return error_set(err, ERROR_INPUT,
-                             "%s: the file of tensor %s is not a file name",
-                             index, tensor);
+            return error_set(
+                err, ERROR_INPUT,
+                "%s: the file of tensor %s is not a file name: fetch "
+                "the file again",
+                index, tensor);
         list[all++] = name;
     }
     qsort(list, all, sizeof *list, by_name);
@@ -44,7 +46,9 @@ static bool shard_names(const json_t *map, const char *index, const char **list,
             list[kept++] = list[i];
     *count = kept;
     return kept > 0 ||
-           error_set(err, ERROR_INPUT, "%s: weight_map names no file", index);
+           error_set(err, ERROR_INPUT,
+                     "%s: weight_map names no file: fetch the file again",
+                     index);
 }
 
 static bool need_shards(struct reading *r, const char *dir, const char **names,
@@ -66,7 +70,10 @@ static bool read_map(struct reading *r, const char *dir, const json_t *map,
                      const char *index, struct error *err) {
     size_t count = 0;
     if (!json_is_object(map))
-        return error_set(err, ERROR_INPUT, "%s: no weight_map", index);
+        return error_set(err, ERROR_INPUT,
+                         "%s: there is no weight_map in it: fetch the file "
+                         "again",
+                         index);
     const char **names =
         memory_alloc(r->memory, json_object_size(map), sizeof *names, err);
     bool fine = names && shard_names(map, index, names, &count, err);

@@ -113,7 +113,10 @@ static void every_dtype_has_its_size(void **state) {
 static void places_that_lie(void **state) {
     (void)state;
     refuses("{\"a\":" A8 "}", 9, "no tensor");
-    refuses("{\"a\":" A8 "}", 7, "cut off");
+    refuses(
+        "{\"a\":" A8 "}", 7,
+        "tensor a lies at bytes 0 to 8 of 7: the file is cut off or broken, "
+        "fetch it again");
     refuses("{}", 1, "no tensor");
     refuses("{\"a\":" A8 ",\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
             "\"data_offsets\":[12,16]}}",
@@ -130,7 +133,7 @@ static void places_that_lie(void **state) {
             "\"data_offsets\":[0,9223372036854775807]}}",
             8, "9223372036854775807");
     refuses("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}",
-            8, "need 12");
+            8, "need 12: the file is cut off or broken, fetch it again");
 }
 
 static void entries_that_are_none(void **state) {
@@ -185,7 +188,7 @@ static void lengths_that_lie(void **state) {
         refuses_bytes(file, cut,
                       cut < 8          ? "too few"
                       : cut < size - 8 ? "cannot be in a file"
-                                       : "cut off");
+                                       : "lies at bytes");
     const uint64_t lengths[] = {size - 7,   5000,           100000001,
                                 UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {

@@ -10,7 +10,6 @@
 
 #include <string.h>
 
-#include "base/file.h"
 #include "base/json.h"
 
 static const struct {

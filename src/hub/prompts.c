@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#include "base/file.h"
 #include "base/json.h"
 
 static const struct model_prompt *find(const struct model_files *files,

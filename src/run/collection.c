@@ -16,7 +16,6 @@
 #include "run/lock.h"
 #include "run/origin.h"
 #include "run/pass.h"
-#include "run/plan.h"
 #include "run/schedule.h"
 #include "run/spool.h"
 #include "run/summary.h"

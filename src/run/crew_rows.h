@@ -23,7 +23,6 @@
 #include "base/layout.h"
 #include "data/rows.h"
 #include "model/encoder.h"
-#include "run/head_rules.h"
 #include "run/long_text.h"
 #include "run/roster.h"
 

@@ -41,7 +41,6 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "device/device.h"
-#include "run/heads.h"
 #include "run/roster.h"
 #include "run/session.h"
 

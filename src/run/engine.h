@@ -20,8 +20,8 @@
 #include <stdint.h>
 
 #include "base/str.h"
-#include "model/encoder.h"
-#include "run/crew_rows.h"
+#include "run/head_rules.h"
+#include "run/long_text.h"
 #include "run/roster.h"
 #include "run/session.h"
 #include "run/station.h"

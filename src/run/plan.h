@@ -20,7 +20,6 @@
 
 #include <jansson.h>
 
-#include "model/encoder.h"
 #include "run/roster.h"
 #include "run/session.h"
 #include "run/station.h"

@@ -12,7 +12,6 @@
 #include "base/file.h"
 #include "data/topk.h"
 #include "run/question.h"
-#include "run/roster.h"
 #include "run/search.h"
 
 enum { SEARCH_MODELS_MAX = 64, SEARCH_JSON_MAX = 16 << 20 };

@@ -11,7 +11,6 @@
 #include "base/json.h"
 #include "data/fuse.h"
 #include "run/engine.h"
-#include "run/requests.h"
 
 /* ---- which models made the rows ----------------------------------------- */
 

@@ -9,9 +9,6 @@
 #include <jansson.h>
 
 #include "run/artefacts.h"
-#include "run/engine.h"
-#include "run/pass.h"
-#include "run/plan.h"
 #include "run/roster.h"
 #include "run/session.h"
 #include "run/turn.h"

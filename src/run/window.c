@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/layout.h"
+
 enum {
     BLOCK_ID_BYTES = 256 * 1024, /* a block ends there too */
     ID_MORE_BYTES = 12 + 1,      /* "#", a number and NUL */

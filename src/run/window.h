@@ -26,7 +26,6 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/layout.h"
 #include "base/memory.h"
 #include "base/str.h"
 #include "data/chunks.h"

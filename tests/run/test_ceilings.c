@@ -18,7 +18,6 @@
 #include "base/file.h"
 #include "run/ceilings.h"
 #include "run/devices.h"
-#include "run/lease.h"
 
 static const uint64_t KIB = 1024, MIB = 1024 * 1024, GIB = 1024 * 1024 * 1024;
 static const uint64_t T4 = 15828320256; /* as nvidia-smi gives it */

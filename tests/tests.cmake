@@ -32,7 +32,7 @@ target_link_options(test_base_base PRIVATE -Wl,--wrap=write -Wl,--wrap=fsync
                     -Wl,--wrap=close -Wl,--wrap=rename)
 # Names that the system cannot look at for a moment (base/blind.h).
 foreach(test test_hub_model_files test_data_chunk_list test_run_head_rules
-        test_run_truncated)
+        test_run_digest_list)
   target_link_options(${test} PRIVATE -Wl,--wrap=stat -Wl,--wrap=lstat
                       -Wl,--wrap=opendir)
 endforeach()

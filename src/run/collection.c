@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "run/artefacts.h"
+#include "run/digest_list.h"
 #include "run/dtype.h"
 #include "run/estimate.h"
 #include "run/lock.h"
@@ -19,7 +20,6 @@
 #include "run/schedule.h"
 #include "run/spool.h"
 #include "run/summary.h"
-#include "run/truncated.h"
 
 /* What a collection holds while it is worked on. */
 struct work {
@@ -272,8 +272,9 @@ static bool count_truncated(struct work *work, struct error *err) {
         fine = member_store_path(paths[count++], work->private, member, head,
                                  "truncated", err);
     }
-    fine = fine && truncated_count(list, count, false, work->intake,
-                                   work->scratch, &work->truncated, NULL, err);
+    fine =
+        fine && digest_list_count(list, count, false, work->intake,
+                                  work->scratch, &work->truncated, NULL, err);
     memory_free(memory, paths);
     memory_free(memory, list);
     return fine;

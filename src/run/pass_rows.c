@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "run/digest_list.h"
 #include "run/dtype.h"
 #include "run/pass_parts.h"
-#include "run/truncated.h"
 
 /* ---- what is there ------------------------------------------------------ */
 
@@ -79,7 +79,7 @@ static bool add_to_list(const struct pass *pass, enum row_kind head,
     char path[PATH_MAX];
     return !count || (member_store_path(path, pass->folder, pass->member, head,
                                         name, err) &&
-                      truncated_add(path, digests, count, err));
+                      digest_list_add(path, digests, count, err));
 }
 
 static bool list_cut(const struct pass *pass, const struct batch *batch,
@@ -126,8 +126,8 @@ static bool count_list(struct pass *pass, const char *name, const char *scratch,
     }
     if (!*ids)
         *ids = json_array();
-    return truncated_count(list, lists, true, pass->intake, scratch, count,
-                           *ids, err);
+    return digest_list_count(list, lists, true, pass->intake, scratch, count,
+                             *ids, err);
 }
 
 bool pass_count_lists(struct pass *pass, const char *scratch,
@@ -158,8 +158,8 @@ static void list_failed(struct pass *pass, const uint8_t *digest,
                          "text_sha256", hex, "reason", reason));
 }
 
-/* The rows of HEAD that its store lacks, closed up in place; their digests to
- * DIGESTS. How many. */
+/* The rows of HEAD that its store lacks, closed up in place: *COUNT of them,
+ * their digests in DIGESTS [texts, 32]. */
 static bool gather(struct pass *pass, const struct batch *batch,
                    enum row_kind head, uint8_t *digests, size_t *count,
                    struct error *err) {

@@ -1,4 +1,4 @@
-#include "run/truncated.h"
+#include "run/digest_list.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 
 enum { PIECE_DIGESTS = 256 };
 
-bool truncated_add(const char *path, const uint8_t *digests, size_t count,
-                   struct error *err) {
+bool digest_list_add(const char *path, const uint8_t *digests, size_t count,
+                     struct error *err) {
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     struct stat status;
     if (fd < 0)
@@ -70,7 +70,7 @@ static bool load(struct disk_index *index, const char *path,
 
 static bool list(struct chunk_reader *reader, json_t *ids, struct error *err) {
     struct chunk chunk;
-    if (!ids || json_array_size(ids) >= TRUNCATED_LISTED)
+    if (!ids || json_array_size(ids) >= DIGEST_LIST_NAMED)
         return true;
     if (!chunk_reader_decode(reader, &chunk, err))
         return false;
@@ -99,14 +99,14 @@ static bool count_points(struct disk_index *index, bool unique_only,
     return step == CHUNK_END;
 }
 
-bool truncated_count(const char *const *paths, size_t paths_count,
-                     bool unique_only, const struct intake *intake,
-                     const char *scratch, uint64_t *count, json_t *ids,
-                     struct error *err) {
+bool digest_list_count(const char *const *paths, size_t paths_count,
+                       bool unique_only, const struct intake *intake,
+                       const char *scratch, uint64_t *count, json_t *ids,
+                       struct error *err) {
     *count = 0;
     char table[PATH_MAX];
     struct disk_index index;
-    if (snprintf(table, sizeof table, "%s/truncated.index", scratch) >=
+    if (snprintf(table, sizeof table, "%s/digest_list.index", scratch) >=
         PATH_MAX)
         return error_set(err, ERROR_USAGE, "path too long: %s", scratch);
     if (!disk_index_open(&index, table, intake->memory, err))

@@ -1,6 +1,6 @@
-/* test_truncated.c - the list of texts that a model saw only the beginning of:
- * which points of a collection stand in it, whatever else does, and when the
- * system does not tell for a moment whether it is there. */
+/* test_digest_list.c - which points of a collection stand in a list of digests,
+ * whatever else does, and when the system does not tell for a moment whether
+ * the list is there. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "base/blind.h"
+#include "run/digest_list.h"
 #include "run/scanned.h"
-#include "run/truncated.h"
 
 struct stage {
     struct memory memory;
@@ -26,7 +26,7 @@ struct stage {
 /* Three points, the first and the last of the same text. */
 static void stage_open(struct stage *s) {
     *s = (struct stage){0};
-    scanned_make(&s->at, "truncated");
+    scanned_make(&s->at, "digest_list");
     FILE *f = fopen(s->at.chunks, "w");
     assert_non_null(f);
     fputs("{\"id\": \"a\", \"text\": \"one\"}\n"
@@ -35,7 +35,7 @@ static void stage_open(struct stage *s) {
           f);
     assert_int_equal(fclose(f), 0);
     s->intake = scanned(&s->memory, &s->at, &s->options, &s->list);
-    snprintf(s->path, sizeof s->path, "%s/truncated", s->at.scratch);
+    snprintf(s->path, sizeof s->path, "%s/list", s->at.scratch);
 }
 
 static void stage_close(struct stage *s) {
@@ -53,15 +53,15 @@ static void add_first(struct stage *s) {
                      CHUNK_OK);
     chunk_reader_close(reader);
     memset(digests + SHA256_BYTES, 7, SHA256_BYTES); /* a chunk that is gone */
-    assert_true(truncated_add(s->path, digests, 2, NULL));
-    assert_true(truncated_add(s->path, digests, 1, NULL)); /* after a kill */
+    assert_true(digest_list_add(s->path, digests, 2, NULL));
+    assert_true(digest_list_add(s->path, digests, 1, NULL)); /* after a kill */
 }
 
 static bool count(struct stage *s, bool unique_only, uint64_t *points,
                   json_t *ids, struct error *err) {
     const char *path = s->path;
-    return truncated_count(&path, 1, unique_only, s->intake, s->at.scratch,
-                           points, ids, err);
+    return digest_list_count(&path, 1, unique_only, s->intake, s->at.scratch,
+                             points, ids, err);
 }
 
 static void points_of_the_collection_count(void **state) {
@@ -71,7 +71,7 @@ static void points_of_the_collection_count(void **state) {
     json_t *ids = json_array();
     stage_open(&s);
     assert_true(count(&s, false, &points, ids, NULL));
-    assert_int_equal(points, 0); /* nobody has cut anything */
+    assert_int_equal(points, 0); /* there is no list yet */
     add_first(&s);
     assert_true(count(&s, false, &points, ids, NULL));
     assert_int_equal(points, 2);
@@ -84,7 +84,7 @@ static void points_of_the_collection_count(void **state) {
     stage_close(&s);
 }
 
-/* A run would say that nothing was cut. */
+/* A run would say that no text was cut. */
 static void a_list_that_cannot_be_seen_counts_the_same(void **state) {
     (void)state;
     struct stage s;

@@ -25,6 +25,14 @@ static int by_place(const void *a, const void *b) {
     return (x->row > y->row) - (x->row < y->row);
 }
 
+/* Entries of one row in the order of the rankings: a sort may turn equal ones
+ * round, and sums in another order are other sums. */
+static int by_place_and_ranking(const void *a, const void *b) {
+    const struct joined *x = a, *y = b;
+    int order = by_place(a, b);
+    return order ? order : (x->ranks > y->ranks) - (x->ranks < y->ranks);
+}
+
 /* Best first; of equal ones as the collections are called, then by row. */
 static int by_score(const void *a, const void *b) {
     const struct joined *x = a, *y = b;
@@ -57,7 +65,7 @@ static size_t list_all(const struct searching *s, struct joined *all,
 static size_t join_rows(struct joined *all, size_t count,
                         struct search_rank *merged) {
     size_t rows = 0, used = 0;
-    qsort(all, count, sizeof *all, by_place);
+    qsort(all, count, sizeof *all, by_place_and_ranking);
     for (size_t i = 0; i < count;) {
         struct joined row = all[i];
         row.ranks = merged + used;

@@ -186,7 +186,9 @@ static bool move_model(struct ladder *ladder, struct station *station,
         station,
         (struct given_up){.what = GAVE_MODEL, .member = job->member, .to = to});
     gave_way(ladder, job, station, to, "model_moved",
-             "memory is short even with streamed layers");
+             job->member->charged.layers /* a table of words has none */
+                 ? "memory is short even with streamed layers"
+                 : "memory is short at the smallest batch");
     return true;
 }
 

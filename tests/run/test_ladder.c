@@ -214,6 +214,27 @@ static void a_model_comes_back(void **state) {
     trial_end(&t);
 }
 
+/* A table of words has no layers that could be streamed first, and is not said
+ * to have. */
+static void a_table_moves_as_it_is(void **state) {
+    struct trial t;
+    size_t at = 0;
+    struct trial_terms terms = {.models = "static_table",
+                                .budget = LONGEST,
+                                .devices = "sim:a=4MB",
+                                .mode = MODE_EXCLUSIVE,
+                                .script =
+                                    "{\"device\":\"sim:a\",\"at_submit\":10,"
+                                    "\"fail\":\"alloc\",\"count\":3}\n"};
+    (void)state;
+    trial_run_well(&t, &terms);
+    const json_t *away = trial_next(&t, "cpu_fallback", &at);
+    assert_string_equal(text_of(away, "reason"),
+                        "memory is short at the smallest batch");
+    assert_int_equal(trial_find(&t, "layers_streamed", 0), SIZE_MAX);
+    trial_end(&t);
+}
+
 /* A card that refuses everything, whatever memory it shows: the model does not
  * come and go all the time. */
 static void a_model_does_not_come_and_go(void **state) {
@@ -397,6 +418,7 @@ int main(void) {
         cmocka_unit_test(a_model_moves_to_the_next_card),
         cmocka_unit_test(the_cpu_is_the_last_resort),
         cmocka_unit_test(a_model_comes_back),
+        cmocka_unit_test(a_table_moves_as_it_is),
         cmocka_unit_test(a_model_does_not_come_and_go),
         cmocka_unit_test(a_companion_moves_to_the_next_card),
         cmocka_unit_test(a_companion_moves_to_the_cpu),

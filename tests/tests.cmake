@@ -29,7 +29,7 @@ foreach(test test_device_isa test_device_linear_int8)
 endforeach()
 # A file's writer hears from this test that its system refuses.
 target_link_options(test_base_base PRIVATE -Wl,--wrap=write -Wl,--wrap=fsync
-                    -Wl,--wrap=close -Wl,--wrap=rename)
+                    -Wl,--wrap=fdatasync -Wl,--wrap=close -Wl,--wrap=rename)
 # Names that the system cannot look at for a moment (base/blind.h).
 foreach(test test_hub_model_files test_data_chunk_list test_run_head_rules
         test_run_digest_list)

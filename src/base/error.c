@@ -62,9 +62,35 @@ static const char *remedy(int cause) {
     case EACCES:
     case EPERM:
         return "; give this user the right to, or choose another place";
+    case EMFILE:
+        return "; allow more of them (ulimit -n)";
+    case ENFILE:
+        return "; other programs hold them: run the same command again when "
+               "they have ended";
+    case ENOMEM:
+        return "; other programs hold it, or a limit (ulimit -v) does";
+    case EINTR:
+    case EAGAIN:
+        return "; run the same command again";
     default:
         return "";
     }
+}
+
+static const char *in_words(int cause) {
+    return cause == EMFILE   ? "too many open files"
+           : cause == ENOMEM ? "out of memory"
+                             : strerror(cause);
+}
+
+/* File systems in a network or in a process of their own answer EINTR to a call
+ * that Ctrl-C interrupted, whatever was said to sigaction. */
+static enum error_code code_of(int cause) {
+    return cause == ENOENT   ? ERROR_MISSING
+           : cause == ENOMEM ? ERROR_MEMORY
+           : cause == EINTR  ? ERROR_INTERRUPTED
+           : cause == EAGAIN ? ERROR_BUSY
+                             : ERROR_IO;
 }
 
 bool error_errno(struct error *err, const char *format, ...) {
@@ -84,15 +110,8 @@ bool error_errno(struct error *err, const char *format, ...) {
                                 "(its quota); free some"
                               : " in one file: it has the greatest size that "
                                 "is allowed (ulimit -f); raise that");
-    if (cause == ENOMEM)
-        return error_set(err, ERROR_MEMORY, "cannot %s: out of memory", what);
-    if (cause == EMFILE)
-        return error_set(err, ERROR_IO,
-                         "cannot %s: too many open files; allow more of them "
-                         "(ulimit -n)",
-                         what);
-    return error_set(err, cause == ENOENT ? ERROR_MISSING : ERROR_IO,
-                     "cannot %s: %s%s", what, strerror(cause), remedy(cause));
+    return error_set(err, code_of(cause), "cannot %s: %s%s", what,
+                     in_words(cause), remedy(cause));
 }
 
 const char *error_name(enum error_code code) {

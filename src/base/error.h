@@ -56,8 +56,8 @@ bool error_vset(struct error *err, enum error_code code, const char *format,
 
 /* error_set for a system call that failed: appends strerror(errno), and turns
  * ENOSPC, EDQUOT and EFBIG into ERROR_FULL with the remedy, ENOMEM into
- * ERROR_MEMORY. WHAT names the action and its object: "write
- * /data/out/embeddings.npy". */
+ * ERROR_MEMORY, EINTR into ERROR_INTERRUPTED and EAGAIN into ERROR_BUSY. WHAT
+ * names the action and its object: "write /data/out/embeddings.npy". */
 bool error_errno(struct error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

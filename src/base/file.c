@@ -85,14 +85,22 @@ bool file_read(const char *path, size_t max_bytes, struct strbuf *out,
     return fine && strbuf_ok(out, err);
 }
 
-/* fsync of what FD has open, PATH for the message. File systems in a network or
- * in a process of their own are interrupted. */
-static bool sync_open(int fd, const char *path, struct error *err) {
+/* File systems in a network or in a process of their own are interrupted. */
+static bool sync_by(int (*call)(int fd), int fd, const char *path,
+                    struct error *err) {
     int failed;
     do
-        failed = fsync(fd);
+        failed = call(fd);
     while (failed && errno == EINTR);
     return !failed || error_errno(err, "sync %s", path);
+}
+
+bool file_sync(int fd, const char *path, struct error *err) {
+    return sync_by(fsync, fd, path, err);
+}
+
+bool file_sync_data(int fd, const char *path, struct error *err) {
+    return sync_by(fdatasync, fd, path, err);
 }
 
 static bool write_all(int fd, const void *data, size_t size, const char *path,
@@ -245,7 +253,7 @@ static bool sync_parent(const char *path, struct error *err) {
 bool file_writer_commit(struct file_writer *writer, struct error *err) {
     if (!writer_flush(writer, err))
         return false;
-    if (!writer->stream && !sync_open(writer->fd, writer->path, err))
+    if (!writer->stream && !file_sync(writer->fd, writer->path, err))
         return false;
     int fd = writer->fd;
     writer->fd = -1;
@@ -429,16 +437,18 @@ bool folder_make(const char *path, struct error *err) {
     }
     if (mkdir(copy, 0777) != 0 && errno != EEXIST)
         return error_errno(err, "make folder %s", copy);
-    if (!folder_exists(path))
-        return error_set(err, ERROR_IO, "%s is in the way: not a folder", path);
-    return true;
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return error_errno(err, "stat %s", path);
+    return S_ISDIR(status.st_mode) ||
+           error_set(err, ERROR_IO, "%s is in the way: not a folder", path);
 }
 
 bool folder_sync(const char *path, struct error *err) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, "open folder %s", path);
-    bool fine = sync_open(fd, path, err);
+    bool fine = file_sync(fd, path, err);
     close(fd);
     return fine;
 }

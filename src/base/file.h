@@ -129,6 +129,10 @@ bool file_remove(const char *path, struct error *err); /* absent is fine */
 bool file_rename(const char *from, const char *to, struct error *err);
 /* Make PATH and what is missing above it. */
 bool folder_make(const char *path, struct error *err);
+/* fsync of what FD has open, PATH for the message. */
+bool file_sync(int fd, const char *path, struct error *err);
+/* The same without what is not needed to read it: times. */
+bool file_sync_data(int fd, const char *path, struct error *err);
 /* fsync of a folder, so that a rename in it survives a power failure. */
 bool folder_sync(const char *path, struct error *err);
 /* PATH and everything in it; links are removed, not followed. Absent is fine.

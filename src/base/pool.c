@@ -126,7 +126,7 @@ static bool start(struct pool *pool, struct error *err) {
     if (failure)
         return error_set(err, ERROR_IO,
                          "cannot start thread %u of %u: %s; take fewer "
-                         "(--threads), or allow more (ulimit -u)",
+                         "(--threads), or allow more (ulimit -u, -v)",
                          pool->started + 2, pool->threads, strerror(failure));
     return true;
 }

@@ -396,10 +396,9 @@ bool store_retire(struct store *store, const char *array,
                           digests_path, store->width, store->piece, &member,
                           err))
         return false;
-    bool fine = fsync(next.digests_fd) == 0 ||
-                error_errno(err, "sync %s", digests_path);
-    fine = fine && file_rename(digests_path, store->digests_path, err) &&
-           record_array(store, member, err);
+    bool fine = file_sync(next.digests_fd, digests_path, err) &&
+                file_rename(digests_path, store->digests_path, err) &&
+                record_array(store, member, err);
     json_decref(member);
     if (!fine) {
         store_array_close(&next);

@@ -351,11 +351,8 @@ bool store_log_read_ragged(const struct store_log *log, uint64_t row,
     return true;
 }
 
-static bool sync_file(const struct store_log_file *file, struct error *err) {
-    return fdatasync(file->fd) == 0 || error_errno(err, "sync %s", file->path);
-}
-
 bool store_log_sync(const struct store_log *log, struct error *err) {
-    return sync_file(&log->rows, err) && sync_file(&log->keys, err) &&
-           sync_file(&log->journal, err);
+    return file_sync_data(log->rows.fd, log->rows.path, err) &&
+           file_sync_data(log->keys.fd, log->keys.path, err) &&
+           file_sync_data(log->journal.fd, log->journal.path, err);
 }

@@ -334,8 +334,7 @@ static bool wrong_digest(const struct download *d, struct error *err) {
 static bool fill_part(struct download *d, struct error *err) {
     for (;;) {
         bool right = false;
-        if (!get_all(d, err) ||
-            (fsync(d->fd) != 0 && !error_errno(err, "write %s", d->part)) ||
+        if (!get_all(d, err) || !file_sync(d->fd, d->part, err) ||
             !check_digest(d, &right, err))
             return false;
         if (right)

@@ -63,7 +63,7 @@ static bool write_shared(const char *path, struct str text, struct error *err) {
     if (fd < 0)
         return error_errno(err, "write %s", part);
     bool fine = file_pwrite(fd, text.data, text.size, 0, part, err) &&
-                (fsync(fd) == 0 || error_errno(err, "write %s", part));
+                file_sync(fd, part, err);
     close(fd);
     fine = fine && file_rename(part, path, err);
     if (!fine)

@@ -392,7 +392,7 @@ static bool start(struct crew *crew, struct error *err) {
         if (failure)
             return error_set(err, ERROR_IO,
                              "cannot start the thread of %s: %s; allow more "
-                             "(ulimit -u)",
+                             "(ulimit -u, -v)",
                              station_name(worker->station), strerror(failure));
         worker->started = true;
     }

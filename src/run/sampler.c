@@ -123,7 +123,7 @@ bool sampler_start(struct sampler *sampler, const struct sampler_setup *setup,
     sampler_close(sampler);
     return error_set(err, ERROR_IO,
                      "cannot start the thread that samples memory: %s; allow "
-                     "more (ulimit -u)",
+                     "more (ulimit -u, -v)",
                      strerror(failed));
 }
 

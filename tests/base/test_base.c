@@ -89,6 +89,10 @@ static void a_refused_write_says_what_helps(void **state) {
                  {EDQUOT, ERROR_FULL, "(its quota); free some and run"},
                  {EFBIG, ERROR_FULL, "(ulimit -f); raise that and run"},
                  {EMFILE, ERROR_IO, "(ulimit -n)"},
+                 {ENFILE, ERROR_IO, "other programs hold them"},
+                 {ENOMEM, ERROR_MEMORY, "a limit (ulimit -v)"},
+                 {EINTR, ERROR_INTERRUPTED, "run the same command again"},
+                 {EAGAIN, ERROR_BUSY, "run the same command again"},
                  {EIO, ERROR_IO, "once that is mended, run the same command"},
                  {EROFS, ERROR_IO, "choose another place"},
                  {EACCES, ERROR_IO, "give this user the right to"}};
@@ -407,6 +411,7 @@ static void a_file_is_written_in_whole_pieces(void **state) {
 
 enum call { NO_CALL, WRITE, FSYNC, CLOSE, RENAME };
 static enum call refused; /* the next one of these fails, once */
+static int interruptions; /* so many syncs are interrupted */
 
 static bool refuse(enum call call) {
     if (refused != call)
@@ -416,10 +421,20 @@ static bool refuse(enum call call) {
     return true;
 }
 
+static bool interrupt(void) {
+    if (!interruptions)
+        return false;
+    interruptions--;
+    errno = EINTR;
+    return true;
+}
+
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
 int __real_close(int fd);
 int __wrap_close(int fd);
 int __real_rename(const char *from, const char *to);
@@ -430,7 +445,11 @@ ssize_t __wrap_write(int fd, const void *data, size_t size) {
 }
 
 int __wrap_fsync(int fd) {
-    return refuse(FSYNC) ? -1 : __real_fsync(fd);
+    return interrupt() || refuse(FSYNC) ? -1 : __real_fsync(fd);
+}
+
+int __wrap_fdatasync(int fd) {
+    return interrupt() ? -1 : __real_fdatasync(fd);
 }
 
 /* The number is free again, whatever it says (Linux). */
@@ -474,6 +493,24 @@ static void a_refused_commit_leaves_the_former_file(void **state) {
     }
     assert_true(folder_remove(folder, NULL));
     assert_int_equal(memory_live(&memory), 0);
+}
+
+/* What is on its way to a file system in a network is synced all the same. */
+static void a_sync_that_is_interrupted_is_done(void **state) {
+    (void)state;
+    static bool (*const syncs[])(int fd, const char *path,
+                                 struct error *err) = {file_sync,
+                                                       file_sync_data};
+    char path[] = "/tmp/ensembed_file_XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < sizeof syncs / sizeof *syncs; i++) {
+        interruptions = 3;
+        assert_true(syncs[i](fd, path, NULL));
+        assert_int_equal(interruptions, 0);
+    }
+    close(fd);
+    assert_true(file_remove(path, NULL));
 }
 
 static void a_file_is_whole_or_not_there(void **state) {
@@ -546,6 +583,7 @@ int main(void) {
         cmocka_unit_test(pool_does_each_item_once),
         cmocka_unit_test(a_file_is_whole_or_not_there),
         cmocka_unit_test(a_refused_commit_leaves_the_former_file),
+        cmocka_unit_test(a_sync_that_is_interrupted_is_done),
         cmocka_unit_test(a_file_is_written_in_whole_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

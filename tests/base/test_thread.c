@@ -58,7 +58,7 @@ static void a_pool_without_its_threads_says_what_helps(void **state) {
         snprintf(message, sizeof message,
                  "cannot start thread %d of 4: Resource temporarily "
                  "unavailable; take fewer (--threads), or allow more (ulimit "
-                 "-u)",
+                 "-u, -v)",
                  started + 2);
         assert_string_equal(err.message, message);
         assert_int_equal(err.code, ERROR_IO);

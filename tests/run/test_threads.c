@@ -39,7 +39,7 @@ static void each_thread_that_cannot_start_is_told(void **state) {
         assert_int_equal(next.worst.code, ERROR_IO);
         assert_non_null(
             strstr(next.worst.message, "Resource temporarily unavailable; "));
-        assert_non_null(strstr(next.worst.message, "(ulimit -u)"));
+        assert_non_null(strstr(next.worst.message, "(ulimit -u, -v)"));
         for (size_t k = 0; k < TOLD_COUNT; k++)
             told[k] |= strstr(next.worst.message, TOLD[k]) != NULL;
         trial_end(&next);

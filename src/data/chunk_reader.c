@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -103,6 +104,13 @@ static enum chunk_step advance(struct chunk_reader *reader, struct error *err) {
     return CHUNK_OK;
 }
 
+static bool changed(struct error *err, const char *file) {
+    return error_set(err, ERROR_INPUT,
+                     "%s changed while it was being read: run again when it "
+                     "is at rest",
+                     file);
+}
+
 static bool open_file(struct chunk_reader *reader, uint32_t number,
                       struct error *err) {
     if (reader->fd >= 0 && reader->file == number)
@@ -112,15 +120,14 @@ static bool open_file(struct chunk_reader *reader, uint32_t number,
     reader->file = number;
     reader->ahead_begin = reader->ahead_end = reader->read_end = 0;
     const struct chunk_file *file = &reader->intake->collection->files[number];
-    reader->fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    return reader->fd >= 0 || error_errno(err, "open %s", file->path);
-}
-
-static bool changed(struct error *err, const char *file) {
-    return error_set(err, ERROR_INPUT,
-                     "%s changed while it was being read: run again when it "
-                     "is at rest",
-                     file);
+    /* Without waiting: a pipe may stand in its place by now. */
+    reader->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (reader->fd < 0)
+        return error_errno(err, "open %s", file->path);
+    struct stat status;
+    if (fstat(reader->fd, &status) != 0)
+        return error_errno(err, "stat %s", file->path);
+    return S_ISREG(status.st_mode) || changed(err, file->path);
 }
 
 static void read_ahead(struct chunk_reader *reader, uint64_t begin) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -271,6 +272,25 @@ static void a_file_that_shrinks_is_seen(void **state) {
     }
 }
 
+/* Nobody writes to the pipe that stands there now: who waited for that would
+ * not hear Ctrl-C. */
+static void a_pipe_in_the_files_place_is_seen(void **state) {
+    (void)state;
+    struct corpus *c = one_file();
+    struct error err = {0};
+    char path[128];
+    path_of(c, 0, path);
+    assert_true(file_remove(path, NULL));
+    assert_int_equal(mkfifo(path, 0666), 0);
+    struct chunk_reader *reader = chunk_reader_open(c->intake, &err);
+    assert_non_null(reader);
+    alarm(20);
+    assert_int_equal(read_to_the_fault(c, reader, 0), 0);
+    alarm(0);
+    chunk_reader_close(reader);
+    corpus_free(c);
+}
+
 static void a_file_that_grows_is_what_it_was(void **state) {
     (void)state;
     struct corpus *c = one_file();
@@ -352,6 +372,7 @@ int main(void) {
         cmocka_unit_test(chunks_longer_than_the_window),
         cmocka_unit_test(gaps_and_line_ends),
         cmocka_unit_test(a_file_that_shrinks_is_seen),
+        cmocka_unit_test(a_pipe_in_the_files_place_is_seen),
         cmocka_unit_test(a_file_that_grows_is_what_it_was),
         cmocka_unit_test(a_letter_that_changes_is_seen),
         cmocka_unit_test(an_id_longer_than_its_path_has_room),

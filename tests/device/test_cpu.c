@@ -3,6 +3,9 @@
 
 #include "device/fixture.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -248,12 +251,69 @@ static void control_groups_lower_the_memory(void **state) {
     drop(&one);
 }
 
+/* As many files are open as may be, but for SPARE. */
+struct crowd {
+    int fds[64];
+    int count;
+};
+
+static void crowd_in(struct crowd *crowd, int spare) {
+    struct rlimit few = {.rlim_cur = 40, .rlim_max = 40};
+    struct rlimit now;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    few.rlim_max = now.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    crowd->count = 0;
+    for (int fd; (fd = open("/dev/null", O_RDONLY)) >= 0;)
+        crowd->fds[crowd->count++] = fd;
+    for (; spare > 0; spare--)
+        close(crowd->fds[--crowd->count]);
+}
+
+static void *leave_soon(void *context) {
+    struct crowd *crowd = context;
+    usleep(30 * 1000);
+    while (crowd->count > 0)
+        close(crowd->fds[--crowd->count]);
+    return NULL;
+}
+
+/* For some milliseconds no file can be opened, or the list of groups and none
+ * of theirs: neither ends a run, nor has it more memory than its group. */
+static void what_cannot_be_opened_for_a_moment_is_read_later(void **state) {
+    (void)state;
+    struct fake fake = fake_make("0::/\n");
+    put(&fake, "/sys/fs/cgroup/memory.max", "500000\n");
+    put(&fake, "/sys/fs/cgroup/memory.current", "5000\n");
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int spare = 0; spare < 3; spare++) {
+        struct crowd crowd;
+        pthread_t thread;
+        crowd_in(&crowd, spare);
+        assert_int_equal(pthread_create(&thread, NULL, leave_soon, &crowd), 0);
+        expect(&fake, 500000, 495000);
+        pthread_join(thread, NULL);
+    }
+    struct crowd crowd;
+    struct error err = {0};
+    uint64_t total, available;
+    crowd_in(&crowd, 1);
+    assert_false(cpu_memory(fake.root, &total, &available, &err));
+    leave_soon(&crowd);
+    assert_int_equal(err.code, ERROR_IO);
+    assert_non_null(strstr(err.message, "/sys/fs/cgroup: too many open files"));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    drop(&fake);
+}
+
 static void a_machine_without_proc_is_an_error(void **state) {
     (void)state;
     uint64_t total, available;
     struct error err = {0};
     assert_false(cpu_memory("/nowhere", &total, &available, &err));
     assert_int_equal(err.code, ERROR_IO);
+    assert_non_null(strstr(err.message, "have /proc mounted"));
     char name[32];
     cpu_model("/nowhere", name, sizeof name);
     assert_string_equal(name, "unknown");
@@ -407,6 +467,7 @@ int main(void) {
         cmocka_unit_test(a_norm_writes_what_is_asked),
         cmocka_unit_test(blocks_are_rounded_as_the_device_says),
         cmocka_unit_test(control_groups_lower_the_memory),
+        cmocka_unit_test(what_cannot_be_opened_for_a_moment_is_read_later),
         cmocka_unit_test(a_machine_without_proc_is_an_error),
         cmocka_unit_test(the_processor_has_a_name),
         cmocka_unit_test(a_processor_without_a_name_has_numbers),

@@ -81,8 +81,11 @@ static void print_result(const struct run_result *result) {
     if (result->left_out)
         printf(", %" PRIu64 " left out", result->left_out);
     putchar('\n');
-    if (*result->summary_path)
-        printf("summary: %s\n", result->summary_path);
+    if (*result->summary_path) {
+        printf("summary: ");
+        command_print_clean(str_from(result->summary_path));
+        putchar('\n');
+    }
 }
 
 /* With --restart the same command would begin anew once more. */
@@ -119,6 +122,10 @@ int command_run(const struct program *program, struct error *err) {
                   program->options->restart
                       ? " (without --restart, or it begins anew)"
                       : "");
+    else if (ran && result.worst_told)
+        error_set(err, result.worst.code,
+                  "not everything was embedded: see the messages above and "
+                  "summary.json");
     else if (ran && result.worst.code)
         *err = result.worst;
     memory_free(program->memory, models);

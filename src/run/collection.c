@@ -37,6 +37,8 @@ struct work {
     json_t *passes;
     struct error member_error; /* of the last model that failed */
     const char *member_failed; /* its key */
+    bool member_known;         /* it was warned of before any collection */
+    bool member_told;          /* it was told here */
     uint64_t truncated, failed_texts;
     struct schedule schedule;
     const char *mode, *mode_reason; /* NULL: nothing had to be computed */
@@ -195,7 +197,10 @@ static bool note_turns(struct work *work, bool ended) {
         if (member_has(member, ROW_DENSE))
             work->roster.fused_width = 0;
         head_stores_close(&work->stores[i]);
-        if (!member->error.code && run->roster.count > 1 && !ended)
+        work->member_known = member->error.code != ERROR_NONE;
+        work->member_told =
+            !work->member_known && run->roster.count > 1 && !ended;
+        if (work->member_told)
             event_log(&run->telemetry.sink, LOG_ERROR, "%s: model %s: %s",
                       work->collection->name, member->key, failure->message);
     }
@@ -419,6 +424,20 @@ static void close_work(struct work *work) {
     json_decref(work->passes);
 }
 
+/* With one collection its failure is the run's, and is told by that; and so is
+ * one that ends the run. True: it was told here, with the collection's name. */
+static bool tell_failure(const struct work *work, const struct error *failure) {
+    bool of_member = work->member_failed &&
+                     !strcmp(failure->message, work->member_error.message);
+    if (of_member && (work->member_known || work->member_told))
+        return work->member_told;
+    if (work->run->list->count == 1 || schedule_ends_with(failure->code))
+        return false;
+    event_log(&work->run->telemetry.sink, LOG_ERROR, "%s: %s",
+              work->collection->name, failure->message);
+    return true;
+}
+
 static void note_ending(struct work *work, const struct ending *ending) {
     struct run_result *result = work->run->result;
     result->collections++;
@@ -426,16 +445,17 @@ static void note_ending(struct work *work, const struct ending *ending) {
     char text[256];
     if (ending->failure.code)
         pipeline_note_worst(result, ending->failure.code,
-                            ending->failure.message);
+                            ending->failure.message,
+                            tell_failure(work, &ending->failure));
     if (!strcmp(ending->status, "skipped_missing")) {
         snprintf(text, sizeof text, "no collection is called %.200s",
                  work->collection->name);
-        pipeline_note_worst(result, ERROR_MISSING, text);
+        pipeline_note_worst(result, ERROR_MISSING, text, false);
     }
     if (!strcmp(ending->status, "skipped_no_chunks")) {
         snprintf(text, sizeof text, "%.200s: no chunks found",
                  work->collection->name);
-        pipeline_note_worst(result, ERROR_MISSING, text);
+        pipeline_note_worst(result, ERROR_MISSING, text, false);
     }
     if (!work->intake)
         return;
@@ -451,7 +471,8 @@ static void note_ending(struct work *work, const struct ending *ending) {
         pipeline_note_worst(
             result, ERROR_INPUT,
             "some chunks were left out: see the messages above and "
-            "summary.json");
+            "summary.json",
+            false);
 }
 
 bool collection_run(struct run *run, size_t number) {
@@ -490,11 +511,6 @@ bool collection_run(struct run *run, size_t number) {
                json_pack("{s:s, s:s, s:s?, s:f}", "collection",
                          work.collection->name, "status", ending.status,
                          "reason", ending.reason, "duration_ms", ms));
-    /* With one collection its failure is the run's, and is told by that. */
-    if (ending.failure.code && !work.member_failed && run->list->count > 1 &&
-        !schedule_ends_with(ending.failure.code))
-        event_log(&run->telemetry.sink, LOG_ERROR, "%s: %s",
-                  work.collection->name, ending.failure.message);
     bool go_on = !schedule_ends_with(ending.failure.code);
     close_work(&work);
     return go_on;

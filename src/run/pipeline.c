@@ -209,13 +209,15 @@ static bool begin(struct run *run, const struct run_options *options,
 }
 
 void pipeline_note_worst(struct run_result *result, enum error_code code,
-                         const char *message) {
+                         const char *message, bool told) {
     bool worse =
         !result->worst.code ||
         (schedule_ends_with(code) && !schedule_ends_with(result->worst.code)) ||
         (code == ERROR_CONFLICT && !schedule_ends_with(result->worst.code));
-    if (code && worse)
-        error_set(&result->worst, code, "%s", message);
+    if (!code || !worse)
+        return;
+    error_set(&result->worst, code, "%s", message);
+    result->worst_told = told;
 }
 
 /* Models that were kept warm, and the cards that were leased for them. */
@@ -333,15 +335,15 @@ bool pipeline_run(const struct run_options *options, const struct sink *sink,
         const struct member *reranker = run.roster.reranker;
         if (reranker && reranker->error.code)
             pipeline_note_worst(result, reranker->error.code,
-                                reranker->error.message);
+                                reranker->error.message, false);
         if (run.roster.usable < run.roster.count)
             for (size_t i = 0; i < run.roster.count; i++)
                 pipeline_note_worst(result, run.roster.members[i].error.code,
-                                    run.roster.members[i].error.message);
+                                    run.roster.members[i].error.message, false);
         struct error failure = {0};
         leave_devices(&run);
         if (!write_summary(&run, &failure))
-            pipeline_note_worst(result, failure.code, failure.message);
+            pipeline_note_worst(result, failure.code, failure.message, false);
         event_emit(&run.telemetry.sink, "run_ended",
                    json_pack("{s:f, s:s}", "duration_ms", result->duration_ms,
                              "status", error_name(result->worst.code)));

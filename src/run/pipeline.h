@@ -24,6 +24,7 @@
 struct run_result {
     struct error worst; /* code ERROR_NONE: everything was embedded. Else what
                            the process should end with, and why */
+    bool worst_told;    /* it was logged, with its collection's name */
     json_t *summary;    /* summary.json's content; owned */
     char summary_path[PATH_MAX]; /* "": it could not be written */
     uint64_t points, texts_computed, texts_reused, truncated, blank, left_out;

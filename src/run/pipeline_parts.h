@@ -34,9 +34,10 @@ struct run {
 /* Who resumes without --dtype goes on in the type that is there. */
 bool pipeline_takes_types(const struct run *run);
 
-/* The more a failure asks of the caller, the more it counts. */
+/* The more a failure asks of the caller, the more it counts. TOLD: it was
+ * logged, as an error. */
 void pipeline_note_worst(struct run_result *result, enum error_code code,
-                         const char *message);
+                         const char *message, bool told);
 
 /* Collection NUMBER of the list, from its files to its artefacts and its entry
  * in the summary. False when the run ends here. */

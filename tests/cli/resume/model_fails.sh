@@ -27,6 +27,20 @@ for mode in exclusive sequential simultaneous; do
         grep -A 4 '^   "error"' $out/summary.json | grep -o '"model": "[a-z]*"'
     done
 done
+# What failed is told once, where it did, with the collection's name.
+mkdir -p two/x two/y two/z
+echo '{"text": "one"}' >two/x/a.jsonl
+for collection in y z; do echo "{\"text\": \"the last of $collection\"}" >two/$collection/a.jsonl; done
+for more in "" "--model $MODELS/cls"; do
+    # shellcheck disable=SC2086
+    ensembed run two --model ./sick $more --dim 16 --out two-out --quiet 2>err || echo "exit status $?"
+    sed '/warning:/d; s/: [^ ]*: its tokenizer gives.*//' err
+done
+# And so is what fails behind it.
+mkdir -p two-out/y/texts.jsonl.part
+ensembed run two --collection y --collection z --model ./sick --model "$MODELS/cls:name=other" --dim 16 --out two-out --quiet 2>err ||
+    echo "exit status $?"
+sed '/warning:/d; s/: [^ ]*: its tokenizer gives.*//' err
 # With the model mended only its pass is made, and all is as if from nothing.
 cp "$MODELS/mean/tokenizer.json" broken/
 three="--model $MODELS/relu --model ./broken --model $MODELS/cls --dim 16"

@@ -3,7 +3,7 @@
  *     struct options options;
  *     if (!options_parse(argc, argv, environ, &memory, &options, &err))
  *         ... print err.message, exit(exit_status(err.code)) ...
- *     if (options.help) return help_print(stdout, &options) ...
+ *     if (options.help) help_answer(&text, &options) ...        // cli/help.h
  *     options_free(&options);
  *
  * The rows of option_table.c say which options there are; help, man page,

@@ -5,7 +5,8 @@
  *     for each collection c of list:
  *         struct intake *in = intake_scan(memory, c, &opt, scratch, sink, err);
  *         struct chunk_reader *r = chunk_reader_open(in, err);
- *         while (chunk_reader_next(r, &chunk, err)) ... chunk.text ...
+ *         while (chunk_reader_next(r, false, &chunk, err) == CHUNK_OK)
+ *             ... chunk.text ...
  *
  * intake_scan reads every file once: it checks it whole, finds where each
  * chunk lies, and writes one fixed-size record a chunk to a scratch file. A

@@ -11,7 +11,7 @@
  *     FOLDER/digests      [rows, 32]
  *     FOLDER/journal      one fixed-size record a batch
  *
- *     struct store *s = store_open(memory, folder, &want, err);
+ *     struct store *s = store_open(memory, &request, err);
  *     store_find(s, digest, &found, &row, err);
  *     store_append(s, digests, rows, count, err);
  *     store_read(s, row, vector, err);

@@ -3,7 +3,8 @@
  *
  *     struct hub hub;
  *     if (!hub_open(&hub, &settings, "org/name", memory, sink, err)) ...
- *     json_t *info = hub_json(&hub, "the commit of main", url, err);
+ *     json_t *info =
+ *         hub_json(&hub, "the commit of main", url, &arena, NULL, err);
  *     hub_close(&hub);
  *
  * Redirects are followed here. The token goes to the endpoint's own scheme,

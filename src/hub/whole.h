@@ -3,7 +3,8 @@
  * Files are asked for one by one, and what is missing is collected, so that
  * one message names all of it and nothing is loaded before:
  *
- *     struct whole whole = whole_make(arena, &snapshot);
+ *     struct whole whole;
+ *     if (!whole_make(&whole, arena, &snapshot, err)) ...
  *     whole_need(&whole, "config.json");
  *     bool there = whole_maybe(&whole, "config_sentence_transformers.json");
  *     if (!whole_check(&whole, err)) ...

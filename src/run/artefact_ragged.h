@@ -4,7 +4,7 @@
  * time.
  *
  *     ragged_open(&r, a, exports, err)
- *     ragged_add(&r, rows, vectors, err)     for each point
+ *     ragged_add(&r, rows, chunk, vectors, err)     for each point
  *     ragged_commit(&r, err)
  *     ragged_close(&r)
  */

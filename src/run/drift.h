@@ -13,7 +13,7 @@
  *     drift_sample_open(&pass.sample, memory, drift_texts(missing), longest,
  *                       err);
  *     ... drift_take(&pass.sample, batch) for each stored batch ...
- *     struct drift drift = drift_measure(&pass, planned_bytes);
+ *     struct drift drift = drift_measure(&pass, planned);
  *     drift_tell(&pass, &drift);
  *     drift_sample_close(&pass.sample);
  *

@@ -1,9 +1,10 @@
 /* roster.h - the models of a run: found, checked and described before anything
  * is loaded.
  *
- *     struct roster *r = roster_open(session, "document", err);
- *     r->members[0].spec.width ...
- *     roster_free(r);
+ *     struct roster roster = {0};
+ *     if (!roster_open(&roster, session, "document", true, err)) ...
+ *     roster.members[0].spec.width ...
+ *     roster_free(&roster);
  *
  * A member that cannot be used (not whole in the cache, an architecture that
  * we do not run) stays in the roster with its error: the other models are

@@ -4,7 +4,7 @@
  *     turn_prepare(turn, err);         // store and window are ready
  *     turn_open(turn, &team, &plan);   // and models planned; event emitted
  *     ... windows through the crew ...
- *     turn_close(turn, &failure);      // counted, event emitted
+ *     turn_close(turn, &team, &failure);   // counted, event emitted
  */
 
 #ifndef RUN_TURN_H

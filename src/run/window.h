@@ -7,8 +7,10 @@
  * holds, or done.
  *
  *     struct window w;
- *     window_measure(...); window_open(&w, memory, &size, err);
- *     window_add(&w, digest, text, chunk_id) ...; window_tokenize(...);
+ *     struct window_size size = window_size_for(...);
+ *     window_open(&w, memory, &size, err);
+ *     window_add(&w, digest, prompt, text, chunk_id, err) ...
+ *     ... the ids of the block's texts to w.tokens ...; window_end_block(&w);
  *     window_sort(&w);
  *     struct piece piece;
  *     while (window_cut(&w, budget, texts, false, &piece))

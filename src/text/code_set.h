@@ -6,7 +6,7 @@
  *
  *     code_set_add(&set, 'a', 'z'); code_set_add_kind(&set, ...);
  *     code_set_close(&set);                       // or code_set_negate
- *     code_classes_make(&classes, sets, count, err);
+ *     code_classes_make(&classes, memory, sets, count, err);
  *     classes.of[...]                             // code_class(&classes, code)
  */
 

@@ -2,7 +2,7 @@
  * another: BertNormalizer, Lowercase, StripAccents, Strip, Prepend, Replace,
  * Precompiled, Nmt, ByteLevel, NFC, NFD, NFKC, NFKD, and Sequences of them.
  *
- *     normalizers_load(&steps, json, name, memory, arena, err);
+ *     normalizers_load(&steps, json, false, name, memory, arena, err);
  *     normalizers_run(&steps, &scratch, text, &changed, err);
  *     ... changed.text ...             // until the next run
  *

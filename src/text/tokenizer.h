@@ -8,7 +8,9 @@
  *     struct tokenizer *t = tokenizer_create(memory, json, path, err);
  *     struct tokens tokens = tokens_make(memory);
  *     struct tokenizer_scratch *s = tokenizer_scratch_create(t, memory, err);
- *     if (tokenizer_encode(t, s, text, 256, TOKENIZER_CUT, &tokens, err))
+ *     struct tokenized what;
+ *     if (tokenizer_encode(t, s, text, 256, TOKENIZER_CUT, &tokens, &what,
+ *                          err))
  *         ... tokens.ids[0 .. tokens.count) ...
  *
  * A tokenizer is immutable after creation and shared by threads; a scratch

@@ -203,6 +203,10 @@ def deberta_weights(config, seed, prefix=""):
                            "attention.output.dense",
                            "attention.output.LayerNorm", "intermediate.dense",
                            "output.dense", "output.LayerNorm"])
+        if not config["share_att_key"]:
+            for name in ("pos_key_proj", "pos_query_proj"):
+                w.linear(f"{prefix}encoder.layer.{i}.attention.self.{name}",
+                         hidden, hidden)
     return w
 
 
@@ -225,6 +229,14 @@ def deberta_plain(folder):
         max_relative_positions=37, pos_att_type=["c2p", "p2c"])
     small(folder, config, tensorflow_norms(deberta_weights(config, 77)),
           SPECIAL)
+
+
+def deberta_own(folder):
+    # Rows of relative positions go through matrices of their own.
+    config = deberta_config(
+        hidden=20, heads=2, max_position_embeddings=160, type_vocab_size=0,
+        position_buckets=16, position_biased_input=False, share_att_key=False)
+    small(folder, config, deberta_weights(config, 78), SPECIAL)
 
 
 # ---- JinaBERT v2 ------------------------------------------------------------
@@ -649,7 +661,8 @@ def cross_jina3_reference(folder):
         return models_heads.score_reference(pathlib.Path(made))
 
 
-FAMILIES = [t5, t5_gated, t5_long, t5_dense, deberta, deberta_plain, jina2,
+FAMILIES = [t5, t5_gated, t5_long, t5_dense, deberta, deberta_plain,
+            deberta_own, jina2,
             jina2_reglu, jina2_code, jina3, jina3_lora]
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)

@@ -61,6 +61,8 @@ enum trait {
     TRAIT_HEAD_BIAS = 1 << 21,    /* of a head's first matrix, in ModernBERT */
     TRAIT_DECODER_BIAS = 1 << 22, /* of the decoder, likewise */
     TRAIT_RELATIVE_NORM = 1 << 15, /* rows of relative positions are normed */
+    TRAIT_RELATIVE = 1 << 23,      /* there are such rows */
+    TRAIT_RELATIVE_OWN = 1 << 24,  /* ... and matrices for them in each layer */
     /* these differ from layer to layer */
     TRAIT_LAYER_NORM = 1 << 16, /* the norm before attention is there (all
                                    layers but ModernBERT's first) */

@@ -53,12 +53,20 @@ static const struct tensor_rule deberta_rules[] = {
           DIM_EMBEDDING, MODEL(embedding.type), TRAIT_TYPES),
     NORM("embeddings.LayerNorm", DIM_EMBEDDING, MODEL(embedding_norm)),
     TABLE("encoder.rel_embeddings.weight", USE_RELATIVE, DIM_RELATIVE,
-          DIM_HIDDEN, MODEL(relative), 0),
+          DIM_HIDDEN, MODEL(relative), TRAIT_RELATIVE),
     NORM_NAMED("encoder.LayerNorm", NULL, NULL, DIM_HIDDEN,
                MODEL(relative_norm), TRAIT_RELATIVE_NORM),
     QKV(DEBERTA_LAYER "attention.self.query_proj",
         DEBERTA_LAYER "attention.self.key_proj",
         DEBERTA_LAYER "attention.self.value_proj"),
+    /* Where share_att_key is false. Their rows lie as those of Q, K and V do;
+     * nothing reads the values. */
+    PART(DEBERTA_LAYER "attention.self.pos_query_proj", DIM_QUERY, DIM_HIDDEN,
+         LAYER(relative), 0, TRAIT_RELATIVE_OWN, 0),
+    PART(DEBERTA_LAYER "attention.self.pos_key_proj", DIM_KEY, DIM_HIDDEN,
+         LAYER(relative), 1, TRAIT_RELATIVE_OWN, 0),
+    PART(DEBERTA_LAYER "attention.self.value_proj", DIM_KEY, DIM_HIDDEN,
+         LAYER(relative), 2, TRAIT_RELATIVE_OWN, 0),
     MATRIX(DEBERTA_LAYER "attention.output.dense", DIM_HIDDEN, DIM_HIDDEN,
            LAYER(attention_out)),
     NORM(DEBERTA_LAYER "attention.output.LayerNorm", DIM_HIDDEN,
@@ -73,9 +81,11 @@ static const struct tensor_rule deberta_rules[] = {
                 TRAIT_CLASSIFIER),
 };
 static const char *const deberta_prefixes[] = {"", "deberta.", NULL};
-/* A table of positions may have been saved where it is not used. */
+/* Tables of positions may have been saved where they are not used. */
 static const char *const deberta_ignored[] = {"embeddings.position_ids",
                                               "embeddings.position_embeddings.",
+                                              "encoder.rel_embeddings.",
+                                              "encoder.LayerNorm.",
                                               "pooler.",
                                               "classifier.",
                                               "cls.",

@@ -62,22 +62,28 @@ bool read_t5(const struct config_source *from, struct model_spec *spec,
 
 /* ---- DeBERTa ------------------------------------------------------------ */
 
-/* "c2p|p2c" or a list of these: both, in any order. */
-static bool read_terms(const struct config_source *from, struct error *err) {
+/* Terms of a score beside the words' own: of keys by positions (c2p), of
+ * positions by keys (p2c), or both, in a list or with '|' between them. */
+static bool read_terms(const struct config_source *from, size_t *count,
+                       struct error *err) {
+    static const char *const both[] = {"c2p|p2c", "p2c|c2p"};
     const json_t *terms = json_object_get(from->config, "pos_att_type");
     const char *text = json_string_value(terms);
-    bool keys =
-        text && (strcmp(text, "c2p|p2c") == 0 || strcmp(text, "p2c|c2p") == 0);
-    bool queries = keys;
+    bool keys = text && (!strcmp(text, both[0]) || !strcmp(text, both[1]));
+    bool queries = keys, others = text && !keys;
     for (size_t i = 0; i < json_array_size(terms); i++) {
         const char *term = json_string_value(json_array_get(terms, i));
-        keys = keys || (term && strcmp(term, "c2p") == 0);
-        queries = queries || (term && strcmp(term, "p2c") == 0);
+        bool by_keys = term && strcmp(term, "c2p") == 0;
+        bool by_queries = term && strcmp(term, "p2c") == 0;
+        keys = keys || by_keys;
+        queries = queries || by_queries;
+        others = others || !(by_keys || by_queries);
     }
-    return (keys && queries) ||
+    *count = (size_t)keys + (size_t)queries;
+    return (!others && keys == queries) ||
            error_set(err, ERROR_UNSUPPORTED,
                      "%s: pos_att_type is supported only where it has both "
-                     "c2p and p2c",
+                     "c2p and p2c, or nothing",
                      from->path);
 }
 
@@ -138,21 +144,35 @@ static bool only_size(const struct config_source *from, const char *key,
 
 static bool refuse_variants(const struct config_source *from,
                             const struct model_spec *spec, struct error *err) {
-    bool relative = false, shared = false;
-    if (!config_flag(from, "relative_attention", &relative, err) ||
-        !config_flag(from, "share_att_key", &shared, err))
-        return false;
-    if (!relative || !shared)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: DeBERTa is supported only with "
-                         "relative_attention and share_att_key, as version 3 "
-                         "has them",
-                         from->path);
     return config_only(from, "conv_kernel_size", "0", err) &&
            only_size(from, "embedding_size", spec->hidden, err) &&
            only_size(from, "pooler_hidden_size", spec->hidden, err) &&
            only_size(from, "attention_head_size", spec->hidden / spec->heads,
                      err);
+}
+
+/* Positions count in scores where relative_attention is true and there is a
+ * term of them. Version 3 projects their rows by the words' matrices
+ * (share_att_key), and a config that does not say so has others for them. */
+static bool read_attention(const struct config_source *from,
+                           struct model_spec *spec, struct error *err) {
+    bool relative = false, shared = false;
+    size_t terms;
+    if (!config_flag(from, "relative_attention", &relative, err) ||
+        !config_flag(from, "share_att_key", &shared, err) ||
+        !read_terms(from, &terms, err))
+        return false;
+    /* a score's parts' variances add up, whether they are there or not */
+    spec->attention_scale =
+        1 / sqrtf((float)(1 + terms) * (float)(spec->hidden / spec->heads));
+    if (!read_relative(from, spec, err))
+        return false;
+    if (!relative || !terms) {
+        spec->relative_rows = 0;
+        return true;
+    }
+    spec->traits |= TRAIT_RELATIVE | (shared ? 0 : TRAIT_RELATIVE_OWN);
+    return read_relative_norm(from, spec, err);
 }
 
 static bool read_pooler(const struct config_source *from,
@@ -166,15 +186,10 @@ static bool read_pooler(const struct config_source *from,
                      from->path, act);
 }
 
-/* Three terms make a score: its parts' variances add up. */
 bool read_deberta(const struct config_source *from, struct model_spec *spec,
                   struct error *err) {
-    size_t head = spec->hidden / spec->heads;
-    spec->attention_scale = 1 / sqrtf(3 * (float)head);
-    if (!refuse_variants(from, spec, err) || !read_terms(from, err) ||
-        !read_relative(from, spec, err) ||
-        !read_relative_norm(from, spec, err) || !read_pooler(from, spec, err) ||
-        !config_types(from, 0, spec, err) ||
+    if (!refuse_variants(from, spec, err) || !read_attention(from, spec, err) ||
+        !read_pooler(from, spec, err) || !config_types(from, 0, spec, err) ||
         !config_trait(from, "position_biased_input", true, TRAIT_POSITIONS,
                       spec, err))
         return false;

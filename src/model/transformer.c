@@ -88,9 +88,9 @@ static struct narrow *attend(const struct transformer *t,
     device_linear_narrow(lane, &w->qkv, in, rows, ACTIVATION_NONE, qkv);
     prepare_heads(t, w, lane, texts, local, qkv);
     if (attention.relative.rows) {
-        device_linear_narrow(lane, &w->qkv, t->weights->relative,
-                             attention.relative.rows, ACTIVATION_NONE,
-                             work->relative);
+        device_linear_narrow(lane, w->relative.out ? &w->relative : &w->qkv,
+                             t->weights->relative, attention.relative.rows,
+                             ACTIVATION_NONE, work->relative);
         attention.relative.table = work->relative;
     }
     device_attention(lane, &attention, texts, qkv, work->attention, context);

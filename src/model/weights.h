@@ -42,6 +42,8 @@ struct layer_weights {
     struct norm before_attention;
     struct linear qkv; /* [(heads + 2 * kv_heads) * head_dim, hidden]: Q, K, V
                           one behind the other */
+    struct linear relative; /* the same for rows of relative positions, where
+                               they have their own; V's part says nothing */
     struct norm query_norm, key_norm; /* of a head, or of all of them */
     struct linear attention_out;      /* [hidden, heads * head_dim] */
     struct norm behind_attention;

@@ -81,9 +81,7 @@ static void options_are_refused_by_name(void **state) {
          ERROR_UNSUPPORTED},
         {"deberta", "{\"pos_att_type\": [\"p2c\"]}", "pos_att_type",
          ERROR_UNSUPPORTED},
-        {"deberta", "{\"share_att_key\": null}", "share_att_key",
-         ERROR_UNSUPPORTED},
-        {"deberta", "{\"relative_attention\": false}", "relative_attention",
+        {"deberta", "{\"pos_att_type\": [\"p2c\", \"p2p\"]}", "pos_att_type",
          ERROR_UNSUPPORTED},
         {"deberta", "{\"conv_kernel_size\": 3}", "conv_kernel_size",
          ERROR_UNSUPPORTED},
@@ -322,6 +320,14 @@ static void what_a_config_leaves_out(void **state) {
     s = changed("t5", "{\"num_attention_heads\": 7, \"head_dim\": 9}");
     assert_int_equal(s.heads, 7);
     assert_int_equal(s.head_dim, 9);
+    /* DisentangledSelfAttention divides by the root of the terms that are
+     * named, and adds no more than are computed */
+    s = changed("deberta", "{\"relative_attention\": null}");
+    assert_int_equal(s.relative_rows, 0);
+    assert_float_equal(s.attention_scale, 1 / sqrtf(3 * 8), 1e-7f);
+    s = changed("deberta", "{\"pos_att_type\": null}");
+    assert_int_equal(s.relative_rows, 0);
+    assert_float_equal(s.attention_scale, 1 / sqrtf(8), 1e-7f);
     /* as JinaEmbeddingsV3Attention takes it, and the model's rotary positions
      */
     s = changed("jina3", "{\"head_dim\": 6}");

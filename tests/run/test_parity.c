@@ -100,6 +100,7 @@ static const struct reference references[] = {
     {"jina4", "reference-code.json"},
     {"deberta", "reference.json"},
     {"deberta_plain", "reference.json"},
+    {"deberta_own", "reference.json"},
     {"jina2", "reference.json"},
     {"jina2_reglu", "reference.json"},
     {"jina2_code", "reference.json"},

@@ -739,6 +739,16 @@ def electra(folder):
     family(folder, config, w)
 
 
+def ernie(folder):
+    # The first task's row is added to every token, whatever its type.
+    config = family_config("ernie", type_vocab_size=4, use_task_id=True,
+                           task_type_vocab_size=3)
+    w = relative_weights(config, 63, "ernie.", types=4)
+    w.add("ernie.embeddings.task_type_embeddings.weight", 3, 30, scale=0.3)
+    w.linear("ernie.pooler.dense", 30, 30)
+    family(folder, config, w)
+
+
 def electra_small(folder):
     # Narrow tables; nothing behind the text, so that one token can be all.
     config = family_config("electra", embedding_size=18)
@@ -833,8 +843,8 @@ def albert_spare(folder):
 
 
 FAMILIES = [distilbert, mpnet, mpnet_lm, mpnet_long, electra, electra_small,
-            electra_wide, roberta, roberta_pad, xlm_roberta, camembert, albert,
-            albert_groups, albert_spare]
+            electra_wide, ernie, roberta, roberta_pad, xlm_roberta, camembert,
+            albert, albert_groups, albert_spare]
 for made in FAMILIES:
     made.texts = (LENGTHS_NAME, LENGTHS)
 mpnet_long.texts = (LONG_NAME, LONG)

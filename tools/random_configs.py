@@ -115,6 +115,12 @@ def bert(r, length):
             **pick(r, type_vocab_size=r.choice([2, 2, 3, 5]))}
 
 
+def ernie(r, length):
+    return {**bert(r, length), "model_type": "ernie", **pick(
+        r, use_task_id=r.random() < 0.7,
+        task_type_vocab_size=r.choice([1, 3, 3, 16]))}
+
+
 def distilbert(r, length):
     heads, dim = heads_and_dim(r)
     return {"model_type": "distilbert", "dim": heads * dim, "n_heads": heads,
@@ -314,7 +320,7 @@ def gemma3(r, length):
 
 
 FAMILIES = {
-    "bert": bert, "distilbert": distilbert, "mpnet": mpnet, "electra": electra,
+    "bert": bert, "ernie": ernie, "distilbert": distilbert, "mpnet": mpnet, "electra": electra,
     "roberta": past_pad("roberta"), "xlm-roberta": past_pad("xlm-roberta"),
     "camembert": past_pad("camembert"), "albert": albert,
     "modernbert": modernbert, "nomic_bert": turned("nomic_bert"),

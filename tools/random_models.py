@@ -58,9 +58,9 @@ from make_models import BASE, DENSE, OLD, old_pooling, st_config, write_json
 LOWEST, FARTHEST = 0.999999, 1e-4
 MODES = ["cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean",
          "lasttoken"]
-REFUSALS = ("not supported|cannot be run|is missing; a whole number|BF16 are supported|"
-            "leaves no room|a reranker goes to --rerank|has no unk_token|"
-            "the files say that there is none|is not in the vocabulary|"
+REFUSALS = ("not supported|cannot be run|is missing; a whole number|"
+            "BF16 are supported|leaves no room|a reranker goes to --rerank|"
+            "has no unk_token|the files say that there is none|is not in the vocabulary|"
             "is not of that class's kind|other token types than 0")
 
 
@@ -88,7 +88,8 @@ def randomize(model, seed, r):
         p.data = values
 
 
-HEADS = {"bert": "MaskedLM", "distilbert": "MaskedLM", "mpnet": "MaskedLM",
+HEADS = {"bert": "MaskedLM", "ernie": "MaskedLM", "distilbert": "MaskedLM",
+         "mpnet": "MaskedLM",
          "roberta": "MaskedLM", "xlm-roberta": "MaskedLM", "albert": "MaskedLM",
          "camembert": "MaskedLM", "modernbert": "MaskedLM", "gte": "MaskedLM",
          "deberta-v2": "MaskedLM", "eurobert": "MaskedLM",

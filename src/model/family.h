@@ -25,7 +25,8 @@ enum dim {
     DIM_VOCAB,
     DIM_POSITIONS,
     DIM_TYPES,
-    DIM_EMBEDDING, /* width of the tables: hidden, where nothing projects */
+    DIM_TASK_TYPES, /* ERNIE's */
+    DIM_EMBEDDING,  /* width of the tables: hidden, where nothing projects */
     DIM_HEADS,
     DIM_HEAD,     /* head_dim */
     DIM_QUERY,    /* heads * head_dim */
@@ -63,6 +64,7 @@ enum trait {
     TRAIT_RELATIVE_NORM = 1 << 15, /* rows of relative positions are normed */
     TRAIT_RELATIVE = 1 << 23,      /* there are such rows */
     TRAIT_RELATIVE_OWN = 1 << 24,  /* ... and matrices for them in each layer */
+    TRAIT_TASK_TYPES = 1 << 25,    /* a table of ERNIE's tasks */
     /* these differ from layer to layer */
     TRAIT_LAYER_NORM = 1 << 16, /* the norm before attention is there (all
                                    layers but ModernBERT's first) */
@@ -73,6 +75,8 @@ enum trait {
 enum tensor_use {
     USE_TABLE,      /* rows are looked up: stays as it is */
     USE_TYPES,      /* rows 0 and 1 are used, where there are two */
+    USE_TASK_TYPES, /* row 0 is added to those of USE_TYPES: every text's task
+                       is the first */
     USE_MATRIX,     /* [out, in], packed for the device */
     USE_BIAS,       /* [out] of the matrix at the same target */
     USE_VECTOR,     /* [out], for itself: the target is a float pointer */

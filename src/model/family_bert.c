@@ -68,6 +68,13 @@
              LAYER(behind_feed))
 
 static const struct tensor_rule bert_rules[] = {BERT_BODY, BERT_HEADS};
+static const struct tensor_rule ernie_rules[] = {
+    BERT_BODY,
+    TABLE("embeddings.task_type_embeddings.weight", USE_TASK_TYPES,
+          DIM_TASK_TYPES, DIM_EMBEDDING, MODEL(embedding.type),
+          TRAIT_TASK_TYPES),
+    BERT_HEADS,
+};
 static const struct tensor_rule roberta_rules[] = {BERT_BODY, ROBERTA_HEADS};
 static const struct tensor_rule electra_rules[] = {BERT_BODY,
                                                    CLASSIFIER_OF_TWO};
@@ -136,6 +143,7 @@ static const struct tensor_rule albert_rules[] = {
 };
 
 static const char *const bert_prefixes[] = {"", "bert.", NULL};
+static const char *const ernie_prefixes[] = {"", "ernie.", NULL};
 static const char *const distilbert_prefixes[] = {"", "distilbert.", NULL};
 static const char *const mpnet_prefixes[] = {"", "mpnet.", NULL};
 static const char *const electra_prefixes[] = {"", "electra.", NULL};
@@ -147,6 +155,9 @@ static const char *const albert_prefixes[] = {"", "albert.", NULL};
  * sentence vector. */
 static const char *const bert_ignored[] = {"embeddings.position_ids", "pooler.",
                                            "cls.", NULL};
+static const char *const ernie_ignored[] = {"embeddings.position_ids",
+                                            "embeddings.task_type_embeddings.",
+                                            "pooler.", "cls.", NULL};
 static const char *const distilbert_ignored[] = {"embeddings.position_ids",
                                                  "vocab_transform.",
                                                  "vocab_layer_norm.",
@@ -200,6 +211,17 @@ const struct family families_bert[] = {
      .ignored = bert_ignored,
      .words = &bert_words,
      .read = read_bert,
+     .label_inside = "tanh",
+     .activation = "gelu"},
+    {.model_type = "ernie",
+     .length = 512,
+     .title = "ERNIE",
+     .examples = "shibing624/text2vec-base-chinese-paraphrase",
+     RULES(ernie_rules),
+     .prefixes = ernie_prefixes,
+     .ignored = ernie_ignored,
+     .words = &bert_words,
+     .read = read_ernie,
      .label_inside = "tanh",
      .activation = "gelu"},
     {.model_type = "distilbert",

@@ -83,7 +83,8 @@ struct model_spec {
     size_t depth; /* times that a text goes through a layer: layers, or more
                      where they are shared, or fewer where some are spare */
     size_t vocab, positions, types, buckets; /* 0: the family has none */
-    size_t embedding;                        /* width of the tables */
+    size_t task_types;     /* rows of ERNIE's table of tasks; 0: none */
+    size_t embedding;      /* width of the tables */
     size_t folded_rows;    /* of the file's table, where those of VOCAB are made
                               of it (weights_folded.c); 0: it is theirs */
     unsigned traits;       /* enum trait: what of its family's it has */

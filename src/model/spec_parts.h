@@ -122,6 +122,8 @@ bool read_table(const struct config_source *from, struct model_spec *spec,
                 struct error *err);
 bool read_bert(const struct config_source *from, struct model_spec *spec,
                struct error *err);
+bool read_ernie(const struct config_source *from, struct model_spec *spec,
+                struct error *err);
 bool read_qwen2(const struct config_source *from, struct model_spec *spec,
                 struct error *err);
 bool read_qwen3(const struct config_source *from, struct model_spec *spec,

@@ -160,6 +160,26 @@ static void fill_distances(const struct loader *loader,
         }
 }
 
+/* Adds row 0 of ERNIE's table of tasks, where there is one, to ROWS of types.
+ */
+static void add_task(const struct loader *loader, size_t rows, size_t columns,
+                     float *types) {
+    const struct family *family = loader->spec->family;
+    for (size_t i = 0; i < family->rules_count; i++) {
+        const struct tensor_rule *rule = &family->rules[i];
+        if (rule->use != USE_TASK_TYPES ||
+            !model_spec_has(loader->spec, rule, 0))
+            continue;
+        const struct tensor *tasks = find_rule(loader, rule, 0);
+        for (size_t c = 0; c < columns; c++) {
+            float number;
+            tensor_read_f32(tasks, c, 1, &number);
+            for (size_t row = 0; row < rows; row++)
+                types[row * columns + c] += number;
+        }
+    }
+}
+
 /* Rows of a table, to be looked up. */
 static void fill_table(const struct loader *loader,
                        const struct tensor_rule *rule,
@@ -181,6 +201,8 @@ static void fill_table(const struct loader *loader,
             tensor_read_f32(tensor, row * columns, some * columns,
                             loader->stage);
         add_lora(loader, tensor, row, some, loader->stage);
+        if (rule->use == USE_TYPES)
+            add_task(loader, some, columns, loader->stage);
         device_table_put(loader->weights->device, loader->stage, columns, row,
                          some, table);
     }
@@ -266,6 +288,8 @@ static void fill_rule(const struct loader *loader,
         return;
     case USE_RELATIVE:
         fill_relative(loader, tensor, *(const struct narrow *const *)target);
+        return;
+    case USE_TASK_TYPES:
         return;
     case USE_TABLE:
     case USE_TYPES:

@@ -20,6 +20,8 @@ size_t dim_size(const struct model_spec *spec, enum dim dim) {
         return spec->positions;
     case DIM_TYPES:
         return spec->types;
+    case DIM_TASK_TYPES:
+        return spec->task_types;
     case DIM_EMBEDDING:
         return spec->embedding;
     case DIM_HEADS:
@@ -172,6 +174,8 @@ static void place_rule(const struct loader *loader, struct layout *layout,
         return;
     case USE_NORM_SHIFT:
         norm->shift = layout_take(layout, rows, sizeof(float));
+        return;
+    case USE_TASK_TYPES: /* within the types */
         return;
     case USE_WORD_ROWS:
         place_matrix(loader, layout, dim_size(spec, rule->columns), 1, target);

@@ -101,6 +101,7 @@ static const struct reference references[] = {
     {"deberta", "reference.json"},
     {"deberta_plain", "reference.json"},
     {"deberta_own", "reference.json"},
+    {"ernie", "reference.json"},
     {"jina2", "reference.json"},
     {"jina2_reglu", "reference.json"},
     {"jina2_code", "reference.json"},

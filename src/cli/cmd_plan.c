@@ -199,7 +199,9 @@ static void check_collection(const json_t *entry, struct error *err) {
     const json_t *pass;
     size_t i;
     if (json_object_get(entry, "status"))
-        error_set(err, ERROR_MISSING, "no collection is called %s",
+        error_set(err, ERROR_MISSING,
+                  "no collection is called %s; leave --collection away to take "
+                  "all that there are",
                   text(entry, "collection"));
     json_array_foreach(json_object_get(entry, "passes"), i, pass) {
         if (!json_is_true(json_object_get(pass, "fits")))

@@ -448,7 +448,9 @@ static void note_ending(struct work *work, const struct ending *ending) {
                             ending->failure.message,
                             tell_failure(work, &ending->failure));
     if (!strcmp(ending->status, "skipped_missing")) {
-        snprintf(text, sizeof text, "no collection is called %.200s",
+        snprintf(text, sizeof text,
+                 "no collection is called %.150s; leave --collection away to "
+                 "take all that there are",
                  work->collection->name);
         pipeline_note_worst(result, ERROR_MISSING, text, false);
     }

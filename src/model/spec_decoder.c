@@ -217,14 +217,18 @@ static bool read_pattern(const struct config_source *from,
     return true;
 }
 
-/* A window that looks both ways is halved, its middle counted; where is_causal
- * says that again, upstream takes the greater of the two. */
+/* A window that looks both ways is halved, its middle counted, and transformers
+ * writes one of 1 as 0; where is_causal says that again, upstream takes the
+ * greater of the two. */
 static bool read_gemma_reach(const struct config_source *from,
                              struct model_spec *spec, struct error *err) {
     bool both = false;
     size_t window = 4096;
+    const char *key = "sliding_window";
     if (!config_flag(from, "use_bidirectional_attention", &both, err) ||
-        !config_size(from, "sliding_window", &window, err))
+        !(both ? json_member_size(from->config, key, from->path, &window, err)
+               : config_size(from, key, &window, err)) ||
+        !config_at_most(from, key, window, SIZE_LIMIT, err))
         return false;
     if (both)
         window = window / 2 + 1;

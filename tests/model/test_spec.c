@@ -371,6 +371,8 @@ static void decoders_see_what_upstream_lets_them(void **state) {
     s = changed("embeddinggemma", "{}");
     sees(&s, 0, 22, 22);
     sees(&s, 2, SIZE_MAX, SIZE_MAX);
+    s = changed("embeddinggemma", "{\"sliding_window\": 0}");
+    sees(&s, 0, 0, 0); /* Gemma3TextConfig: 0 // 2 + 1, the token itself */
     s = changed("embeddinggemma", "{\"use_bidirectional_attention\": null}");
     sees(&s, 1, 43, 0);
     sees(&s, 2, SIZE_MAX, 0);

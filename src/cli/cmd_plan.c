@@ -98,7 +98,9 @@ static void print_pass(const json_t *pass) {
         printf(" %s", json_string_value(entry));
     printf("\n");
     if (!json_is_true(json_object_get(pass, "fits"))) {
-        printf("    does not fit: %s\n", text(pass, "reason"));
+        printf("    does not fit: ");
+        command_print_clean(str_from(text(pass, "reason")));
+        printf("\n");
         return;
     }
     json_array_foreach(json_object_get(pass, "homes"), i, entry)

@@ -197,6 +197,13 @@ static bool flush(struct chunk_points *points, struct error *err) {
                        at, points->intake->records, err);
 }
 
+static void note_longest(struct intake *intake, struct str id) {
+    size_t room = sizeof intake->longest_id - 1;
+    size_t size = id.size < room ? id.size : room;
+    memcpy(intake->longest_id, id.data, size);
+    intake->longest_id[size] = '\0';
+}
+
 static void raise_to(uint64_t *most, uint64_t value) {
     if (value > *most)
         *most = value;
@@ -216,6 +223,8 @@ bool chunk_points_add(struct chunk_points *points, struct chunk_parts *parts,
     counts->points++;
     counts->text_bytes += parts->text.size;
     counts->id_bytes += parts->chunk_id.size;
+    if (parts->text.size > counts->text_bytes_longest)
+        note_longest(points->intake, strbuf_str(&parts->chunk_id));
     raise_to(&counts->text_bytes_longest, parts->text.size);
     raise_to(&counts->id_bytes_longest, parts->chunk_id.size);
     raise_to(&counts->chunk_bytes_longest, record->size);

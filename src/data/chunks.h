@@ -113,6 +113,7 @@ struct intake {
     const struct collection *collection; /* borrowed */
     struct chunk_options options;
     struct intake_counts counts;
+    char longest_id[256]; /* of the chunk with the longest text, cut */
     const struct chunk_problem *problems; /* the first PROBLEMS_KEPT */
     size_t problems_count;                /* kept */
     uint64_t problems_total;              /* all there were */

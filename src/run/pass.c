@@ -117,10 +117,10 @@ void pass_blame_longest(const struct session *session,
     if (err->code == ERROR_MEMORY && session->options->long_texts.windows &&
         longest >= LONG_BYTES)
         error_set(err, ERROR_MEMORY,
-                  "%s; the longest text, of %" PRIu64
+                  "%s; the longest text, chunk %s of %" PRIu64
                   " bytes, takes room for all of it with --long window: split "
                   "it, or cut it (--long cut)",
-                  err->message, longest);
+                  err->message, intake->longest_id, longest);
 }
 
 /* ---- reading a window --------------------------------------------------- */

@@ -14,4 +14,4 @@ for mib in 48 120; do
     ensembed run less.jsonl --model "$MODELS/mean" --out w --quiet --export npy --ceiling cpu=${mib}MiB --long window 2>&1 ||
         echo "exit status $?"
 done
-ensembed plan less.jsonl --model "$MODELS/mean" --ceiling cpu=80MiB --long window 2>&1 | sed -n "s/.*the longest/the longest/p" | uniq
+ensembed plan less.jsonl --model "$MODELS/mean" --ceiling cpu=80MiB --long window 2>&1 | sed -n "s/.*the longest/the longest/p" | tr "?" " " | uniq

@@ -4,10 +4,10 @@
 long=$(head -c 250 /dev/zero | tr '\0' l)
 mkdir -p "c/$long" c/in "c/$(printf 'red\033[31m')"
 for folder in c/*; do echo '{"text": "one"}' >"$folder/x.jsonl"; done
-out=c/$(printf 'out\377')
+out=c/$(printf 'out\377\033[1m')
 for again in 1 2; do
     ensembed run c --model "$MODELS/mean" --out "$out" --no-progress >said
-    sed "s/l\{250\}/LONG/g; s/, .*//" said | head -n 3 | cat -A
+    sed "s/l\{250\}/LONG/g; s/, .*//" said | sed -n "1,3p; \$p" | cat -A
 done
 # What a pipe has to say nobody waits for, where a file is wanted.
 mkfifo pipe

@@ -18,11 +18,13 @@ static bool wide_indices(uint64_t columns) {
     return columns > (uint64_t)INT32_MAX + 1;
 }
 
-static bool open_beside(struct file_writer *file, const char *path,
-                        const char *what, struct memory *memory,
-                        struct error *err) {
+/* WHAT of PATH, in SCRATCH. */
+static bool open_aside(struct file_writer *file, const char *path,
+                       const char *scratch, const char *what,
+                       struct memory *memory, struct error *err) {
+    const char *slash = strrchr(path, '/');
     struct strbuf name = strbuf_make(memory);
-    strbuf_printf(&name, "%s.%s", path, what);
+    strbuf_printf(&name, "%s/%s.%s", scratch, slash ? slash + 1 : path, what);
     bool fine =
         strbuf_ok(&name, err) && file_writer_open(file, name.data, memory, err);
     strbuf_free(&name);
@@ -30,15 +32,15 @@ static bool open_beside(struct file_writer *file, const char *path,
 }
 
 bool csr_writer_open(struct csr_writer *writer, const char *path,
-                     uint64_t columns, struct memory *memory,
-                     struct error *err) {
+                     const char *scratch, uint64_t columns,
+                     struct memory *memory, struct error *err) {
     struct file_writer closed = {.memory = memory, .fd = -1};
     *writer = (struct csr_writer){
         .indices = closed, .ends = closed, .columns = columns};
     int64_t first = 0;
     if (zip_writer_open(&writer->zip, path, memory, err) &&
-        open_beside(&writer->indices, path, "indices", memory, err) &&
-        open_beside(&writer->ends, path, "indptr", memory, err) &&
+        open_aside(&writer->indices, path, scratch, "indices", memory, err) &&
+        open_aside(&writer->ends, path, scratch, "indptr", memory, err) &&
         zip_begin(&writer->zip, "data.npy", NPY_HEADER_BYTES, err) &&
         file_writer_add(&writer->ends, &first, sizeof first, err))
         return true;

@@ -5,11 +5,11 @@
  * Written row by row in constant memory and atomically, of any size (zip64),
  * byte for byte the same for the same rows. Indices are i32 where all columns
  * have such a number, else i64 (hashed index spaces go to 2^32). While it is
- * written, indices and row ends lie in PATH.indices and PATH.indptr (".part"
- * behind it), which are gone after the commit.
+ * written, indices and row ends lie in files of SCRATCH, which are gone after
+ * the commit.
  *
  *     struct csr_writer out;
- *     bool fine = csr_writer_open(&out, path, columns, memory, err) &&
+ *     bool fine = csr_writer_open(&out, path, scratch, columns, memory, err) &&
  *                 csr_writer_add(&out, indices, values, count, err) && ... &&
  *                 csr_writer_commit(&out, err);
  *     csr_writer_close(&out);
@@ -33,10 +33,12 @@ struct csr_writer {
     uint64_t columns;
     uint64_t rows, pairs; /* so far */
 };
-/* COLUMNS: indices are below it. On failure nothing is open. */
+/* SCRATCH: a folder for what stands in no file's place; files of one name may
+ * be written in it one after another. COLUMNS: indices are below it. On failure
+ * nothing is open. */
 bool csr_writer_open(struct csr_writer *writer, const char *path,
-                     uint64_t columns, struct memory *memory,
-                     struct error *err);
+                     const char *scratch, uint64_t columns,
+                     struct memory *memory, struct error *err);
 /* The next row: COUNT pairs, indices ascending; 0 is fine. */
 bool csr_writer_add(struct csr_writer *writer, const uint32_t *indices,
                     const float *values, size_t count, struct error *err);

@@ -27,7 +27,8 @@ static bool open_files(struct ragged *r, const struct artefacts *a,
         if (!artefact_path(paths[i], a, names[i], err))
             return false;
     return r->head == ROW_SPARSE
-               ? csr_writer_open(&r->csr, paths[0], r->width, memory, err)
+               ? csr_writer_open(&r->csr, paths[0], a->scratch, r->width,
+                                 memory, err)
                : multi_writer_open(&r->multi, paths[0], paths[1],
                                    (size_t)r->width, memory, err);
 }

@@ -30,6 +30,7 @@ struct artefacts {
     struct head_stores *stores; /* [roster->count]; NULL in it: not asked for,
                                    or that member failed */
     const char *folder;         /* OUT/COLLECTION */
+    const char *scratch;        /* a folder that is emptied before each run */
     uint64_t failed_texts;      /* texts that some store lacks */
     /* out */
     uint64_t points;         /* rows of every array, lines of every line file */

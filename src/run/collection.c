@@ -293,6 +293,7 @@ static void prepare_artefacts(struct work *work) {
                                          .intake = work->intake,
                                          .stores = work->stores,
                                          .folder = work->folder,
+                                         .scratch = work->scratch,
                                          .failed_texts = work->failed_texts};
 }
 

@@ -58,7 +58,10 @@ static void write_csr(const char *path, uint64_t rows, uint64_t columns,
                       uint64_t large_from) {
     struct csr_writer out;
     struct error err = {0};
-    if (!csr_writer_open(&out, path, columns, &memory, &err))
+    char folder[PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s", path);
+    *strrchr(folder, '/') = '\0';
+    if (!csr_writer_open(&out, path, folder, columns, &memory, &err))
         fail_msg("%s", err.message);
     out.zip.large_from = large_from;
     for (uint64_t i = 0; i < rows; i++) {
@@ -159,24 +162,28 @@ static void nothing_is_left_without_a_commit(void **state) {
     struct multi_writer multi;
     uint32_t index = 3;
     float values[DIM] = {1};
-    assert_true(
-        csr_writer_open(&sparse, in(top, "gone.npz"), 9, &memory, NULL));
+    char scratch[] = "/tmp/ensembed_exports_XXXXXX";
+    assert_non_null(mkdtemp(scratch));
+    assert_true(csr_writer_open(&sparse, in(top, "gone.npz"), scratch, 9,
+                                &memory, NULL));
     assert_true(csr_writer_add(&sparse, &index, values, 1, NULL));
     assert_true(multi_writer_open(&multi, in(top, "gone.npy"),
                                   in(top, "gone-offsets.npy"), DIM, &memory,
                                   NULL));
     assert_true(multi_writer_add(&multi, values, 1, NULL));
-    assert_int_equal(files_in(top), 5);
+    assert_int_equal(files_in(top), 3);
+    assert_int_equal(files_in(scratch), 2);
     csr_writer_close(&sparse);
     multi_writer_close(&multi);
     assert_int_equal(files_in(top), 0);
+    assert_int_equal(rmdir(scratch), 0);
     csr_writer_close(&sparse); /* once more is fine */
     multi_writer_close(&multi);
     assert_int_equal(memory_live(&memory), 0);
 
     struct error err = {0};
-    assert_false(
-        csr_writer_open(&sparse, "/no/such/folder/a.npz", 9, &memory, &err));
+    assert_false(csr_writer_open(&sparse, "/no/such/folder/a.npz", top, 9,
+                                 &memory, &err));
     assert_false(multi_writer_open(&multi, in(top, "gone.npy"),
                                    "/no/such/folder/b.npy", DIM, &memory,
                                    &err));
@@ -257,7 +264,7 @@ static void unsound_rows_are_refused(void **state) {
         struct error err = {0};
         float values[3] = {1, 2, 3};
         const char *path = in(top, "unsound.npz");
-        assert_true(csr_writer_open(&out, path, 9, &memory, NULL));
+        assert_true(csr_writer_open(&out, path, top, 9, &memory, NULL));
         assert_true(csr_writer_add(&out, rows[r].indices, values, 3, NULL));
         assert_true(csr_writer_commit(&out, NULL));
         csr_writer_close(&out);

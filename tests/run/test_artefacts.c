@@ -148,7 +148,8 @@ static void stage_open(struct stage *s, const char *folder,
                                       .roster = &s->roster,
                                       .intake = s->intake,
                                       .stores = s->stores,
-                                      .folder = s->at.folder};
+                                      .folder = s->at.folder,
+                                      .scratch = s->at.folder};
 }
 
 static void stage_close(struct stage *s) {

@@ -157,14 +157,13 @@ static bool refuse_variants(const struct config_source *from,
 static bool read_attention(const struct config_source *from,
                            struct model_spec *spec, struct error *err) {
     bool relative = false, shared = false;
-    size_t terms;
+    size_t terms, head = spec->hidden / spec->heads;
     if (!config_flag(from, "relative_attention", &relative, err) ||
         !config_flag(from, "share_att_key", &shared, err) ||
         !read_terms(from, &terms, err))
         return false;
     /* a score's parts' variances add up, whether they are there or not */
-    spec->attention_scale =
-        1 / sqrtf((float)(1 + terms) * (float)(spec->hidden / spec->heads));
+    spec->attention_scale = 1 / sqrtf((float)(1 + terms) * (float)head);
     if (!read_relative(from, spec, err))
         return false;
     if (!relative || !terms) {

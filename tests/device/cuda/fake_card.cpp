@@ -27,8 +27,9 @@ void card_used(card *card, uint64_t more) {
         std::max(card->counters.bytes_used_peak, card->used);
 }
 
-static unsigned char *pages(size_t bytes, int protection) {
-    void *memory = mmap(nullptr, bytes, protection,
+/* WANTED: where, if nothing lies there; nullptr: anywhere. */
+static unsigned char *pages(size_t bytes, int protection, void *wanted) {
+    void *memory = mmap(wanted, bytes, protection,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return memory == MAP_FAILED ? nullptr
                                 : static_cast<unsigned char *>(memory);
@@ -39,13 +40,17 @@ static bool has_small_half(const unsigned char *address, size_t bytes) {
     return begin >> 32 != end >> 32 || (uint32_t)begin < LOWER_HALF_LEAST;
 }
 
-/* What cannot be had is tried only so often. */
+/* Where the system would put them, or else further and further below: what it
+ * gives next lies beside the last. What cannot be had is tried only so often.
+ */
 static unsigned char *address_pages(size_t bytes) {
     std::vector<unsigned char *> unfit;
-    unsigned char *address = pages(bytes, PROT_NONE);
+    unsigned char *address = pages(bytes, PROT_NONE, nullptr);
+    uintptr_t wanted = (uintptr_t)address;
     while (address && has_small_half(address, bytes) && unfit.size() < 8) {
         unfit.push_back(address);
-        address = pages(bytes, PROT_NONE);
+        wanted -= bytes + LOWER_HALF_LEAST;
+        address = pages(bytes, PROT_NONE, (void *)wanted);
     }
     for (unsigned char *other : unfit)
         munmap(other, bytes);
@@ -61,7 +66,7 @@ static bool block_map(block *b, size_t bytes) {
     b->bytes = bytes;
     b->mapped = up(bytes, PAGE) + 2 * PAGE;
     b->address = address_pages(b->mapped);
-    b->memory = pages(b->mapped, PROT_NONE);
+    b->memory = pages(b->mapped, PROT_NONE, nullptr);
     if (!b->address || !b->memory ||
         mprotect(b->memory + PAGE, b->mapped - 2 * PAGE,
                  PROT_READ | PROT_WRITE) != 0)

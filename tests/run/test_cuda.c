@@ -172,13 +172,14 @@ static void check(const char *model, const struct kind *kind, bool decoder) {
 static void vectors_are_those_of_sentence_transformers(void **state) {
     (void)state;
     static const char *const FOLDERS[] = {
-        "mean",       "cls",          "max_pooling", "weightedmean",
-        "dense",      "gelu_new",     "relu",        "distilbert",
-        "mpnet",      "electra",      "roberta_pad", "albert",
-        "t5",         "t5_gated",     "llama",       "embeddinggemma",
-        "gemma3",     "deberta",      "jina2",       "jina3",
-        "modernbert", "eurobert",     "gte",         "nomic_bert",
-        "nomic_moe",  "electra_wide", "xlm_roberta", "static_table",
+        "mean",       "cls",          "max_pooling",   "weightedmean",
+        "dense",      "gelu_new",     "relu",          "distilbert",
+        "mpnet",      "electra",      "roberta_pad",   "albert",
+        "t5",         "t5_gated",     "llama",         "embeddinggemma",
+        "gemma3",     "deberta",      "jina2",         "jina3",
+        "modernbert", "eurobert",     "gte",           "nomic_bert",
+        "nomic_moe",  "electra_wide", "xlm_roberta",   "static_table",
+        "ernie",      "deberta_own",  "deberta_plain",
     };
     static const char *const DECODERS[] = {"lasttoken", "qwen2", "qwen3",
                                            "qwen2_sliding", "mistral"};

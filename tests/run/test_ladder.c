@@ -187,6 +187,10 @@ static void the_cpu_is_the_last_resort(void **state) {
     trial_end(&t);
 }
 
+/* So many that the smallest batch is refused as well. */
+static const char REFUSALS[] = "{\"device\":\"sim:a\",\"at_submit\":10,"
+                               "\"fail\":\"alloc\",\"count\":3}\n";
+
 /* Two refusals at the smallest batch of a model too small to be streamed: it
  * leaves a card that has room, and comes back when that was seen long enough.
  */
@@ -198,9 +202,7 @@ static void a_model_comes_back(void **state) {
                                 .devices = "sim:a=4MB",
                                 .texts = 1500,
                                 .mode = MODE_EXCLUSIVE,
-                                .script =
-                                    "{\"device\":\"sim:a\",\"at_submit\":10,"
-                                    "\"fail\":\"alloc\",\"count\":3}\n"};
+                                .script = REFUSALS};
     (void)state;
     trial_run_well(&t, &terms);
     const json_t *away = trial_next(&t, "cpu_fallback", &at);
@@ -223,9 +225,7 @@ static void a_table_moves_as_it_is(void **state) {
                                 .budget = LONGEST,
                                 .devices = "sim:a=4MB",
                                 .mode = MODE_EXCLUSIVE,
-                                .script =
-                                    "{\"device\":\"sim:a\",\"at_submit\":10,"
-                                    "\"fail\":\"alloc\",\"count\":3}\n"};
+                                .script = REFUSALS};
     (void)state;
     trial_run_well(&t, &terms);
     const json_t *away = trial_next(&t, "cpu_fallback", &at);
